@@ -1,0 +1,43 @@
+/**
+ * The exit codes of `glance-schema db ...`, part of the API: the Job's pod failure policy and people's scripts act on
+ * them. 3, 4 and 5 are left to `db check`, which has them from `glance-manage db check`.
+ */
+export const EXIT_CODES = {
+  /** Done, or there was nothing to do. */
+  Done: 0,
+  /** A migration failed; the message carries the database's own error. */
+  MigrationFailed: 1,
+  /** The command line, the URL or the configuration file cannot be understood. */
+  Usage: 2,
+  /** The target comes before where the database is. */
+  DowngradeNotSupported: 10,
+  /** The target is no revision that this build carries. */
+  RevisionNotFound: 11,
+  /** The database is past what this build carries. */
+  DatabaseNewer: 12,
+  /** Neither alembic_version nor migrate_version can place the database. */
+  DatabaseNotGlance: 13,
+  /** MySQL and MariaDB only: a statement was applied that cannot be rolled back, and a later one failed. */
+  PartiallyApplied: 14,
+  /** Cannot connect, or cannot authenticate. */
+  DatabaseUnreachable: 20,
+  /** Another migrator has kept the lock for longer than was asked to wait. */
+  LockTimeout: 21,
+  /** SIGTERM or SIGINT; what was running was rolled back. */
+  Interrupted: 22,
+} as const;
+
+export type ExitReason = keyof typeof EXIT_CODES;
+
+/** Why a command did not do what it was asked. */
+export type FailureReason = Exclude<ExitReason, 'Done'>;
+
+/** The codes that another attempt cannot better: a Job ends on the first of these. */
+export const FINAL_EXIT_CODES: readonly number[] = [
+  EXIT_CODES.Usage,
+  EXIT_CODES.DowngradeNotSupported,
+  EXIT_CODES.RevisionNotFound,
+  EXIT_CODES.DatabaseNewer,
+  EXIT_CODES.DatabaseNotGlance,
+  EXIT_CODES.PartiallyApplied,
+];

@@ -1,0 +1,48 @@
+import type { Phase } from '../revision/phase.ts';
+import type { FailureReason } from './exit-codes.ts';
+
+/**
+ * What `glance-schema db ... --report FILE` leaves: the whole result of one run, as the Job hands it to the operator by
+ * its pod's termination message. At most 4,096 bytes of JSON, which is what a kubelet keeps.
+ *
+ * Source: kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure.
+ */
+export interface MigrationReport {
+  readonly version: 1;
+  readonly command: 'sync' | 'upgrade' | 'version';
+  /** The revision that was asked for, resolved; null where the command takes none or it could not be resolved. */
+  readonly target: ReportedPosition | null;
+  /** Where the database was before; null when it was empty or was not read. */
+  readonly from: ReportedPosition | null;
+  /** Where the database is now; null when it is empty or was not read. */
+  readonly to: ReportedPosition | null;
+  /** The rows of `alembic_version` as they are now, sorted; null when the database was not read. */
+  readonly heads: readonly string[] | null;
+  /** True when a database of the old tool was placed under Alembic's control by this run. */
+  readonly adopted: boolean;
+  /** The revision scripts that this run committed, in order. */
+  readonly applied: readonly AppliedScript[];
+  /** RFC 3339, UTC. */
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly error: ReportedError | null;
+}
+
+export interface ReportedPosition {
+  readonly revision: string;
+  readonly phase: Phase;
+}
+
+export interface AppliedScript {
+  readonly name: string;
+  /** Wall time in milliseconds, commit included. */
+  readonly milliseconds: number;
+}
+
+export interface ReportedError {
+  readonly reason: FailureReason;
+  /** One sentence, with the database's own error where there is one; never a password. */
+  readonly message: string;
+  /** The revision script that was running, if one was. */
+  readonly migration: string | null;
+}

@@ -1,0 +1,64 @@
+import type { Position } from './position.ts';
+import { REVISIONS } from './revisions.ts';
+import { SCRIPTS, type Script } from './scripts.ts';
+
+const BY_NAME = new Map(SCRIPTS.map((script) => [script.name, script]));
+
+/** The scripts that a set of heads implies: themselves and all that they come after. Unknown names are left out. */
+export function appliedScripts(heads: readonly string[]): ReadonlySet<string> {
+  const applied = new Set<string>();
+  const pending = heads.filter((head) => BY_NAME.has(head));
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    if (!applied.has(name)) {
+      applied.add(name);
+      pending.push(...scriptNamed(name).after);
+    }
+  }
+  return applied;
+}
+
+/**
+ * The rows that Alembic has in `alembic_version` once `applied` scripts have run: those that no other one comes after.
+ * What a contract depends on is absorbed by it.
+ *
+ * Source: alembic/runtime/migration.py, `HeadMaintainer`.
+ */
+export function headsOf(applied: ReadonlySet<string>): readonly string[] {
+  const implied = new Set([...applied].flatMap((name) => scriptNamed(name).after));
+  return [...applied].filter((name) => !implied.has(name)).sort();
+}
+
+/** The rows of `heads` that are no script of the chain. */
+export function unknownHeads(heads: readonly string[]): readonly string[] {
+  return heads.filter((head) => !BY_NAME.has(head));
+}
+
+/**
+ * Where a database is that has had these scripts: the first revision not contracted if it is expanded, else the last
+ * one contracted. Undefined for a database with none. `Migrate` cannot be read from the scripts: data tells it.
+ */
+export function positionOf(applied: ReadonlySet<string>): Position | undefined {
+  let reached: Position | undefined;
+  for (const revision of REVISIONS) {
+    const scripts = scriptsOf(revision.name).filter((script) => applied.has(script.name));
+    if (scripts.some((script) => script.kind !== 'expand')) {
+      reached = { revision: revision.name, phase: 'Contract' };
+    } else {
+      return scripts.length > 0 ? { revision: revision.name, phase: 'Expand' } : reached;
+    }
+  }
+  return reached;
+}
+
+/** The scripts of one revision: one of the trunk, or an expand and a contract. */
+export function scriptsOf(revision: string): readonly Script[] {
+  return SCRIPTS.filter((script) => script.revision === revision);
+}
+
+function scriptNamed(name: string): Script {
+  const script = BY_NAME.get(name);
+  if (script === undefined) {
+    throw new RangeError(`Cannot find the script '${name}': it is not in Glance's chain`);
+  }
+  return script;
+}

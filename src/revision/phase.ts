@@ -1,0 +1,9 @@
+/**
+ * Glance's three phases of a schema change, in order: expand adds, migrate moves the data, contract removes.
+ * Before Ocata a revision has no phases; it is then always `Contract`, that is, whole.
+ *
+ * Source: the Glance manual, "Database Management", on zero-downtime upgrades.
+ */
+export const PHASES = ['Expand', 'Migrate', 'Contract'] as const;
+
+export type Phase = (typeof PHASES)[number];

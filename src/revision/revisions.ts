@@ -1,0 +1,64 @@
+import { SCRIPTS } from './scripts.ts';
+
+/** A revision that a user may name, in the order in which they follow one another. */
+export interface Revision {
+  /** The name in the Glance manual (`ocata01`). */
+  readonly name: string;
+  /** Other names that read as the same revision: script names, Alembic's contract name, release names. */
+  readonly aliases: readonly string[];
+  /** Whether the revision is reached by expand, migrate and contract; those before Ocata are not. */
+  readonly phased: boolean;
+}
+
+/** The releases of OpenStack that ended on a revision. Source: the tags of the Glance repository. */
+const RELEASES: Readonly<Record<string, readonly string[]>> = {
+  mitaka02: ['mitaka', 'newton'],
+  ocata01: ['ocata'],
+  pike01: ['pike'],
+  queens01: ['queens'],
+  rocky02: ['rocky', 'stein'],
+  train01: ['train'],
+  ussuri01: ['ussuri', 'victoria'],
+  // The xena, yoga and zed scripts were released with 2023.1 only.
+  wallaby01: ['wallaby', 'xena', 'yoga', 'zed'],
+  '2023_1_01': ['2023.1', '2023.2'],
+  '2024_1_01': ['2024.1', '2024.2', '2025.1', '2025.2', '2026.1', '2026.2'],
+};
+
+/** Names under which a revision is known besides its script: the file names of the scripts of the trunk and of Ocata. */
+const FILE_NAMES: Readonly<Record<string, readonly string[]>> = {
+  liberty: ['liberty_initial', 'liberty-initial'],
+  mitaka01: ['mitaka01_add_image_created_updated_idx'],
+  mitaka02: ['mitaka02_update_metadef_os_nova_server'],
+  ocata01: ['ocata01_add_visibility_remove_is_public'],
+};
+
+/** Every revision of Glance that is known, oldest first. */
+export const REVISIONS: readonly Revision[] = SCRIPTS.filter((script) => script.kind !== 'expand').map(
+  (script) => ({
+    name: script.revision,
+    aliases: [
+      ...(FILE_NAMES[script.revision] ?? []),
+      ...(script.name === script.revision ? [] : [script.name]),
+      ...(RELEASES[script.revision] ?? []),
+    ],
+    phased: script.kind === 'contract',
+  }),
+);
+
+/** The newest revision that this build has migrations for; later ones are known by name only. */
+export const NEWEST_CARRIED = 'ocata01';
+
+/** The revisions that this build can migrate to, oldest first. */
+export const CARRIED: readonly Revision[] = REVISIONS.slice(
+  0,
+  REVISIONS.findIndex((revision) => revision.name === NEWEST_CARRIED) + 1,
+);
+
+/** SQLAlchemy Migrate's numbers (Glance until Newton) and the revision that each corresponds to. */
+export const LEGACY_NUMBERS: Readonly<Record<number, string>> = {
+  42: 'liberty',
+  43: 'mitaka01',
+  44: 'mitaka02',
+  45: 'ocata01',
+};
