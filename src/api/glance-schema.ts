@@ -1,0 +1,206 @@
+import { z } from 'zod';
+import { PHASES } from '../revision/phase.ts';
+import { NEWEST_CARRIED } from '../revision/revisions.ts';
+
+/** A piece of a Pod's spec that is handed on as it is: the API server checks it when the Job is created. */
+function podField(description: string) {
+  return z.looseObject({}).describe(description);
+}
+
+const quantity = z.union([z.string().max(64), z.int()]);
+
+const secretKey = z.strictObject({
+  name: z.string().min(1).max(253).describe('The name of a Secret in the namespace of this GlanceSchema.'),
+  key: z
+    .string()
+    .min(1)
+    .max(253)
+    .default('connection')
+    .describe('The key in the Secret whose value is the connection URL.'),
+});
+
+const caKey = z.strictObject({
+  name: z.string().min(1).max(253).describe('The name of a Secret in the namespace of this GlanceSchema.'),
+  key: z.string().min(1).max(253).default('ca.crt').describe('The key in the Secret whose value is the CA, as PEM.'),
+});
+
+const database = z
+  .strictObject({
+    secretRef: secretKey.describe(
+      "Where the connection URL is, written as in glance-api.conf: `postgresql+psycopg2://user:password@host/glance`. Only the migration's pod reads it; the operator does not.",
+    ),
+    tls: z
+      .strictObject({
+        caSecretRef: caKey.optional().describe('Where the CA is that signed the certificate of the database server.'),
+        mode: z
+          .enum(['disable', 'prefer', 'require', 'verify-ca', 'verify-full'])
+          .optional()
+          .describe("How the server is checked, as libpq's sslmode; `verify-full` where caSecretRef is given."),
+      })
+      .optional()
+      .describe('TLS to the database, over what the connection URL says.'),
+  })
+  .describe('How the database is reached.');
+
+const toleration = z.strictObject({
+  key: z.string().max(316).optional(),
+  operator: z.enum(['Exists', 'Equal', 'Lt', 'Gt']).optional(),
+  value: z.string().max(256).optional(),
+  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
+  tolerationSeconds: z.int().optional(),
+});
+
+const environmentVariable = z.strictObject({
+  name: z.string().min(1).max(253).describe('The name of the variable; names that the operator sets are refused.'),
+  value: z.string().max(4096).optional(),
+  valueFrom: podField('As in a Pod: a key of a ConfigMap or Secret, or a field.').optional(),
+});
+
+const job = z
+  .strictObject({
+    image: z.string().min(1).max(1024).optional().describe("The image of the migration's pod; default is the operator's own image."),
+    imagePullSecrets: z
+      .array(z.strictObject({ name: z.string().min(1).max(253) }))
+      .max(16)
+      .optional()
+      .describe('Secrets with which the image is pulled.'),
+    serviceAccountName: z
+      .string()
+      .min(1)
+      .max(253)
+      .optional()
+      .describe('The ServiceAccount of the pod; `default` if absent. No token of it is mounted.'),
+    resources: z
+      .strictObject({
+        limits: z.record(z.string(), quantity).optional(),
+        requests: z.record(z.string(), quantity).optional(),
+      })
+      .optional()
+      .describe("The container's compute resources."),
+    nodeSelector: z.record(z.string(), z.string().max(63)).optional().describe("The pod's node selector."),
+    tolerations: z.array(toleration).max(32).optional().describe("The pod's tolerations."),
+    affinity: podField("The pod's affinity, as in a Pod.").optional(),
+    priorityClassName: z.string().max(253).optional().describe("The pod's priority class."),
+    labels: z.record(z.string(), z.string().max(63)).optional().describe("Labels on the pod; the operator's own win."),
+    annotations: z
+      .record(z.string(), z.string().max(4096))
+      .optional()
+      .describe("Annotations on the pod; they win over the operator's defaults."),
+    env: z.array(environmentVariable).max(64).optional().describe('More variables in the environment of the container.'),
+    backoffLimit: z.int().min(0).max(10).default(2).describe('How often a failed pod is replaced within one Job.'),
+    activeDeadlineSeconds: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('The longest that a Job may take, in seconds; no bound if absent.'),
+    ttlSecondsAfterFinished: z
+      .int()
+      .min(0)
+      .default(86400)
+      .describe('How long a finished Job stays, in seconds, counted once its result is in the status.'),
+  })
+  .describe('How the pod of a migration runs. All optional.');
+
+export const specSchema = z
+  .strictObject({
+    revision: z
+      .union([z.string().min(1).max(64), z.int()])
+      .optional()
+      .describe(
+        `The wanted revision, such as \`${NEWEST_CARRIED}\`, or the name of a script or release that stands for it; the newest that the operator carries if absent. Never lower than what the database is at.`,
+      ),
+    through: z
+      .enum(PHASES)
+      .default('Contract')
+      .describe("How far through the revision's cycle: Expand, Migrate or Contract, which is all of it."),
+    suspend: z
+      .boolean()
+      .default(false)
+      .describe('Start nothing new. A migration that is running is left to finish.'),
+    database,
+    job: job.optional(),
+  })
+  .describe('What is wanted of the schema of one Glance database.');
+
+const time = z.iso.datetime().describe('RFC 3339, UTC.');
+const phase = z.enum(PHASES);
+
+const historyEntry = z.strictObject({
+  from: z.string().max(64).optional().describe('Where the database was; absent when it was empty.'),
+  to: z.string().max(64).optional().describe('Where the database was left.'),
+  startedAt: time,
+  finishedAt: time,
+  applied: z.array(z.string().max(64)).max(64).describe('The revision scripts that were committed, in order.'),
+  job: z.string().max(253).describe('The Job that did it.'),
+  error: z.string().max(2048).optional().describe('Why it failed; absent when it did not.'),
+});
+
+export const statusSchema = z
+  .strictObject({
+    observedGeneration: z.int().optional().describe('The generation of the spec that this status speaks of.'),
+    recordedRevision: z
+      .string()
+      .max(64)
+      .optional()
+      .describe('The revision that was last read from the database, never a wish.'),
+    recordedPhase: phase.optional().describe("Where in that revision's cycle the database is."),
+    databaseHeads: z
+      .array(z.string().max(64))
+      .max(64)
+      .optional()
+      .describe('The rows of alembic_version as they were last read.'),
+    targetRevision: z
+      .string()
+      .max(64)
+      .optional()
+      .describe('spec.revision with aliases and "newest" resolved.'),
+    job: z
+      .strictObject({
+        name: z.string().max(253),
+        uid: z.string().max(64),
+        attempt: z.int().describe('Counts the Jobs for one target, from 1.'),
+        generation: z.int().describe('The generation of the spec that the Job was started for.'),
+        startedAt: time,
+        finishedAt: time.optional().describe('When it ended; absent while it runs.'),
+        failure: z
+          .strictObject({ reason: z.string().max(64), message: z.string().max(2048) })
+          .optional()
+          .describe('Why it failed; absent when it did not.'),
+      })
+      .optional()
+      .describe('The newest Job.'),
+    progress: z
+      .strictObject({ migration: z.string().max(64), done: z.int(), total: z.int() })
+      .optional()
+      .describe('How far a long data migration has come, in rows.'),
+    lastMigration: historyEntry.optional().describe('The newest migration that ended well.'),
+    history: z
+      .array(historyEntry)
+      .max(10)
+      .optional()
+      .describe('The last ten migrations, newest first, failures with their cause.'),
+    handledObserve: z.string().max(256).optional().describe('The value of the annotation `observe` that was last acted on.'),
+    handledRetry: z.string().max(256).optional().describe('The value of the annotation `retry` that was last acted on.'),
+    conditions: z
+      .array(
+        z.strictObject({
+          type: z.string().max(316),
+          status: z.enum(['True', 'False', 'Unknown']),
+          observedGeneration: z.int().optional(),
+          lastTransitionTime: time,
+          reason: z.string().min(1).max(1024),
+          message: z.string().max(32768),
+        }),
+      )
+      .max(8)
+      .optional()
+      .describe('Ready, and while they are true Reconciling or Stalled.'),
+  })
+  .describe('What the operator has read and done.');
+
+/** The spec as the API server hands it out: defaults are filled in. */
+export type GlanceSchemaSpec = z.output<typeof specSchema>;
+export type GlanceSchemaStatus = z.output<typeof statusSchema>;
+export type StatusJob = NonNullable<GlanceSchemaStatus['job']>;
+export type HistoryEntry = z.output<typeof historyEntry>;
+export type Condition = NonNullable<GlanceSchemaStatus['conditions']>[number];

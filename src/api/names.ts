@@ -1,0 +1,33 @@
+/** The names under which Kubernetes knows our resource, and the keys that we put on objects. */
+export const GROUP = 'db.glance.openstack.org';
+export const VERSION = 'v1alpha1';
+export const KIND = 'GlanceSchema';
+export const PLURAL = 'glanceschemas';
+export const API_VERSION = `${GROUP}/${VERSION}`;
+
+/** Kept on a GlanceSchema while a Job of it may run, so that a deletion waits for the migration. */
+export const FINALIZER = `${GROUP}/migration-running`;
+
+/** A new value makes the operator read the database again; the record follows it, down too. */
+export const OBSERVE_ANNOTATION = `${GROUP}/observe`;
+
+/** A new value makes the operator try again after a failure that it holds for final. */
+export const RETRY_ANNOTATION = `${GROUP}/retry`;
+
+/** On Jobs and their pods: the UID of the GlanceSchema that they work for. */
+export const SCHEMA_UID_LABEL = `${GROUP}/schema-uid`;
+
+/** On Jobs and their pods: the name of the GlanceSchema, for people; the UID decides. */
+export const SCHEMA_NAME_LABEL = `${GROUP}/schema`;
+
+/** On Jobs: what the Job is for, as JSON; see migration-job.ts. */
+export const PURPOSE_ANNOTATION = `${GROUP}/purpose`;
+
+export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
+export const MANAGED_BY = 'glance-schema';
+
+/** The one container of a migration pod. */
+export const CONTAINER_NAME = 'migrate';
+
+/** The environment variable of that container which holds the database's connection URL. */
+export const CONNECTION_VARIABLE = 'DATABASE_CONNECTION';

@@ -1,0 +1,103 @@
+/** How one reason of the condition `Ready` reads in the three conditions, and what it asks of a person. */
+export interface ReasonMeaning {
+  readonly ready: 'True' | 'False' | 'Unknown';
+  /** Which of the two abnormal conditions is present beside Ready; the other is absent. */
+  readonly also: 'Reconciling' | 'Stalled' | undefined;
+  readonly meaning: string;
+  readonly doThis: string;
+}
+
+/**
+ * Every reason of the condition `Ready`, part of the API. Conditions follow kstatus: `Reconciling` and `Stalled` are
+ * present only while they are true.
+ *
+ * Source: github.com/kubernetes-sigs/cli-utils, pkg/kstatus.
+ */
+export const REASONS = {
+  UpToDate: {
+    ready: 'True',
+    also: undefined,
+    meaning: 'The database is at the wanted revision and phase.',
+    doThis: 'Nothing.',
+  },
+  MigrationPending: {
+    ready: 'False',
+    also: 'Reconciling',
+    meaning: 'A migration is about to start, or waits for its next attempt.',
+    doThis: 'Wait; the message says when the next attempt is.',
+  },
+  MigrationRunning: {
+    ready: 'False',
+    also: 'Reconciling',
+    meaning: 'A Job is at work on the database.',
+    doThis: 'Wait; `kubectl logs job/NAME` shows it at work.',
+  },
+  Observing: {
+    ready: 'False',
+    also: 'Reconciling',
+    meaning: 'A Job that only reads is reading the database.',
+    doThis: 'Wait.',
+  },
+  Suspended: {
+    ready: 'Unknown',
+    also: undefined,
+    meaning: '`spec.suspend` is true: nothing new is started.',
+    doThis: 'Set `spec.suspend` to false to go on.',
+  },
+  DowngradeNotSupported: {
+    ready: 'False',
+    also: 'Stalled',
+    meaning: 'The wanted revision comes before the one that the database is at. Nothing was changed.',
+    doThis: 'Name the recorded revision or a later one; or restore a backup, then set the annotation `observe`.',
+  },
+  RevisionNotFound: {
+    ready: 'False',
+    also: 'Stalled',
+    meaning: 'The wanted revision is not one that this operator carries.',
+    doThis: 'Name one of those that the message lists, or upgrade the operator.',
+  },
+  DatabaseNewer: {
+    ready: 'False',
+    also: 'Stalled',
+    meaning: 'The database is past what this operator carries. Nothing was changed.',
+    doThis: 'Upgrade the operator.',
+  },
+  DatabaseUnreachable: {
+    ready: 'False',
+    also: 'Reconciling',
+    meaning: 'The Job cannot connect to the database, or cannot authenticate.',
+    doThis: 'Mend what the message names; the operator tries again by itself.',
+  },
+  DatabaseNotGlance: {
+    ready: 'False',
+    also: 'Stalled',
+    meaning: 'The database has tables that neither alembic_version nor migrate_version can place. Nothing was changed.',
+    doThis: 'Point the Secret at the right database, then set the annotation `retry`.',
+  },
+  SecretNotReady: {
+    ready: 'False',
+    also: 'Reconciling',
+    meaning: 'The Secret, or its key, is missing, so that the pod cannot start.',
+    doThis: 'Create what the message names; the pod starts by itself.',
+  },
+  MigrationFailed: {
+    ready: 'False',
+    also: 'Stalled',
+    meaning: 'A migration failed and its attempts have ended. What was running was rolled back.',
+    doThis: 'Mend what the message names, then set the annotation `retry` or change the spec.',
+  },
+  PartiallyApplied: {
+    ready: 'False',
+    also: 'Stalled',
+    meaning: 'MySQL and MariaDB only: a statement was applied that cannot be rolled back, and a later one failed.',
+    doThis: 'Mend what the message names, then set the annotation `retry`: the next run continues.',
+  },
+  JobBlocked: {
+    ready: 'False',
+    also: 'Reconciling',
+    meaning: 'A pod of the Job cannot start: image, quota, scheduling.',
+    doThis: 'Mend what the message names, which is the word of the kubelet, the scheduler or the API server.',
+  },
+} as const satisfies Readonly<Record<string, ReasonMeaning>>;
+
+export type Reason = keyof typeof REASONS;
