@@ -1,0 +1,111 @@
+import { execFile } from 'node:child_process';
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import { type BinaryName, buildBinaries } from './build-binaries.ts';
+import { withBuildLock } from './build-lock.ts';
+import { type ClusterVersions, clusterVersions } from './versions.ts';
+
+/** Paths of the programs that the tests and the demo run. */
+export interface Binaries {
+  readonly etcd: string;
+  readonly kubeApiserver: string;
+  readonly kubeControllerManager: string;
+  readonly kubectl: string;
+  readonly versions: ClusterVersions;
+}
+
+const names: readonly BinaryName[] = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl'];
+
+/**
+ * Finds the programs of the control plane, and builds those that are nowhere.
+ *
+ * Looked for in this order: the folder that KUBEBUILDER_ASSETS names (envtest's, which has no
+ * kube-controller-manager), for kubectl the machine's own, and the cache folder, which is keyed by the versions of
+ * `go.mod`. What is still missing is built into the cache folder from the Go module proxy.
+ *
+ * @param say one line of progress for a person; called seldom when `interactive` is false.
+ * @throws an Error of one sentence when Go is missing or too old, or with the end of Go's output when the build fails.
+ */
+export async function ensureBinaries(say: (line: string) => void = sayNothing): Promise<Binaries> {
+  const versions = clusterVersions();
+  const cache = cacheFolder(versions);
+  const found = await findBinaries(cache);
+  const missing = names.filter((name) => !found.has(name));
+  if (missing.length > 0) {
+    const onWait = (owner: number): void =>
+      say(`Waiting for process ${owner}, which is building Kubernetes ${versions.kubernetes}`);
+    await withBuildLock(`${cache}.lock`, onWait, async () => {
+      const still = (await findBinaries(cache)).size < names.length;
+      if (still) await buildBinaries({ names: missing, into: cache, versions, say });
+    });
+    for (const [name, path] of await findBinaries(cache)) found.set(name, path);
+  }
+  return {
+    etcd: pathOf(found, 'etcd'),
+    kubeApiserver: pathOf(found, 'kube-apiserver'),
+    kubeControllerManager: pathOf(found, 'kube-controller-manager'),
+    kubectl: pathOf(found, 'kubectl'),
+    versions,
+  };
+}
+
+/** Whether everything is there already, so that a caller can say beforehand that a build comes. */
+export async function binariesAreReady(): Promise<boolean> {
+  return (await findBinaries(cacheFolder(clusterVersions()))).size === names.length;
+}
+
+/** Where binaries of these versions are kept, for this machine's kind. */
+export function cacheFolder(versions: ClusterVersions): string {
+  const root = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+  const arch = process.arch === 'x64' ? 'amd64' : process.arch;
+  const key = `kubernetes-${versions.kubernetes}-etcd-${versions.etcd}-${process.platform}-${arch}`;
+  return join(root, 'glance-schema', key);
+}
+
+async function findBinaries(cache: string): Promise<Map<BinaryName, string>> {
+  const found = new Map<BinaryName, string>();
+  const assets = process.env.KUBEBUILDER_ASSETS;
+  for (const name of names) {
+    const path =
+      (assets ? await executable(join(assets, name)) : null) ??
+      (name === 'kubectl' ? await machineKubectl() : null) ??
+      (await executable(join(cache, name)));
+    if (path !== null) found.set(name, path);
+  }
+  return found;
+}
+
+/** The machine's kubectl, if it starts: some machines have one that only says that it is not installed. */
+async function machineKubectl(): Promise<string | null> {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    const path = folder === '' ? null : await executable(join(folder, 'kubectl'));
+    if (path === null) continue;
+    try {
+      await promisify(execFile)(path, ['version', '--client', '--output=json']);
+      return path;
+    } catch {
+      return null;
+    }
+  }
+  return null;
+}
+
+async function executable(path: string): Promise<string | null> {
+  try {
+    await access(path, constants.X_OK);
+    return path;
+  } catch {
+    return null;
+  }
+}
+
+function pathOf(found: ReadonlyMap<BinaryName, string>, name: BinaryName): string {
+  const path = found.get(name);
+  if (path === undefined) throw new Error(`Cannot find ${name}: the build ended well but left no such file`);
+  return path;
+}
+
+function sayNothing(): void {}

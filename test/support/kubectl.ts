@@ -1,0 +1,42 @@
+import { spawn } from 'node:child_process';
+import { homedir } from 'node:os';
+import { ensureBinaries } from '../cluster/binaries.ts';
+
+export interface KubectlResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface KubectlOptions {
+  /** For `apply -f -`. */
+  readonly input?: string;
+  readonly cwd?: string;
+  /** The program to run; default: the one that `ensureBinaries` finds. */
+  readonly path?: string;
+}
+
+/** Runs the real kubectl. An exit code is a value; only a kubectl that cannot be started throws. */
+export async function kubectl(
+  kubeconfigPath: string,
+  args: readonly string[],
+  options: KubectlOptions = {},
+): Promise<KubectlResult> {
+  const path = options.path ?? (await ensureBinaries()).kubectl;
+  const env = { PATH: process.env.PATH, HOME: homedir(), KUBECONFIG: kubeconfigPath };
+  const child = spawn(path, args, { cwd: options.cwd, env, stdio: 'pipe' });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+  child.stdin.on('error', ignoreClosedInput);
+  child.stdin.end(options.input ?? '');
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  return { code, stdout, stderr };
+}
+
+/** kubectl may end without having read what it was given; its exit code and message tell why. */
+function ignoreClosedInput(): void {}

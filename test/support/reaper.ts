@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+
+/**
+ * Ends what a test run started when the run itself is gone, however it went: SIGKILL runs no handler of ours.
+ *
+ * A small shell waits on a pipe from this process. When this process is gone the pipe closes, and the shell kills each
+ * process group and removes each folder that was registered and not yet forgotten. It runs in a session of its own, so
+ * that Ctrl-C at the terminal reaches this process alone, which can then stop things in order.
+ */
+export const reaper = { watchGroup, forgetGroup, watchFolder, forgetFolder };
+
+const script = `
+trap '' INT TERM HUP
+groups=' '
+folders=''
+while read -r verb what; do
+  case $verb in
+    watch-group) groups="$groups$what " ;;
+    forget-group) groups=$(printf '%s' "$groups" | sed "s/ $what / /") ;;
+    watch-folder) folders="$folders$what
+" ;;
+    forget-folder) folders=$(printf '%s' "$folders" | grep -vxF -- "$what"; echo .); folders=\${folders%.} ;;
+  esac
+done
+for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
+[ -z "$folders" ] && exit 0
+sleep 0.2
+printf '%s' "$folders" | while read -r folder; do rm -rf -- "$folder"; done
+`;
+
+let shell: ChildProcess | null = null;
+
+/** The leader must have been started with `detached: true`, so that its pid names a group of its own. */
+function watchGroup(leader: number): void {
+  send(`watch-group ${leader}`);
+}
+
+/** To be called once the leader has ended: its number may soon name a stranger. */
+function forgetGroup(leader: number): void {
+  send(`forget-group ${leader}`);
+}
+
+function watchFolder(path: string): void {
+  if (path.includes('\n'))
+    throw new Error(`Cannot watch over a folder with a line break in its name: ${path}`);
+  send(`watch-folder ${path}`);
+}
+
+function forgetFolder(path: string): void {
+  send(`forget-folder ${path}`);
+}
+
+function send(line: string): void {
+  shell ??= start();
+  shell.stdin?.write(`${line}\n`);
+}
+
+function start(): ChildProcess {
+  const child = spawn('/bin/sh', ['-c', script], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  // Neither the shell nor the pipe may keep a finished test run alive.
+  child.unref();
+  const pipe: unknown = child.stdin;
+  if (hasUnref(pipe)) pipe.unref();
+  child.stdin?.on('error', ignoreBrokenPipe);
+  return child;
+}
+
+function hasUnref(value: unknown): value is { unref(): void } {
+  return typeof value === 'object' && value !== null && 'unref' in value && typeof value.unref === 'function';
+}
+
+function ignoreBrokenPipe(): void {}

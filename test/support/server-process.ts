@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { reaper } from './reaper.ts';
+
+export interface ServerProcessOptions {
+  readonly name: string;
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly logFile: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** A server that runs beside the tests, in a process group of its own and with its output in a file. */
+export interface ServerProcess {
+  readonly pid: number;
+  /** Settles when the process has ended, with what a shell would show: 128 + number for a signal is not computed. */
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  /** Throws with the end of the log when the process has already ended: for loops that wait for it to be ready. */
+  assertRunning(): void;
+  kill(signal: NodeJS.Signals): void;
+  /** SIGTERM, then SIGKILL after `graceMilliseconds`. Returns when the process is gone. */
+  stop(graceMilliseconds?: number): Promise<void>;
+}
+
+export function startServerProcess(options: ServerProcessOptions): ServerProcess {
+  const log = openSync(options.logFile, 'a');
+  const child = spawn(options.path, options.args, {
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: options.env ?? process.env,
+  });
+  closeSync(log);
+  const pid = child.pid;
+  if (pid === undefined) throw new Error(`Cannot start ${options.name}: ${options.path} is not executable`);
+  reaper.watchGroup(pid);
+  child.unref();
+  const ended = endOf(child);
+  void ended.then(() => reaper.forgetGroup(pid));
+
+  function kill(signal: NodeJS.Signals): void {
+    child.kill(signal);
+  }
+
+  return {
+    pid,
+    ended,
+    kill,
+    assertRunning() {
+      if (child.exitCode === null && child.signalCode === null) return;
+      const how = child.signalCode ?? `exit code ${child.exitCode}`;
+      throw new Error(`Cannot run ${options.name}: it ended with ${how}\n${lastLines(options.logFile)}`);
+    },
+    async stop(graceMilliseconds = 10_000) {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.ref();
+      kill('SIGTERM');
+      const impatience = setTimeout(kill, graceMilliseconds, 'SIGKILL');
+      await ended;
+      clearTimeout(impatience);
+    },
+  };
+}
+
+/** The end of a log, for an error message. */
+export function lastLines(file: string, count = 20): string {
+  try {
+    return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-count).join('\n');
+  } catch {
+    return '(no log was written)';
+  }
+}
+
+function endOf(child: ChildProcess): ServerProcess['ended'] {
+  return new Promise((resolve) => {
+    child.once('error', () => resolve({ code: null, signal: null }));
+    child.once('exit', (code, signal) => resolve({ code, signal }));
+  });
+}
