@@ -1,0 +1,114 @@
+/**
+ * The vocabulary of revision scripts. A script is data: a list of steps that an engine renders as SQL, that a plan can
+ * show, that can be asked of a catalog whether it is done already, and from which the schema of a revision is folded.
+ */
+
+/** The databases that Glance runs on. MariaDB counts as MySQL. */
+export type Engine = 'postgres';
+
+export type ColumnType =
+  | 'integer'
+  /** A 32-bit key that the database counts up by itself. */
+  | 'serial'
+  | 'bigint'
+  | 'numeric'
+  | 'boolean'
+  | 'text'
+  /** A date and time without a zone, in UTC by Glance's custom. */
+  | 'datetime'
+  | `varchar(${number})`
+  | EnumType;
+
+/** A column that takes one of a few words, in this order. PostgreSQL has it as a type of its own name. */
+export interface EnumType {
+  readonly enum: string;
+  readonly values: readonly string[];
+}
+
+export interface Column {
+  readonly name: string;
+  readonly type: ColumnType;
+  /** Absent means NOT NULL. */
+  readonly nullable?: boolean;
+  /** The server's default. Absent means none. */
+  readonly default?: string | boolean;
+}
+
+export interface Index {
+  readonly name: string;
+  readonly columns: readonly string[];
+}
+
+export interface ForeignKey {
+  readonly columns: readonly string[];
+  readonly references: { readonly table: string; readonly columns: readonly string[] };
+}
+
+export interface Unique {
+  /** Absent leaves the name to the engine, as Glance's script does. */
+  readonly name?: string;
+  readonly columns: readonly string[];
+}
+
+export interface Table {
+  readonly name: string;
+  readonly columns: readonly Column[];
+  readonly primaryKey: readonly string[];
+  readonly uniques?: readonly Unique[];
+  readonly foreignKeys?: readonly ForeignKey[];
+  readonly indexes?: readonly Index[];
+}
+
+/** Text that differs between engines: SQL that the vocabulary has no word for. */
+export type PerEngine = Readonly<Record<Engine, string>>;
+
+export type Step =
+  | { readonly do: 'create table'; readonly table: Table }
+  | { readonly do: 'create enum'; readonly type: EnumType }
+  | { readonly do: 'create index'; readonly table: string; readonly index: Index }
+  | { readonly do: 'drop index'; readonly table: string; readonly index: string }
+  | { readonly do: 'add column'; readonly table: string; readonly column: Column }
+  /** Adds a column that each existing row has `value` in, an expression over the row's other columns. */
+  | {
+      readonly do: 'add filled column';
+      readonly table: string;
+      readonly column: Column;
+      readonly value: PerEngine;
+    }
+  /** Gives a column another nullability or default; the type and the data stay. */
+  | { readonly do: 'change column'; readonly table: string; readonly column: Column }
+  | { readonly do: 'drop column'; readonly table: string; readonly column: string }
+  /** Changes rows of `table`; safe to run again. */
+  | { readonly do: 'change data'; readonly table: string; readonly what: string; readonly sql: PerEngine };
+
+/** One revision script, or several that are quicker as one. */
+export interface Migration {
+  /** What people call it: the script's name in `alembic_version`, or the manual's name where it is several in one. */
+  readonly name: string;
+  /** The scripts of Glance's chain that are done when this is done. */
+  readonly scripts: readonly string[];
+  readonly steps: readonly Step[];
+}
+
+/** A step in a few words, for progress and for errors: `create index visibility_image_idx on images`. */
+export function describeStep(step: Step): string {
+  switch (step.do) {
+    case 'create table':
+      return `create table ${step.table.name}`;
+    case 'create enum':
+      return `create type ${step.type.enum}`;
+    case 'create index':
+      return `create index ${step.index.name} on ${step.table}`;
+    case 'drop index':
+      return `drop index ${step.index} on ${step.table}`;
+    case 'add column':
+    case 'add filled column':
+      return `add column ${step.table}.${step.column.name}`;
+    case 'change column':
+      return `change column ${step.table}.${step.column.name}`;
+    case 'drop column':
+      return `drop column ${step.table}.${step.column}`;
+    case 'change data':
+      return step.what;
+  }
+}
