@@ -61,15 +61,15 @@ export interface TestApiOptions {
   readonly userAgent?: string;
 }
 
-export function testApi(options: TestApiOptions): TestApi {
-  const agent = new Agent({ keepAlive: true, ca: options.ca });
-  const base = new URL(options.server);
+export function testApi(client: TestApiOptions): TestApi {
+  const agent = new Agent({ keepAlive: true, ca: client.ca });
+  const base = new URL(client.server);
 
   function requestOptions(method: string, path: string, contentType: string | null): RequestOptions {
     const headers: Record<string, string> = {
-      authorization: `Bearer ${options.token}`,
+      authorization: `Bearer ${client.token}`,
       accept: 'application/json',
-      'user-agent': options.userAgent ?? 'glance-schema-test',
+      'user-agent': client.userAgent ?? 'glance-schema-test',
     };
     if (contentType !== null) headers['content-type'] = contentType;
     return { agent, method, host: base.hostname, port: base.port, path, headers };
@@ -83,8 +83,13 @@ export function testApi(options: TestApiOptions): TestApi {
   ): Promise<ApiAnswer> {
     const usual = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
     const contentType = body === undefined ? null : (extra.contentType ?? usual);
+    const content = body === undefined ? null : JSON.stringify(body);
+    const options = requestOptions(method, path, contentType);
+    // Node sends neither length nor chunks with a DELETE by itself, and the body then spoils the next request.
+    if (content !== null)
+      options.headers = { ...options.headers, 'content-length': Buffer.byteLength(content) };
     return new Promise((resolve, reject) => {
-      const call = httpsRequest(requestOptions(method, path, contentType), (response) => {
+      const call = httpsRequest(options, (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('error', reject);
@@ -97,7 +102,7 @@ export function testApi(options: TestApiOptions): TestApi {
         call.destroy(new Error(`${method} ${path}: no answer`)),
       );
       call.on('error', reject);
-      call.end(body === undefined ? undefined : JSON.stringify(body));
+      call.end(content ?? undefined);
     });
   }
 
@@ -125,7 +130,12 @@ export function testApi(options: TestApiOptions): TestApi {
         response.on('data', (chunk: string) => {
           const lines = (rest + chunk).split('\n');
           rest = lines.pop() ?? '';
-          for (const line of lines) if (line !== '') onEvent(JSON.parse(line));
+          try {
+            for (const line of lines) if (line !== '') onEvent(JSON.parse(line));
+          } catch (error) {
+            reject(error);
+            call.destroy();
+          }
         });
         response.on('error', (error) => (signal.aborted ? resolve() : reject(error)));
         response.on('end', resolve);
@@ -140,7 +150,7 @@ export function testApi(options: TestApiOptions): TestApi {
     });
   }
 
-  return { server: options.server, request, call, watch, close: () => agent.destroy() };
+  return { server: client.server, request, call, watch, close: () => agent.destroy() };
 }
 
 function parseObject(text: string): KubeObject {

@@ -1,0 +1,117 @@
+/** As much of a pod's JSON as the stand-in node reads. Source: core/v1 Pod, kubernetes.io/docs/reference. */
+export interface Pod {
+  readonly metadata: PodMetadata;
+  readonly spec: PodSpec;
+  readonly status?: { readonly phase?: string };
+}
+
+export interface PodMetadata {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly deletionTimestamp?: string;
+  readonly deletionGracePeriodSeconds?: number;
+}
+
+export interface PodSpec {
+  readonly nodeName?: string;
+  readonly nodeSelector?: Readonly<Record<string, string>>;
+  readonly schedulingGates?: readonly unknown[];
+  readonly serviceAccountName?: string;
+  readonly restartPolicy?: RestartPolicy;
+  readonly terminationGracePeriodSeconds?: number;
+  readonly initContainers?: readonly unknown[];
+  readonly containers: readonly Container[];
+  readonly volumes?: readonly Volume[];
+}
+
+export type RestartPolicy = 'Always' | 'OnFailure' | 'Never';
+
+export interface Container {
+  readonly name: string;
+  readonly image: string;
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
+  readonly workingDir?: string;
+  readonly env?: readonly EnvVar[];
+  readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
+  readonly volumeMounts?: readonly VolumeMount[];
+  readonly terminationMessagePath?: string;
+  readonly terminationMessagePolicy?: 'File' | 'FallbackToLogsOnError';
+  readonly readinessProbe?: Probe;
+}
+
+export interface EnvVar {
+  readonly name: string;
+  readonly value?: string;
+  readonly valueFrom?: {
+    readonly secretKeyRef?: KeyRef;
+    readonly configMapKeyRef?: KeyRef;
+    readonly fieldRef?: { readonly fieldPath: string };
+    readonly resourceFieldRef?: unknown;
+  };
+}
+
+export interface KeyRef {
+  readonly name: string;
+  readonly key: string;
+  readonly optional?: boolean;
+}
+
+export interface VolumeMount {
+  readonly name: string;
+  readonly mountPath: string;
+  readonly subPath?: string;
+}
+
+export interface Volume {
+  readonly name: string;
+  readonly emptyDir?: unknown;
+  readonly secret?: {
+    readonly secretName: string;
+    readonly items?: readonly KeyToPath[];
+    readonly optional?: boolean;
+  };
+  readonly configMap?: NamedSource;
+  readonly downwardAPI?: { readonly items?: readonly DownwardItem[] };
+  readonly projected?: { readonly sources: readonly ProjectedSource[] };
+}
+
+export interface NamedSource {
+  readonly name: string;
+  readonly items?: readonly KeyToPath[];
+  readonly optional?: boolean;
+}
+
+export interface KeyToPath {
+  readonly key: string;
+  readonly path: string;
+}
+
+export interface DownwardItem {
+  readonly path: string;
+  readonly fieldRef?: { readonly fieldPath: string };
+}
+
+export interface ProjectedSource {
+  readonly secret?: NamedSource;
+  readonly configMap?: NamedSource;
+  readonly downwardAPI?: { readonly items?: readonly DownwardItem[] };
+  readonly serviceAccountToken?: { readonly path: string; readonly audience?: string };
+}
+
+export interface Probe {
+  readonly httpGet?: { readonly path?: string; readonly port: number | string };
+  readonly initialDelaySeconds?: number;
+  readonly periodSeconds?: number;
+  readonly timeoutSeconds?: number;
+  readonly successThreshold?: number;
+  readonly failureThreshold?: number;
+}
+
+export function podPath(pod: Pod, subresource = ''): string {
+  const { namespace, name } = pod.metadata;
+  return `/api/v1/namespaces/${namespace}/pods/${name}${subresource}`;
+}
