@@ -5,7 +5,4 @@ import { customResourceDefinition } from '../src/api/custom-resource-definition.
 
 const header = '# Generated from src/api by `make generate`; do not edit.\n';
 const crd = stringify(customResourceDefinition(), { lineWidth: 110, aliasDuplicateObjects: false });
-writeFileSync(
-  new URL('../crds/glanceschemas.db.glance.openstack.org.yaml', import.meta.url),
-  header + crd,
-);
+writeFileSync(new URL('../crds/glanceschemas.db.glance.openstack.org.yaml', import.meta.url), header + crd);

@@ -86,10 +86,15 @@ const ORDER = celMap(
 
 /** The names of the revisions that have no phases. */
 const WHOLE = celList(
-  REVISIONS.filter((revision) => !revision.phased).flatMap((revision) => [revision.name, ...revision.aliases]),
+  REVISIONS.filter((revision) => !revision.phased).flatMap((revision) => [
+    revision.name,
+    ...revision.aliases,
+  ]),
 );
 
-const PHASE_OFFSET = celMap(PHASES.map((phase, index) => [phase, index - PHASES.indexOf('Contract')] as const));
+const PHASE_OFFSET = celMap(
+  PHASES.map((phase, index) => [phase, index - PHASES.indexOf('Contract')] as const),
+);
 
 function celList(values: readonly string[]): string {
   return `[${values.map((value) => `'${value}'`).join(', ')}]`;

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import {
+  type AdmissionRule,
   environmentIsNotOurs,
   phaseIsCarried,
   revisionIsCarried,
   targetIsNotLower,
-  type AdmissionRule,
 } from './admission-rules.ts';
 import { specSchema, statusSchema } from './glance-schema.ts';
 import { GROUP, KIND, PLURAL, VERSION } from './names.ts';
@@ -97,12 +97,12 @@ function structural(schema: z.ZodType): Schema {
 function fix(schema: Schema): Schema {
   if (isIntOrString(schema)) {
     const { anyOf, ...rest } = schema;
-    const { maxLength } = anyOf.find((option) => option['type'] === 'string') ?? {};
+    const { maxLength } = anyOf.find((option) => option.type === 'string') ?? {};
     return { ...rest, ...(maxLength === undefined ? {} : { maxLength }), 'x-kubernetes-int-or-string': true };
   }
   const fixed: Schema = { ...schema };
-  if (fixed['type'] === 'integer') {
-    fixed['format'] = 'int64';
+  if (fixed.type === 'integer') {
+    fixed.format = 'int64';
     // zod bounds every integer by 2^53; the API server would print these bounds in its messages.
     for (const bound of ['minimum', 'maximum']) {
       if (Math.abs(Number(fixed[bound])) === Number.MAX_SAFE_INTEGER) {
@@ -110,8 +110,8 @@ function fix(schema: Schema): Schema {
       }
     }
   }
-  if (fixed['pattern'] !== undefined && fixed['format'] === 'date-time') {
-    delete fixed['pattern'];
+  if (fixed.pattern !== undefined && fixed.format === 'date-time') {
+    delete fixed.pattern;
   }
   if (fixed.properties !== undefined) {
     if (isOpen(fixed.additionalProperties)) {
@@ -132,7 +132,7 @@ function fix(schema: Schema): Schema {
 }
 
 function isIntOrString(schema: Schema): schema is Schema & { anyOf: Schema[] } {
-  return Array.isArray(schema['anyOf']);
+  return Array.isArray(schema.anyOf);
 }
 
 function isOpen(additional: Schema['additionalProperties']): boolean {

@@ -21,7 +21,12 @@ const secretKey = z.strictObject({
 
 const caKey = z.strictObject({
   name: z.string().min(1).max(253).describe('The name of a Secret in the namespace of this GlanceSchema.'),
-  key: z.string().min(1).max(253).default('ca.crt').describe('The key in the Secret whose value is the CA, as PEM.'),
+  key: z
+    .string()
+    .min(1)
+    .max(253)
+    .default('ca.crt')
+    .describe('The key in the Secret whose value is the CA, as PEM.'),
 });
 
 const database = z
@@ -31,11 +36,15 @@ const database = z
     ),
     tls: z
       .strictObject({
-        caSecretRef: caKey.optional().describe('Where the CA is that signed the certificate of the database server.'),
+        caSecretRef: caKey
+          .optional()
+          .describe('Where the CA is that signed the certificate of the database server.'),
         mode: z
           .enum(['disable', 'prefer', 'require', 'verify-ca', 'verify-full'])
           .optional()
-          .describe("How the server is checked, as libpq's sslmode; `verify-full` where caSecretRef is given."),
+          .describe(
+            "How the server is checked, as libpq's sslmode; `verify-full` where caSecretRef is given.",
+          ),
       })
       .optional()
       .describe('TLS to the database, over what the connection URL says.'),
@@ -51,14 +60,23 @@ const toleration = z.strictObject({
 });
 
 const environmentVariable = z.strictObject({
-  name: z.string().min(1).max(253).describe('The name of the variable; names that the operator sets are refused.'),
+  name: z
+    .string()
+    .min(1)
+    .max(253)
+    .describe('The name of the variable; names that the operator sets are refused.'),
   value: z.string().max(4096).optional(),
   valueFrom: podField('As in a Pod: a key of a ConfigMap or Secret, or a field.').optional(),
 });
 
 const job = z
   .strictObject({
-    image: z.string().min(1).max(1024).optional().describe("The image of the migration's pod; default is the operator's own image."),
+    image: z
+      .string()
+      .min(1)
+      .max(1024)
+      .optional()
+      .describe("The image of the migration's pod; default is the operator's own image."),
     imagePullSecrets: z
       .array(z.strictObject({ name: z.string().min(1).max(253) }))
       .max(16)
@@ -81,13 +99,25 @@ const job = z
     tolerations: z.array(toleration).max(32).optional().describe("The pod's tolerations."),
     affinity: podField("The pod's affinity, as in a Pod.").optional(),
     priorityClassName: z.string().max(253).optional().describe("The pod's priority class."),
-    labels: z.record(z.string(), z.string().max(63)).optional().describe("Labels on the pod; the operator's own win."),
+    labels: z
+      .record(z.string(), z.string().max(63))
+      .optional()
+      .describe("Labels on the pod; the operator's own win."),
     annotations: z
       .record(z.string(), z.string().max(4096))
       .optional()
       .describe("Annotations on the pod; they win over the operator's defaults."),
-    env: z.array(environmentVariable).max(64).optional().describe('More variables in the environment of the container.'),
-    backoffLimit: z.int().min(0).max(10).default(2).describe('How often a failed pod is replaced within one Job.'),
+    env: z
+      .array(environmentVariable)
+      .max(64)
+      .optional()
+      .describe('More variables in the environment of the container.'),
+    backoffLimit: z
+      .int()
+      .min(0)
+      .max(10)
+      .default(2)
+      .describe('How often a failed pod is replaced within one Job.'),
     activeDeadlineSeconds: z
       .int()
       .min(1)
@@ -130,7 +160,10 @@ const historyEntry = z.strictObject({
   to: z.string().max(64).optional().describe('Where the database was left.'),
   startedAt: time,
   finishedAt: time,
-  applied: z.array(z.string().max(64)).max(64).describe('The revision scripts that were committed, in order.'),
+  applied: z
+    .array(z.string().max(64))
+    .max(64)
+    .describe('The revision scripts that were committed, in order.'),
   job: z.string().max(253).describe('The Job that did it.'),
   error: z.string().max(2048).optional().describe('Why it failed; absent when it did not.'),
 });
@@ -158,7 +191,8 @@ export const statusSchema = z
       .strictObject({
         name: z.string().max(253),
         uid: z.string().max(64),
-        attempt: z.int().describe('Counts the Jobs for one target, from 1.'),
+        purpose: z.enum(['Migrate', 'Observe']).describe('Whether it migrates or only reads.'),
+        attempt: z.int().describe('Counts the Jobs for one spec, from 1.'),
         generation: z.int().describe('The generation of the spec that the Job was started for.'),
         startedAt: time,
         finishedAt: time.optional().describe('When it ended; absent while it runs.'),
@@ -179,8 +213,16 @@ export const statusSchema = z
       .max(10)
       .optional()
       .describe('The last ten migrations, newest first, failures with their cause.'),
-    handledObserve: z.string().max(256).optional().describe('The value of the annotation `observe` that was last acted on.'),
-    handledRetry: z.string().max(256).optional().describe('The value of the annotation `retry` that was last acted on.'),
+    handledObserve: z
+      .string()
+      .max(256)
+      .optional()
+      .describe('The value of the annotation `observe` that was last acted on.'),
+    handledRetry: z
+      .string()
+      .max(256)
+      .optional()
+      .describe('The value of the annotation `retry` that was last acted on.'),
     conditions: z
       .array(
         z.strictObject({

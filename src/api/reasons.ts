@@ -48,7 +48,8 @@ export const REASONS = {
     ready: 'False',
     also: 'Stalled',
     meaning: 'The wanted revision comes before the one that the database is at. Nothing was changed.',
-    doThis: 'Name the recorded revision or a later one; or restore a backup, then set the annotation `observe`.',
+    doThis:
+      'Name the recorded revision or a later one; or restore a backup, then set the annotation `observe`.',
   },
   RevisionNotFound: {
     ready: 'False',
@@ -71,7 +72,8 @@ export const REASONS = {
   DatabaseNotGlance: {
     ready: 'False',
     also: 'Stalled',
-    meaning: 'The database has tables that neither alembic_version nor migrate_version can place. Nothing was changed.',
+    meaning:
+      'The database has tables that neither alembic_version nor migrate_version can place. Nothing was changed.',
     doThis: 'Point the Secret at the right database, then set the annotation `retry`.',
   },
   SecretNotReady: {
@@ -89,7 +91,8 @@ export const REASONS = {
   PartiallyApplied: {
     ready: 'False',
     also: 'Stalled',
-    meaning: 'MySQL and MariaDB only: a statement was applied that cannot be rolled back, and a later one failed.',
+    meaning:
+      'MySQL and MariaDB only: a statement was applied that cannot be rolled back, and a later one failed.',
     doThis: 'Mend what the message names, then set the annotation `retry`: the next run continues.',
   },
   JobBlocked: {

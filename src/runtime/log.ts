@@ -20,9 +20,9 @@ export function openLog(level: string): Log {
       winston.format((entry) => {
         const { error } = entry;
         if (error instanceof Error) {
-          entry['error'] = error.message;
+          entry.error = error.message;
           if (level === 'debug') {
-            entry['stack'] = error.stack;
+            entry.stack = error.stack;
           }
         }
         return entry;

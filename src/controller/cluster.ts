@@ -1,0 +1,111 @@
+import type { GlanceSchemaStatus } from '../api/glance-schema.ts';
+
+/** The part of an object's metadata that the controller reads. */
+export interface Metadata {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly creationTimestamp: string;
+  readonly generation?: number;
+  readonly deletionTimestamp?: string;
+  readonly finalizers?: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly ownerReferences?: readonly { readonly uid: string; readonly controller?: boolean }[];
+}
+
+/** A GlanceSchema as the API server hands it out; its spec is parsed by observe. */
+export interface SchemaObject {
+  readonly metadata: Metadata;
+  readonly spec: unknown;
+  readonly status?: GlanceSchemaStatus;
+}
+
+/** A Job, as far as the controller reads it. Source: the Kubernetes API reference, batch/v1. */
+export interface JobObject {
+  readonly metadata: Metadata;
+  readonly spec: { readonly ttlSecondsAfterFinished?: number };
+  readonly status?: {
+    readonly startTime?: string;
+    readonly completionTime?: string;
+    readonly failed?: number;
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason?: string;
+      readonly message?: string;
+      readonly lastTransitionTime?: string;
+    }[];
+  };
+}
+
+/** A Pod, as far as the controller reads it. Source: the Kubernetes API reference, core/v1. */
+export interface PodObject {
+  readonly metadata: Metadata;
+  readonly status?: {
+    readonly phase?: string;
+    readonly reason?: string;
+    readonly message?: string;
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason?: string;
+      readonly message?: string;
+    }[];
+    readonly containerStatuses?: readonly {
+      readonly name: string;
+      readonly state?: {
+        readonly waiting?: { readonly reason?: string; readonly message?: string };
+        readonly running?: { readonly startedAt?: string };
+        readonly terminated?: {
+          readonly exitCode: number;
+          readonly reason?: string;
+          readonly message?: string;
+          readonly finishedAt?: string;
+        };
+      };
+    }[];
+  };
+}
+
+/** Something to tell the people who watch a resource. */
+export interface Notice {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** A write was not done because the object has moved on or is gone: read again, decide again. */
+export type Stale = 'stale';
+
+/**
+ * What the controller asks of Kubernetes; the kube room gives it. Reads of `schema`, `jobsOf` and `podsOf` come from
+ * caches that watches keep, own writes included; everything else is a request. What can be expected is a value; a
+ * request that fails for another cause throws.
+ */
+export interface Cluster {
+  schema(key: string): SchemaObject | undefined;
+  /** The Jobs that the schema with this UID controls. */
+  jobsOf(schemaUid: string): readonly JobObject[];
+  /** The pods that carry the label of the schema with this UID. */
+  podsOf(schemaUid: string): readonly PodObject[];
+  /** A Job as the API server has it now; undefined when there is none. */
+  readJob(namespace: string, name: string): Promise<JobObject | undefined>;
+  /** Sets the finalizers, provided that the schema is still at the resource version that is given. */
+  setFinalizers(schema: SchemaObject, finalizers: readonly string[]): Promise<SchemaObject | Stale>;
+  createJob(namespace: string, job: object): Promise<JobCreation>;
+  /** Deletes a Job and its pods, provided that it is still the one that is given. */
+  deleteJob(job: JobObject): Promise<void>;
+  /** Has a finished Job deleted by Kubernetes after so many seconds. */
+  armTtl(namespace: string, name: string, seconds: number): Promise<void>;
+  /** Writes the status, provided that the schema is still at the resource version that is given. */
+  writeStatus(schema: SchemaObject, status: GlanceSchemaStatus): Promise<SchemaObject | Stale>;
+  /** Tells people. Never fails: a lost notice must not hold up a migration. */
+  notify(schema: SchemaObject, notice: Notice): void;
+}
+
+export type JobCreation =
+  | { readonly kind: 'created' | 'exists'; readonly job: JobObject }
+  /** The API server does not take it, in its own words: a quota, a policy, a field that is not valid. */
+  | { readonly kind: 'refused'; readonly message: string };

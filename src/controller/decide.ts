@@ -1,0 +1,382 @@
+import type { GlanceSchemaStatus } from '../api/glance-schema.ts';
+import type { Reason } from '../api/reasons.ts';
+import { comparePositions, formatPosition, type Position } from '../revision/position.ts';
+import { explainUnresolved, resolveRevision } from '../revision/resolve.ts';
+import { CARRIED, NEWEST_CARRIED, REVISIONS } from '../revision/revisions.ts';
+import { exponentialBackoff } from './backoff.ts';
+import { migrationJobName, type Purpose, shapeOf } from './migration-job.ts';
+import type { Observed, ObservedJob } from './observe.ts';
+import { isRecorded, recordJob } from './record.ts';
+import { type Verdict, withVerdict } from './status.ts';
+
+/** The one thing that a pass may do to the cluster besides writing the status. */
+export type Effect =
+  | {
+      readonly kind: 'startJob';
+      readonly name: string;
+      readonly purpose: Purpose;
+      readonly previousJobUid: string | undefined;
+    }
+  /** A Job that never started a container is taken away, because the spec that shaped it has changed. */
+  | { readonly kind: 'deleteBlockedJob'; readonly name: string }
+  | { readonly kind: 'armTtl'; readonly name: string }
+  | { readonly kind: 'releaseFinalizer' };
+
+export interface Decision {
+  readonly effect: Effect | undefined;
+  /** The whole status as it should be. */
+  readonly status: GlanceSchemaStatus;
+  /** When to look again, in milliseconds, if nothing happens before; undefined for "when something happens". */
+  readonly lookAgainAfter: number | undefined;
+}
+
+/** What the checks look at: what was observed, with the newest result already in the status. */
+interface Situation extends Observed {
+  readonly status: GlanceSchemaStatus;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+interface Answer extends Verdict {
+  readonly effect?: Effect;
+  readonly lookAgainAfter?: number;
+}
+
+/**
+ * The specification: checks named after the fact that they find, in order; the first that answers wins. Each is a
+ * function of what was observed and of the time, nothing else.
+ */
+const CHECKS: readonly ((situation: Situation) => Answer | undefined)[] = [
+  jobShapedByAnOlderSpec,
+  jobAtWork,
+  podsOutliveTheirJob,
+  suspended,
+  observeAsked,
+  revisionNotCarried,
+  databaseNewerThanCarried,
+  targetBeforeRecorded,
+  targetReached,
+  failedForGood,
+  nextAttemptNotDue,
+  migrationDue,
+];
+
+/** Chooses what to do about one GlanceSchema, and what its status is to say. */
+export function decide(observed: Observed, now: Date): Decision {
+  const { schema } = observed;
+  const recorded = recordJob(schema, observed.job);
+  if (schema.deleting && !mayRun(observed)) {
+    // Nobody reads the status of what is gone in a moment; the result need not be stored either.
+    return { effect: housekeeping(observed), status: schema.status, lookAgainAfter: undefined };
+  }
+  const situation: Situation = {
+    ...observed,
+    status: withTarget(recorded, schema.spec.revision),
+    now: now.getTime(),
+  };
+  const answer = firstAnswer(situation);
+  const status = withVerdict(situation.status, answer, schema.generation, now.toISOString());
+  // A result goes into the status before anything else happens: from then on it can no longer be lost.
+  const resultIsNew = observed.job?.state.kind === 'finished' && !isRecorded(schema.status, observed.job);
+  return {
+    effect: resultIsNew ? undefined : (housekeeping(observed) ?? answer.effect),
+    status,
+    lookAgainAfter: answer.lookAgainAfter,
+  };
+}
+
+function firstAnswer(situation: Situation): Answer {
+  for (const check of CHECKS) {
+    const answer = check(situation);
+    if (answer !== undefined) {
+      return answer;
+    }
+  }
+  throw new Error('Cannot decide: no check answered, though the last one always does');
+}
+
+/** What is owed to Jobs that have ended, before anything new begins. */
+function housekeeping(observed: Observed): Effect | undefined {
+  const { schema, job, olderUnarmedJobs } = observed;
+  const [older] = olderUnarmedJobs;
+  if (older !== undefined) {
+    return { kind: 'armTtl', name: older };
+  }
+  if (job?.state.kind === 'finished' && !job.ttlArmed && !job.deleting && isRecorded(schema.status, job)) {
+    return { kind: 'armTtl', name: job.name };
+  }
+  if (schema.hasFinalizer && !mayRun(observed)) {
+    return { kind: 'releaseFinalizer' };
+  }
+  return undefined;
+}
+
+/** Whether a migrator may be at work on the database now. */
+function mayRun({ job, livePods }: Observed): boolean {
+  return job?.state.kind === 'active' || livePods.length > 0;
+}
+
+function jobShapedByAnOlderSpec({ job, schema }: Situation): Answer | undefined {
+  if (job?.state.kind !== 'active' || job.state.pod.kind !== 'blocked' || job.deleting) {
+    return undefined;
+  }
+  if (job.purpose === undefined || job.purpose.shape === shapeOf(schema.spec)) {
+    return undefined;
+  }
+  return {
+    reason: 'MigrationPending',
+    message: `Job ${job.name} never started and was made for an older spec; it is replaced.`,
+    effect: { kind: 'deleteBlockedJob', name: job.name },
+  };
+}
+
+/** How long the Job controller may take to make a pod before a person should look, in milliseconds. */
+const POD_PATIENCE = 30_000;
+
+function jobAtWork({ job, schema, status, now }: Situation): Answer | undefined {
+  if (job?.state.kind !== 'active') {
+    return undefined;
+  }
+  const { pod, lastReport } = job.state;
+  const waitsForIt = schema.deleting ? ' The deletion waits for it.' : '';
+  if (pod.kind === 'blocked') {
+    return {
+      reason: pod.reason,
+      message: `The pod of Job ${job.name} cannot start: ${pod.message}.${waitsForIt}`,
+    };
+  }
+  if (lastReport?.error != null && pod.kind !== 'running') {
+    return {
+      reason: lastReport.error.reason === 'DatabaseUnreachable' ? 'DatabaseUnreachable' : 'MigrationPending',
+      message: `${sentence(lastReport.error.message)} Job ${job.name} tries again.${waitsForIt}`,
+    };
+  }
+  if (pod.kind === 'none') {
+    const age = now - Date.parse(job.createdAt);
+    if (age >= POD_PATIENCE) {
+      return {
+        reason: 'JobBlocked',
+        message: `Job ${job.name} has no pod yet: see \`kubectl describe job ${job.name}\` for a quota or a policy that refuses it.${waitsForIt}`,
+      };
+    }
+    return { ...workOf(job, status, waitsForIt), lookAgainAfter: POD_PATIENCE - age };
+  }
+  return workOf(job, status, waitsForIt);
+}
+
+function workOf(job: ObservedJob, status: GlanceSchemaStatus, waitsForIt: string): Answer {
+  const target = job.purpose?.target;
+  if (target == null) {
+    return { reason: 'Observing', message: `Job ${job.name} reads the database.${waitsForIt}` };
+  }
+  const recorded = recordedPosition(status);
+  const from = recorded === undefined ? '' : ` from ${formatPosition(recorded)}`;
+  return {
+    reason: 'MigrationRunning',
+    message: `Job ${job.name} brings the database${from} to ${formatPosition(target)}.${waitsForIt}`,
+  };
+}
+
+function podsOutliveTheirJob({ livePods }: Situation): Answer | undefined {
+  const [pod] = livePods;
+  return pod === undefined
+    ? undefined
+    : {
+        reason: 'MigrationRunning',
+        message: `Pod ${pod} is still there though its Job is gone; waiting for its end.`,
+      };
+}
+
+function suspended({ schema, status }: Situation): Answer | undefined {
+  if (!schema.spec.suspend) {
+    return undefined;
+  }
+  const recorded = recordedPosition(status);
+  const where = recorded === undefined ? 'has not been read' : `was last read at ${formatPosition(recorded)}`;
+  return { reason: 'Suspended', message: `spec.suspend is true: nothing is started. The database ${where}.` };
+}
+
+function observeAsked(situation: Situation): Answer | undefined {
+  const { schema, status } = situation;
+  if (schema.observe === undefined || schema.observe === status.handledObserve) {
+    return undefined;
+  }
+  if (status.job?.purpose === 'Observe') {
+    const waiting = nextAttemptNotDue(situation);
+    if (waiting !== undefined) {
+      return waiting;
+    }
+  }
+  return {
+    reason: 'Observing',
+    message: 'The annotation observe asks for the database to be read again.',
+    effect: startJob(situation, 'Observe', null),
+  };
+}
+
+function revisionNotCarried({ schema }: Situation): Answer | undefined {
+  const { revision } = schema.spec;
+  const resolved = resolveRevision(revision === undefined ? undefined : String(revision));
+  return resolved.kind === 'revision'
+    ? undefined
+    : {
+        reason: 'RevisionNotFound',
+        message: `Cannot use spec.revision: ${explainUnresolved(String(revision), resolved)}.`,
+      };
+}
+
+function databaseNewerThanCarried({ status }: Situation): Answer | undefined {
+  const recorded = recordedPosition(status);
+  if (recorded === undefined || CARRIED.some((revision) => revision.name === recorded.revision)) {
+    return undefined;
+  }
+  return {
+    reason: 'DatabaseNewer',
+    message: `Cannot work on this database: found it at '${formatPosition(recorded)}', past '${NEWEST_CARRIED}', the newest that this operator carries, do upgrade the operator. Nothing was changed.`,
+  };
+}
+
+function targetBeforeRecorded({ schema, status }: Situation): Answer | undefined {
+  const recorded = recordedPosition(status);
+  const target = targetPosition(schema.spec);
+  if (recorded === undefined || comparePositions(target, recorded) >= 0) {
+    return undefined;
+  }
+  return {
+    reason: 'DowngradeNotSupported',
+    message: `Cannot go to '${formatPosition(target)}': found the database at '${formatPosition(recorded)}', which comes after it, do name that or a later one, or restore a backup and then set the annotation observe. Nothing was changed.`,
+  };
+}
+
+function targetReached({ schema, status }: Situation): Answer | undefined {
+  const recorded = recordedPosition(status);
+  const target = targetPosition(schema.spec);
+  return recorded === undefined || comparePositions(target, recorded) !== 0
+    ? undefined
+    : { reason: 'UpToDate', message: `The database is at ${formatPosition(recorded)}.` };
+}
+
+/** Failures that no further attempt betters, and what each is called in the condition. */
+const FINAL: Readonly<Record<string, Reason>> = {
+  MigrationFailed: 'MigrationFailed',
+  PartiallyApplied: 'PartiallyApplied',
+  DatabaseNewer: 'DatabaseNewer',
+  DatabaseNotGlance: 'DatabaseNotGlance',
+  DowngradeNotSupported: 'DowngradeNotSupported',
+  RevisionNotFound: 'RevisionNotFound',
+};
+
+function failedForGood(situation: Situation): Answer | undefined {
+  const failure = standingFailure(situation);
+  const reason = FINAL[failure?.reason ?? ''];
+  return failure === undefined || reason === undefined
+    ? undefined
+    : { reason, message: `${sentence(failure.message)} ${whatWouldHelp(reason)}` };
+}
+
+function whatWouldHelp(reason: Reason): string {
+  return reason === 'DatabaseNewer'
+    ? 'Upgrade the operator.'
+    : 'It is tried again when the spec or the annotation db.glance.openstack.org/retry changes.';
+}
+
+const ATTEMPT_BACKOFF = { first: 10_000, most: 300_000 };
+
+function nextAttemptNotDue(situation: Situation): Answer | undefined {
+  const failure = standingFailure(situation);
+  const { job } = situation.status;
+  if (failure === undefined || job?.finishedAt === undefined) {
+    return undefined;
+  }
+  // The jitter comes from the Job's own name, so that each pass says the same time and nothing is written at rest.
+  const delay = exponentialBackoff(job.attempt, ATTEMPT_BACKOFF, () => fractionOf(job.uid));
+  const due = Date.parse(job.finishedAt) + delay;
+  if (due <= situation.now) {
+    return undefined;
+  }
+  return {
+    reason: TRANSIENT_UNREACHABLE.includes(failure.reason) ? 'DatabaseUnreachable' : 'MigrationPending',
+    message: `${sentence(failure.message)} The next attempt is at ${new Date(due).toISOString().slice(0, 19)}Z.`,
+    lookAgainAfter: due - situation.now,
+  };
+}
+
+/** A URL that cannot be read is mended in the Secret, which we do not watch: it is tried again like a lost connection. */
+const TRANSIENT_UNREACHABLE: readonly string[] = ['DatabaseUnreachable', 'Usage'];
+
+function migrationDue(situation: Situation): Answer {
+  const target = targetPosition(situation.schema.spec);
+  return {
+    reason: 'MigrationPending',
+    message: `A Job that brings the database to ${formatPosition(target)} is about to start.`,
+    effect: startJob(situation, 'Migrate', target),
+  };
+}
+
+/** Why the newest Job failed, unless the spec has changed or a retry was asked for since. */
+function standingFailure({ schema, status }: Situation): { reason: string; message: string } | undefined {
+  const { job } = status;
+  if (job?.failure === undefined || job.generation !== schema.generation) {
+    return undefined;
+  }
+  return schema.retry !== undefined && schema.retry !== status.handledRetry ? undefined : job.failure;
+}
+
+function startJob(situation: Situation, kind: Purpose['kind'], target: Position | null): Effect {
+  const { schema, status } = situation;
+  const last = status.job;
+  const previousJobUid = last?.uid;
+  const again = last?.generation === schema.generation && last.purpose === kind && last.failure !== undefined;
+  const purpose: Purpose = {
+    kind,
+    target,
+    attempt: again ? last.attempt + 1 : 1,
+    generation: schema.generation,
+    ...(kind === 'Observe' && schema.observe !== undefined ? { observe: schema.observe } : {}),
+    ...(schema.retry === undefined ? {} : { retry: schema.retry }),
+    shape: shapeOf(schema.spec),
+  };
+  return {
+    kind: 'startJob',
+    name: migrationJobName({ schema, purpose, previousJobUid }),
+    purpose,
+    previousJobUid,
+  };
+}
+
+/** Where the spec wants the database; revisions without phases are whole or not there. */
+function targetPosition(spec: {
+  readonly revision?: string | number | undefined;
+  readonly through: Position['phase'];
+}): Position {
+  const resolved = resolveRevision(spec.revision === undefined ? undefined : String(spec.revision));
+  const revision = resolved.kind === 'revision' ? resolved.revision : NEWEST_CARRIED;
+  const phased = REVISIONS.some((known) => known.name === revision && known.phased);
+  return { revision, phase: phased ? spec.through : 'Contract' };
+}
+
+function recordedPosition(status: GlanceSchemaStatus): Position | undefined {
+  return status.recordedRevision === undefined ||
+    !REVISIONS.some(({ name }) => name === status.recordedRevision)
+    ? undefined
+    : { revision: status.recordedRevision, phase: status.recordedPhase ?? 'Contract' };
+}
+
+function withTarget(status: GlanceSchemaStatus, wanted: string | number | undefined): GlanceSchemaStatus {
+  const { targetRevision: _before, ...rest } = status;
+  const resolved = resolveRevision(wanted === undefined ? undefined : String(wanted));
+  return resolved.kind === 'revision' ? { ...rest, targetRevision: resolved.revision } : rest;
+}
+
+/** A number in [0, 1) that a text always gives. */
+function fractionOf(text: string): number {
+  let hash = 0;
+  for (const character of text) {
+    hash = (hash * 31 + character.charCodeAt(0)) % 9973;
+  }
+  return hash / 9973;
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

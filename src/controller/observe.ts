@@ -1,0 +1,216 @@
+import { type GlanceSchemaSpec, type GlanceSchemaStatus, specSchema } from '../api/glance-schema.ts';
+import type { MigrationReport } from '../api/migration-report.ts';
+import { parseMigrationReport } from '../api/migration-report-schema.ts';
+import {
+  CONTAINER_NAME,
+  FINALIZER,
+  OBSERVE_ANNOTATION,
+  PURPOSE_ANNOTATION,
+  RETRY_ANNOTATION,
+} from '../api/names.ts';
+import type { JobObject, PodObject, SchemaObject } from './cluster.ts';
+import { type Purpose, parsePurpose } from './migration-job.ts';
+
+/** All that a decision rests on: API objects, reduced. */
+export interface Observed {
+  readonly schema: ObservedSchema;
+  /** The newest Job of this schema. */
+  readonly job: ObservedJob | undefined;
+  /** Finished Jobs before the newest one that have no TTL yet: their turn passed before it was set. */
+  readonly olderUnarmedJobs: readonly string[];
+  /** Names of pods of this schema that may still run, whether their Job is there or not. */
+  readonly livePods: readonly string[];
+}
+
+export interface ObservedSchema {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly generation: number;
+  readonly deleting: boolean;
+  readonly hasFinalizer: boolean;
+  readonly spec: GlanceSchemaSpec;
+  readonly status: GlanceSchemaStatus;
+  /** The annotations `observe` and `retry`, as they are. */
+  readonly observe: string | undefined;
+  readonly retry: string | undefined;
+}
+
+export interface ObservedJob {
+  readonly name: string;
+  readonly uid: string;
+  /** Undefined for a Job that does not say what it is for: it is ours by owner, but not of our making. */
+  readonly purpose: Purpose | undefined;
+  /** RFC 3339. */
+  readonly createdAt: string;
+  readonly ttlArmed: boolean;
+  readonly deleting: boolean;
+  readonly state: JobState;
+}
+
+export type JobState =
+  /** Not finished: `pod` tells how its newest pod is. */
+  | { readonly kind: 'active'; readonly pod: PodState; readonly lastReport: MigrationReport | undefined }
+  | {
+      readonly kind: 'finished';
+      readonly succeeded: boolean;
+      /** RFC 3339. */
+      readonly finishedAt: string;
+      /** What its last pod reported; undefined when nothing was left to read. */
+      readonly report: MigrationReport | undefined;
+      /** Why it failed in the Job controller's words (`DeadlineExceeded`), and how its last container ended. */
+      readonly failure: string | undefined;
+      readonly deadlineExceeded: boolean;
+    };
+
+export type PodState =
+  /** No pod is there yet, or all there were have ended. */
+  | { readonly kind: 'none' }
+  /** Waiting for a node or for its container to start. */
+  | { readonly kind: 'starting' }
+  | { readonly kind: 'running' }
+  /** It cannot start; the message is the kubelet's or the scheduler's own. */
+  | { readonly kind: 'blocked'; readonly reason: 'SecretNotReady' | 'JobBlocked'; readonly message: string };
+
+/**
+ * Reduces API objects to what decide needs.
+ *
+ * @throws ZodError when the spec does not have the CRD's shape, which the API server does not let through.
+ */
+export function observe(
+  schema: SchemaObject,
+  jobs: readonly JobObject[],
+  pods: readonly PodObject[],
+): Observed {
+  const [newest, ...older] = [...jobs].sort(newestFirst);
+  const annotations = schema.metadata.annotations ?? {};
+  return {
+    schema: {
+      name: schema.metadata.name,
+      namespace: schema.metadata.namespace,
+      uid: schema.metadata.uid,
+      generation: schema.metadata.generation ?? 0,
+      deleting: schema.metadata.deletionTimestamp !== undefined,
+      hasFinalizer: schema.metadata.finalizers?.includes(FINALIZER) ?? false,
+      spec: specSchema.parse(schema.spec),
+      status: schema.status ?? {},
+      observe: annotations[OBSERVE_ANNOTATION],
+      retry: annotations[RETRY_ANNOTATION],
+    },
+    job: newest === undefined ? undefined : observeJob(newest, pods),
+    olderUnarmedJobs: older
+      .filter((job) => isFinished(job) && job.spec.ttlSecondsAfterFinished === undefined)
+      .map((job) => job.metadata.name),
+    livePods: pods.filter((pod) => !hasEnded(pod)).map((pod) => pod.metadata.name),
+  };
+}
+
+function observeJob(job: JobObject, pods: readonly PodObject[]): ObservedJob {
+  const own = pods
+    .filter((pod) => pod.metadata.ownerReferences?.some((owner) => owner.uid === job.metadata.uid))
+    .sort(newestFirst);
+  return {
+    name: job.metadata.name,
+    uid: job.metadata.uid,
+    purpose: parsePurpose(job.metadata.annotations?.[PURPOSE_ANNOTATION]),
+    createdAt: job.metadata.creationTimestamp,
+    ttlArmed: job.spec.ttlSecondsAfterFinished !== undefined,
+    deleting: job.metadata.deletionTimestamp !== undefined,
+    state: observeState(job, own),
+  };
+}
+
+function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
+  const ended = pods.filter(hasEnded);
+  const report = firstDefined(ended, (pod) =>
+    parseMigrationReport(container(pod)?.state?.terminated?.message),
+  );
+  const end = job.status?.conditions?.find(isEnd);
+  if (end === undefined) {
+    const alive = pods.find((pod) => !hasEnded(pod));
+    return {
+      kind: 'active',
+      pod: alive === undefined ? { kind: 'none' } : podState(alive),
+      lastReport: report,
+    };
+  }
+  const succeeded = end.type === 'Complete';
+  return {
+    kind: 'finished',
+    succeeded,
+    finishedAt: job.status?.completionTime ?? end.lastTransitionTime ?? job.metadata.creationTimestamp,
+    report,
+    failure: succeeded
+      ? undefined
+      : [end.message ?? end.reason, howItEnded(ended[0])].filter(Boolean).join('; '),
+    deadlineExceeded: end.reason === 'DeadlineExceeded',
+  };
+}
+
+/** `container exited with 137 (OOMKilled)`, or why the pod itself failed, as on an eviction. */
+function howItEnded(pod: PodObject | undefined): string | undefined {
+  const terminated = pod === undefined ? undefined : container(pod)?.state?.terminated;
+  if (terminated !== undefined) {
+    return `the container ended with exit code ${terminated.exitCode} (${terminated.reason ?? 'no reason given'})`;
+  }
+  return pod?.status?.message ?? pod?.status?.reason;
+}
+
+/** Waiting reasons of the kubelet that mean "not yet" and not "cannot". Source: pkg/kubelet/kubelet_pods.go. */
+const ON_THE_WAY = ['ContainerCreating', 'PodInitializing'];
+
+function podState(pod: PodObject): PodState {
+  const unscheduled = pod.status?.conditions?.find(
+    (condition) => condition.type === 'PodScheduled' && condition.status === 'False',
+  );
+  if (unscheduled?.reason === 'Unschedulable') {
+    return { kind: 'blocked', reason: 'JobBlocked', message: unscheduled.message ?? 'no node takes the pod' };
+  }
+  const state = container(pod)?.state;
+  const waiting = state?.waiting;
+  if (waiting?.reason !== undefined && !ON_THE_WAY.includes(waiting.reason)) {
+    return {
+      kind: 'blocked',
+      // The kubelet's one reason for a Secret or key that is not there; other causes read differently.
+      reason:
+        waiting.reason === 'CreateContainerConfigError' && /secret/i.test(waiting.message ?? '')
+          ? 'SecretNotReady'
+          : 'JobBlocked',
+      message: waiting.message ?? waiting.reason,
+    };
+  }
+  return state?.running === undefined ? { kind: 'starting' } : { kind: 'running' };
+}
+
+function container(pod: PodObject) {
+  return pod.status?.containerStatuses?.find((status) => status.name === CONTAINER_NAME);
+}
+
+function hasEnded(pod: PodObject): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+}
+
+function isFinished(job: JobObject): boolean {
+  return job.status?.conditions?.some(isEnd) ?? false;
+}
+
+function isEnd(condition: { readonly type: string; readonly status: string }): boolean {
+  return (condition.type === 'Complete' || condition.type === 'Failed') && condition.status === 'True';
+}
+
+function newestFirst(a: JobObject | PodObject, b: JobObject | PodObject): number {
+  return (
+    b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp) ||
+    b.metadata.name.localeCompare(a.metadata.name)
+  );
+}
+
+function firstDefined<T, R>(values: readonly T[], read: (value: T) => R | undefined): R | undefined {
+  for (const value of values) {
+    const found = read(value);
+    if (found !== undefined) {
+      return found;
+    }
+  }
+  return undefined;
+}

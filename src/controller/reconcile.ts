@@ -1,0 +1,237 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { GlanceSchemaStatus } from '../api/glance-schema.ts';
+import { FINALIZER } from '../api/names.ts';
+import { REASONS, type Reason, type ReasonMeaning } from '../api/reasons.ts';
+import { exponentialBackoff } from './backoff.ts';
+import type { Cluster, JobCreation, JobObject, Notice, SchemaObject } from './cluster.ts';
+import { type Decision, decide, type Effect } from './decide.ts';
+import { migrationJob } from './migration-job.ts';
+import { type Observed, observe } from './observe.ts';
+import { readyReason, type Verdict, withVerdict } from './status.ts';
+
+export interface ReconcilerOptions {
+  readonly cluster: Cluster;
+  /** The image of the migration's pod where the spec names none. */
+  readonly defaultImage: string;
+  readonly now?: () => Date;
+}
+
+/** How a pass ended, and when the key is to be looked at again though nothing happens. */
+export type Outcome =
+  | { readonly kind: 'done'; readonly lookAgainAfter: number | undefined }
+  /** The cache was behind, or the API server refused: again, with backoff. */
+  | { readonly kind: 'again'; readonly why: string };
+
+/** One pass over one GlanceSchema: observe, decide, at most one effect, at most one write of the status. */
+export function reconciler(options: ReconcilerOptions): (key: string) => Promise<Outcome> {
+  const { cluster } = options;
+  const now = options.now ?? (() => new Date());
+  const refusals = new Map<string, Refusal>();
+
+  async function reconcile(key: string): Promise<Outcome> {
+    const schema = cluster.schema(key);
+    if (schema === undefined) {
+      return { kind: 'done', lookAgainAfter: undefined };
+    }
+    if (schema.metadata.deletionTimestamp !== undefined) {
+      refusals.delete(schema.metadata.uid);
+    }
+    const observed = await look(schema);
+    const decision = withRefusal(observed, decide(observed, now()));
+    if (decision.effect === undefined) {
+      return store(schema, decision);
+    }
+    const acted = await act(schema, observed, decision.effect);
+    switch (acted.kind) {
+      case 'stale':
+        return { kind: 'again', why: acted.why };
+      case 'refused': {
+        const failures = (refusals.get(schema.metadata.uid)?.failures ?? 0) + 1;
+        refusals.set(schema.metadata.uid, {
+          generation: observed.schema.generation,
+          failures,
+          until: now().getTime() + exponentialBackoff(failures, REFUSAL_BACKOFF),
+          message: acted.message,
+        });
+        return store(acted.schema, withRefusal(observed, decision));
+      }
+      case 'gone':
+        return { kind: 'done', lookAgainAfter: undefined };
+      case 'done':
+        // What the effect changed is told by the same write; a further effect waits for the next pass.
+        return store(acted.schema, decide(await look(acted.schema), now()));
+    }
+  }
+
+  /** A Job that the API server did not take is not asked for again until its time has come or the spec has changed. */
+  function withRefusal(observed: Observed, decision: Decision): Decision {
+    const { uid, generation } = observed.schema;
+    const refusal = refusals.get(uid);
+    if (refusal === undefined || decision.effect?.kind !== 'startJob') {
+      return decision;
+    }
+    const wait = refusal.until - now().getTime();
+    if (refusal.generation !== generation || wait <= 0) {
+      return decision;
+    }
+    const verdict: Verdict = { reason: 'JobBlocked', message: refusal.message };
+    return {
+      effect: undefined,
+      status: withVerdict(decision.status, verdict, generation, now().toISOString()),
+      lookAgainAfter: wait,
+    };
+  }
+
+  async function look(schema: SchemaObject): Promise<Observed> {
+    const { uid, namespace } = schema.metadata;
+    const jobs = cluster.jobsOf(uid);
+    const known = schema.status?.job;
+    if (
+      known === undefined ||
+      known.finishedAt !== undefined ||
+      jobs.some((job) => job.metadata.uid === known.uid)
+    ) {
+      return observe(schema, jobs, cluster.podsOf(uid));
+    }
+    // The status names a Job that the cache does not have: it is gone, or the cache is behind. Only a read can tell.
+    const job = await cluster.readJob(namespace, known.name);
+    return observe(
+      schema,
+      job === undefined || !isOurs(job, schema) ? jobs : [...jobs, job],
+      cluster.podsOf(uid),
+    );
+  }
+
+  async function act(schema: SchemaObject, observed: Observed, effect: Effect): Promise<Acted> {
+    const { namespace } = schema.metadata;
+    switch (effect.kind) {
+      case 'startJob':
+        return start(schema, observed, effect);
+      case 'armTtl':
+        await cluster.armTtl(
+          namespace,
+          effect.name,
+          observed.schema.spec.job?.ttlSecondsAfterFinished ?? 86_400,
+        );
+        return { kind: 'done', schema };
+      case 'releaseFinalizer': {
+        const others = (schema.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
+        const released = await cluster.setFinalizers(schema, others);
+        if (released === 'stale') {
+          return { kind: 'stale', why: 'the schema has moved on before its finalizer was released' };
+        }
+        return observed.schema.deleting ? { kind: 'gone' } : { kind: 'done', schema: released };
+      }
+      case 'deleteBlockedJob': {
+        const job = cluster.jobsOf(schema.metadata.uid).find(({ metadata }) => metadata.name === effect.name);
+        if (job !== undefined) {
+          await cluster.deleteJob(job);
+        }
+        return { kind: 'done', schema };
+      }
+    }
+  }
+
+  async function start(
+    schema: SchemaObject,
+    observed: Observed,
+    effect: Extract<Effect, { kind: 'startJob' }>,
+  ): Promise<Acted> {
+    // The write that sets the finalizer also proves that what was decided upon is still so: a controller with an old
+    // cache, or one that has been replaced while it was paused, gets a conflict here and starts nothing.
+    const others = (schema.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
+    const fenced = await cluster.setFinalizers(schema, [...others, FINALIZER]);
+    if (fenced === 'stale') {
+      return { kind: 'stale', why: 'the schema has moved on before its Job was started' };
+    }
+    const creation = await cluster.createJob(
+      schema.metadata.namespace,
+      migrationJob({
+        schema: observed.schema,
+        spec: observed.schema.spec,
+        purpose: effect.purpose,
+        previousJobUid: effect.previousJobUid,
+        defaultImage: options.defaultImage,
+      }),
+    );
+    if (creation.kind === 'created') {
+      refusals.delete(schema.metadata.uid);
+      return { kind: 'done', schema: fenced };
+    }
+    if (creation.kind === 'exists' && isOurs(creation.job, schema)) {
+      return creation.job.metadata.deletionTimestamp === undefined
+        ? { kind: 'done', schema: fenced }
+        : { kind: 'stale', why: `Job ${effect.name} is still being deleted` };
+    }
+    const released = await cluster.setFinalizers(fenced, others);
+    return released === 'stale'
+      ? { kind: 'stale', why: 'the schema has moved on while its Job was refused' }
+      : { kind: 'refused', schema: released, message: whyRefused(effect.name, creation) };
+  }
+
+  async function store(schema: SchemaObject, decision: Decision): Promise<Outcome> {
+    const before = schema.status ?? {};
+    if (!isDeepStrictEqual(plain(before), plain(decision.status))) {
+      const written = await cluster.writeStatus(schema, decision.status);
+      if (written === 'stale') {
+        return { kind: 'again', why: 'the schema has moved on before its status was written' };
+      }
+      for (const notice of notices(before, decision.status)) {
+        cluster.notify(written, notice);
+      }
+    }
+    return { kind: 'done', lookAgainAfter: decision.lookAgainAfter };
+  }
+
+  return reconcile;
+}
+
+type Acted =
+  | { readonly kind: 'done'; readonly schema: SchemaObject }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'stale'; readonly why: string }
+  | { readonly kind: 'refused'; readonly schema: SchemaObject; readonly message: string };
+
+/** A Job that could not be created, and until when it is not tried again (milliseconds since the epoch). */
+interface Refusal {
+  readonly generation: number;
+  readonly failures: number;
+  readonly until: number;
+  readonly message: string;
+}
+
+const REFUSAL_BACKOFF = { first: 5_000, most: 300_000 };
+
+function whyRefused(name: string, creation: Exclude<JobCreation, { kind: 'created' }>): string {
+  return creation.kind === 'refused'
+    ? `The API server does not take Job ${name}: ${creation.message}`
+    : `Cannot start Job ${name}: found a Job of that name that is not of this GlanceSchema, do delete it.`;
+}
+
+function isOurs(job: JobObject, schema: SchemaObject): boolean {
+  return job.metadata.ownerReferences?.some((owner) => owner.uid === schema.metadata.uid) ?? false;
+}
+
+/** Reasons that a person should see as a warning though the operator goes on by itself. */
+const WORRYING: readonly Reason[] = ['DatabaseUnreachable', 'SecretNotReady', 'JobBlocked'];
+
+/** A notice when the reason changes, and one for each Job that failed; so none repeats while nothing changes. */
+function notices(before: GlanceSchemaStatus, after: GlanceSchemaStatus): readonly Notice[] {
+  const reason = readyReason(after);
+  if (
+    reason === undefined ||
+    (reason === readyReason(before) && before.job?.failure === after.job?.failure)
+  ) {
+    return [];
+  }
+  const known = Object.keys(REASONS).find((name): name is Reason => name === reason);
+  const meaning: ReasonMeaning | undefined = known === undefined ? undefined : REASONS[known];
+  const warns = known !== undefined && (meaning?.also === 'Stalled' || WORRYING.includes(known));
+  const message = after.conditions?.find((condition) => condition.type === 'Ready')?.message ?? reason;
+  return [{ type: warns ? 'Warning' : 'Normal', reason, message }];
+}
+
+/** Without keys whose value is undefined, as JSON has it. */
+function plain(status: GlanceSchemaStatus): unknown {
+  return JSON.parse(JSON.stringify(status));
+}

@@ -1,0 +1,113 @@
+import type { FailureReason } from '../api/exit-codes.ts';
+import type { GlanceSchemaStatus, HistoryEntry, StatusJob } from '../api/glance-schema.ts';
+import type { MigrationReport, ReportedPosition } from '../api/migration-report.ts';
+import { formatPosition } from '../revision/position.ts';
+import { REVISIONS } from '../revision/revisions.ts';
+import type { ObservedJob, ObservedSchema } from './observe.ts';
+
+/** Failures that a migration leaves in the history; a refusal or a missing connection is no migration. */
+const IN_HISTORY: readonly string[] = [
+  'MigrationFailed',
+  'PartiallyApplied',
+  'Interrupted',
+] satisfies FailureReason[];
+
+const MOST_HISTORY = 10;
+const LONGEST_MESSAGE = 2048;
+
+/**
+ * The status with the Job and, once it has ended, its result in it. The recorded revision is what the Job read from the
+ * database; where it read nothing, the record stays. A result that is in the status already is not taken again.
+ */
+export function recordJob(schema: ObservedSchema, job: ObservedJob | undefined): GlanceSchemaStatus {
+  const { status } = schema;
+  if (job === undefined || isRecorded(status, job)) {
+    return status;
+  }
+  const statusJob: StatusJob = {
+    name: job.name,
+    uid: job.uid,
+    purpose: job.purpose?.kind ?? 'Migrate',
+    attempt: job.purpose?.attempt ?? 1,
+    generation: job.purpose?.generation ?? schema.generation,
+    startedAt: job.createdAt,
+  };
+  const retried = job.purpose?.retry === undefined ? {} : { handledRetry: job.purpose.retry };
+  if (job.state.kind === 'active') {
+    return { ...status, ...retried, job: statusJob };
+  }
+  const { report, finishedAt } = job.state;
+  const failure = failureOf(job.state);
+  const entry = report === undefined ? undefined : historyEntry(job, report);
+  const worthTelling =
+    entry !== undefined &&
+    (entry.applied.length > 0 || (failure !== undefined && IN_HISTORY.includes(failure.reason)));
+  return {
+    ...(report === undefined || report.heads === null
+      ? status
+      : recordPosition(status, report.to, report.heads)),
+    ...retried,
+    ...(job.purpose?.observe === undefined || report?.heads == null
+      ? {}
+      : { handledObserve: job.purpose.observe }),
+    job: { ...statusJob, finishedAt, ...(failure === undefined ? {} : { failure }) },
+    ...(worthTelling && failure === undefined ? { lastMigration: entry } : {}),
+    ...(worthTelling ? { history: [entry, ...(status.history ?? [])].slice(0, MOST_HISTORY) } : {}),
+  };
+}
+
+/** Whether the result of this Job is in the status. */
+export function isRecorded(status: GlanceSchemaStatus, job: ObservedJob): boolean {
+  return status.job?.uid === job.uid && status.job.finishedAt !== undefined;
+}
+
+function recordPosition(
+  status: GlanceSchemaStatus,
+  to: ReportedPosition | null,
+  heads: readonly string[],
+): GlanceSchemaStatus {
+  const { recordedRevision: _revision, recordedPhase: _phase, ...rest } = status;
+  const known = to !== null && REVISIONS.some((revision) => revision.name === to.revision);
+  return {
+    ...rest,
+    ...(known ? { recordedRevision: to.revision, recordedPhase: to.phase } : {}),
+    databaseHeads: [...heads],
+  };
+}
+
+function failureOf(state: Extract<ObservedJob['state'], { kind: 'finished' }>): StatusJob['failure'] {
+  if (state.deadlineExceeded) {
+    return {
+      reason: 'MigrationFailed' satisfies FailureReason,
+      message: `Cannot finish the migration: found that it takes longer than job.activeDeadlineSeconds, do raise or remove that`,
+    };
+  }
+  const error = state.report?.error;
+  if (error != null && !state.succeeded) {
+    return { reason: error.reason, message: error.message.slice(0, LONGEST_MESSAGE) };
+  }
+  if (state.succeeded && state.report !== undefined) {
+    return undefined;
+  }
+  return {
+    reason: NO_RESULT,
+    message: state.succeeded
+      ? 'The Job ended well but left no result that could be read; the database will be read again'
+      : `The Job ended without a result: ${state.failure ?? 'no reason given'}`.slice(0, LONGEST_MESSAGE),
+  };
+}
+
+/** The reason in `status.job.failure` when a Job has left no report: another attempt reads the database again. */
+const NO_RESULT = 'NoResult';
+
+function historyEntry(job: ObservedJob, report: MigrationReport): HistoryEntry {
+  return {
+    ...(report.from === null ? {} : { from: formatPosition(report.from) }),
+    ...(report.to === null ? {} : { to: formatPosition(report.to) }),
+    startedAt: report.startedAt,
+    finishedAt: report.finishedAt,
+    applied: report.applied.map((script) => script.name),
+    job: job.name,
+    ...(report.error === null ? {} : { error: report.error.message.slice(0, LONGEST_MESSAGE) }),
+  };
+}

@@ -1,0 +1,44 @@
+import type { Condition, GlanceSchemaStatus } from '../api/glance-schema.ts';
+import { REASONS, type Reason, type ReasonMeaning } from '../api/reasons.ts';
+
+/** What the condition `Ready` is to say. */
+export interface Verdict {
+  readonly reason: Reason;
+  /** Whole sentences, for a person. */
+  readonly message: string;
+}
+
+/**
+ * The status with a verdict in its conditions. `lastTransitionTime` moves only when a condition changes its status, so
+ * that a status which says the same is equal to the one before.
+ *
+ * @param now RFC 3339.
+ */
+export function withVerdict(
+  status: GlanceSchemaStatus,
+  verdict: Verdict,
+  generation: number,
+  now: string,
+): GlanceSchemaStatus {
+  const meaning: ReasonMeaning = REASONS[verdict.reason];
+  const wanted = [
+    { type: 'Ready', status: meaning.ready },
+    ...(meaning.also === undefined ? [] : [{ type: meaning.also, status: 'True' as const }]),
+  ];
+  const conditions = wanted.map((condition): Condition => {
+    const before = status.conditions?.find((other) => other.type === condition.type);
+    return {
+      ...condition,
+      observedGeneration: generation,
+      lastTransitionTime: before?.status === condition.status ? before.lastTransitionTime : now,
+      reason: verdict.reason,
+      message: verdict.message,
+    };
+  });
+  return { ...status, observedGeneration: generation, conditions };
+}
+
+/** The reason that the condition `Ready` has now. */
+export function readyReason(status: GlanceSchemaStatus): string | undefined {
+  return status.conditions?.find((condition) => condition.type === 'Ready')?.reason;
+}

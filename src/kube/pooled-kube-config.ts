@@ -1,0 +1,59 @@
+import type { AgentOptions } from 'node:https';
+import { type Cluster, KubeConfig, type RequestContext } from '@kubernetes/client-node';
+import { Agent, type buildConnector } from 'undici';
+
+type DispatcherOptions = ReturnType<KubeConfig['createDispatcherOptions']>;
+type ConnectOptions = Extract<DispatcherOptions, { type: 'agent' }>['connect'];
+
+/** The most connections that are open to the API server at once; three of them are watches. */
+const CONNECTIONS = 16;
+
+/**
+ * The library's KubeConfig with one set of connections. The library itself makes a new agent, and with it a new TLS
+ * connection, for every request. A change of the CA or of a client certificate makes a new set.
+ */
+export class PooledKubeConfig extends KubeConfig {
+  #pool: { readonly key: string; readonly agent: Agent } | undefined;
+  #connect: ConnectOptions | undefined;
+
+  override createDispatcherOptions(cluster: Cluster | null, agentOptions: AgentOptions): DispatcherOptions {
+    const options = super.createDispatcherOptions(cluster, agentOptions);
+    if (options.type === 'agent' || options.type === 'none') {
+      this.#connect = options.type === 'agent' ? options.connect : { keepAlive: true };
+      return { type: 'none' };
+    }
+    // Behind a proxy the library's own dispatcher is used as it is.
+    this.#connect = undefined;
+    return options;
+  }
+
+  override async applySecurityAuthentication(context: RequestContext): Promise<void> {
+    await super.applySecurityAuthentication(context);
+    if (this.#connect !== undefined) {
+      context.setDispatcher(this.#agentFor(this.#connect));
+    }
+  }
+
+  /** Ends all connections; requests and watches that are under way fail. */
+  async close(): Promise<void> {
+    await this.#pool?.agent.destroy();
+    this.#pool = undefined;
+  }
+
+  #agentFor(connect: ConnectOptions): Agent {
+    const key = JSON.stringify(connect);
+    if (this.#pool?.key !== key) {
+      // Not closed: what is under way on the old connections may end; they are idle soon and then time out.
+      this.#pool = {
+        key,
+        agent: new Agent({
+          // The library's type of the same options, which only lists its undefined members otherwise.
+          connect: connect as buildConnector.BuildOptions,
+          connections: CONNECTIONS,
+          bodyTimeout: 0,
+        }),
+      };
+    }
+    return this.#pool.agent;
+  }
+}
