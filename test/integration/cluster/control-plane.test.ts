@@ -1,0 +1,111 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { expect } from 'chai';
+import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
+import { eventually } from '../../support/eventually.ts';
+import { kubectl } from '../../support/kubectl.ts';
+import { testApi } from '../../support/test-api.ts';
+
+describe('control plane', () => {
+  let plane: ControlPlane;
+
+  before(async () => {
+    plane = await startControlPlane();
+  });
+
+  after(() => plane?.stop());
+
+  it('a real kubectl and the client library reach it', async () => {
+    const version = await kubectl(plane.kubeconfigPath, ['version', '--output=json']);
+    expect(JSON.parse(version.stdout).serverVersion.gitVersion).to.equal(plane.binaries.versions.kubernetes);
+
+    const { CoreV1Api } = await import('@kubernetes/client-node');
+    const library = (await plane.kubeconfig()).makeApiClient(CoreV1Api);
+    const names = (await library.listNamespace()).items.map((each) => each.metadata?.name);
+    expect(names).to.include('kube-system');
+  });
+
+  it('a ServiceAccount has the rights that it is given and no others', async () => {
+    const path = await plane.serviceAccountKubeconfig('default', 'default');
+    const refused = await kubectl(path, ['get', 'secrets']);
+    expect(refused.code).to.equal(1);
+    expect(refused.stderr).to.match(
+      /User "system:serviceaccount:default:default" cannot list resource "secrets"/,
+    );
+    const identity = await kubectl(path, ['auth', 'whoami', '--output=json']);
+    expect(JSON.parse(identity.stdout).status.userInfo.username).to.equal(
+      'system:serviceaccount:default:default',
+    );
+  });
+
+  it('Pod Security admission is on', async () => {
+    const namespace = {
+      kind: 'Namespace',
+      metadata: { name: 'strict', labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } },
+    };
+    await plane.api().call('POST', '/api/v1/namespaces', { apiVersion: 'v1', ...namespace });
+    await eventually(async () => {
+      const run = await kubectl(plane.kubeconfigPath, [
+        'run',
+        'loose',
+        '--image=node:24',
+        '--namespace=strict',
+      ]);
+      expect(run.stderr).to.include('violates PodSecurity "restricted:latest"');
+    });
+  });
+
+  it('what was asked is in the audit log', async () => {
+    const before = new Date();
+    const api = plane.api(plane.adminToken, 'audit-test');
+    await api.call('GET', '/api/v1/namespaces/default/configmaps');
+    await eventually(() => {
+      const events = plane.auditEvents({ userAgent: 'audit-test', since: before });
+      const seen = events.map((event) => [event.user.username, event.verb, event.objectRef?.resource]);
+      expect(seen).to.deep.equal([['admin', 'list', 'configmaps']]);
+    });
+    expect(await plane.metrics()).to.match(/^apiserver_request_total\{/m);
+  });
+
+  it('the API server comes back on its port with its data', async () => {
+    const api = plane.api();
+    await api.call('POST', '/api/v1/namespaces/default/configmaps', { metadata: { name: 'kept' } });
+    await plane.stopApiServer();
+    const refused = testApi({ server: plane.server, token: '', ca: '' });
+    await refused.request('GET', '/readyz').then(
+      () => expect.fail('it still answers'),
+      (error: NodeJS.ErrnoException) => expect(error.code).to.equal('ECONNREFUSED'),
+    );
+    await plane.startApiServer();
+    const kept = await api.call('GET', '/api/v1/namespaces/default/configmaps/kept');
+    expect(kept.metadata?.name).to.equal('kept');
+  });
+
+  it('what it started ends with the process that started it, even by SIGKILL', async () => {
+    const module = new URL('../../support/control-plane.ts', import.meta.url).href;
+    const script = `
+      import { startControlPlane } from ${JSON.stringify(module)};
+      const plane = await startControlPlane({ controllers: false });
+      console.log(plane.folder);
+      setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = await child.stdout.take(1).toArray();
+    const folder = String(line).trim();
+    expect(processesOf(await listProcesses(), folder), 'while it runs').to.have.length(2);
+    child.kill('SIGKILL');
+    await eventually(async () => expect(processesOf(await listProcesses(), folder)).to.deep.equal([]));
+    await eventually(() => expect(existsSync(folder)).to.equal(false));
+  });
+});
+
+function processesOf(lines: readonly string[], folder: string): readonly string[] {
+  return lines.filter((line) => line.includes(folder) && /\/(etcd|kube-apiserver) /.test(line));
+}
+
+async function listProcesses(): Promise<readonly string[]> {
+  const ps = spawn('ps', ['-eo', 'args', '-ww'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const chunks = await ps.stdout.toArray();
+  return Buffer.concat(chunks).toString('utf8').split('\n');
+}
