@@ -1,0 +1,140 @@
+import { describeHolder } from '../database/lock.ts';
+import type { MigrationEvents } from '../database/migrate.ts';
+import { describeStep } from '../database/step.ts';
+import { formatPosition } from '../revision/position.ts';
+
+export type LogFormat = 'text' | 'json';
+
+export interface RunLogOptions {
+  readonly format: LogFormat;
+  readonly verbose: boolean;
+  /** Whether a person looks on: then there is a progress bar. */
+  readonly terminal: boolean;
+  readonly colour: boolean;
+}
+
+/** Tells of a run on stderr while it runs. */
+export interface RunLog extends MigrationEvents {
+  failed(reason: string, message: string): void;
+  /** Leaves the terminal as it was. */
+  close(): void;
+}
+
+interface Line {
+  readonly level: 'info' | 'warn' | 'error' | 'debug';
+  readonly message: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+/** Opens the log of a run; what it needs is loaded only when it is wanted. */
+export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
+  const write = options.format === 'json' ? await jsonWriter(options) : textWriter(options);
+  const bar = options.terminal && options.format === 'text' && !options.verbose ? await openBar() : undefined;
+  return {
+    waiting(holder, seconds) {
+      const who = holder === undefined ? 'another migrator' : describeHolder(holder);
+      write({
+        level: 'warn',
+        message: `waiting for the lock, held by ${who}${seconds === 0 ? '' : `; ${seconds} s so far`}`,
+        facts: { holder, seconds },
+      });
+    },
+    planned(from, migrations) {
+      const names = migrations.map((migration) => migration.name);
+      write({
+        level: 'info',
+        message: `from ${from === undefined ? 'nothing' : formatPosition(from)}: ${names.length === 0 ? 'nothing to run' : `to run ${names.join(', ')}`}`,
+        facts: { from, migrations: names },
+      });
+      bar?.start(migrations.reduce((sum, migration) => sum + migration.steps.length, 0));
+    },
+    adopted(adoption) {
+      write({
+        level: 'info',
+        message: `adopted: ${adoption.from} is now alembic_version ${adoption.heads.join(', ')}`,
+        facts: { ...adoption },
+      });
+    },
+    started(migration) {
+      write({ level: 'debug', message: `${migration.name}: start`, facts: { migration: migration.name } });
+    },
+    step(migration, step, index) {
+      bar?.step(`${migration.name}: ${describeStep(step)}`);
+      write({
+        level: 'debug',
+        message: `${migration.name}: ${index + 1}/${migration.steps.length} ${describeStep(step)}`,
+        facts: { migration: migration.name, step: describeStep(step) },
+      });
+    },
+    applied(migration, milliseconds) {
+      bar?.clear();
+      write({
+        level: 'info',
+        message: `${migration.name}: committed after ${(milliseconds / 1000).toFixed(2)} s`,
+        facts: { migration: migration.name, milliseconds: Math.round(milliseconds) },
+      });
+    },
+    failed(reason, message) {
+      bar?.stop();
+      write({ level: 'error', message, facts: { reason } });
+    },
+    close() {
+      bar?.stop();
+    },
+  };
+}
+
+type Write = (line: Line) => void;
+
+function textWriter(options: RunLogOptions): Write {
+  const colours: Readonly<Record<Line['level'], string>> = {
+    error: '\u001b[31m',
+    warn: '\u001b[33m',
+    info: '',
+    debug: '\u001b[2m',
+  };
+  return ({ level, message }) => {
+    if (level !== 'debug' || options.verbose) {
+      const colour = options.colour ? colours[level] : '';
+      process.stderr.write(`${colour}${message}${colour === '' ? '' : '\u001b[0m'}\n`);
+    }
+  };
+}
+
+async function jsonWriter(options: RunLogOptions): Promise<Write> {
+  const { createLogger, format, transports } = await import('winston');
+  const logger = createLogger({
+    level: options.verbose ? 'debug' : 'info',
+    format: format.combine(format.timestamp(), format.json()),
+    transports: [new transports.Stream({ stream: process.stderr })],
+  });
+  return ({ level, message, facts }) => logger.log({ ...facts, level, message });
+}
+
+interface Bar {
+  start(total: number): void;
+  step(what: string): void;
+  /** Makes room for a line of text. */
+  clear(): void;
+  stop(): void;
+}
+
+async function openBar(): Promise<Bar> {
+  const { SingleBar } = await import('cli-progress');
+  const bar = new SingleBar({
+    format: '{bar} {value}/{total} {what}',
+    clearOnComplete: true,
+    hideCursor: true,
+    stream: process.stderr,
+  });
+  let done = 0;
+  return {
+    start: (total) => bar.start(total, 0, { what: '' }),
+    step(what) {
+      bar.update(done, { what });
+      done += 1;
+    },
+    clear: () => process.stderr.write('\r\u001b[K'),
+    stop: () => bar.stop(),
+  };
+}

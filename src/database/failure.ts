@@ -1,0 +1,15 @@
+import type { FailureReason } from '../api/exit-codes.ts';
+
+/** Why a command could not do what it was asked, in one sentence for a person; never holds a password. */
+export class Failure extends Error {
+  readonly reason: FailureReason;
+  /** The migration that was running, if one was. */
+  readonly migration: string | undefined;
+
+  constructor(reason: FailureReason, message: string, options: { cause?: unknown; migration?: string } = {}) {
+    super(message, { cause: options.cause });
+    this.name = 'Failure';
+    this.reason = reason;
+    this.migration = options.migration;
+  }
+}

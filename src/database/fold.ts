@@ -1,0 +1,45 @@
+import type { Migration, Step } from './step.ts';
+
+/** Tables, and the names of the columns of each. */
+export type TableColumns = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** The tables and columns that a database has once these migrations have run on an empty one. */
+export function foldSchema(migrations: readonly Migration[]): TableColumns {
+  const tables = new Map<string, Set<string>>();
+  for (const step of migrations.flatMap((migration) => migration.steps)) {
+    apply(step, tables);
+  }
+  return tables;
+}
+
+/** All that these migrations ever make, what they drop again included. */
+export function everCreated(migrations: readonly Migration[]): TableColumns {
+  const tables = new Map<string, Set<string>>();
+  for (const step of migrations.flatMap((migration) => migration.steps)) {
+    if (step.do !== 'drop column') {
+      apply(step, tables);
+    }
+  }
+  return tables;
+}
+
+function apply(step: Step, tables: Map<string, Set<string>>): void {
+  switch (step.do) {
+    case 'create table':
+      tables.set(step.table.name, new Set(step.table.columns.map((column) => column.name)));
+      return;
+    case 'add column':
+    case 'add filled column':
+      tables.get(step.table)?.add(step.column.name);
+      return;
+    case 'drop column':
+      tables.get(step.table)?.delete(step.column);
+      return;
+    case 'create enum':
+    case 'create index':
+    case 'drop index':
+    case 'change column':
+    case 'change data':
+      return;
+  }
+}

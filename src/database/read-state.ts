@@ -1,0 +1,110 @@
+import type { Found, MigrateRow } from '../revision/locate.ts';
+import type { Connection } from './connect.ts';
+import { databaseError, describeDatabaseError, isConnectionLoss } from './database-error.ts';
+import { Failure } from './failure.ts';
+
+/** What one look at a database tells. */
+export interface DatabaseState {
+  readonly found: Found;
+  /** `server_version_num`, such as 150004. */
+  readonly serverVersion: number;
+  /** Why nothing can be written, if so. */
+  readonly readOnly: string | undefined;
+  /** The schema that new tables go to; absent where the search path names none that there is. */
+  readonly schema: string | undefined;
+  /** Whether this user may create tables there. */
+  readonly canCreate: boolean;
+  /** The tables that this user may not alter. */
+  readonly notOwned: ReadonlySet<string>;
+}
+
+interface CatalogRow {
+  readonly version: number;
+  readonly schema: string | null;
+  readonly replica: boolean;
+  readonly readonly: boolean;
+  readonly cancreate: boolean | null;
+  readonly tables: readonly {
+    readonly name: string;
+    readonly owned: boolean;
+    readonly columns: readonly string[];
+  }[];
+}
+
+/** Tables that an unqualified name finds, as Glance's own do; an extension's tables are nobody's. */
+const CATALOG = `
+SELECT current_setting('server_version_num')::integer AS version, current_schema() AS schema,
+  pg_is_in_recovery() AS replica, current_setting('transaction_read_only')::boolean AS readonly,
+  has_schema_privilege(current_schema(), 'CREATE') AS cancreate,
+  (SELECT coalesce(json_agg(json_build_object('name', c.relname, 'owned', pg_has_role(c.relowner, 'USAGE'),
+      'columns', (SELECT coalesce(json_agg(a.attname), '[]') FROM pg_attribute a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))), '[]')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+      AND pg_table_is_visible(c.oid)
+      AND NOT EXISTS (SELECT 1 FROM pg_depend d
+        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')) AS tables`;
+
+/**
+ * Reads tables, columns and the rows of both version tables, in at most two round trips.
+ *
+ * @throws Failure `DatabaseUnreachable`
+ */
+export async function readState(connection: Connection): Promise<DatabaseState> {
+  try {
+    const [catalog] = (await connection.client.query<CatalogRow>(CATALOG)).rows;
+    if (catalog === undefined) {
+      throw new Error('the catalog gave no row');
+    }
+    const tables = new Map(catalog.tables.map((table) => [table.name, new Set(table.columns)]));
+    return {
+      found: { tables, ...(await readVersions(connection, tables)) },
+      serverVersion: catalog.version,
+      readOnly: catalog.replica
+        ? 'the server is a standby and read-only, do name the primary'
+        : catalog.readonly
+          ? 'the connection is read-only (default_transaction_read_only), do allow writing'
+          : undefined,
+      schema: catalog.schema ?? undefined,
+      canCreate: catalog.cancreate === true,
+      notOwned: new Set(catalog.tables.filter((table) => !table.owned).map((table) => table.name)),
+    };
+  } catch (error) {
+    const cause = databaseError(error);
+    throw new Failure(
+      'DatabaseUnreachable',
+      isConnectionLoss(cause)
+        ? `Lost the connection to ${connection.place} while reading: ${describeDatabaseError(cause)}`
+        : `Cannot read ${connection.place}: ${describeDatabaseError(cause)}`,
+      { cause: error },
+    );
+  }
+}
+
+async function readVersions(
+  connection: Connection,
+  tables: Found['tables'],
+): Promise<Pick<Found, 'alembic' | 'migrate'>> {
+  const alembic = tables.get('alembic_version')?.has('version_num') === true;
+  const migrate = tables.get('migrate_version')?.has('repository_id') === true;
+  if (!alembic && !migrate) {
+    return {};
+  }
+  const parts = [
+    ...(alembic
+      ? [
+          `(SELECT coalesce(json_agg(version_num ORDER BY version_num), '[]') FROM alembic_version) AS alembic`,
+        ]
+      : []),
+    ...(migrate
+      ? [
+          `(SELECT coalesce(json_agg(json_build_object('repository', repository_id, 'version', version)), '[]')
+            FROM migrate_version) AS migrate`,
+        ]
+      : []),
+  ];
+  const { rows } = await connection.client.query<{ alembic?: string[]; migrate?: MigrateRow[] }>(
+    `SELECT ${parts.join(', ')}`,
+  );
+  return rows[0] ?? {};
+}

@@ -1,0 +1,12 @@
+/**
+ * Makes a transaction of ours safe from time limits that a role or a database may carry, and lets the server notice
+ * within half a second when this process is gone. Local to the transaction, so that a pooler hands nothing on.
+ *
+ * Asked of pg_settings because servers differ in what they have (transaction_timeout since 17, the check of the client
+ * since 14 and on Linux only).
+ */
+export const LOCAL_SETTINGS = `
+SELECT set_config(name, CASE name WHEN 'client_connection_check_interval' THEN '500ms' ELSE '0' END, true)
+FROM pg_settings
+WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
+  OR (name = 'client_connection_check_interval' AND version() LIKE '%linux%')`;

@@ -1,0 +1,245 @@
+import { Failure } from './failure.ts';
+
+export const TLS_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
+
+/** How much TLS, in libpq's words. */
+export type TlsMode = (typeof TLS_MODES)[number];
+
+/** Where a database is and how to get in, parsed once from what OpenStack calls `connection`. */
+export interface ConnectionTarget {
+  readonly engine: 'postgres';
+  /** A host name, an address, or the folder of a Unix socket. */
+  readonly host: string;
+  readonly port: number;
+  /** Absent leaves it to the driver: the user of the operating system. */
+  readonly user?: string;
+  readonly password?: string;
+  /** Absent leaves it to the driver: the user's name. */
+  readonly database?: string;
+  readonly tls: TlsOptions;
+  /** Server settings, as in libpq's `options`. */
+  readonly options?: string;
+  readonly connectTimeoutSeconds: number;
+}
+
+export interface TlsOptions {
+  readonly mode: TlsMode;
+  /** Path of a PEM file. */
+  readonly ca?: string;
+  /** Path of a PEM file. */
+  readonly cert?: string;
+  /** Path of a PEM file. */
+  readonly key?: string;
+}
+
+const DEFAULT_CONNECT_TIMEOUT_SECONDS = 10;
+
+/** Debian's and RHEL's place of the socket, which libpq uses where a URL has no host. */
+const SOCKET_FOLDER = '/var/run/postgresql';
+
+/**
+ * SQLAlchemy's own expression, so that what Glance could read is read here: a password may have `/`, `?` and `#` raw.
+ *
+ * Source: sqlalchemy/engine/url.py, `_parse_url`.
+ */
+const URL_PATTERN =
+  /^(?<name>[\w+]+):\/\/(?:(?<user>[^:/]*)(?::(?<password>[^@]*))?@)?(?:(?:\[(?<ipv6>[^/?]+)\]|(?<ipv4>[^/:?]+))?(?::(?<port>[^/?]*))?)?(?:\/(?<database>[^?]*))?(?:\?(?<query>.*))?$/s;
+
+/** The same with the password as SQLAlchemy before 1.4 read it, up to the last `@`. */
+const OLD_URL_PATTERN = new RegExp(URL_PATTERN.source.replace('[^@]*', '[^]*'), 's');
+
+/** Options of libpq that change nothing here: the migrator has its own way, or the option tunes what is not used. */
+const IGNORED_OPTIONS: readonly string[] = [
+  'application_name',
+  'channel_binding',
+  'charset',
+  'client_encoding',
+  'fallback_application_name',
+  'gssencmode',
+  'keepalives',
+  'keepalives_count',
+  'keepalives_idle',
+  'keepalives_interval',
+  'sslcompression',
+  'sslsni',
+  'target_session_attrs',
+  'tcp_user_timeout',
+];
+
+const KNOWN_OPTIONS: readonly string[] = [
+  'connect_timeout',
+  'dbname',
+  'host',
+  'options',
+  'password',
+  'port',
+  'ssl_ca',
+  'ssl_cert',
+  'ssl_key',
+  'sslcert',
+  'sslkey',
+  'sslmode',
+  'sslrootcert',
+  'user',
+];
+
+/**
+ * Reads a connection URL as SQLAlchemy and libpq would.
+ *
+ * @throws Failure `Usage`, which never carries the URL itself: it may hold a password.
+ */
+export function parseConnectionUrl(text: string): ConnectionTarget {
+  const parts = matchUrl(text.trim());
+  const name = parts.name ?? '';
+  const engine = name.split('+')[0];
+  if (engine === 'mysql' || engine === 'mariadb') {
+    throw unusable(`found a MySQL URL ('${name}://'), and this build knows PostgreSQL only`);
+  }
+  if (engine !== 'postgresql' && engine !== 'postgres') {
+    throw unusable(`found '${name}://', do write postgresql://USER:PASSWORD@HOST:PORT/DATABASE`);
+  }
+  const query = readQuery(parts.query);
+  const user = decode(parts.user) ?? query.get('user');
+  const password = decode(parts.password) ?? query.get('password');
+  const database = query.get('dbname') ?? parts.database;
+  const options = query.get('options');
+  return {
+    engine: 'postgres',
+    host: readHost(query.get('host') ?? parts.ipv6 ?? parts.ipv4),
+    port: readPort(query.get('port') ?? parts.port),
+    ...(user === undefined || user === '' ? {} : { user }),
+    ...(password === undefined ? {} : { password }),
+    ...(database === undefined || database === '' ? {} : { database }),
+    ...(options === undefined ? {} : { options }),
+    tls: readTls(query),
+    connectTimeoutSeconds: readTimeout(query.get('connect_timeout')),
+  };
+}
+
+/** `host:port/database`, what messages call the database. */
+export function describeTarget(target: ConnectionTarget): string {
+  const host = target.host.includes(':') ? `[${target.host}]` : target.host;
+  return `${host}:${target.port}/${target.database ?? target.user ?? ''}`;
+}
+
+/**
+ * Reads a mode of TLS as a user writes it.
+ *
+ * @throws Failure `Usage`
+ */
+export function parseTlsMode(text: string, option: string): TlsMode {
+  const mode = TLS_MODES.find((candidate) => candidate === text);
+  if (mode === undefined) {
+    throw unusable(`found ${option}='${text}', do write one of ${TLS_MODES.join(', ')}`);
+  }
+  return mode;
+}
+
+function matchUrl(text: string): Readonly<Record<string, string | undefined>> {
+  if (text === '') {
+    throw unusable('found nothing in it');
+  }
+  const first = URL_PATTERN.exec(text)?.groups;
+  // A host with an @ in it is the rest of a password.
+  const groups =
+    first === undefined || first.ipv4?.includes('@') === true ? OLD_URL_PATTERN.exec(text)?.groups : first;
+  if (groups === undefined || groups.ipv4?.includes('@') === true) {
+    throw unusable(
+      'found no URL that can be read, do write postgresql://USER:PASSWORD@HOST:PORT/DATABASE with special characters percent-encoded',
+    );
+  }
+  return groups;
+}
+
+function readQuery(text: string | undefined): ReadonlyMap<string, string> {
+  const query = new Map<string, string>();
+  for (const [key, value] of new URLSearchParams(text ?? '')) {
+    if (query.has(key)) {
+      throw unusable(`found the option '${key}' twice, do write it once`);
+    }
+    if (KNOWN_OPTIONS.includes(key)) {
+      query.set(key, value);
+    } else if (!IGNORED_OPTIONS.includes(key)) {
+      const near = [...KNOWN_OPTIONS, ...IGNORED_OPTIONS].find((option) => isNear(option, key));
+      throw unusable(
+        `found the unknown option '${key}', do ${near === undefined ? 'remove it' : `write '${near}'`}`,
+      );
+    }
+  }
+  return query;
+}
+
+function readHost(text: string | undefined): string {
+  if (text === undefined || text === '') {
+    return SOCKET_FOLDER;
+  }
+  if (text.includes(',')) {
+    throw unusable('found several hosts, do name the one to write to');
+  }
+  return text;
+}
+
+function readPort(text: string | undefined): number {
+  if (text === undefined || text === '') {
+    return 5432;
+  }
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port < 1 || port > 65535) {
+    // The text may be a piece of a password that had to be encoded, so it is not shown.
+    throw unusable('found a port that is no number from 1 to 65535, do percent-encode special characters');
+  }
+  return port;
+}
+
+function readTls(query: ReadonlyMap<string, string>): TlsOptions {
+  const mode = query.get('sslmode');
+  const ca = query.get('sslrootcert') ?? query.get('ssl_ca');
+  const cert = query.get('sslcert') ?? query.get('ssl_cert');
+  const key = query.get('sslkey') ?? query.get('ssl_key');
+  return {
+    // `ssl_ca` is PyMySQL's: there a CA alone means that the server must show a certificate of it.
+    mode: mode === undefined ? (query.has('ssl_ca') ? 'verify-ca' : 'prefer') : parseTlsMode(mode, 'sslmode'),
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
+}
+
+function readTimeout(text: string | undefined): number {
+  if (text === undefined) {
+    return DEFAULT_CONNECT_TIMEOUT_SECONDS;
+  }
+  if (!/^\d+$/.test(text)) {
+    throw unusable(`found connect_timeout='${text}', do write a number of seconds`);
+  }
+  // As in libpq: 0 means that none is wished; the default is kept, for a Job must end.
+  return Number(text) || DEFAULT_CONNECT_TIMEOUT_SECONDS;
+}
+
+/** Python's `unquote`: what is no percent code stays as it is. */
+function decode(text: string | undefined): string | undefined {
+  return text?.replace(/(?:%[0-9a-f]{2})+/gi, (codes) =>
+    Buffer.from(codes.replaceAll('%', ''), 'hex').toString('utf8'),
+  );
+}
+
+/** Whether two words differ by little: one letter more, less or other, or in `_` and case. */
+function isNear(a: string, b: string): boolean {
+  const [x, y] = [a, b].map((word) => word.toLowerCase().replaceAll(/[_-]/g, ''));
+  if (x === undefined || y === undefined || Math.abs(x.length - y.length) > 1) {
+    return false;
+  }
+  let start = 0;
+  while (start < x.length && x[start] === y[start]) {
+    start += 1;
+  }
+  return [
+    [1, 1],
+    [0, 1],
+    [1, 0],
+  ].some(([dx = 0, dy = 0]) => x.slice(start + dx) === y.slice(start + dy));
+}
+
+function unusable(cause: string): Failure {
+  return new Failure('Usage', `Cannot use the connection URL: ${cause}`);
+}

@@ -1,0 +1,49 @@
+import { Command, CommanderError } from 'commander';
+import { EXIT_CODES } from './api/exit-codes.ts';
+import { VERSION } from './commands/version.ts';
+
+/** Named here, so that the help lists them all and a command loads only its own room. */
+const GROUPS: Readonly<Record<string, { readonly description: string; load(): Promise<Command> }>> = {
+  db: {
+    description: "migrate and inspect Glance's database",
+    load: async () => (await import('./commands/db.ts')).dbCommand(),
+  },
+  controller: {
+    description: 'run the operator in a Kubernetes cluster',
+    load: async () => (await import('./commands/controller.ts')).controllerCommand(),
+  },
+};
+
+async function main(args: readonly string[]): Promise<void> {
+  const program = new Command('glance-schema')
+    .description(
+      'The schema of the OpenStack Glance database: its migrations, and the operator that runs them.',
+    )
+    .version(VERSION)
+    .helpCommand(false);
+  const chosen = args.find((argument) => !argument.startsWith('-')) ?? '';
+  for (const [name, group] of Object.entries(GROUPS)) {
+    program.addCommand(
+      name === chosen ? await group.load() : new Command(name).description(group.description),
+    );
+  }
+  throwInsteadOfExit(program);
+  await program.parseAsync([...args], { from: 'user' });
+}
+
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride();
+  command.commands.forEach(throwInsteadOfExit);
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? EXIT_CODES.Done : EXIT_CODES.Usage;
+  } else {
+    const { Failure } = await import('./database/failure.ts');
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = EXIT_CODES[error instanceof Failure ? error.reason : 'MigrationFailed'];
+  }
+}

@@ -1,0 +1,215 @@
+import { appliedScripts, positionOf, unknownHeads } from './heads.ts';
+import { comparePositions, formatPosition, type Position } from './position.ts';
+import { CARRIED, LEGACY_NUMBERS, NEWEST_CARRIED } from './revisions.ts';
+import { SCRIPTS } from './scripts.ts';
+
+type TableColumns = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** What a look into a database found. */
+export interface Found {
+  /** Every table that is not an extension's, version tables included, and the columns of each. */
+  readonly tables: TableColumns;
+  /** The rows of `alembic_version`; absent where there is no such table. */
+  readonly alembic?: readonly string[];
+  /** The rows of SQLAlchemy Migrate's table; absent where there is no such table. */
+  readonly migrate?: readonly MigrateRow[];
+}
+
+export interface MigrateRow {
+  readonly repository: string;
+  readonly version: number | null;
+}
+
+/** What the revision scripts make, as the room that has the scripts tells it. */
+export interface KnownSchema {
+  /** The schema of a database that has had these scripts. */
+  after(applied: ReadonlySet<string>): TableColumns;
+  /** All that any script makes, what a later one drops included. */
+  readonly ever: TableColumns;
+}
+
+/** Where a database is. Messages are the second half of a `Cannot ...: ...` sentence. */
+export type Located =
+  | { readonly kind: 'empty' }
+  | {
+      readonly kind: 'at';
+      readonly position: Position;
+      readonly applied: ReadonlySet<string>;
+      /** What to write into `alembic_version` before anything else, and what it stands for. */
+      readonly adopt?: Adoption;
+    }
+  | {
+      readonly kind: 'refused';
+      readonly reason: 'DatabaseNotGlance' | 'DatabaseNewer';
+      readonly message: string;
+      /** Where the version table says that the database is, if it can be told. */
+      readonly position?: Position;
+    };
+
+export interface Adoption {
+  /** `migrate_version 44`, `alembic_version 'ocata01'`. */
+  readonly from: string;
+  readonly heads: readonly string[];
+}
+
+/** The one name under which Glance kept its row in SQLAlchemy Migrate's table. Source: migrate_repo/migrate.cfg. */
+const REPOSITORY = 'Glance Migrations';
+
+/** What the real Ocata and Pike wrote. Later releases have two scripts in the place of each and know these no more. */
+const RENAMED: Readonly<Record<string, string>> = { ocata01: 'ocata_contract01', pike01: 'pike_contract01' };
+
+const VERSION_TABLES = ['alembic_version', 'migrate_version'];
+
+/** Places a database in the chain, or says why it cannot be placed. Nothing is taken on trust that can be seen. */
+export function locate(found: Found, known: KnownSchema): Located {
+  const rows = found.alembic ?? [];
+  if (rows.length > 0) {
+    return locateByAlembic(rows, found, known);
+  }
+  const migrate = glanceRow(found.migrate ?? []);
+  if (migrate !== undefined && migrate.version !== 0) {
+    return locateByMigrate(migrate, found, known);
+  }
+  return locateUnmanaged(found, known);
+}
+
+function locateByAlembic(rows: readonly string[], found: Found, known: KnownSchema): Located {
+  const heads = rows.map((row) => RENAMED[row] ?? row).sort();
+  const unknown = unknownHeads(heads);
+  const says = `alembic_version says ${quoted(rows)}`;
+  if (unknown.length > 0) {
+    // Glance's own naming, and no script that is known: a release after this build.
+    return unknown.every((head) => /^[0-9a-z_]+_(expand|contract)\d\d$/.test(head))
+      ? {
+          kind: 'refused',
+          reason: 'DatabaseNewer',
+          message: `${says}, which is newer than this build knows, do use a newer glance-schema`,
+        }
+      : {
+          kind: 'refused',
+          reason: 'DatabaseNotGlance',
+          message: `${says}, which is no revision of Glance, do check that this is Glance's database`,
+        };
+  }
+  const applied = appliedScripts(heads);
+  const renamed = rows.some((row) => RENAMED[row] !== undefined);
+  return verify(
+    applied,
+    says,
+    found,
+    known,
+    renamed ? { from: `alembic_version ${quoted(rows)}`, heads } : undefined,
+  );
+}
+
+function locateByMigrate(row: MigrateRow, found: Found, known: KnownSchema): Located {
+  const says = `migrate_version says ${row.version}`;
+  const revision = row.version === null ? undefined : LEGACY_NUMBERS[row.version];
+  if (revision === undefined) {
+    const old = row.version !== null && row.version > 0 && row.version < 42;
+    return {
+      kind: 'refused',
+      reason: 'DatabaseNotGlance',
+      message: old
+        ? `${says}, which is before Liberty (42), do upgrade to Liberty with Glance's own tool first`
+        : `${says}, which is no version that Glance had, do check that this is Glance's database`,
+    };
+  }
+  const script = SCRIPTS.findLast((candidate) => candidate.revision === revision);
+  const heads = script === undefined ? [] : [script.name];
+  return verify(appliedScripts(heads), `${says} ('${revision}')`, found, known, {
+    from: `migrate_version ${row.version}`,
+    heads,
+  });
+}
+
+/** No version table has anything to say. */
+function locateUnmanaged(found: Found, known: KnownSchema): Located {
+  const tables = [...found.tables.keys()].filter((table) => !VERSION_TABLES.includes(table)).sort();
+  if (tables.length === 0) {
+    return { kind: 'empty' };
+  }
+  const glance = tables.filter((table) => known.ever.has(table));
+  return {
+    kind: 'refused',
+    reason: 'DatabaseNotGlance',
+    message:
+      glance.length > 0
+        ? `found Glance's tables (${some(glance)}) and no version in alembic_version or migrate_version, do restore a backup or stamp it with Glance's own tool`
+        : `found tables that are not Glance's (${some(tables)}), do name an empty database or Glance's own`,
+  };
+}
+
+/** A stamp can lie: the tables and columns of the revision must be there, and none that only come later. */
+function verify(
+  applied: ReadonlySet<string>,
+  says: string,
+  found: Found,
+  known: KnownSchema,
+  adopt: Adoption | undefined,
+): Located {
+  const position = positionOf(applied);
+  if (position === undefined) {
+    throw new RangeError('Cannot place a database without scripts');
+  }
+  const newest: Position = { revision: NEWEST_CARRIED, phase: 'Contract' };
+  const notCarried = SCRIPTS.some(
+    (script) => applied.has(script.name) && !CARRIED.some((revision) => revision.name === script.revision),
+  );
+  if (notCarried || comparePositions(position, newest) > 0) {
+    return {
+      kind: 'refused',
+      reason: 'DatabaseNewer',
+      message: `${says}, which is newer than '${NEWEST_CARRIED}', the newest revision of this build, do use a newer glance-schema`,
+      position,
+    };
+  }
+  const expected = known.after(applied);
+  const missing = names(expected, found.tables);
+  const early = names(known.ever, expected).filter((name) => has(found.tables, name));
+  const wrong = [
+    ...(missing.length > 0 ? [`${some(missing)} ${missing.length === 1 ? 'is' : 'are'} not there`] : []),
+    ...(early.length > 0
+      ? [
+          `${some(early)} ${early.length === 1 ? 'is' : 'are'} there, which '${formatPosition(position)}' does not have`,
+        ]
+      : []),
+  ];
+  return wrong.length > 0
+    ? {
+        kind: 'refused',
+        reason: 'DatabaseNotGlance',
+        message: `${says}, but ${wrong.join(' and ')}, do restore a backup or correct the version table`,
+        position,
+      }
+    : { kind: 'at', position, applied, ...(adopt === undefined ? {} : { adopt }) };
+}
+
+/** The tables, and the columns as `table.column`, that `a` has and `b` has not. */
+function names(a: TableColumns, b: TableColumns): readonly string[] {
+  return [...a].flatMap(([table, columns]) => {
+    const there = b.get(table);
+    return there === undefined
+      ? [table]
+      : [...columns].filter((column) => !there.has(column)).map((column) => `${table}.${column}`);
+  });
+}
+
+function has(tables: TableColumns, name: string): boolean {
+  const [table = '', column] = name.split('.');
+  return column === undefined ? tables.has(table) : tables.get(table)?.has(column) === true;
+}
+
+/** Glance's row; where none has its name, the only one there is. */
+function glanceRow(rows: readonly MigrateRow[]): MigrateRow | undefined {
+  return rows.find((row) => row.repository === REPOSITORY) ?? (rows.length === 1 ? rows[0] : undefined);
+}
+
+function quoted(rows: readonly string[]): string {
+  return rows.map((row) => `'${row}'`).join(', ');
+}
+
+/** The first three of a list, and how many more there are. */
+function some(list: readonly string[]): string {
+  return list.length <= 3 ? list.join(', ') : `${list.slice(0, 3).join(', ')} and ${list.length - 3} more`;
+}
