@@ -75,7 +75,7 @@ export function decide(observed: Observed, now: Date): Decision {
     now: now.getTime(),
   };
   const answer = firstAnswer(situation);
-  const status = withVerdict(situation.status, answer, schema.generation, now.toISOString());
+  const status = withVerdict(situation.status, answer, schema.generation, now);
   // A result goes into the status before anything else happens: from then on it can no longer be lost.
   const resultIsNew = observed.job?.state.kind === 'finished' && !isRecorded(schema.status, observed.job);
   return {

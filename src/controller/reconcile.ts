@@ -77,7 +77,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     const verdict: Verdict = { reason: 'JobBlocked', message: refusal.message };
     return {
       effect: undefined,
-      status: withVerdict(decision.status, verdict, generation, now().toISOString()),
+      status: withVerdict(decision.status, verdict, generation, now()),
       lookAgainAfter: wait,
     };
   }

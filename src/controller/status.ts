@@ -12,14 +12,15 @@ export interface Verdict {
  * The status with a verdict in its conditions. `lastTransitionTime` moves only when a condition changes its status, so
  * that a status which says the same is equal to the one before.
  *
- * @param now RFC 3339.
  */
 export function withVerdict(
   status: GlanceSchemaStatus,
   verdict: Verdict,
   generation: number,
-  now: string,
+  now: Date,
 ): GlanceSchemaStatus {
+  // Kubernetes writes the times of conditions in whole seconds.
+  const time = `${now.toISOString().slice(0, 19)}Z`;
   const meaning: ReasonMeaning = REASONS[verdict.reason];
   const wanted = [
     { type: 'Ready', status: meaning.ready },
@@ -30,7 +31,7 @@ export function withVerdict(
     return {
       ...condition,
       observedGeneration: generation,
-      lastTransitionTime: before?.status === condition.status ? before.lastTransitionTime : now,
+      lastTransitionTime: before?.status === condition.status ? before.lastTransitionTime : time,
       reason: verdict.reason,
       message: verdict.message,
     };

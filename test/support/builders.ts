@@ -1,0 +1,188 @@
+import type { FailureReason } from '../../src/api/exit-codes.ts';
+import type { GlanceSchemaStatus } from '../../src/api/glance-schema.ts';
+import type { MigrationReport } from '../../src/api/migration-report.ts';
+import { FINALIZER, PURPOSE_ANNOTATION, SCHEMA_UID_LABEL } from '../../src/api/names.ts';
+import type { JobObject, PodObject, SchemaObject } from '../../src/controller/cluster.ts';
+import { type Purpose, shapeOf } from '../../src/controller/migration-job.ts';
+import { observe } from '../../src/controller/observe.ts';
+import type { Position } from '../../src/revision/position.ts';
+
+export const SCHEMA_UID = '11111111-1111-4111-8111-111111111111';
+export const JOB_UID = '22222222-2222-4222-8222-222222222222';
+
+/** When everything in these builders happened. */
+export const STARTED = '2026-11-23T07:00:00Z';
+export const FINISHED = '2026-11-23T07:01:00Z';
+
+export function at(revision: string, phase: Position['phase'] = 'Contract'): Position {
+  return { revision, phase };
+}
+
+/** A GlanceSchema that wants `ocata01`, as the API server would hand it out. */
+export function aSchema(
+  changes: {
+    readonly spec?: Record<string, unknown>;
+    readonly status?: GlanceSchemaStatus;
+    readonly metadata?: Partial<SchemaObject['metadata']>;
+  } = {},
+): SchemaObject {
+  return {
+    metadata: {
+      name: 'glance',
+      namespace: 'openstack',
+      uid: SCHEMA_UID,
+      resourceVersion: '10',
+      creationTimestamp: STARTED,
+      generation: 1,
+      ...changes.metadata,
+    },
+    spec: {
+      revision: 'ocata01',
+      through: 'Contract',
+      suspend: false,
+      database: { secretRef: { name: 'glance-db', key: 'connection' } },
+      ...changes.spec,
+    },
+    ...(changes.status === undefined ? {} : { status: changes.status }),
+  };
+}
+
+/** A status that has recorded a position, and nothing else. */
+export function recordedAt(revision: string, more: GlanceSchemaStatus = {}): GlanceSchemaStatus {
+  return { recordedRevision: revision, recordedPhase: 'Contract', databaseHeads: [revision], ...more };
+}
+
+/** A status whose newest Job, of the spec's generation 1, has failed. */
+export function failedWith(
+  reason: FailureReason | 'NoResult',
+  more: GlanceSchemaStatus = {},
+): GlanceSchemaStatus {
+  return {
+    job: {
+      name: 'glance-ocata01-aaaaaaaa',
+      uid: JOB_UID,
+      purpose: 'Migrate',
+      attempt: 1,
+      generation: 1,
+      startedAt: STARTED,
+      finishedAt: FINISHED,
+      failure: { reason, message: `Cannot migrate: found ${reason}` },
+    },
+    ...more,
+  };
+}
+
+/** A Job of the schema above; active unless `end` says how it ended. */
+export function aJob(
+  changes: {
+    readonly end?: 'Complete' | 'Failed';
+    readonly endReason?: string;
+    readonly purpose?: Partial<Purpose>;
+    readonly ttl?: number;
+    readonly metadata?: Partial<JobObject['metadata']>;
+  } = {},
+): JobObject {
+  const purpose: Purpose = {
+    kind: 'Migrate',
+    target: at('ocata01'),
+    attempt: 1,
+    generation: 1,
+    shape: shapeOf(observe(aSchema(), [], []).schema.spec),
+    ...changes.purpose,
+  };
+  return {
+    metadata: {
+      name: 'glance-ocata01-aaaaaaaa',
+      namespace: 'openstack',
+      uid: JOB_UID,
+      resourceVersion: '20',
+      creationTimestamp: STARTED,
+      annotations: { [PURPOSE_ANNOTATION]: JSON.stringify(purpose) },
+      labels: { [SCHEMA_UID_LABEL]: SCHEMA_UID },
+      ownerReferences: [{ uid: SCHEMA_UID, controller: true }],
+      ...changes.metadata,
+    },
+    spec: changes.ttl === undefined ? {} : { ttlSecondsAfterFinished: changes.ttl },
+    status:
+      changes.end === undefined
+        ? {}
+        : {
+            completionTime: FINISHED,
+            conditions: [
+              {
+                type: changes.end,
+                status: 'True',
+                reason: changes.endReason ?? '',
+                lastTransitionTime: FINISHED,
+              },
+            ],
+          },
+  };
+}
+
+type ContainerState = NonNullable<NonNullable<PodObject['status']>['containerStatuses']>[number]['state'];
+
+/** A pod of the Job above. */
+export function aPod(
+  phase: 'Pending' | 'Running' | 'Succeeded' | 'Failed',
+  state?: ContainerState,
+  status: Partial<NonNullable<PodObject['status']>> = {},
+): PodObject {
+  return {
+    metadata: {
+      name: 'glance-ocata01-aaaaaaaa-x',
+      namespace: 'openstack',
+      uid: '33333333-3333-4333-8333-333333333333',
+      resourceVersion: '30',
+      creationTimestamp: STARTED,
+      labels: { [SCHEMA_UID_LABEL]: SCHEMA_UID },
+      ownerReferences: [{ uid: JOB_UID, controller: true }],
+    },
+    status: {
+      phase,
+      ...(state === undefined ? {} : { containerStatuses: [{ name: 'migrate', state }] }),
+      ...status,
+    },
+  };
+}
+
+/** A pod whose container has ended and left a report. */
+export function aPodThatReported(
+  report: MigrationReport,
+  exitCode = report.error === null ? 0 : 1,
+): PodObject {
+  return aPod(exitCode === 0 ? 'Succeeded' : 'Failed', {
+    terminated: { exitCode, reason: exitCode === 0 ? 'Completed' : 'Error', message: JSON.stringify(report) },
+  });
+}
+
+/** The report of a migration from mitaka02 to ocata01 that went well. */
+export function aReport(changes: Partial<MigrationReport> = {}): MigrationReport {
+  return {
+    version: 1,
+    command: 'sync',
+    target: at('ocata01'),
+    from: at('mitaka02'),
+    to: at('ocata01'),
+    heads: ['ocata_contract01'],
+    adopted: false,
+    applied: [{ name: 'ocata01', milliseconds: 1200 }],
+    startedAt: STARTED,
+    finishedAt: FINISHED,
+    error: null,
+    ...changes,
+  };
+}
+
+/** What a Job reports that has found something in the way and changed nothing. */
+export function aRefusal(reason: FailureReason, changes: Partial<MigrationReport> = {}): MigrationReport {
+  return aReport({
+    to: at('mitaka02'),
+    heads: ['mitaka02'],
+    applied: [],
+    error: { reason, message: `Cannot sync: found ${reason}, do something`, migration: null },
+    ...changes,
+  });
+}
+
+export const WITH_FINALIZER = { finalizers: [FINALIZER] };

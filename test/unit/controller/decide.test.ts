@@ -1,0 +1,495 @@
+import { expect } from 'chai';
+import type { GlanceSchemaStatus } from '../../../src/api/glance-schema.ts';
+import { OBSERVE_ANNOTATION, RETRY_ANNOTATION } from '../../../src/api/names.ts';
+import type { JobObject, PodObject, SchemaObject } from '../../../src/controller/cluster.ts';
+import { type Decision, decide } from '../../../src/controller/decide.ts';
+import { observe } from '../../../src/controller/observe.ts';
+import { recordJob } from '../../../src/controller/record.ts';
+import {
+  aJob,
+  aPod,
+  aPodThatReported,
+  aRefusal,
+  aReport,
+  aSchema,
+  at,
+  FINISHED,
+  failedWith,
+  recordedAt,
+  WITH_FINALIZER,
+} from '../../support/builders.ts';
+
+const NOW = new Date('2026-11-23T07:01:05Z');
+
+interface Row {
+  readonly fact: string;
+  readonly schema?: SchemaObject;
+  readonly jobs?: readonly JobObject[];
+  readonly pods?: readonly PodObject[];
+  readonly now?: Date;
+  readonly effect: Decision['effect'] extends infer E
+    ? (E extends { kind: infer K } ? K : never) | 'none'
+    : never;
+  readonly reason: string | undefined;
+  /** Part of the message. */
+  readonly says?: string;
+  readonly also?: 'Reconciling' | 'Stalled' | undefined;
+}
+
+const NEWER = { metadata: { generation: 2 } };
+
+const ROWS: readonly Row[] = [
+  { fact: 'a new schema', effect: 'startJob', reason: 'MigrationPending', also: 'Reconciling' },
+  {
+    fact: 'a new schema that is suspended',
+    schema: aSchema({ spec: { suspend: true } }),
+    effect: 'none',
+    reason: 'Suspended',
+    says: 'has not been read',
+  },
+  {
+    fact: 'the target is recorded',
+    schema: aSchema({ status: recordedAt('ocata01') }),
+    effect: 'none',
+    reason: 'UpToDate',
+    says: 'is at ocata01',
+  },
+  {
+    fact: 'the target is recorded and named by an alias',
+    schema: aSchema({ spec: { revision: 'ocata_contract01' }, status: recordedAt('ocata01') }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'no revision is named and the newest is recorded',
+    schema: aSchema({ spec: { revision: undefined }, status: recordedAt('ocata01') }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'the target comes after what is recorded',
+    schema: aSchema({ status: recordedAt('mitaka02') }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the target comes before what is recorded',
+    schema: aSchema({ spec: { revision: 'mitaka01' }, status: recordedAt('ocata01') }),
+    effect: 'none',
+    reason: 'DowngradeNotSupported',
+    says: "Cannot go to 'mitaka01': found the database at 'ocata01'",
+    also: 'Stalled',
+  },
+  {
+    fact: 'what is recorded is newer than this operator carries',
+    schema: aSchema({ status: recordedAt('rocky02') }),
+    effect: 'none',
+    reason: 'DatabaseNewer',
+    says: 'upgrade the operator',
+    also: 'Stalled',
+  },
+  {
+    fact: 'a revision that is not carried',
+    schema: aSchema({ spec: { revision: 'rocky02' } }),
+    effect: 'none',
+    reason: 'RevisionNotFound',
+    says: 'ocata01',
+    also: 'Stalled',
+  },
+  {
+    fact: 'a revision that does not exist, though the database is at the target',
+    schema: aSchema({ spec: { revision: 'nosuch' }, status: recordedAt('ocata01') }),
+    effect: 'none',
+    reason: 'RevisionNotFound',
+  },
+  {
+    fact: 'a pre-Ocata number',
+    schema: aSchema({ spec: { revision: 44 } }),
+    effect: 'none',
+    reason: 'RevisionNotFound',
+    says: "'mitaka02'",
+  },
+  {
+    fact: 'a Job without a pod yet',
+    jobs: [aJob()],
+    now: new Date('2026-11-23T07:00:10Z'),
+    effect: 'none',
+    reason: 'MigrationRunning',
+    also: 'Reconciling',
+  },
+  {
+    fact: 'a Job that has had no pod for long',
+    jobs: [aJob()],
+    effect: 'none',
+    reason: 'JobBlocked',
+    says: 'kubectl describe job',
+  },
+  {
+    fact: 'a Job whose pod runs',
+    jobs: [aJob()],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a Job at work while the spec has moved on',
+    schema: aSchema({ ...NEWER, spec: { revision: 'mitaka02' } }),
+    jobs: [aJob()],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a Job at work while the schema is suspended',
+    schema: aSchema({ spec: { suspend: true } }),
+    jobs: [aJob()],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a Job at work while the schema is deleted',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob()],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+    says: 'The deletion waits',
+  },
+  {
+    fact: 'a deleted schema with nothing at work',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob({ end: 'Complete' })],
+    effect: 'releaseFinalizer',
+    reason: undefined,
+  },
+  {
+    fact: "a deleted schema with another's finalizer only",
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, finalizers: ['example.org/other'] } }),
+    effect: 'none',
+    reason: undefined,
+  },
+  {
+    fact: 'a Job that only reads',
+    jobs: [aJob({ purpose: { kind: 'Observe', target: null } })],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'Observing',
+  },
+  {
+    fact: 'a Secret that is missing',
+    jobs: [aJob()],
+    pods: [
+      aPod('Pending', {
+        waiting: { reason: 'CreateContainerConfigError', message: 'secret "glance-db" not found' },
+      }),
+    ],
+    effect: 'none',
+    reason: 'SecretNotReady',
+    says: 'secret "glance-db" not found',
+    also: 'Reconciling',
+  },
+  {
+    fact: 'an image that cannot be pulled',
+    jobs: [aJob()],
+    pods: [
+      aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'Back-off pulling image "x"' } }),
+    ],
+    effect: 'none',
+    reason: 'JobBlocked',
+    says: 'Back-off pulling image',
+  },
+  {
+    fact: 'a pod that no node takes',
+    jobs: [aJob()],
+    pods: [
+      aPod('Pending', undefined, {
+        conditions: [
+          {
+            type: 'PodScheduled',
+            status: 'False',
+            reason: 'Unschedulable',
+            message: '0/3 nodes are available',
+          },
+        ],
+      }),
+    ],
+    effect: 'none',
+    reason: 'JobBlocked',
+    says: '0/3 nodes',
+  },
+  {
+    fact: 'a container that is being made',
+    jobs: [aJob()],
+    pods: [aPod('Pending', { waiting: { reason: 'ContainerCreating' } })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a blocked pod of an older spec',
+    schema: aSchema({ ...NEWER, spec: { database: { secretRef: { name: 'other', key: 'connection' } } } }),
+    jobs: [aJob()],
+    pods: [
+      aPod('Pending', {
+        waiting: { reason: 'CreateContainerConfigError', message: 'secret "glance-db" not found' },
+      }),
+    ],
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'a running pod of an older spec',
+    schema: aSchema({ ...NEWER, spec: { database: { secretRef: { name: 'other', key: 'connection' } } } }),
+    jobs: [aJob()],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a pod that outlives its Job',
+    schema: aSchema({ status: recordedAt('mitaka02') }),
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+    says: 'its Job is gone',
+  },
+  {
+    fact: 'a Job whose pod failed and is replaced',
+    jobs: [aJob()],
+    pods: [aPodThatReported(aRefusal('DatabaseUnreachable'))],
+    effect: 'none',
+    reason: 'DatabaseUnreachable',
+    says: 'tries again',
+  },
+  {
+    fact: 'a Job that ended well, its result not yet in the status',
+    schema: aSchema({ metadata: WITH_FINALIZER }),
+    jobs: [aJob({ end: 'Complete' })],
+    pods: [aPodThatReported(aReport())],
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'a Job that ended well at another position than is wanted now, its result not yet in the status',
+    schema: aSchema({ ...NEWER }),
+    jobs: [aJob({ end: 'Complete', purpose: { target: at('mitaka02') } })],
+    pods: [aPodThatReported(aReport({ to: at('mitaka02'), heads: ['mitaka02'] }))],
+    effect: 'none',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'a Job that ended without a report',
+    jobs: [aJob({ end: 'Complete' })],
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'read again',
+  },
+  {
+    fact: 'a Job that failed without a report',
+    jobs: [aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded' })],
+    pods: [aPod('Failed', { terminated: { exitCode: 137, reason: 'OOMKilled' } })],
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'exit code 137 (OOMKilled)',
+  },
+  {
+    fact: 'a Job that took longer than its deadline',
+    jobs: [aJob({ end: 'Failed', endReason: 'DeadlineExceeded' })],
+    pods: [aPodThatReported(aRefusal('Interrupted'), 22)],
+    effect: 'none',
+    reason: 'MigrationFailed',
+    says: 'activeDeadlineSeconds',
+    also: 'Stalled',
+  },
+  ...(
+    ['MigrationFailed', 'PartiallyApplied', 'DatabaseNotGlance', 'DatabaseNewer', 'RevisionNotFound'] as const
+  ).map(
+    (reason): Row => ({
+      fact: `the last Job failed with ${reason}`,
+      schema: aSchema({ status: failedWith(reason) }),
+      effect: 'none',
+      reason,
+      says: `found ${reason}`,
+      also: 'Stalled',
+    }),
+  ),
+  {
+    fact: 'the last Job failed for good and the spec has changed',
+    schema: aSchema({ ...NEWER, status: failedWith('MigrationFailed') }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the last Job failed for good and a retry is asked for',
+    schema: aSchema({
+      metadata: { annotations: { [RETRY_ANNOTATION]: '2' } },
+      status: failedWith('MigrationFailed', { handledRetry: '1' }),
+    }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the last Job failed for good and the retry was made already',
+    schema: aSchema({
+      metadata: { annotations: { [RETRY_ANNOTATION]: '1' } },
+      status: failedWith('MigrationFailed', { handledRetry: '1' }),
+    }),
+    effect: 'none',
+    reason: 'MigrationFailed',
+  },
+  ...(['DatabaseUnreachable', 'Usage'] as const).map(
+    (reason): Row => ({
+      fact: `the last Job failed with ${reason} a moment ago`,
+      schema: aSchema({ status: failedWith(reason) }),
+      effect: 'none',
+      reason: 'DatabaseUnreachable',
+      says: 'The next attempt is at 2026-11-23T07:01:',
+      also: 'Reconciling',
+    }),
+  ),
+  ...(['LockTimeout', 'Interrupted', 'NoResult'] as const).map(
+    (reason): Row => ({
+      fact: `the last Job failed with ${reason} a moment ago`,
+      schema: aSchema({ status: failedWith(reason) }),
+      effect: 'none',
+      reason: 'MigrationPending',
+      says: 'The next attempt is at',
+    }),
+  ),
+  {
+    fact: 'the last Job failed with DatabaseUnreachable and the next attempt is due',
+    schema: aSchema({ status: failedWith('DatabaseUnreachable') }),
+    now: new Date('2026-11-23T07:01:11Z'),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'a stored result whose Job has no TTL',
+    schema: aSchema({ metadata: WITH_FINALIZER, status: stored() }),
+    jobs: [aJob({ end: 'Complete' })],
+    pods: [aPodThatReported(aReport())],
+    effect: 'armTtl',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'a stored result whose Job has its TTL',
+    schema: aSchema({ metadata: WITH_FINALIZER, status: stored() }),
+    jobs: [aJob({ end: 'Complete', ttl: 60 })],
+    effect: 'releaseFinalizer',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'a stored result and nothing left to do',
+    schema: aSchema({ status: stored() }),
+    jobs: [aJob({ end: 'Complete', ttl: 60 })],
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'a finished Job before the newest one has no TTL',
+    schema: aSchema({ status: stored() }),
+    jobs: [
+      aJob({ end: 'Complete', ttl: 60 }),
+      aJob({
+        end: 'Failed',
+        metadata: { name: 'older', uid: 'older', creationTimestamp: '2026-11-23T06:00:00Z' },
+      }),
+    ],
+    effect: 'armTtl',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'the annotation observe asks for a new reading',
+    schema: aSchema({
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: recordedAt('ocata01', { handledObserve: 'a' }),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  {
+    fact: 'the annotation observe asks for a new reading though the target is refused',
+    schema: aSchema({
+      spec: { revision: 'mitaka01' },
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: recordedAt('ocata01'),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  {
+    fact: 'the annotation observe was acted on',
+    schema: aSchema({
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'a' } },
+      status: recordedAt('ocata01', { handledObserve: 'a' }),
+    }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+];
+
+/** The status after the result of `aJob` was stored. */
+function stored(): GlanceSchemaStatus {
+  const { schema, job } = observe(aSchema(), [aJob({ end: 'Complete' })], [aPodThatReported(aReport())]);
+  return recordJob(schema, job);
+}
+
+function decideOn(row: Row): Decision {
+  return decide(observe(row.schema ?? aSchema(), row.jobs ?? [], row.pods ?? []), row.now ?? NOW);
+}
+
+describe('decide', () => {
+  for (const row of ROWS) {
+    it(`${row.fact}: ${row.effect}, ${row.reason ?? 'no verdict'}`, () => {
+      const decision = decideOn(row);
+      const ready = decision.status.conditions?.find((condition) => condition.type === 'Ready');
+      expect(decision.effect?.kind ?? 'none').to.equal(row.effect);
+      expect(ready?.reason).to.equal(row.reason);
+      if (row.says !== undefined) {
+        expect(ready?.message).to.contain(row.says);
+      }
+      if ('also' in row) {
+        const others = decision.status.conditions?.filter((condition) => condition.type !== 'Ready');
+        expect(others?.map((condition) => condition.type)).to.deep.equal(
+          row.also === undefined ? [] : [row.also],
+        );
+      }
+    });
+  }
+
+  it('gives the same decision twice, so that nothing is written at rest', () => {
+    for (const row of ROWS) {
+      const first = decideOn(row);
+      const later = new Date((row.now ?? NOW).getTime() + 1);
+      const schema = { ...(row.schema ?? aSchema()), status: first.status };
+      const second = decide(observe(schema, row.jobs ?? [], row.pods ?? []), later);
+      expect(second.status, row.fact).to.deep.equal(first.status);
+    }
+  });
+
+  it('names each Job after the one before it, so that an old result is never taken for a new one', () => {
+    const names = [undefined, 'one', 'two'].map((uid) => {
+      const last = failedWith('DatabaseUnreachable').job;
+      const status = uid === undefined || last === undefined ? {} : { job: { ...last, uid } };
+      const decision = decide(observe(aSchema({ status }), [], []), new Date('2026-11-23T08:00:00Z'));
+      return decision.effect?.kind === 'startJob' ? decision.effect.name : undefined;
+    });
+    expect(new Set(names).size).to.equal(3);
+    expect(names.every((name) => name?.startsWith('glance-ocata01-'))).to.equal(true);
+  });
+
+  it('counts the attempts for one spec and begins anew with the next', () => {
+    const again = decideOn({ ...due(1), fact: '', effect: 'startJob', reason: undefined });
+    const changed = decideOn({ ...due(2), fact: '', effect: 'startJob', reason: undefined });
+    expect(
+      [again.effect, changed.effect].map((effect) => effect?.kind === 'startJob' && effect.purpose.attempt),
+    ).to.deep.equal([2, 1]);
+
+    function due(generation: number) {
+      return {
+        schema: aSchema({ metadata: { generation }, status: failedWith('DatabaseUnreachable') }),
+        now: new Date('2026-11-23T08:00:00Z'),
+      };
+    }
+  });
+});
