@@ -1,0 +1,24 @@
+# The image of the operator and of its Jobs: Node and one file.
+#
+#   docker build -t glance-schema:0.1.0 .
+#
+# The bases are arguments, so that a mirror or a distroless Node can stand in their place.
+ARG BUILD_IMAGE=node:24-bookworm-slim
+ARG RUNTIME_IMAGE=node:24-bookworm-slim
+
+FROM ${BUILD_IMAGE} AS build
+WORKDIR /src
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --no-progress
+COPY scripts/build.ts scripts/
+COPY src src
+COPY migrations migrations
+COPY tsconfig.json ./
+RUN node scripts/build.ts
+
+FROM ${RUNTIME_IMAGE}
+COPY --from=build /src/dist/glance-schema.js /app/glance-schema.js
+# A number, as `runAsNonRoot` cannot be checked against a name.
+USER 65532:65532
+ENV NODE_ENV=production
+ENTRYPOINT ["node", "/app/glance-schema.js"]

@@ -1,0 +1,49 @@
+# Everything sets itself up: Node packages, the bundle and, for tests and demo, Kubernetes itself.
+.DEFAULT_GOAL := help
+.PHONY: help demo test build lint generate check-generated bench clean
+.DELETE_ON_ERROR:
+
+# Node 24 comes with the packages on Linux; elsewhere scripts/check-tools.sh asks the machine for it.
+BIN := $(CURDIR)/node_modules/.bin
+export PATH := $(BIN):$(PATH)
+SETUP := node_modules/.set-up
+BUNDLE := dist/glance-schema.js
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(BUNDLE) ## Show the operator at work on a real Kubernetes and PostgreSQL; ONCE=1 ends after the story
+	@node scripts/demo/main.ts $(if $(ONCE),--once)
+
+test: $(BUNDLE) ## Run all tests; ONLY="unit integration/database" runs some of them
+	@node scripts/test/main.ts $(ONLY)
+
+build: $(BUNDLE) ## Bundle the program into dist/glance-schema.js
+
+lint: $(SETUP) check-generated ## Check formatting, rules, types, the direction of imports, and generated files
+	biome check --error-on-warnings
+	tsc --noEmit
+	npm run --silent --if-present lint:deps
+	npm run --silent --if-present lint:unused
+
+generate: $(SETUP) ## Write the CRD and what else is made from the source
+	node scripts/generate.ts
+
+check-generated: $(SETUP) ## Fail when `make generate` would change a file
+	@sh scripts/check-generated.sh
+
+bench: $(BUNDLE) ## Measure; see bench/
+	@found=; for each in bench/*.ts; do [ -e "$$each" ] || continue; found=1; node "$$each" || exit 1; done; \
+	[ -n "$$found" ] || echo "There is no benchmark in bench/ yet."
+
+clean: ## Remove what was built here; packages and the cache of Kubernetes stay
+	rm -rf dist coverage
+
+$(SETUP): package-lock.json
+	@sh scripts/check-tools.sh
+	npm ci --no-progress
+	@touch $@
+
+$(BUNDLE): $(SETUP) $(shell find src migrations scripts/build.ts -name '*.ts' 2>/dev/null)
+	node scripts/build.ts
+	@touch $@

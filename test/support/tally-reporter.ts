@@ -1,0 +1,32 @@
+// mocha --reporter test/support/tally-reporter.ts --reporter-option output=FILE
+//
+// Prints as mocha's `spec` does, and leaves what ran in a file, for a summary over several runs of mocha.
+
+import { writeFileSync } from 'node:fs';
+import Mocha from 'mocha';
+
+export interface Tally {
+  readonly passed: number;
+  readonly failed: number;
+  /** Full titles of the tests that were left out. */
+  readonly skipped: readonly string[];
+}
+
+class TallyReporter extends Mocha.reporters.Spec {
+  constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
+    super(runner, options);
+    const output: unknown = options.reporterOptions?.output;
+    if (typeof output !== 'string')
+      throw new Error('Cannot write the tally: --reporter-option output=FILE is missing');
+    const skipped: string[] = [];
+    runner.on('pending', (test) => void skipped.push(test.fullTitle()));
+    runner.on('end', () => {
+      const { passes, failures } = this.stats;
+      const tally: Tally = { passed: passes, failed: failures, skipped };
+      writeFileSync(output, JSON.stringify(tally));
+    });
+  }
+}
+
+// Mocha loads reporters with `require`, which gives what an ES module exports under this name.
+export { TallyReporter as 'module.exports' };
