@@ -1,0 +1,174 @@
+import { expect } from 'chai';
+import { type Environment, startEnvironment } from '../../support/environment.ts';
+import { seedNewton } from '../../support/glance-data.ts';
+import { goldenSchema, readSchema, withAlembicVersion } from '../../support/golden.ts';
+import type { Operator } from '../../support/operator.ts';
+
+describe('GlanceSchema, from apply to Ready', () => {
+  let environment: Environment;
+  let operator: Operator;
+
+  before(async function () {
+    this.timeout(120_000);
+    environment = await startEnvironment();
+    operator = await environment.operator();
+  });
+
+  after(async () => {
+    await operator?.stop();
+    await environment?.stop();
+  });
+
+  it('adopts a Newton database, migrates it, and refuses to go back, at admission and after a new creation', async () => {
+    const url = await environment.postgres.createDatabase('newton');
+    await seedNewton(url, { images: 500 });
+    const tenant = await environment.tenant('newton', url);
+
+    await tenant.apply({ revision: 'mitaka02' });
+    const adopted = await tenant.reaches('UpToDate');
+    expect(adopted.status).to.deep.include({
+      recordedRevision: 'mitaka02',
+      recordedPhase: 'Contract',
+      databaseHeads: ['mitaka02'],
+      targetRevision: 'mitaka02',
+    });
+    expect(adopted.status.lastMigration, 'nothing ran').to.equal(undefined);
+
+    await tenant.apply({ revision: 'ocata01' });
+    const wait = await tenant.kubectl(
+      'wait',
+      '--for=condition=Ready',
+      'glanceschema/glance',
+      '--timeout=30s',
+    );
+    expect(wait.code, wait.stderr).to.equal(0);
+    const schema = await tenant.read();
+    expect(schema.status.recordedRevision).to.equal('ocata01');
+    expect(schema.status.lastMigration).to.include({ from: 'mitaka02', to: 'ocata01' });
+    expect(schema.status.lastMigration.applied).to.deep.equal(['ocata01']);
+    expect(await readSchema(url)).to.deep.equal(withAlembicVersion(goldenSchema('ocata_era__ocata01')));
+
+    expect(await tenant.refusal({ revision: 'mitaka01' })).to.contain(
+      "Cannot lower the revision to 'mitaka01': found the database at 'ocata01'",
+    );
+
+    await tenant.kubectl('delete', 'glanceschema', 'glance');
+    await tenant.apply({ revision: 'mitaka01' });
+    const refused = await tenant.reaches('DowngradeNotSupported');
+    expect(refused.status.recordedRevision).to.equal('ocata01');
+    expect(refused.status.conditions.map((condition: { type: string }) => condition.type)).to.deep.equal([
+      'Ready',
+      'Stalled',
+    ]);
+    expect(refused.status.job.failure.reason).to.equal('DowngradeNotSupported');
+    expect(await readSchema(url), 'nothing was changed').to.deep.equal(
+      withAlembicVersion(goldenSchema('ocata_era__ocata01')),
+    );
+    const warnings = (await tenant.events()).filter(
+      (event) => event.type === 'Warning' && event.reason === 'DowngradeNotSupported',
+    );
+    expect(warnings).to.have.length(1);
+  });
+
+  it('leaves Jobs with their TTL and no finalizer once the result is in the status', async () => {
+    const tenant = await environment.tenant('empty', await environment.postgres.createDatabase('empty'));
+    await tenant.apply({});
+    const schema = await tenant.reaches('UpToDate');
+    expect(schema.status).to.include({ recordedRevision: 'ocata01', targetRevision: 'ocata01' });
+    const [job] = await tenant.jobs();
+    expect(job?.spec.podReplacementPolicy).to.equal('Failed');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect((await tenant.jobs())[0]?.spec.ttlSecondsAfterFinished).to.equal(86400);
+    expect((await tenant.read()).metadata?.finalizers).to.equal(undefined);
+  });
+
+  it('waits for a Secret that is missing, and goes on by itself', async () => {
+    const url = await environment.postgres.createDatabase('secretless');
+    const tenant = await environment.tenant('secretless', url);
+    await tenant.apply({ database: { secretRef: { name: 'later' } } });
+    const blocked = await tenant.reaches('SecretNotReady');
+    expect(blocked.status.conditions[0].message).to.contain('secret "later" not found');
+    await environment.api.call('POST', `/api/v1/namespaces/${tenant.namespace}/secrets`, {
+      metadata: { name: 'later' },
+      stringData: { connection: url },
+    });
+    await tenant.reaches('UpToDate');
+    expect(await tenant.jobs()).to.have.length(1);
+  });
+
+  it('replaces a Job that never started when the spec that shaped it changes', async () => {
+    const url = await environment.postgres.createDatabase('mistyped');
+    const tenant = await environment.tenant('mistyped', url);
+    await tenant.apply({ database: { secretRef: { name: 'glance-bd' } } });
+    await tenant.reaches('SecretNotReady');
+    await tenant.apply({ database: { secretRef: { name: 'glance-db' } } });
+    await tenant.reaches('UpToDate');
+    expect(await tenant.jobs()).to.have.length(1);
+  });
+
+  it('says what the API server says when it takes no Job, and is not in a hurry', async () => {
+    const tenant = await environment.tenant('quota', await environment.postgres.createDatabase('quota'));
+    await environment.api.call('POST', `/api/v1/namespaces/${tenant.namespace}/resourcequotas`, {
+      metadata: { name: 'none' },
+      spec: { hard: { 'count/jobs.batch': '0' } },
+    });
+    await tenant.apply({ job: { priorityClassName: 'Not_A_Name' } });
+    const blocked = await tenant.reaches('JobBlocked');
+    expect(blocked.status.conditions[0].message).to.contain(
+      'The API server does not take Job glance-ocata01-',
+    );
+    const before = environment.proxy.requests.length;
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    const since = environment.proxy.requests
+      .slice(before)
+      .filter((request) => request.path.includes(tenant.namespace));
+    expect(since.map((request) => `${request.method} ${request.path}`)).to.deep.equal([]);
+  });
+
+  it('tells why a database cannot be reached, without the password, and when it tries again', async () => {
+    const tenant = await environment.tenant('unreachable', 'postgresql://glance:hunter2@127.0.0.1:1/glance');
+    await tenant.apply({ job: { backoffLimit: 0 } });
+    const schema = await tenant.reaches('DatabaseUnreachable');
+    expect(schema.status.conditions[0].message).to.match(/127\.0\.0\.1:1/);
+    expect(JSON.stringify(schema)).not.to.contain('hunter2');
+    const retrying = await tenant.reaches('DatabaseUnreachable');
+    expect(retrying.status.conditions.map((condition: { type: string }) => condition.type)).to.include(
+      'Reconciling',
+    );
+  });
+
+  it('deletes a resource only when its migration has ended', async () => {
+    const url = await environment.postgres.createDatabase('deleted');
+    await seedNewton(url, { images: 100 });
+    const tenant = await environment.tenant('deleted', url);
+    await tenant.apply({ revision: 'ocata01' });
+    await tenant.reaches('MigrationRunning');
+    const deleted = await tenant.kubectl('delete', 'glanceschema', 'glance', '--timeout=30s');
+    expect(deleted.code, deleted.stderr).to.equal(0);
+    expect(await readSchema(url)).to.deep.equal(withAlembicVersion(goldenSchema('ocata_era__ocata01')));
+  });
+
+  it('reads the database again when the annotation observe asks for it', async () => {
+    const url = await environment.postgres.createDatabase('restored');
+    await seedNewton(url, { images: 10 });
+    const tenant = await environment.tenant('restored', url);
+    await tenant.apply({ revision: 'ocata01' });
+    await tenant.reaches('UpToDate');
+    // A restore: another database, of Newton again, under the same connection.
+    const older = await environment.postgres.createDatabase('restored_older');
+    await seedNewton(older, { images: 10 });
+    await environment.api.call('PATCH', `/api/v1/namespaces/${tenant.namespace}/secrets/glance-db`, {
+      stringData: { connection: older },
+    });
+    await tenant.kubectl('annotate', 'glanceschema', 'glance', 'db.glance.openstack.org/observe=restore-1');
+    await tenant.apply(
+      { revision: 'ocata01', suspend: true },
+      { 'db.glance.openstack.org/observe': 'restore-1' },
+    );
+    await tenant.apply({ revision: 'ocata01' }, { 'db.glance.openstack.org/observe': 'restore-1' });
+    const schema = await tenant.reaches('UpToDate');
+    expect(schema.status.handledObserve).to.equal('restore-1');
+    expect(schema.status.recordedRevision).to.equal('ocata01');
+    expect(await readSchema(older)).to.deep.equal(withAlembicVersion(goldenSchema('ocata_era__ocata01')));
+  });
+});

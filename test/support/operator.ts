@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { eventually } from './eventually.ts';
+
+export interface OperatorOptions {
+  readonly kubeconfig: string;
+  /** More arguments of `glance-schema controller`. */
+  readonly args?: readonly string[];
+}
+
+/** A running `glance-schema controller`, as a process of its own. */
+export interface Operator {
+  readonly pid: number;
+  /** Where its health endpoints are. */
+  readonly health: string;
+  /** What it has logged, a line each, parsed. */
+  log(): readonly { readonly level: string; readonly message: string; readonly [field: string]: unknown }[];
+  /** True until the process has ended. */
+  running(): boolean;
+  kill(signal: NodeJS.Signals): void;
+  /** SIGTERM, and the exit code. */
+  stop(): Promise<number | null>;
+}
+
+const BUNDLE = fileURLToPath(new URL('../../dist/glance-schema.js', import.meta.url));
+
+/** Starts the bundled operator and waits until it leads and has read everything. */
+export async function startOperator(options: OperatorOptions): Promise<Operator> {
+  const args = [BUNDLE, 'controller', '--kubeconfig', options.kubeconfig, '--image', 'glance-schema:test'];
+  args.push('--health-address', '127.0.0.1:0', '--lease-namespace', 'glance-schema-system');
+  args.push('--log-level', 'debug', ...(options.args ?? []));
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const end = () => child.kill('SIGKILL');
+  process.once('exit', end);
+  let text = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  const exited = once(child, 'exit').then(() => process.removeListener('exit', end));
+  const log = () =>
+    text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line));
+  const health = await eventually(
+    () => {
+      if (child.exitCode !== null) {
+        return Promise.reject(new Error(`The operator ended with ${child.exitCode}: ${text}`));
+      }
+      const port = log().find((line) => line.message === 'Starting')?.healthPort;
+      if (port === undefined || !log().some((line) => line.message === 'Leading')) {
+        throw new Error(`The operator does not lead: ${text}`);
+      }
+      return `http://127.0.0.1:${port}`;
+    },
+    { timeoutMilliseconds: 40_000 },
+  );
+  await eventually(async () => {
+    const answer = await fetch(`${health}/readyz`);
+    if (!answer.ok) {
+      throw new Error(`The operator is not ready: ${await answer.text()}`);
+    }
+  });
+  return {
+    pid: pidOf(child),
+    health,
+    log,
+    running: () => child.exitCode === null && child.signalCode === null,
+    kill: (signal) => void child.kill(signal),
+    stop: async () => {
+      child.kill('SIGTERM');
+      await exited;
+      return child.exitCode;
+    },
+  };
+}
+
+function pidOf(child: ChildProcess): number {
+  if (child.pid === undefined) {
+    throw new Error('The operator has no pid: it could not be started');
+  }
+  return child.pid;
+}
