@@ -9,7 +9,7 @@
 // in-cluster files at /var/run/secrets: a pod with a ServiceAccount token gets KUBECONFIG in their place. Liveness probes
 // are not asked. Pods in the test's own network reach everything by 127.0.0.1.
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -38,6 +38,8 @@ export interface StandInNode {
   readonly name: string;
   /** What a container printed, all of its restarts; empty when it never started. Kept after the pod is gone. */
   logs(namespace: string, pod: string, container?: string): string;
+  /** Of all containers that ever started, for a failing test to show. */
+  allLogs(): readonly ContainerLog[];
   /** Where that is kept, to be followed. */
   logFile(namespace: string, pod: string, container?: string): string;
   /** The pid of a container's process; null while there is none. */
@@ -56,6 +58,13 @@ export interface StandInNode {
   uncordon(): void;
   /** Kills what runs, without a report, and removes all files. */
   stop(): Promise<void>;
+}
+
+export interface ContainerLog {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
+  readonly text: string;
 }
 
 /** Registers a Node and runs the pods of the cluster on this machine until it is stopped. */
@@ -317,6 +326,13 @@ export async function startStandInNode(options: StandInNodeOptions): Promise<Sta
   return {
     name,
     logFile,
+    allLogs() {
+      return readdirSync(join(folder, 'logs')).map((file) => {
+        // Names in Kubernetes have no underscores.
+        const [namespace = '', pod = '', container = ''] = file.replace(/\.log$/, '').split('_');
+        return { namespace, pod, container, text: readFileSync(join(folder, 'logs', file), 'utf8') };
+      });
+    },
     logs(namespace, pod, container) {
       const file = logFile(namespace, pod, container);
       return existsSync(file) ? readFileSync(file, 'utf8') : '';
