@@ -1,4 +1,4 @@
-# The image of the operator and of its Jobs: Node and one file.
+# The image of the operator and of its Jobs: Node and the bundle.
 #
 #   docker build -t glance-schema:0.1.0 .
 #
@@ -17,7 +17,7 @@ COPY tsconfig.json ./
 RUN node scripts/build.ts
 
 FROM ${RUNTIME_IMAGE}
-COPY --from=build /src/dist/glance-schema.js /app/glance-schema.js
+COPY --from=build /src/dist/ /app/
 # A number, as `runAsNonRoot` cannot be checked against a name.
 USER 65532:65532
 ENV NODE_ENV=production

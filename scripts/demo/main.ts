@@ -32,6 +32,8 @@ const began = performance.now();
 try {
   const failure = await Promise.race([play(), stopped.promise.then(() => null)]);
   if (failure !== null) process.exitCode = 1;
+  // As a shell has it for Ctrl-C: a story that was broken off was not told.
+  else if (once && stopping) process.exitCode = 130;
 } finally {
   tell.progress('Stopping everything that was started');
   await theStage.stop();
@@ -87,7 +89,7 @@ function showTheWayOn(kubeconfig: string, kubectl: string, url: string): void {
       `${path} edit glanceschema glance --namespace openstack      # revision: ocata01 makes it Ready again`,
       `${path} describe glanceschema glance --namespace openstack`,
       `${path} logs deployment/glance-schema-operator --namespace glance-schema-system`,
-      `node dist/glance-schema.js db version --connection ${url}`,
+      `node_modules/.bin/node dist/glance-schema.js db version --connection ${url}`,
       `psql ${url}`,
     ].join('\n'),
   );

@@ -7,7 +7,7 @@ export function progressLine(stream: NodeJS.WriteStream, everyMilliseconds = 10_
   return {
     say(line) {
       if (stream.isTTY) {
-        const columns = Math.max(stream.columns ?? 80, 20) - 1;
+        const columns = Math.max(stream.columns || 80, 20) - 1;
         stream.write(`\r\u001b[2K${line.slice(0, columns)}`);
         open = true;
         return;
