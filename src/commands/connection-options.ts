@@ -19,7 +19,10 @@ const VARIABLE = 'DATABASE_CONNECTION';
 /** Gives a command the options that say which database is meant. */
 export function addConnectionOptions(command: Command): Command {
   return command
-    .option('--connection <url>', "connection URL; it shows in the machine's list of processes, so better:")
+    .option(
+      '--connection <url>',
+      'connection URL; other users see it in the list of processes (ps), so prefer the ways below',
+    )
     .option('--connection-file <file>', 'file with the connection URL in it')
     .option(
       '--config-file <file>',

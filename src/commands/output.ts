@@ -1,7 +1,6 @@
 import { type Command, Option } from 'commander';
 import { EXIT_CODES } from '../api/exit-codes.ts';
 import type { MigrationReport } from '../api/migration-report.ts';
-import type { Failure } from '../database/failure.ts';
 import type { Outcome } from '../database/migrate.ts';
 import { buildReport, encodeReport, prepareReport, writeReport } from '../database/report.ts';
 import type { Position } from '../revision/position.ts';
@@ -52,12 +51,11 @@ export function finish(result: Result): void {
     process.stdout.write(result.summary === '' ? '' : `${result.summary}\n`);
   }
   if (flags.report !== undefined) {
-    writeReport(flags.report, report);
+    try {
+      writeReport(flags.report, report);
+    } catch (error) {
+      // What was done is done: the exit code still tells it.
+      process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    }
   }
-}
-
-/** The sentence of a failure that came before there was anything to report. */
-export function tellFailure(failure: Failure): void {
-  process.stderr.write(`${failure.message}\n`);
-  process.exitCode = EXIT_CODES[failure.reason];
 }

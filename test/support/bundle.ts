@@ -1,0 +1,92 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+const BUNDLE = `${ROOT}dist/glance-schema.js`;
+
+let checked = false;
+
+/** The path of the built program, built first if a source is newer. */
+export function bundle(): string {
+  if (!checked) {
+    const sources = ['src', 'migrations', 'scripts'].flatMap((folder) =>
+      readdirSync(`${ROOT}${folder}`, { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.ts'))
+        .map((name) => `${ROOT}${folder}/${name}`),
+    );
+    const newest = Math.max(
+      ...[...sources, `${ROOT}package-lock.json`].map((path) => statSync(path).mtimeMs),
+    );
+    if (!existsSync(BUNDLE) || statSync(BUNDLE).mtimeMs < newest) {
+      const built = spawnSync(process.execPath, [`${ROOT}scripts/build.ts`], { encoding: 'utf8' });
+      if (built.status !== 0) {
+        throw new Error(`cannot build ${BUNDLE}: ${built.stderr}`);
+      }
+    }
+    checked = true;
+  }
+  return BUNDLE;
+}
+
+export interface CliResult {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CliRun {
+  readonly pid: number;
+  readonly done: Promise<CliResult>;
+  kill(signal: NodeJS.Signals): void;
+  /** Resolves once stderr has the text; rejects when the program ends without it. */
+  says(text: string): Promise<void>;
+}
+
+/** Starts the built program as a user would; nothing of this process's environment but PATH goes with it. */
+export function startCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): CliRun {
+  const child = spawn(process.execPath, [bundle(), ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const done = new Promise<CliResult>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+  return {
+    pid: child.pid ?? 0,
+    done,
+    kill: (signal) => {
+      child.kill(signal);
+    },
+    says: (text) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (stderr.includes(text)) {
+            resolve();
+          }
+        };
+        child.stderr.on('data', look);
+        child.once('close', () => reject(new Error(`it ended without saying '${text}': ${stderr}`)));
+        look();
+      }),
+  };
+}
+
+/** Runs the built program to its end. */
+export function runCli(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<CliResult> {
+  return startCli(args, env).done;
+}

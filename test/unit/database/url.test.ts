@@ -1,0 +1,169 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { Failure } from '../../../src/database/failure.ts';
+import { type ConnectionTarget, describeTarget, parseConnectionUrl } from '../../../src/database/url.ts';
+
+const PLAIN: ConnectionTarget = {
+  engine: 'postgres',
+  host: 'db',
+  port: 5432,
+  user: 'glance',
+  password: 'secret',
+  database: 'glance',
+  tls: { mode: 'prefer' },
+  connectTimeoutSeconds: 10,
+};
+
+describe('a connection URL', () => {
+  const rows: readonly (readonly [string, string, Partial<ConnectionTarget>])[] = [
+    ['plain', 'postgresql://glance:secret@db/glance', {}],
+    ['with a driver', 'postgresql+psycopg2://glance:secret@db/glance', {}],
+    ['with the old name', 'postgres://glance:secret@db:5433/glance', { port: 5433 }],
+    ['with space around', '  postgresql://glance:secret@db/glance\n', {}],
+    ['with an empty port', 'postgresql://glance:secret@db:/glance', {}],
+    [
+      'with an IPv6 host',
+      'postgresql://glance:secret@[fd00::7]:5433/glance',
+      { host: 'fd00::7', port: 5433 },
+    ],
+    [
+      'with percent codes',
+      'postgresql://gl%40nce:p%40ss%2Fw%25rd%3A@db/glance',
+      { user: 'gl@nce', password: 'p@ss/w%rd:' },
+    ],
+    ['with a code beyond ASCII', 'postgresql://glance:%C3%A4%E2%82%AC@db/glance', { password: 'ä€' }],
+    ['with what is no percent code', 'postgresql://glance:100%zz%4@db/glance', { password: '100%zz%4' }],
+    ['with a plus, which is no space', 'postgresql://glance:a+b@db/glance', { password: 'a+b' }],
+    ['with raw odd characters', 'postgresql://glance:a/b?c#d[e]:f@db/glance', { password: 'a/b?c#d[e]:f' }],
+    ['with a raw @, as before SQLAlchemy 1.4', 'postgresql://glance:p@ss@db/glance', { password: 'p@ss' }],
+    ['with an empty password', 'postgresql://glance:@db/glance', { password: '' }],
+    [
+      'with sslmode',
+      'postgresql://glance:secret@db/glance?sslmode=verify-full',
+      { tls: { mode: 'verify-full' } },
+    ],
+    [
+      'with certificates',
+      'postgresql://glance:secret@db/glance?sslmode=verify-ca&sslrootcert=/ca&sslcert=/c&sslkey=%2Fk',
+      { tls: { mode: 'verify-ca', ca: '/ca', cert: '/c', key: '/k' } },
+    ],
+    [
+      "with PyMySQL's word",
+      'postgresql://glance:secret@db/glance?ssl_ca=/ca',
+      { tls: { mode: 'verify-ca', ca: '/ca' } },
+    ],
+    [
+      'with a socket',
+      'postgresql://glance:secret@/glance?host=/run/pg&port=5433',
+      { host: '/run/pg', port: 5433 },
+    ],
+    ['with no host', 'postgresql://glance:secret@/glance', { host: '/var/run/postgresql' }],
+    [
+      'with a timeout',
+      'postgresql://glance:secret@db/glance?connect_timeout=3',
+      { connectTimeoutSeconds: 3 },
+    ],
+    ['with no timeout', 'postgresql://glance:secret@db/glance?connect_timeout=0', {}],
+    [
+      'with settings',
+      'postgresql://glance:secret@db/glance?options=-csearch_path%3Dglance',
+      { options: '-csearch_path=glance' },
+    ],
+    [
+      'with what changes nothing',
+      'postgresql://glance:secret@db/glance?charset=utf8&application_name=x&keepalives=1',
+      {},
+    ],
+    ['with the password as an option', 'postgresql://glance@db/glance?password=secret', {}],
+  ];
+  for (const [name, url, expected] of rows) {
+    it(name, () => {
+      expect(parseConnectionUrl(url)).to.deep.equal({ ...PLAIN, ...expected });
+    });
+  }
+
+  it('may have neither user nor database', () => {
+    const { user, password, database, ...rest } = PLAIN;
+    expect([user, password, database]).to.deep.equal(['glance', 'secret', 'glance']);
+    expect(parseConnectionUrl('postgresql://db')).to.deep.equal(rest);
+  });
+
+  const wrong: readonly (readonly [string, string, string])[] = [
+    ['nothing', '', 'found nothing in it'],
+    ['no URL', 'hunter2', 'found no URL that can be read'],
+    ['a database of another kind', 'sqlite:///glance.db?x=hunter2', "found 'sqlite://'"],
+    [
+      'MySQL',
+      'mysql+pymysql://glance:hunter2@db/glance?charset=utf8',
+      "found a MySQL URL ('mysql+pymysql://')",
+    ],
+    ['MariaDB', 'mariadb://glance:hunter2@db/glance', "found a MySQL URL ('mariadb://')"],
+    ['a port that is none', 'postgresql://glance:x@db:hunter2/glance', 'found a port that is no number'],
+    ['a port out of range', 'postgresql://glance:hunter2@db:70000/glance', 'found a port that is no number'],
+    ['a mode of TLS that is none', 'postgresql://glance:hunter2@db/glance?sslmode=on', "found sslmode='on'"],
+    [
+      'a typing error',
+      'postgresql://glance:hunter2@db/glance?ssl_mode=require',
+      "found the unknown option 'ssl_mode', do write 'sslmode'",
+    ],
+    ['a letter too few', 'postgresql://glance:hunter2@db/glance?sslrootcrt=/ca', "do write 'sslrootcert'"],
+    [
+      'an option of nobody',
+      'postgresql://glance:hunter2@db/glance?colour=blue',
+      "found the unknown option 'colour', do remove it",
+    ],
+    [
+      'an option twice',
+      'postgresql://glance:hunter2@db/glance?sslmode=require&sslmode=disable',
+      "found the option 'sslmode' twice",
+    ],
+    ['several hosts', 'postgresql://glance:hunter2@/glance?host=a,b', 'found several hosts'],
+    [
+      'a timeout in words',
+      'postgresql://glance:hunter2@db/glance?connect_timeout=ten',
+      "found connect_timeout='ten'",
+    ],
+  ];
+  for (const [name, url, expected] of wrong) {
+    it(`refuses ${name}, and never shows a password`, () => {
+      expect(() => parseConnectionUrl(url))
+        .to.throw(Failure)
+        .that.satisfies(
+          (failure: Failure) =>
+            failure.reason === 'Usage' &&
+            failure.message.includes(expected) &&
+            !failure.message.includes('hunter2'),
+        );
+    });
+  }
+
+  it('gives back any user and password that were percent-encoded', () => {
+    const text = fc.string({ minLength: 1, unit: 'grapheme' }).filter((value) => value.isWellFormed());
+    fc.assert(
+      fc.property(text, text, (user, password) => {
+        const url = `postgresql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@db/glance`;
+        expect(parseConnectionUrl(url)).to.deep.include({ user, password, host: 'db' });
+      }),
+    );
+  });
+
+  it('never shows a password, whatever is wrong with it', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 6 }), (password) => {
+        let message = '';
+        try {
+          message = describeTarget(parseConnectionUrl(`postgresql://glance:${password}@db:5432/glance`));
+        } catch (error) {
+          message = error instanceof Failure ? error.message : String(error);
+        }
+        expect(message.includes(password) && password.trim().length > 5).to.equal(false);
+      }),
+    );
+  });
+
+  it('is called by host, port and database', () => {
+    expect(describeTarget(parseConnectionUrl('postgresql://glance:secret@[::1]/glance'))).to.equal(
+      '[::1]:5432/glance',
+    );
+  });
+});
