@@ -11,6 +11,8 @@ export interface Suite {
   readonly needsKubernetes: boolean;
 }
 
+const withoutKubernetes: readonly string[] = ['unit', 'integration/database', 'integration/image'];
+
 /** Suites of test/unit and of each folder of test/integration; those that need no Kubernetes first, to run meanwhile. */
 export async function findSuites(root: string): Promise<readonly Suite[]> {
   const suites: Suite[] = [];
@@ -25,7 +27,7 @@ export async function findSuites(root: string): Promise<readonly Suite[]> {
     suites.push({
       name,
       files,
-      needsKubernetes: name.startsWith('integration/') && name !== 'integration/database',
+      needsKubernetes: !withoutKubernetes.includes(name),
     });
   }
   return suites.sort((one, other) => Number(one.needsKubernetes) - Number(other.needsKubernetes));

@@ -1,0 +1,87 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { ensureBinaries } from '../../cluster/binaries.ts';
+import { withBuildLock } from '../../cluster/build-lock.ts';
+
+const build = fileURLToPath(new URL('../../cluster/build.ts', import.meta.url));
+
+describe('build of Kubernetes', () => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'glance-schema-build-'));
+  });
+
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('a missing Go is told in one sentence', () => {
+    const env = { PATH: folder, XDG_CACHE_HOME: folder, HOME: folder };
+    const run = spawnSync(process.execPath, [build], { env, encoding: 'utf8' });
+    expect(run.status).to.equal(1);
+    expect(run.stderr).to.match(
+      /^Go 1\.\d+\.\d+ or newer is needed .* `go` cannot be run here: install it .*\n$/,
+    );
+  });
+
+  it('a Go that is too old is told in one sentence', () => {
+    writeFileSync(join(folder, 'go'), '#!/bin/sh\necho go1.25.9\n', { mode: 0o755 });
+    const env = { PATH: `${folder}:/bin:/usr/bin`, XDG_CACHE_HOME: folder, HOME: folder };
+    const run = spawnSync(process.execPath, [build], { env, encoding: 'utf8' });
+    expect(run.status).to.equal(1);
+    expect(run.stderr).to.match(
+      /^Go 1\.26\.0 or newer is needed .*, and go1\.25\.9 is here: install it .*\n$/,
+    );
+  });
+
+  it('ready programs are taken from KUBEBUILDER_ASSETS, one by one', async () => {
+    const binaries = await ensureBinaries();
+    const assets = join(folder, 'envtest');
+    mkdirSync(assets);
+    symlinkSync(binaries.etcd, join(assets, 'etcd'));
+    const env = { ...process.env, KUBEBUILDER_ASSETS: assets };
+    const script = `
+      import { ensureBinaries } from ${JSON.stringify(new URL('../../cluster/binaries.ts', import.meta.url).href)};
+      const { etcd, kubeApiserver } = await ensureBinaries();
+      console.log(JSON.stringify([etcd, kubeApiserver]));`;
+    const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { env, encoding: 'utf8' });
+    expect(JSON.parse(run.stdout)).to.deep.equal([join(assets, 'etcd'), binaries.kubeApiserver]);
+  });
+
+  it('two builds at once take turns', async () => {
+    const lock = join(folder, 'lock');
+    const log: string[] = [];
+    const work = (name: string) => async () => {
+      log.push(`${name} begins`);
+      await sleep(100);
+      log.push(`${name} ends`);
+    };
+    const owners: number[] = [];
+    await Promise.all(
+      ['one', 'other'].map((name) => withBuildLock(lock, (owner) => owners.push(owner), work(name))),
+    );
+    const first = log[0]?.split(' ')[0] ?? '';
+    const second = first === 'one' ? 'other' : 'one';
+    expect(log).to.deep.equal([`${first} begins`, `${first} ends`, `${second} begins`, `${second} ends`]);
+    expect(owners).to.deep.equal([process.pid]);
+  });
+
+  it('the lock of a build that was killed is taken over', async () => {
+    const killed = spawn(process.execPath, ['-e', '']);
+    await new Promise((resolve) => killed.once('exit', resolve));
+    const lock = join(folder, 'deep', 'lock');
+    mkdirSync(dirname(lock));
+    writeFileSync(lock, String(killed.pid));
+    expect(
+      await withBuildLock(
+        lock,
+        () => expect.fail('it waited'),
+        async () => 'built',
+      ),
+    ).to.equal('built');
+  });
+});
