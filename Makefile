@@ -1,16 +1,19 @@
 # Everything sets itself up: Node packages, the bundle and, for tests and demo, Kubernetes itself.
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint generate check-generated bench clean
+.PHONY: help setup demo test build lint generate check-generated bench clean
 .DELETE_ON_ERROR:
 
 # Node 24 comes with the packages on Linux; elsewhere scripts/check-tools.sh asks the machine for it.
 BIN := $(CURDIR)/node_modules/.bin
 export PATH := $(BIN):$(PATH)
-SETUP := node_modules/.set-up
+# npm's own record of what is installed, which `npm install` keeps newer than the lock file too.
+SETUP := node_modules/.package-lock.json
 BUNDLE := dist/glance-schema.js
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(SETUP) ## Fetch the packages; the other targets do it by themselves
 
 demo: $(BUNDLE) ## Show the operator at work on a real Kubernetes and PostgreSQL; ONCE=1 ends after the story
 	@node scripts/demo/main.ts $(if $(ONCE),--once)
