@@ -10,8 +10,11 @@ import { specSchema, statusSchema } from './glance-schema.ts';
 import { GROUP, KIND, PLURAL, VERSION } from './names.ts';
 
 /** A node of a structural OpenAPI schema, as a CustomResourceDefinition has it. */
-interface Schema {
+export interface Schema {
   [keyword: string]: unknown;
+  type?: string;
+  description?: string;
+  enum?: readonly unknown[];
   properties?: Record<string, Schema>;
   items?: Schema;
   additionalProperties?: boolean | Schema;
@@ -19,8 +22,7 @@ interface Schema {
 
 /** The CustomResourceDefinition of GlanceSchema, made from the TypeScript schema; nothing of it is written twice. */
 export function customResourceDefinition(): object {
-  const spec = structural(specSchema);
-  const status = structural(statusSchema);
+  const { spec, status } = structuralSchemas();
   addRule(at(spec, 'revision'), revisionIsCarried());
   addRule(at(spec, 'through'), phaseIsCarried());
   addRule(at(spec, 'job', 'env'), environmentIsNotOurs());
@@ -68,6 +70,11 @@ export function customResourceDefinition(): object {
       ],
     },
   };
+}
+
+/** The two halves of a GlanceSchema as structural schemas, without the rules. */
+export function structuralSchemas(): { readonly spec: Schema; readonly status: Schema } {
+  return { spec: structural(specSchema), status: structural(statusSchema) };
 }
 
 const READY = '.status.conditions[?(@.type=="Ready")]';

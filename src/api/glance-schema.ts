@@ -146,7 +146,9 @@ export const specSchema = z
     suspend: z
       .boolean()
       .default(false)
-      .describe('Start nothing new. A migration that is running is left to finish.'),
+      .describe(
+        'Start no migration. One that is running is left to finish; a reading that the annotation `observe` asks for is still made.',
+      ),
     database,
     job: job.optional(),
   })

@@ -41,7 +41,7 @@ export const REASONS = {
   Suspended: {
     ready: 'Unknown',
     also: undefined,
-    meaning: '`spec.suspend` is true: nothing new is started.',
+    meaning: '`spec.suspend` is true: no migration is started.',
     doThis: 'Set `spec.suspend` to false to go on.',
   },
   DowngradeNotSupported: {

@@ -50,8 +50,8 @@ const CHECKS: readonly ((situation: Situation) => Answer | undefined)[] = [
   jobShapedByAnOlderSpec,
   jobAtWork,
   podsOutliveTheirJob,
-  suspended,
   observeAsked,
+  suspended,
   revisionNotCarried,
   databaseNewerThanCarried,
   targetBeforeRecorded,
@@ -193,7 +193,7 @@ function suspended({ schema, status }: Situation): Answer | undefined {
   }
   const recorded = recordedPosition(status);
   const where = recorded === undefined ? 'has not been read' : `was last read at ${formatPosition(recorded)}`;
-  return { reason: 'Suspended', message: `spec.suspend is true: nothing is started. The database ${where}.` };
+  return { reason: 'Suspended', message: `spec.suspend is true: no migration is started. The database ${where}.` };
 }
 
 function observeAsked(situation: Situation): Answer | undefined {

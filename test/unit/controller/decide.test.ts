@@ -418,6 +418,16 @@ const ROWS: readonly Row[] = [
     reason: 'Observing',
   },
   {
+    fact: 'the annotation observe asks for a new reading while suspended',
+    schema: aSchema({
+      spec: { suspend: true },
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: recordedAt('ocata01'),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  {
     fact: 'the annotation observe was acted on',
     schema: aSchema({
       metadata: { annotations: { [OBSERVE_ANNOTATION]: 'a' } },
