@@ -67,20 +67,27 @@ async function open(config: pg.ClientConfig): Promise<Pick<Connection, 'client' 
   const lost = new AbortController();
   client.on('error', () => lost.abort());
   client.on('end', () => lost.abort());
-  await client.connect();
+  try {
+    await client.connect();
+  } catch (error) {
+    // Where it is the driver that gives up, the socket is still open and would keep the process.
+    destroySocket(client);
+    throw error;
+  }
   return {
     client,
     lost: lost.signal,
     async close() {
-      // The driver has no other way to let go of a socket whose other end is silent.
-      const timer = setTimeout(
-        () => Reflect.get(Reflect.get(client, 'connection'), 'stream').destroy(),
-        2000,
-      );
+      const timer = setTimeout(() => destroySocket(client), 2000);
       await client.end().catch(() => undefined);
       clearTimeout(timer);
     },
   };
+}
+
+/** The driver has no other way to let go of a socket whose other end is silent. */
+function destroySocket(client: pg.Client): void {
+  Reflect.get(Reflect.get(client, 'connection'), 'stream').destroy();
 }
 
 /** What libpq would try in turn for each `sslmode`. */

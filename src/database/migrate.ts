@@ -111,6 +111,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     await runMigrations({
       lock: connection,
       serverVersion: state.serverVersion,
+      schema: state.schema,
       rows: state.found.alembic,
       applied: plan.applied,
       adopt: plan.adopt,

@@ -28,6 +28,8 @@ export interface RunOptions {
   /** The connection that holds the lock; it is used to cancel a statement, and its end ends the run. */
   readonly lock: Connection;
   readonly serverVersion: number;
+  /** The schema that the first connection writes to. */
+  readonly schema: string | undefined;
   /** The rows of `alembic_version`; absent where the table is not there. */
   readonly rows: readonly string[] | undefined;
   readonly applied: ReadonlySet<string>;
@@ -187,8 +189,17 @@ async function begin(context: Context, options: RunOptions): Promise<void> {
   context.doing = 'begin';
   const transaction = await context.sequelize.transaction();
   context.transaction = transaction;
-  const [[session]] = await context.sequelize.query('SELECT pg_backend_pid() AS pid', { transaction });
+  const [[session]] = await context.sequelize.query(
+    'SELECT pg_backend_pid() AS pid, current_schema() AS schema, pg_is_in_recovery() AS replica',
+    { transaction },
+  );
   context.pid = pidOf(session);
+  if (!isSameDatabase(session, options.schema)) {
+    throw new Failure(
+      'MigrationFailed',
+      `Cannot go on with ${options.lock.place}: a second connection reached another server or schema than the first, do name one server`,
+    );
+  }
   await context.sequelize.query(LOCAL_SETTINGS, { transaction });
   if (context.rows === undefined) {
     context.doing = 'create table alembic_version';
@@ -331,6 +342,18 @@ function pidOf(row: unknown): number | undefined {
   return typeof row === 'object' && row !== null && 'pid' in row && typeof row.pid === 'number'
     ? row.pid
     : undefined;
+}
+
+/** A balancer may send one connection here and the next one there. */
+function isSameDatabase(row: unknown, schema: string | undefined): boolean {
+  return (
+    typeof row === 'object' &&
+    row !== null &&
+    'schema' in row &&
+    row.schema === (schema ?? null) &&
+    'replica' in row &&
+    row.replica === false
+  );
 }
 
 function versionOf(row: unknown): string {

@@ -1,0 +1,77 @@
+import { expect } from 'chai';
+import type pg from 'pg';
+import { runCli } from '../../support/bundle.ts';
+import { fillNewton, seedNewton } from '../../support/glance-data.ts';
+import { buildGolden } from '../../support/golden-database.ts';
+import { expectedImages, readImages, withClient } from '../../support/images.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+
+describe('the data after db sync on PostgreSQL', function () {
+  this.timeout(120_000);
+  let server: TestPostgres;
+
+  before(async () => {
+    server = await startPostgres();
+  });
+
+  after(async () => {
+    await server.stop();
+  });
+
+  async function sync(url: string): Promise<void> {
+    const result = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    expect(result.code, result.stderr).to.equal(0);
+  }
+
+  it('has each image of Newton with the visibility that Glance gives it, and all else as it was', async () => {
+    const url = await server.createDatabase('newton');
+    await seedNewton(url, { images: 3000 });
+    const expected = await expectedImages(url);
+    await sync(url);
+    const images = await readImages(url);
+    expect(images).to.deep.equal(expected);
+    const counts = Object.groupBy(images, (image) => String(image.visibility));
+    expect(Object.keys(counts).sort()).to.deep.equal(['private', 'public', 'shared']);
+  });
+
+  it('continues an expanded database: what has a visibility keeps it, but private images with members', async () => {
+    const url = await server.createDatabase('expanded');
+    await buildGolden(url, { schema: 'ocata_expand01', alembic: ['ocata_expand01'] });
+    await fillNewton(url, { images: 3000 });
+    await withClient(url, async (client) => {
+      await client.query(`UPDATE images SET is_public = NULL, visibility =
+        (ARRAY['private', 'public', 'shared', 'community']::image_visibility[])[size / 1024 % 4 + 1]
+        WHERE size / 1024 % 3 = 0`);
+    });
+    const expected = await expectedImages(url);
+    await sync(url);
+    expect(await readImages(url)).to.deep.equal(expected);
+  });
+
+  it('has a resource type renamed by mitaka02, and its times as they were', async () => {
+    const url = await server.createDatabase('resource_types');
+    await buildGolden(url, { schema: 'mitaka01', alembic: ['mitaka01'] });
+    await withClient(url, async (client) => {
+      await client.query(`INSERT INTO metadef_resource_types (name, protected, created_at, updated_at) VALUES
+        ('OS::Nova::Instance', true, '2015-10-15', '2015-11-01'), ('OS::Glance::Image', false, '2015-10-15', NULL)`);
+    });
+    await sync(url);
+    const rows = await withClient(url, (client) =>
+      client.query('SELECT name, updated_at::text FROM metadef_resource_types ORDER BY id'),
+    );
+    expect(rows.rows).to.deep.equal([
+      { name: 'OS::Nova::Server', updated_at: '2015-11-01 00:00:00' },
+      { name: 'OS::Glance::Image', updated_at: null },
+    ]);
+  });
+
+  it('lets the next image in with the default of Ocata', async () => {
+    const url = await server.createDatabase('defaults');
+    await sync(url);
+    const { rows } = await withClient(url, (client: pg.Client) =>
+      client.query(`INSERT INTO images (id, status, created_at, deleted, min_disk, min_ram)
+        VALUES ('a', 'queued', now(), false, 0, 0) RETURNING visibility, protected`),
+    );
+    expect(rows).to.deep.equal([{ visibility: 'shared', protected: false }]);
+  });
+});
