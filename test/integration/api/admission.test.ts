@@ -1,0 +1,205 @@
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
+import { kubectl } from '../../support/kubectl.ts';
+import type { TestApi } from '../../support/test-api.ts';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const SCHEMAS = '/apis/db.glance.openstack.org/v1alpha1/namespaces/default/glanceschemas';
+const DATABASE = { secretRef: { name: 'glance-db' } };
+
+describe('the CRD on a real API server', () => {
+  let plane: ControlPlane;
+  let api: TestApi;
+
+  before(async function () {
+    this.timeout(120_000);
+    plane = await startControlPlane({ controllers: false });
+    api = plane.api();
+    await succeeds('apply', '-k', `${ROOT}manifests`);
+    await succeeds('wait', '--for=condition=Established', 'crd/glanceschemas.db.glance.openstack.org');
+  });
+
+  after(async () => {
+    await plane?.stop();
+  });
+
+  async function run(args: readonly string[], object?: object) {
+    return kubectl(plane.kubeconfigPath, args, object === undefined ? {} : { input: JSON.stringify(object) });
+  }
+
+  async function succeeds(...args: readonly string[]): Promise<string> {
+    const result = await run(args);
+    expect(result.code, result.stderr).to.equal(0);
+    return result.stdout;
+  }
+
+  function schema(name: string, spec: unknown): object {
+    return { apiVersion: 'db.glance.openstack.org/v1alpha1', kind: 'GlanceSchema', metadata: { name }, spec };
+  }
+
+  it('every manifest and every sample is taken', async () => {
+    expect(await succeeds('apply', '-k', `${ROOT}manifests`)).to.contain('glance-schema-operator');
+    const samples = readdirSync(`${ROOT}manifests/samples`).filter((file) => file !== 'kustomization.yaml');
+    expect(samples).to.have.length.greaterThan(2);
+    for (const file of samples) {
+      await succeeds('apply', '--server-side', '-f', `${ROOT}manifests/samples/${file}`);
+    }
+  });
+
+  it('the namespace of the operator takes its pod under Pod Security "restricted"', async () => {
+    const warnings = await run(['apply', '--dry-run=server', '-k', `${ROOT}manifests`]);
+    expect(warnings.code).to.equal(0);
+    expect(warnings.stderr).to.equal('');
+  });
+
+  it('kubectl explain tells every field', async () => {
+    const text = await succeeds('explain', 'glanceschema.spec', '--recursive');
+    for (const field of [
+      'revision',
+      'through',
+      'suspend',
+      'caSecretRef',
+      'ttlSecondsAfterFinished',
+      'affinity',
+    ]) {
+      expect(text).to.contain(field);
+    }
+    expect(await succeeds('explain', 'gs.status.recordedRevision')).to.contain('last read from the database');
+  });
+
+  it('the printer columns are those of the reference', async () => {
+    await api.call('POST', SCHEMAS, { ...schema('columns', { revision: 'ocata', database: DATABASE }) });
+    const narrow = (await succeeds('get', 'glschema')).split('\n')[0]?.split(/ +/);
+    expect(narrow).to.deep.equal(['NAME', 'DESIRED', 'RECORDED', 'READY', 'REASON', 'AGE']);
+    const wide = (await succeeds('get', 'gs', '-o', 'wide')).split('\n')[0]?.split(/ +/);
+    expect(wide?.slice(6)).to.deep.equal(['PHASE', 'JOB', 'PROGRESS', 'MESSAGE']);
+  });
+
+  const REFUSED: readonly (readonly [string, unknown, string])[] = [
+    ['no spec', undefined, 'spec: Required value'],
+    ['no database', { revision: 'ocata01' }, 'spec.database: Required value'],
+    ['no Secret', { database: {} }, 'spec.database.secretRef: Required value'],
+    [
+      'no name of a Secret',
+      { database: { secretRef: { key: 'x' } } },
+      'spec.database.secretRef.name: Required value',
+    ],
+    [
+      'an empty name of a Secret',
+      { database: { secretRef: { name: '' } } },
+      'should be at least 1 chars long',
+    ],
+    ['a number of the old tool', { revision: 44, database: DATABASE }, "do name the revision 'mitaka02'"],
+    [
+      'a number of the old tool as text',
+      { revision: '45', database: DATABASE },
+      "do name the revision 'ocata01'",
+    ],
+    ['a number that the old tool never had', { revision: 41, database: DATABASE }, 'found no such revision'],
+    ['a fraction', { revision: 2023.1, database: DATABASE }, 'must be of type integer,string'],
+    ['an empty revision', { revision: '', database: DATABASE }, "Cannot use revision ''"],
+    [
+      'a revision that does not exist',
+      { revision: 'nosuch', database: DATABASE },
+      'liberty, mitaka01, mitaka02, ocata01',
+    ],
+    [
+      'a revision of a later operator',
+      { revision: 'rocky02', database: DATABASE },
+      "Cannot use revision 'rocky02'",
+    ],
+    ['a revision in capitals', { revision: 'OCATA01', database: DATABASE }, "Cannot use revision 'OCATA01'"],
+    ['a revision with a quote in it', { revision: "ocata01'", database: DATABASE }, 'found no such revision'],
+    ['a revision of a megabyte', { revision: 'x'.repeat(1_000_000), database: DATABASE }, 'Too long'],
+    ['a phase that is not built', { through: 'Expand', database: DATABASE }, "Cannot stop at phase 'Expand'"],
+    ['a phase that does not exist', { through: 'Half', database: DATABASE }, 'Unsupported value: "Half"'],
+    ['suspend as a word', { suspend: 'yes', database: DATABASE }, 'must be of type boolean'],
+    ['an unknown field', { revison: 'ocata01', database: DATABASE }, 'unknown field "spec.revison"'],
+    [
+      'an unknown way to check the server',
+      { database: { ...DATABASE, tls: { mode: 'maybe' } } },
+      'Unsupported value: "maybe"',
+    ],
+    [
+      'too many retries',
+      { database: DATABASE, job: { backoffLimit: 11 } },
+      'should be less than or equal to 10',
+    ],
+    [
+      'a negative TTL',
+      { database: DATABASE, job: { ttlSecondsAfterFinished: -1 } },
+      'greater than or equal to 0',
+    ],
+    [
+      'no time at all',
+      { database: DATABASE, job: { activeDeadlineSeconds: 0 } },
+      'greater than or equal to 1',
+    ],
+    [
+      "the operator's own variable",
+      { database: DATABASE, job: { env: [{ name: 'DATABASE_CONNECTION', value: 'postgresql://evil/' }] } },
+      'Cannot set DATABASE_CONNECTION in job.env',
+    ],
+  ];
+
+  for (const [what, spec, says] of REFUSED) {
+    it(`${what} is refused by kubectl apply in a sentence`, async () => {
+      const name = 'refused';
+      const result = await run(['apply', '-f', '-'], schema(name, spec));
+      expect(result.code, result.stdout).to.equal(1);
+      expect(result.stderr).to.contain(says);
+      expect((await run(['get', 'glanceschema', name])).code, 'nothing was made').to.equal(1);
+    });
+  }
+
+  /** Recorded, wanted before, wanted next, and whether that is taken. */
+  const MOVES: readonly (readonly [string, string | undefined, string | undefined, boolean])[] = [
+    ['ocata01', 'ocata01', 'mitaka02', false],
+    ['ocata01', 'ocata01', 'liberty', false],
+    ['ocata01', undefined, 'mitaka01', false],
+    ['ocata01', 'ocata01', 'liberty_initial', false],
+    ['ocata01', 'ocata01', 'newton', false],
+    ['rocky02', 'ocata01', 'mitaka01', false],
+    ['rocky02', 'mitaka01', 'ocata01', false],
+    ['ocata01', 'ocata01', 'ocata', true],
+    ['ocata01', 'ocata01', undefined, true],
+    ['mitaka01', 'mitaka01', 'mitaka01', true],
+    ['mitaka01', 'mitaka01', 'mitaka02', true],
+    ['mitaka01', 'ocata01', 'mitaka02', true],
+    ['mitaka01', 'ocata01', undefined, true],
+  ];
+
+  for (const [recorded, before, next, taken] of MOVES) {
+    it(`with ${recorded} recorded, ${before ?? 'the newest'} to ${next ?? 'the newest'} is ${taken ? 'taken' : 'refused'}`, async () => {
+      const created = await api.call('POST', SCHEMAS, {
+        ...schema('placeholder', { revision: before, database: DATABASE }),
+        metadata: { generateName: 'move-' },
+      });
+      const path = `${SCHEMAS}/${created.metadata?.name}`;
+      await api.call('PATCH', `${path}/status`, {
+        status: { recordedRevision: recorded, recordedPhase: 'Contract' },
+      });
+      const moved = await api.request('PATCH', path, { spec: { revision: next ?? null } });
+      expect(moved.status, moved.body.message).to.equal(taken ? 200 : 422);
+      if (!taken) {
+        expect(moved.body.message).to.contain('Cannot lower the revision to');
+        expect(moved.body.message).to.contain(`found the database at '${recorded}'`);
+      }
+      // What is refused already can still be labelled, annotated, suspended and written a status to.
+      await api.call('PATCH', path, { metadata: { labels: { a: 'b' } }, spec: { suspend: true } });
+      await api.call('PATCH', `${path}/status`, { status: { targetRevision: 'x' } });
+    });
+  }
+
+  it('a status write that records a later revision than is wanted passes, and the spec can then only rise', async () => {
+    await api.call('POST', SCHEMAS, schema('later', { revision: 'mitaka01', database: DATABASE }));
+    await api.call('PATCH', `${SCHEMAS}/later/status`, { status: { recordedRevision: 'ocata01' } });
+    await api.call('PATCH', `${SCHEMAS}/later`, { metadata: { annotations: { note: 'x' } } });
+    expect(
+      (await api.request('PATCH', `${SCHEMAS}/later`, { spec: { revision: 'mitaka02' } })).status,
+    ).to.equal(422);
+    await api.call('PATCH', `${SCHEMAS}/later`, { spec: { revision: 'ocata01' } });
+  });
+});
