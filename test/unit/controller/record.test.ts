@@ -1,0 +1,114 @@
+import { expect } from 'chai';
+import type { GlanceSchemaStatus } from '../../../src/api/glance-schema.ts';
+import type { MigrationReport } from '../../../src/api/migration-report.ts';
+import { observe } from '../../../src/controller/observe.ts';
+import { recordJob } from '../../../src/controller/record.ts';
+import {
+  aJob,
+  aPodThatReported,
+  aRefusal,
+  aReport,
+  aSchema,
+  at,
+  recordedAt,
+} from '../../support/builders.ts';
+
+/** The status after a Job has ended with this report. */
+function statusAfter(report: MigrationReport | undefined, status?: GlanceSchemaStatus): GlanceSchemaStatus {
+  const end = report?.error == null ? 'Complete' : 'Failed';
+  const pods = report === undefined ? [] : [aPodThatReported(report)];
+  const { schema, job } = observe(aSchema(status === undefined ? {} : { status }), [aJob({ end })], pods);
+  return recordJob(schema, job);
+}
+
+describe('recordJob', () => {
+  it('a migration is recorded with what was applied', () => {
+    const status = statusAfter(aReport(), recordedAt('mitaka02'));
+    expect(status).to.deep.include({
+      recordedRevision: 'ocata01',
+      recordedPhase: 'Contract',
+      databaseHeads: ['ocata_contract01'],
+    });
+    expect(status.lastMigration).to.deep.include({ from: 'mitaka02', to: 'ocata01', applied: ['ocata01'] });
+    expect(status.history).to.deep.equal([status.lastMigration]);
+    expect(status.job?.failure).to.equal(undefined);
+  });
+
+  it('a reading that found nothing to do is no migration', () => {
+    const status = statusAfter(aReport({ from: at('ocata01'), applied: [] }));
+    expect(status.recordedRevision).to.equal('ocata01');
+    expect(status.lastMigration).to.equal(undefined);
+    expect(status.history).to.equal(undefined);
+  });
+
+  it('a refusal records what the database says, and is no migration', () => {
+    const status = statusAfter(aRefusal('DowngradeNotSupported'), recordedAt('liberty'));
+    expect(status.recordedRevision).to.equal('mitaka02');
+    expect(status.history).to.equal(undefined);
+    expect(status.job?.failure?.reason).to.equal('DowngradeNotSupported');
+  });
+
+  it('a failure after some scripts records where the database is and goes into the history with its cause', () => {
+    const report = aRefusal('MigrationFailed', {
+      from: at('liberty'),
+      applied: [{ name: 'mitaka01', milliseconds: 1 }],
+    });
+    const status = statusAfter(report, recordedAt('liberty'));
+    expect(status.recordedRevision).to.equal('mitaka02');
+    expect(status.lastMigration).to.equal(undefined);
+    expect(status.history?.[0]).to.include({ error: report.error?.message });
+  });
+
+  it('a database that could not be read leaves the record as it was', () => {
+    const status = statusAfter(
+      aRefusal('DatabaseUnreachable', { from: null, to: null, heads: null }),
+      recordedAt('mitaka01'),
+    );
+    expect(status.recordedRevision).to.equal('mitaka01');
+  });
+
+  it('an empty database takes the record away', () => {
+    const status = statusAfter(
+      aRefusal('Interrupted', { from: null, to: null, heads: [] }),
+      recordedAt('mitaka01'),
+    );
+    expect(status.recordedRevision).to.equal(undefined);
+    expect(status.databaseHeads).to.deep.equal([]);
+  });
+
+  it('a position that is no revision of Glance is not recorded', () => {
+    const status = statusAfter(aReport({ to: at('zz_top01'), heads: ['zz_top01'] }), recordedAt('mitaka01'));
+    expect(status.recordedRevision).to.equal(undefined);
+    expect(status.databaseHeads).to.deep.equal(['zz_top01']);
+  });
+
+  it('a result is taken once', () => {
+    const once = statusAfter(aReport());
+    expect(statusAfter(aReport(), once)).to.equal(once);
+  });
+
+  it('a Job that left nothing to read says so', () => {
+    expect(statusAfter(undefined, recordedAt('mitaka02'))).to.deep.include({ recordedRevision: 'mitaka02' });
+    expect(statusAfter(undefined).job?.failure?.reason).to.equal('NoResult');
+  });
+
+  it('the history keeps ten', () => {
+    let status: GlanceSchemaStatus = {};
+    for (const run of Array.from({ length: 12 }, (_, index) => index)) {
+      const { job: _job, ...before } = status;
+      status = statusAfter(
+        aReport({ startedAt: `2026-11-23T07:00:${String(run).padStart(2, '0')}Z` }),
+        before,
+      );
+    }
+    expect(status.history).to.have.length(10);
+    expect(status.history?.[0]?.startedAt).to.equal('2026-11-23T07:00:11Z');
+  });
+
+  it('a message of any length fits into the status', () => {
+    const report = aRefusal('MigrationFailed', {
+      error: { reason: 'MigrationFailed', message: 'x'.repeat(9000), migration: null },
+    });
+    expect(statusAfter(report).job?.failure?.message).to.have.length(2048);
+  });
+});
