@@ -44,7 +44,7 @@ clean: ## Remove what was built here; packages and the cache of Kubernetes stay
 
 $(SETUP): package-lock.json
 	@sh scripts/check-tools.sh
-	npm ci --no-progress
+	npm ci --no-progress --loglevel=error
 	@touch $@
 
 $(BUNDLE): $(SETUP) $(shell find src migrations scripts/build.ts -name '*.ts' 2>/dev/null)
