@@ -1,0 +1,327 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import pg from 'pg';
+import { bundle, runCli, startCli } from '../../support/bundle.ts';
+import { seedNewton } from '../../support/glance-data.ts';
+import { goldenSchema, readSchema, type Schema, withAlembicVersion } from '../../support/golden.ts';
+import { buildGolden } from '../../support/golden-database.ts';
+import { expectedImages, readImages, withClient } from '../../support/images.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+
+const IMAGES = 100_000;
+
+const KILLS = 20;
+
+/** A repeatable source of numbers from 0 to 1 (mulberry32). */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+function withOldTool(name: string): Schema {
+  const golden = withAlembicVersion(goldenSchema(name));
+  return {
+    ...golden,
+    tables: { ...golden.tables, ...pick(goldenSchema('ocata_era__liberty').tables, 'migrate_version') },
+  };
+}
+
+function pick<T>(record: Readonly<Record<string, T>>, key: string): Readonly<Record<string, T>> {
+  const value = record[key];
+  return value === undefined ? {} : { [key]: value };
+}
+
+describe('a migrator or a server that is killed', function () {
+  this.timeout(300_000);
+  let server: TestPostgres;
+  let folder = '';
+
+  before(async () => {
+    bundle();
+    server = await startPostgres();
+    folder = mkdtempSync(join(tmpdir(), 'glance-schema-faults-'));
+    const url = await server.createDatabase('template_newton');
+    await seedNewton(url, { images: IMAGES });
+  });
+
+  after(async () => {
+    rmSync(folder, { recursive: true, force: true });
+    await server.stop();
+  });
+
+  /** A fresh copy of the seeded database. */
+  async function copy(name: string): Promise<string> {
+    await withClient(server.url('postgres'), async (client) => {
+      await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      await client.query(`CREATE DATABASE ${name} TEMPLATE template_newton STRATEGY FILE_COPY`);
+    });
+    return server.url(name);
+  }
+
+  async function heads(url: string): Promise<string> {
+    return withClient(url, async (client) => {
+      const { rows } = await client.query<{ there: boolean }>(
+        `SELECT to_regclass('alembic_version') IS NOT NULL AS there`,
+      );
+      if (rows[0]?.there !== true) {
+        return '';
+      }
+      return (await client.query<{ version_num: string }>('SELECT version_num FROM alembic_version')).rows
+        .map((row) => row.version_num)
+        .join();
+    });
+  }
+
+  async function activeMigrators(url: string): Promise<number> {
+    return withClient(url, async (client) => {
+      const { rows } = await client.query<{ n: number }>(
+        `SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'glance-schema'
+          AND datname = current_database()`,
+      );
+      return rows[0]?.n ?? 0;
+    });
+  }
+
+  /** Waits until the migrator runs the statement, and gives its server process. */
+  async function running(url: string, statement: string): Promise<number> {
+    return withClient(url, async (client) => {
+      for (let attempt = 0; attempt < 2000; attempt += 1) {
+        const { rows } = await client.query<{ pid: number }>(
+          `SELECT pid FROM pg_stat_activity WHERE application_name = 'glance-schema' AND state = 'active'
+            AND datname = current_database() AND query LIKE $1`,
+          [`%${statement}%`],
+        );
+        if (rows[0] !== undefined) {
+          return rows[0].pid;
+        }
+        await sleep(5);
+      }
+      throw new Error(`the migrator never ran ${statement}`);
+    });
+  }
+
+  it(`SIGKILL at ${KILLS} random moments of ocata01 on ${IMAGES} images: never a half state, and a rerun makes it right`, async () => {
+    const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
+    process.stdout.write(`      SEED=${seed}\n`);
+    const next = random(seed);
+    const expected = await expectedImages(server.url('template_newton'));
+    const measured = performance.now();
+    const whole = await runCli(['db', 'sync'], { DATABASE_CONNECTION: await copy('killed') });
+    expect(whole.code, whole.stderr).to.equal(0);
+    const duration = performance.now() - measured;
+    const states: Record<string, number> = {};
+    for (let round = 0; round < KILLS; round += 1) {
+      const url = await copy('killed');
+      const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+      const delay = 60 + next() * duration;
+      await sleep(delay);
+      run.kill('SIGKILL');
+      await run.done;
+      const found = await heads(url);
+      states[found] = (states[found] ?? 0) + 1;
+      const schema = await readSchema(url);
+      const name = found === 'ocata_contract01' ? found : 'mitaka02';
+      const where = `SEED=${seed}, round ${round}, killed after ${delay.toFixed(0)} ms`;
+      expect(['', 'mitaka02', 'ocata_contract01'], where).to.include(found);
+      expect(schema.tables.images, where).to.deep.equal(goldenSchema(name).tables.images);
+      const rerunAt = performance.now();
+      const rerun = await runCli(['db', 'sync', '--lock-timeout', '10'], { DATABASE_CONNECTION: url });
+      expect(rerun.code, `${where}: ${rerun.stderr}`).to.equal(0);
+      expect(performance.now() - rerunAt, `${where}: blocked by a dead migrator`).to.be.lessThan(
+        duration + 4000,
+      );
+      expect(await readSchema(url), where).to.deep.equal(withOldTool('ocata_contract01'));
+      expect(await heads(url), where).to.equal('ocata_contract01');
+      if (round % 5 === 0) {
+        expect(await readImages(url), where).to.deep.equal(expected);
+      } else {
+        const wrong = await withClient(url, (client) =>
+          client.query<{ visibility: string; n: number }>(
+            'SELECT visibility::text, count(*)::int AS n FROM images GROUP BY 1 ORDER BY 1',
+          ),
+        );
+        const counts = Object.groupBy(expected, (image) => String(image.visibility));
+        expect(wrong.rows, where).to.deep.equal(
+          Object.entries(counts)
+            .map(([visibility, images]) => ({ visibility, n: images?.length ?? 0 }))
+            .sort((a, b) => a.visibility.localeCompare(b.visibility)),
+        );
+      }
+    }
+    process.stdout.write(`      found after the kill: ${JSON.stringify(states)}\n`);
+  });
+
+  it('SIGTERM rolls the running migration back, tells it and exits 22 at once', async () => {
+    const url = await copy('stopped');
+    const report = join(folder, 'stopped.json');
+    const run = startCli(['db', 'sync', '--report', report], { DATABASE_CONNECTION: url });
+    await running(url, 'ADD COLUMN visibility');
+    const at = performance.now();
+    run.kill('SIGTERM');
+    const result = await run.done;
+    expect(performance.now() - at).to.be.lessThan(2000);
+    expect(result.code, result.stderr).to.equal(22);
+    expect(result.stderr).to.include('ocata01 was rolled back, the database is at mitaka02');
+    expect(JSON.parse(readFileSync(report, 'utf8'))).to.deep.include({
+      adopted: true,
+      applied: [],
+      heads: ['mitaka02'],
+      to: { revision: 'mitaka02', phase: 'Contract' },
+    });
+    expect(await heads(url)).to.equal('mitaka02');
+    expect((await readSchema(url)).tables.images).to.deep.equal(goldenSchema('mitaka02').tables.images);
+  });
+
+  it('SIGTERM while it waits for the lock changes nothing and exits 22', async () => {
+    const url = await copy('waiting');
+    const holder = new pg.Client({ connectionString: url });
+    await holder.connect();
+    await holder.query(`BEGIN; SELECT pg_advisory_xact_lock(${0x676c7363}, hashtext(current_schema()))`);
+    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    await run.says('waiting for the lock, held by pid');
+    run.kill('SIGTERM');
+    const result = await run.done;
+    await holder.end();
+    expect(result.code).to.equal(22);
+    expect(result.stderr).to.include('nothing was changed');
+    expect(await heads(url)).to.equal('');
+  });
+
+  it('a server that goes in the middle: exit 20, and after its return a rerun makes it right', async () => {
+    const url = await copy('gone');
+    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    await running(url, 'ADD COLUMN visibility');
+    await server.crash();
+    const result = await run.done;
+    await server.restart();
+    expect(result.code, result.stderr).to.equal(20);
+    expect(result.stderr).to.match(
+      /Lost the connection to .* during ocata01.*rolled back, the database is at mitaka02/,
+    );
+    const rerun = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    expect(rerun.code, rerun.stderr).to.equal(0);
+    expect(await readSchema(url)).to.deep.equal(withOldTool('ocata_contract01'));
+  });
+
+  it('one session ended by an administrator: exit 20, rolled back', async () => {
+    const url = await copy('ended');
+    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    const pid = await running(url, 'ADD COLUMN visibility');
+    await withClient(url, (client) => client.query('SELECT pg_terminate_backend($1)', [pid]));
+    const result = await run.done;
+    expect(result.code, result.stderr).to.equal(20);
+    expect(await heads(url)).to.equal('mitaka02');
+  });
+
+  it('the session with the lock ended: it stops before the next migration', async () => {
+    const url = await server.createDatabase('lock_lost');
+    const blocker = new pg.Client({ connectionString: url });
+    await buildGolden(url, { schema: 'liberty', alembic: ['liberty'] });
+    await blocker.connect();
+    await blocker.query('BEGIN; LOCK TABLE images IN SHARE ROW EXCLUSIVE MODE');
+    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    await running(url, 'created_at_image_idx');
+    await withClient(url, (client) =>
+      client.query(`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = ${0x676c7363}
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`),
+    );
+    await sleep(200);
+    await blocker.query('COMMIT');
+    await blocker.end();
+    const result = await run.done;
+    expect(result.code, result.stderr).to.equal(20);
+    expect(await heads(url)).to.equal('liberty');
+  });
+
+  it('a statement that fails: exit 1, the error of the database, the step, and what is committed', async () => {
+    const url = await server.createDatabase('failing');
+    await buildGolden(url, { schema: 'mitaka01', alembic: ['mitaka01'] });
+    await withClient(url, (client) => client.query("CREATE TYPE image_visibility AS ENUM ('x')"));
+    const report = join(folder, 'failing.json');
+    const result = await runCli(['db', 'sync', '--report', report], { DATABASE_CONNECTION: url });
+    expect(result.code).to.equal(1);
+    expect(result.stderr).to.include(
+      `'create type image_visibility' failed with type "image_visibility" already exists (SQLSTATE 42710); ocata01 was rolled back, the database is at mitaka02`,
+    );
+    const written = JSON.parse(readFileSync(report, 'utf8'));
+    expect(written.error).to.deep.include({ reason: 'MigrationFailed', migration: 'ocata01' });
+    expect(written.applied.map((script: { name: string }) => script.name)).to.deep.equal(['mitaka02']);
+    expect(written.heads).to.deep.equal(['mitaka02']);
+  });
+
+  it('time limits of the role do not reach a migration', async () => {
+    const url = await copy('limits');
+    await withClient(url, (client) =>
+      client.query(`ALTER DATABASE limits SET statement_timeout = '100ms';
+        ALTER DATABASE limits SET lock_timeout = '50ms';
+        ALTER DATABASE limits SET idle_in_transaction_session_timeout = '100ms'`),
+    );
+    const result = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    expect(result.code, result.stderr).to.equal(0);
+  });
+
+  describe('the lock', () => {
+    it('two at once: one migrates, the other waits and finds it done, both exit 0', async () => {
+      const url = await copy('two');
+      const runs = await Promise.all(
+        [1, 2, 3].map(() => runCli(['db', 'sync', '--output', 'json'], { DATABASE_CONNECTION: url })),
+      );
+      const applied = runs.map((run) => {
+        expect(run.code, run.stderr).to.equal(0);
+        return JSON.parse(run.stdout).applied.length;
+      });
+      expect(applied.sort()).to.deep.equal([0, 0, 1]);
+      expect(await readSchema(url)).to.deep.equal(withOldTool('ocata_contract01'));
+    });
+
+    it('says who holds it, and gives up after the time given with exit 21', async () => {
+      const url = await copy('held');
+      const first = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+      await running(url, 'ADD COLUMN visibility');
+      const second = await runCli(['db', 'sync', '--lock-timeout', '0'], { DATABASE_CONNECTION: url });
+      expect(second.code, second.stderr).to.equal(21);
+      expect(second.stderr).to.match(
+        /longer than 0 s \(pid \d+, glance-schema, from 127\.0\.0\.1, since \d{4}-/,
+      );
+      expect((await first.done).code).to.equal(0);
+    });
+
+    it('goes with a holder that is killed, within a second', async () => {
+      const url = await copy('holder');
+      const first = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+      await running(url, 'ADD COLUMN visibility');
+      first.kill('SIGKILL');
+      await first.done;
+      const at = performance.now();
+      while ((await activeMigrators(url)) > 0) {
+        expect(performance.now() - at).to.be.lessThan(1500);
+        await sleep(20);
+      }
+      const second = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+      expect(second.code, second.stderr).to.equal(0);
+    });
+
+    it('is not the only guard: a database moved by another tool meanwhile is left alone', async () => {
+      const url = await server.createDatabase('moved');
+      await buildGolden(url, { schema: 'mitaka01', alembic: ['mitaka01'] });
+      const other = new pg.Client({ connectionString: url });
+      await other.connect();
+      await other.query("BEGIN; UPDATE alembic_version SET version_num = 'mitaka02'");
+      const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+      await running(url, 'LOCK TABLE alembic_version');
+      await other.query('COMMIT');
+      await other.end();
+      const result = await run.done;
+      expect(result.code, result.stderr).to.equal(1);
+      expect(result.stderr).to.include('another tool has changed alembic_version to mitaka02 meanwhile');
+    });
+  });
+});
