@@ -1,6 +1,6 @@
 import { HttpMethod, RequestContext } from '@kubernetes/client-node';
 import { fetch } from 'undici';
-import { KubeError } from './kube-error.ts';
+import { causeOf, KubeError } from './kube-error.ts';
 import type { PooledKubeConfig } from './pooled-kube-config.ts';
 
 export interface KubeRequest {
@@ -98,13 +98,4 @@ function statusOf(text: string): { readonly message?: string; readonly reason?: 
   } catch {
     return {};
   }
-}
-
-/** The innermost message: undici says only "fetch failed" at the top. */
-function causeOf(error: unknown): string {
-  let innermost = error;
-  while (innermost instanceof Error && innermost.cause !== undefined) {
-    innermost = innermost.cause;
-  }
-  return innermost instanceof Error ? innermost.message : String(innermost);
 }

@@ -28,3 +28,12 @@ export class KubeError extends Error {
 export function hasStatus(error: unknown, status: number): error is KubeError {
   return error instanceof KubeError && error.status === status;
 }
+
+/** The innermost message of an error: undici says only "fetch failed" at the top. */
+export function causeOf(error: unknown): string {
+  let innermost = error;
+  while (innermost instanceof Error && innermost.cause !== undefined) {
+    innermost = innermost.cause;
+  }
+  return innermost instanceof Error ? innermost.message : String(innermost);
+}

@@ -1,6 +1,6 @@
 import { Watch } from '@kubernetes/client-node';
 import type { KubeClient } from './kube-client.ts';
-import { KubeError } from './kube-error.ts';
+import { causeOf, KubeError } from './kube-error.ts';
 
 /** What a reflector needs to know of an object. */
 export interface Reflected {
@@ -274,8 +274,7 @@ function endedTooSoon(started: number): KubeError | undefined {
 
 function asKubeError(error: unknown): KubeError {
   const status = (error as { readonly statusCode?: number }).statusCode;
-  const message = error instanceof Error ? error.message : String(error);
-  return new KubeError(`The watch ended: ${message}`, { status, cause: error });
+  return new KubeError(`The watch ended: ${causeOf(error)}`, { status, cause: error });
 }
 
 function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
