@@ -1,3 +1,4 @@
+import { EXIT_CODES, type FailureReason, FINAL_EXIT_CODES } from '../api/exit-codes.ts';
 import type { GlanceSchemaStatus } from '../api/glance-schema.ts';
 import type { Reason } from '../api/reasons.ts';
 import { comparePositions, formatPosition, type Position } from '../revision/position.ts';
@@ -145,7 +146,7 @@ function jobAtWork({ job, schema, status, now }: Situation): Answer | undefined 
       message: `The pod of Job ${job.name} cannot start: ${pod.message}.${waitsForIt}`,
     };
   }
-  if (lastReport?.error != null && pod.kind !== 'running') {
+  if (lastReport?.error != null && pod.kind !== 'running' && !endsTheJob(lastReport.error.reason)) {
     return {
       reason: lastReport.error.reason === 'DatabaseUnreachable' ? 'DatabaseUnreachable' : 'MigrationPending',
       message: `${sentence(lastReport.error.message)} Job ${job.name} tries again.${waitsForIt}`,
@@ -162,6 +163,11 @@ function jobAtWork({ job, schema, status, now }: Situation): Answer | undefined 
     return { ...workOf(job, status, waitsForIt), lookAgainAfter: POD_PATIENCE - age };
   }
   return workOf(job, status, waitsForIt);
+}
+
+/** Whether the Job has no further try after this failure, and only has not been marked as failed yet. */
+function endsTheJob(reason: FailureReason): boolean {
+  return FINAL_EXIT_CODES.includes(EXIT_CODES[reason]);
 }
 
 function workOf(job: ObservedJob, status: GlanceSchemaStatus, waitsForIt: string): Answer {
@@ -193,7 +199,10 @@ function suspended({ schema, status }: Situation): Answer | undefined {
   }
   const recorded = recordedPosition(status);
   const where = recorded === undefined ? 'has not been read' : `was last read at ${formatPosition(recorded)}`;
-  return { reason: 'Suspended', message: `spec.suspend is true: no migration is started. The database ${where}.` };
+  return {
+    reason: 'Suspended',
+    message: `spec.suspend is true: no migration is started. The database ${where}.`,
+  };
 }
 
 function observeAsked(situation: Situation): Answer | undefined {

@@ -262,6 +262,14 @@ const ROWS: readonly Row[] = [
     says: 'tries again',
   },
   {
+    fact: 'a Job whose pod was refused, not yet marked as failed',
+    jobs: [aJob()],
+    pods: [aPodThatReported(aRefusal('DowngradeNotSupported'), 10)],
+    now: new Date('2026-11-23T07:00:10Z'),
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
     fact: 'a Job that ended well, its result not yet in the status',
     schema: aSchema({ metadata: WITH_FINALIZER }),
     jobs: [aJob({ end: 'Complete' })],
