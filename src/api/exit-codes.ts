@@ -32,6 +32,21 @@ export type ExitReason = keyof typeof EXIT_CODES;
 /** Why a command did not do what it was asked. */
 export type FailureReason = Exclude<ExitReason, 'Done'>;
 
+/** What each code says to a person, for the help of the commands and for the reference. */
+export const EXIT_MEANINGS: Readonly<Record<ExitReason, string>> = {
+  Done: 'done, or there was nothing to do',
+  MigrationFailed: "a migration failed and was rolled back; the message has the database's own error",
+  Usage: 'the command line, the URL or a file cannot be understood',
+  DowngradeNotSupported: 'the target comes before where the database is',
+  RevisionNotFound: 'the target is no revision that this build carries',
+  DatabaseNewer: 'the database is past what this build carries',
+  DatabaseNotGlance: 'the database is not one of Glance, or its version cannot be believed',
+  PartiallyApplied: 'MySQL only: a statement stays and a later one failed',
+  DatabaseUnreachable: 'cannot connect, log in or write',
+  LockTimeout: 'another migrator has kept the lock for too long',
+  Interrupted: 'SIGTERM or SIGINT; what was running was rolled back',
+};
+
 /** The codes that another attempt cannot better: a Job ends on the first of these. */
 export const FINAL_EXIT_CODES: readonly number[] = [
   EXIT_CODES.Usage,

@@ -1,5 +1,5 @@
 import type { Schema } from './custom-resource-definition.ts';
-import { EXIT_CODES, type ExitReason } from './exit-codes.ts';
+import { EXIT_CODES, EXIT_MEANINGS, type ExitReason } from './exit-codes.ts';
 import { REASONS, type ReasonMeaning } from './reasons.ts';
 
 /** The reasons of the condition Ready, as a table in Markdown. */
@@ -35,22 +35,6 @@ function typeOf(field: Schema): string {
   }
   return field.additionalProperties === undefined ? (field.type ?? 'any') : 'map';
 }
-
-const EXIT_MEANINGS: Readonly<Record<ExitReason, string>> = {
-  Done: 'Done, or there was nothing to do.',
-  MigrationFailed: "A migration failed and was rolled back; the message carries the database's own error.",
-  Usage: 'The command line, the URL or the configuration file cannot be understood.',
-  DowngradeNotSupported: 'The target comes before where the database is. Nothing was changed.',
-  RevisionNotFound: 'The target is no revision that this build carries.',
-  DatabaseNewer: 'The database is past what this build carries. Nothing was changed.',
-  DatabaseNotGlance:
-    'Neither alembic_version nor migrate_version can place the database. Nothing was changed.',
-  PartiallyApplied:
-    'MySQL and MariaDB only: a statement was applied that cannot be rolled back, and a later one failed.',
-  DatabaseUnreachable: 'Cannot connect, or cannot authenticate.',
-  LockTimeout: 'Another migrator has kept the lock for longer than was asked to wait.',
-  Interrupted: 'SIGTERM or SIGINT; what was running was rolled back.',
-};
 
 /** The exit codes of `glance-schema db`, as a table in Markdown. */
 export function exitCodesTable(): string {

@@ -125,7 +125,7 @@ export async function readSchema(connectionString: string): Promise<Schema> {
 }
 
 /** `alembic_version` as Alembic makes it. */
-export const ALEMBIC_VERSION: SchemaTable = {
+const ALEMBIC_VERSION: SchemaTable = {
   columns: [
     {
       name: 'version_num',

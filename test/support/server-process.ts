@@ -62,7 +62,7 @@ export function startServerProcess(options: ServerProcessOptions): ServerProcess
 }
 
 /** The end of a log, for an error message. */
-export function lastLines(file: string, count = 20): string {
+function lastLines(file: string, count = 20): string {
   try {
     return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-count).join('\n');
   } catch {

@@ -46,7 +46,7 @@ export type Phase = 'Pending' | 'Running' | 'Succeeded' | 'Failed';
  * The phase as a kubelet computes it from its containers and the restart policy.
  * Source: getPhase in pkg/kubelet/kubelet_pods.go of Kubernetes 1.36.
  */
-export function phaseOf(records: readonly ContainerRecord[]): Phase {
+function phaseOf(records: readonly ContainerRecord[]): Phase {
   if (records.every((record) => record.finished)) {
     return records.every((record) => exitCodeOf(record) === 0) ? 'Succeeded' : 'Failed';
   }
