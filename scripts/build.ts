@@ -85,7 +85,6 @@ async function main(): Promise<void> {
     external: [
       'pg-native',
       'pg-hstore',
-      'mysql2',
       'mariadb',
       'tedious',
       'sqlite3',
