@@ -1,4 +1,4 @@
-import type { Column, EnumType, Index, PerEngine, Step } from '../src/database/step.ts';
+import type { Column, EnumType, Index, PerEngine, Step, Trigger } from '../src/database/step.ts';
 
 /** The words that Ocata puts in the place of `images.is_public`, in the order of Glance's enum. */
 export const IMAGE_VISIBILITY: EnumType = {
@@ -14,7 +14,11 @@ export const VISIBILITY_INDEX: Index = { name: 'visibility_image_idx', columns: 
 /** What an image without members becomes. */
 export const FROM_IS_PUBLIC: PerEngine = {
   postgres: `CASE WHEN is_public THEN 'public'::image_visibility ELSE 'private'::image_visibility END`,
+  mysql: `CASE WHEN is_public THEN 'public' ELSE 'private' END`,
 };
+
+const SHARE = `UPDATE images SET visibility = 'shared' WHERE visibility = 'private'
+      AND id IN (SELECT image_id FROM image_members WHERE NOT deleted)`;
 
 /**
  * A private image is shared once it has a member who is not deleted, whatever that member's status; deleted images too.
@@ -25,8 +29,72 @@ export const SHARE_IMAGES_WITH_MEMBERS: Step = {
   do: 'change data',
   table: 'images',
   what: 'mark private images that have members as shared',
-  sql: {
-    postgres: `UPDATE images SET visibility = 'shared' WHERE visibility = 'private'
-      AND id IN (SELECT image_id FROM image_members WHERE NOT deleted)`,
+  sql: { postgres: SHARE, mysql: SHARE },
+};
+
+/**
+ * An old node writes `is_public` and knows no `visibility`; a new one the other way round. A node that writes neither or
+ * both is neither.
+ */
+const INSERT_VISIBILITY: Trigger = {
+  name: 'insert_visibility',
+  before: 'insert',
+  body: {
+    postgres: `BEGIN
+  IF (NEW.is_public IS NULL) = (NEW.visibility IS NULL) THEN
+    RAISE EXCEPTION 'Invalid visibility value' USING ERRCODE = '45000';
+  ELSIF NEW.visibility IS NULL THEN
+    NEW.visibility := CASE WHEN NEW.is_public THEN 'public' ELSE 'shared' END;
+  ELSE
+    NEW.is_public := NEW.visibility = 'public';
+  END IF;
+  RETURN NEW;
+END`,
+    mysql: `BEGIN
+  IF (NEW.is_public IS NULL) = (NEW.visibility IS NULL) THEN
+    SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Invalid visibility value';
+  ELSEIF NEW.visibility IS NULL THEN
+    SET NEW.visibility = IF(NEW.is_public, 'public', 'shared');
+  ELSE
+    SET NEW.is_public = (NEW.visibility = 'public');
+  END IF;
+END`,
   },
 };
+
+const UPDATE_VISIBILITY: Trigger = {
+  name: 'update_visibility',
+  before: 'update',
+  body: {
+    postgres: `BEGIN
+  IF NEW.is_public IS DISTINCT FROM OLD.is_public THEN
+    IF NEW.is_public IS NULL OR NEW.visibility IS DISTINCT FROM OLD.visibility THEN
+      RAISE EXCEPTION 'Invalid visibility value' USING ERRCODE = '45000';
+    END IF;
+    NEW.visibility := CASE WHEN NEW.is_public THEN 'public' ELSE 'shared' END;
+  ELSIF NEW.visibility IS DISTINCT FROM OLD.visibility THEN
+    IF NEW.visibility IS NULL THEN
+      RAISE EXCEPTION 'Invalid visibility value' USING ERRCODE = '45000';
+    END IF;
+    NEW.is_public := NEW.visibility = 'public';
+  END IF;
+  RETURN NEW;
+END`,
+    mysql: `BEGIN
+  IF NOT NEW.is_public <=> OLD.is_public THEN
+    IF NEW.is_public IS NULL OR NOT NEW.visibility <=> OLD.visibility THEN
+      SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Invalid visibility value';
+    END IF;
+    SET NEW.visibility = IF(NEW.is_public, 'public', 'shared');
+  ELSEIF NOT NEW.visibility <=> OLD.visibility THEN
+    IF NEW.visibility IS NULL THEN
+      SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Invalid visibility value';
+    END IF;
+    SET NEW.is_public = (NEW.visibility = 'public');
+  END IF;
+END`,
+  },
+};
+
+/** What keeps `is_public` and `visibility` in step while both live. Source: the Glance script ocata_expand01. */
+export const SYNCHRONISING_TRIGGERS: readonly Trigger[] = [INSERT_VISIBILITY, UPDATE_VISIBILITY];

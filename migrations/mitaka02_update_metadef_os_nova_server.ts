@@ -11,7 +11,7 @@ export const mitaka02UpdateMetadefOsNovaServer: Migration = {
       do: 'change data',
       table: 'metadef_resource_types',
       what: 'rename the resource type OS::Nova::Instance to OS::Nova::Server',
-      sql: { postgres: SQL },
+      sql: { postgres: SQL, mysql: SQL },
     },
   ],
 };

@@ -1,13 +1,14 @@
-import type { Migration } from '../src/database/step.ts';
-import { VISIBILITY } from './image_visibility.ts';
-import { ocataMigrate01CommunityImages } from './ocata_migrate01_community_images.ts';
+import type { Migration, Step } from '../src/database/step.ts';
+import { SYNCHRONISING_TRIGGERS, VISIBILITY } from './image_visibility.ts';
 
-/** Source: the Glance script of the same name. The data migration that it waits for runs in the same transaction. */
+/** Source: the Glance script of the same name. */
 export const ocataContract01DropIsPublic: Migration = {
   name: 'ocata_contract01',
   scripts: ['ocata_contract01'],
   steps: [
-    ...ocataMigrate01CommunityImages,
+    ...SYNCHRONISING_TRIGGERS.map(
+      ({ name }): Step => ({ do: 'drop trigger', table: 'images', trigger: name }),
+    ),
     { do: 'drop index', table: 'images', index: 'ix_images_is_public' },
     { do: 'drop column', table: 'images', column: 'is_public' },
     { do: 'change column', table: 'images', column: VISIBILITY },

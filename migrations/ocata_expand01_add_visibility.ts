@@ -1,7 +1,11 @@
-import type { Migration } from '../src/database/step.ts';
-import { IMAGE_VISIBILITY, VISIBILITY_INDEX } from './image_visibility.ts';
+import type { Migration, Step } from '../src/database/step.ts';
+import { IMAGE_VISIBILITY, SYNCHRONISING_TRIGGERS, VISIBILITY_INDEX } from './image_visibility.ts';
 
-/** Source: the Glance script of the same name. Its triggers are MySQL's only. */
+/**
+ * Runs only while nodes of Glance may be at work: else Ocata is one script, `ocata01`. So the triggers are always made.
+ *
+ * Source: the Glance script of the same name, whose triggers are MySQL's only.
+ */
 export const ocataExpand01AddVisibility: Migration = {
   name: 'ocata_expand01',
   scripts: ['ocata_expand01'],
@@ -12,7 +16,8 @@ export const ocataExpand01AddVisibility: Migration = {
       table: 'images',
       column: { name: 'visibility', type: IMAGE_VISIBILITY, nullable: true },
     },
-    { do: 'create index', table: 'images', index: VISIBILITY_INDEX },
     { do: 'change column', table: 'images', column: { name: 'is_public', type: 'boolean', nullable: true } },
+    ...SYNCHRONISING_TRIGGERS.map((trigger): Step => ({ do: 'create trigger', table: 'images', trigger })),
+    { do: 'create index', table: 'images', index: VISIBILITY_INDEX },
   ],
 };

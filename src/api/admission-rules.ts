@@ -1,6 +1,6 @@
 import { PHASES } from '../revision/phase.ts';
 import { ordinal } from '../revision/position.ts';
-import { CARRIED, LEGACY_NUMBERS, NEWEST_CARRIED, REVISIONS } from '../revision/revisions.ts';
+import { LEGACY_NUMBERS, NEWEST_CARRIED, REVISIONS } from '../revision/revisions.ts';
 import { CONNECTION_VARIABLE } from './names.ts';
 
 /** A validation rule of a CustomResourceDefinition, in CEL. */
@@ -15,9 +15,9 @@ export interface AdmissionRule {
 
 /** On `spec.revision`: only what this operator carries, by any of its names. */
 export function revisionIsCarried(): AdmissionRule {
-  const names = CARRIED.flatMap((revision) => [revision.name, ...revision.aliases]);
+  const names = REVISIONS.flatMap((revision) => [revision.name, ...revision.aliases]);
   const numbers = Object.entries(LEGACY_NUMBERS);
-  const advice = `do name one of ${CARRIED.map((revision) => revision.name).join(', ')}`;
+  const advice = `do name one of ${REVISIONS.map((revision) => revision.name).join(', ')}`;
   return {
     rule: `string(self) in ${celList(names)}`,
     message: `Cannot use this revision: found one that this operator does not carry, ${advice}`,
@@ -25,16 +25,6 @@ export function revisionIsCarried(): AdmissionRule {
       `'Cannot use revision \\'' + string(self) + '\\': ' + (string(self) in ${celList(numbers.map(([number]) => number))}` +
       ` ? 'found a number of the migration tool before Ocata, do name the revision \\'' + ${celMap(numbers)}[string(self)] + '\\''` +
       ` : 'found no such revision among those that this operator carries, ${advice}')`,
-  };
-}
-
-/** On `spec.through`: the phases before Contract are not built yet. */
-export function phaseIsCarried(): AdmissionRule {
-  return {
-    rule: `self == 'Contract'`,
-    messageExpression:
-      `'Cannot stop at phase \\'' + self + '\\': found an operator that migrates whole revisions only,` +
-      ` do leave spec.through out or write Contract'`,
   };
 }
 
@@ -60,6 +50,10 @@ export function targetIsNotLower(): AdmissionRule {
   const recordedOrdinal =
     `${ORDER}[self.status.recordedRevision] + (self.status.recordedRevision in ${WHOLE}` +
     ` || !has(self.status.recordedPhase) ? 0 : ${PHASE_OFFSET}[self.status.recordedPhase])`;
+  const wantedPhase = `(self.spec.through == 'Contract' ? '' : ' (' + self.spec.through + ')')`;
+  const recordedPhase =
+    `(!has(self.status.recordedPhase) || self.status.recordedPhase == 'Contract' ? ''` +
+    ` : ' (' + self.status.recordedPhase + ')')`;
   return {
     rule: [
       `${revision('self')} == ${revision('oldSelf')} && self.spec.through == oldSelf.spec.through`,
@@ -70,8 +64,8 @@ export function targetIsNotLower(): AdmissionRule {
     fieldPath: '.spec.revision',
     message: 'Cannot lower the revision: downgrades are not supported',
     messageExpression:
-      `'Cannot lower the revision to \\'' + ${revision('self')} + '\\': found the database at \\'' + self.status.recordedRevision` +
-      ` + '\\', do name that or a later one, or restore a backup and then set the annotation db.glance.openstack.org/observe'`,
+      `'Cannot lower the revision to \\'' + ${revision('self')} + '\\'' + ${wantedPhase} + ': found the database at \\''` +
+      ` + self.status.recordedRevision + '\\'' + ${recordedPhase} + ', do name that or a later one, or restore a backup and then set the annotation db.glance.openstack.org/observe'`,
   };
 }
 

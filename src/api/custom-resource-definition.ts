@@ -2,7 +2,6 @@ import { z } from 'zod';
 import {
   type AdmissionRule,
   environmentIsNotOurs,
-  phaseIsCarried,
   revisionIsCarried,
   targetIsNotLower,
 } from './admission-rules.ts';
@@ -24,7 +23,6 @@ export interface Schema {
 export function customResourceDefinition(): object {
   const { spec, status } = structuralSchemas();
   addRule(at(spec, 'revision'), revisionIsCarried());
-  addRule(at(spec, 'through'), phaseIsCarried());
   addRule(at(spec, 'job', 'env'), environmentIsNotOurs());
   Object.assign(at(status, 'conditions'), {
     'x-kubernetes-list-type': 'map',

@@ -1,9 +1,10 @@
 import { EXIT_CODES, type FailureReason, FINAL_EXIT_CODES } from '../api/exit-codes.ts';
 import type { GlanceSchemaStatus } from '../api/glance-schema.ts';
 import type { Reason } from '../api/reasons.ts';
-import { comparePositions, formatPosition, type Position } from '../revision/position.ts';
+import { isPast, isReached } from '../revision/plan.ts';
+import { formatPosition, type Position } from '../revision/position.ts';
 import { explainUnresolved, resolveRevision } from '../revision/resolve.ts';
-import { CARRIED, NEWEST_CARRIED, REVISIONS } from '../revision/revisions.ts';
+import { NEWEST_CARRIED, REVISIONS } from '../revision/revisions.ts';
 import { exponentialBackoff } from './backoff.ts';
 import { migrationJobName, type Purpose, shapeOf } from './migration-job.ts';
 import type { Observed, ObservedJob } from './observe.ts';
@@ -234,21 +235,22 @@ function revisionNotCarried({ schema }: Situation): Answer | undefined {
       };
 }
 
+/** A newer operator has written this status, and this one was put back in its place. */
 function databaseNewerThanCarried({ status }: Situation): Answer | undefined {
-  const recorded = recordedPosition(status);
-  if (recorded === undefined || CARRIED.some((revision) => revision.name === recorded.revision)) {
+  const { recordedRevision } = status;
+  if (recordedRevision === undefined || REVISIONS.some(({ name }) => name === recordedRevision)) {
     return undefined;
   }
   return {
     reason: 'DatabaseNewer',
-    message: `Cannot work on this database: found it at '${formatPosition(recorded)}', past '${NEWEST_CARRIED}', the newest that this operator carries, do upgrade the operator. Nothing was changed.`,
+    message: `Cannot work on this database: found it at '${recordedRevision}', past '${NEWEST_CARRIED}', the newest that this operator carries, do upgrade the operator. Nothing was changed.`,
   };
 }
 
 function targetBeforeRecorded({ schema, status }: Situation): Answer | undefined {
   const recorded = recordedPosition(status);
   const target = targetPosition(schema.spec);
-  if (recorded === undefined || comparePositions(target, recorded) >= 0) {
+  if (recorded === undefined || !isPast(recorded, target)) {
     return undefined;
   }
   return {
@@ -260,7 +262,7 @@ function targetBeforeRecorded({ schema, status }: Situation): Answer | undefined
 function targetReached({ schema, status }: Situation): Answer | undefined {
   const recorded = recordedPosition(status);
   const target = targetPosition(schema.spec);
-  return recorded === undefined || comparePositions(target, recorded) !== 0
+  return recorded === undefined || !isReached(recorded, target)
     ? undefined
     : { reason: 'UpToDate', message: `The database is at ${formatPosition(recorded)}.` };
 }

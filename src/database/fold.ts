@@ -16,7 +16,7 @@ export function foldSchema(migrations: readonly Migration[]): TableColumns {
 export function everCreated(migrations: readonly Migration[]): TableColumns {
   const tables = new Map<string, Set<string>>();
   for (const step of migrations.flatMap((migration) => migration.steps)) {
-    if (step.do !== 'drop column') {
+    if (step.do !== 'drop column' && step.do !== 'drop table') {
       apply(step, tables);
     }
   }
@@ -32,6 +32,9 @@ function apply(step: Step, tables: Map<string, Set<string>>): void {
     case 'add filled column':
       tables.get(step.table)?.add(step.column.name);
       return;
+    case 'drop table':
+      tables.delete(step.table);
+      return;
     case 'drop column':
       tables.get(step.table)?.delete(step.column);
       return;
@@ -40,6 +43,8 @@ function apply(step: Step, tables: Map<string, Set<string>>): void {
     case 'drop index':
     case 'change column':
     case 'change data':
+    case 'create trigger':
+    case 'drop trigger':
       return;
   }
 }

@@ -1,37 +1,96 @@
-import { planScripts } from '../revision/plan.ts';
-import type { Position } from '../revision/position.ts';
-import type { Migration } from './step.ts';
+import { expandedOnly, scriptsOf } from '../revision/heads.ts';
+import { type Goal, planScripts, targetOf } from '../revision/plan.ts';
+import { comparePositions } from '../revision/position.ts';
+import type { DataMigration, Migration } from './step.ts';
 
 /** The migrations that a build carries. */
 export interface Registry {
   readonly migrations: readonly Migration[];
   /** Several scripts in one, for where all of them are pending in a row. */
   readonly fused: readonly Migration[];
+  readonly data: readonly DataMigration[];
+}
+
+/** One thing to do: a revision script, or rows to move. */
+export type PlannedStep =
+  | { readonly kind: 'script'; readonly migration: Migration }
+  | { readonly kind: 'data'; readonly data: DataMigration };
+
+export interface Situation {
+  readonly applied: ReadonlySet<string>;
+  /** The revisions with rows that are still to be moved, among those that are expanded and not contracted. */
+  readonly pending: ReadonlySet<string>;
+  /** Whether nodes of Glance may be at work: then no scripts are fused. */
+  readonly online: boolean;
 }
 
 /**
- * What to run, in order, to get from `applied` to `target`. The caller has refused lower and unknown targets.
+ * What to run, in order, to get to a goal. The caller has refused lower and unknown targets.
  *
  * @throws RangeError for a script that the registry lacks
  */
-export function planMigrations(
-  applied: ReadonlySet<string>,
-  target: Position,
-  registry: Registry,
-): readonly Migration[] {
-  const plan: Migration[] = [];
-  let scripts = planScripts(applied, target);
-  while (scripts.length > 0) {
-    const [next] = scripts;
-    const migration =
-      registry.fused.find((candidate) =>
-        candidate.scripts.every((script, index) => scripts[index] === script),
-      ) ?? registry.migrations.find((candidate) => candidate.scripts[0] === next);
-    if (migration === undefined) {
-      throw new RangeError(`Cannot run '${next}': the registry has no such script`);
+export function planMigrations(situation: Situation, goal: Goal, registry: Registry): readonly PlannedStep[] {
+  let scripts = planScripts(situation.applied, goal);
+  const due = registry.data.filter((data) => isDue(data, situation, goal, scripts.length > 0));
+  const plan: PlannedStep[] = [];
+  const applied = new Set(situation.applied);
+  const planData = (): void => {
+    for (const data of due) {
+      if (canRun(data, applied) && !plan.some((step) => step.kind === 'data' && step.data === data)) {
+        plan.push({ kind: 'data', data });
+      }
     }
-    plan.push(migration);
+  };
+  planData();
+  while (scripts.length > 0) {
+    const migration = nextMigration(scripts, situation, registry);
+    plan.push({ kind: 'script', migration });
+    for (const script of migration.scripts) {
+      applied.add(script);
+    }
     scripts = scripts.slice(migration.scripts.length);
+    planData();
   }
   return plan;
+}
+
+/** The data migrations whose rows tell where a database is: of revisions that are expanded and not contracted. */
+export function openData(applied: ReadonlySet<string>, registry: Registry): readonly DataMigration[] {
+  const open = expandedOnly(applied);
+  return registry.data.filter((data) => open.includes(data.revision));
+}
+
+function nextMigration(scripts: readonly string[], situation: Situation, registry: Registry): Migration {
+  const fused = situation.online
+    ? undefined
+    : registry.fused.find((candidate) =>
+        candidate.scripts.every((script, index) => scripts[index] === script),
+      );
+  const migration = fused ?? registry.migrations.find((candidate) => candidate.scripts[0] === scripts[0]);
+  if (migration === undefined) {
+    throw new RangeError(`Cannot run '${scripts[0]}': the registry has no such script`);
+  }
+  return migration;
+}
+
+function isDue(data: DataMigration, situation: Situation, goal: Goal, scriptsFollow: boolean): boolean {
+  const inReach = comparePositions({ revision: data.revision, phase: 'Migrate' }, targetOf(goal)) <= 0;
+  if (!inReach || goal.kind === 'expand' || goal.kind === 'contract') {
+    return false;
+  }
+  // Not asked of the rows where nothing else is to do: a run that has nothing to do should find that out at once.
+  return (
+    scriptsFollow ||
+    situation.pending.has(data.revision) ||
+    (goal.kind === 'migrate' && isLate(data, situation.applied))
+  );
+}
+
+function canRun(data: DataMigration, applied: ReadonlySet<string>): boolean {
+  return expandedOnly(applied).includes(data.revision) || isLate(data, applied);
+}
+
+/** A tool that skipped a release has contracted it with its rows as they were; some can still be moved. */
+function isLate(data: DataMigration, applied: ReadonlySet<string>): boolean {
+  return data.late === true && scriptsOf(data.revision).every((script) => applied.has(script.name));
 }

@@ -4,12 +4,14 @@
  */
 
 /** The databases that Glance runs on. MariaDB counts as MySQL. */
-export type Engine = 'postgres';
+export type Engine = 'postgres' | 'mysql';
 
 export type ColumnType =
   | 'integer'
   /** A 32-bit key that the database counts up by itself. */
   | 'serial'
+  /** The same with 64 bits. */
+  | 'bigserial'
   | 'bigint'
   | 'numeric'
   | 'boolean'
@@ -62,8 +64,17 @@ export interface Table {
 /** Text that differs between engines: SQL that the vocabulary has no word for. */
 export type PerEngine = Readonly<Record<Engine, string>>;
 
+/** What the database does at each row that is written, where old and new nodes of Glance live side by side. */
+export interface Trigger {
+  readonly name: string;
+  readonly before: 'insert' | 'update';
+  /** What runs for a row, in the engine's own procedural language. */
+  readonly body: PerEngine;
+}
+
 export type Step =
   | { readonly do: 'create table'; readonly table: Table }
+  | { readonly do: 'drop table'; readonly table: string }
   | { readonly do: 'create enum'; readonly type: EnumType }
   | { readonly do: 'create index'; readonly table: string; readonly index: Index }
   | { readonly do: 'drop index'; readonly table: string; readonly index: string }
@@ -78,6 +89,9 @@ export type Step =
   /** Gives a column another nullability or default; the type and the data stay. */
   | { readonly do: 'change column'; readonly table: string; readonly column: Column }
   | { readonly do: 'drop column'; readonly table: string; readonly column: string }
+  | { readonly do: 'create trigger'; readonly table: string; readonly trigger: Trigger }
+  /** Drops it where it is there: a tool that knows of no triggers may have made the database. */
+  | { readonly do: 'drop trigger'; readonly table: string; readonly trigger: string }
   /** Changes rows of `table`; safe to run again. */
   | { readonly do: 'change data'; readonly table: string; readonly what: string; readonly sql: PerEngine };
 
@@ -90,11 +104,39 @@ export interface Migration {
   readonly steps: readonly Step[];
 }
 
+/**
+ * Moves rows from the old form to the new, between expand and contract. What is done already is seen from the rows, so
+ * that it can be stopped anywhere and run again, at once for a whole table or in batches.
+ */
+export interface DataMigration {
+  /** Glance's name for it: `ocata_migrate01`. */
+  readonly name: string;
+  /** The revision whose contract waits for it. */
+  readonly revision: string;
+  /** In a few words, for progress and for errors. */
+  readonly what: string;
+  readonly table: string;
+  /** The primary key, along which the batches go. */
+  readonly key: string;
+  /** A condition over a row: whether it is left to be done. */
+  readonly pending: PerEngine;
+  /** The assignments that make a pending row a finished one. */
+  readonly set: PerEngine;
+  /** Whether it can still be done when its revision is contracted. */
+  readonly late?: boolean;
+}
+
 /** A step in a few words, for progress and for errors: `create index visibility_image_idx on images`. */
 export function describeStep(step: Step): string {
   switch (step.do) {
     case 'create table':
       return `create table ${step.table.name}`;
+    case 'drop table':
+      return `drop table ${step.table}`;
+    case 'create trigger':
+      return `create trigger ${step.trigger.name} on ${step.table}`;
+    case 'drop trigger':
+      return `drop trigger ${step.trigger} on ${step.table}`;
     case 'create enum':
       return `create type ${step.type.enum}`;
     case 'create index':

@@ -35,19 +35,42 @@ export function unknownHeads(heads: readonly string[]): readonly string[] {
 
 /**
  * Where a database is that has had these scripts: the first revision not contracted if it is expanded, else the last
- * one contracted. Undefined for a database with none. `Migrate` cannot be read from the scripts: data tells it.
+ * one contracted. Undefined for a database with none. An expanded revision whose data is all moved, or that has none to
+ * move, is at `Migrate`.
+ *
+ * @param pending the revisions with rows that are still to be moved, which only the rows tell
  */
-export function positionOf(applied: ReadonlySet<string>): Position | undefined {
+export function positionOf(
+  applied: ReadonlySet<string>,
+  pending: ReadonlySet<string> = new Set(),
+): Position | undefined {
   let reached: Position | undefined;
   for (const revision of REVISIONS) {
     const scripts = scriptsOf(revision.name).filter((script) => applied.has(script.name));
     if (scripts.some((script) => script.kind !== 'expand')) {
       reached = { revision: revision.name, phase: 'Contract' };
+    } else if (scripts.length > 0) {
+      return { revision: revision.name, phase: pending.has(revision.name) ? 'Expand' : 'Migrate' };
     } else {
-      return scripts.length > 0 ? { revision: revision.name, phase: 'Expand' } : reached;
+      return reached;
     }
   }
   return reached;
+}
+
+/** The scripts that may come next: all that they need is there. */
+export function nextScripts(applied: ReadonlySet<string>): readonly string[] {
+  return SCRIPTS.filter(
+    (script) => !applied.has(script.name) && script.after.every((name) => applied.has(name)),
+  ).map((script) => script.name);
+}
+
+/** The revisions that are expanded and not contracted, oldest first. */
+export function expandedOnly(applied: ReadonlySet<string>): readonly string[] {
+  return REVISIONS.filter(({ name }) => {
+    const scripts = scriptsOf(name).filter((script) => applied.has(script.name));
+    return scripts.length > 0 && scripts.every((script) => script.kind === 'expand');
+  }).map(({ name }) => name);
 }
 
 /** The scripts of one revision: one of the trunk, or an expand and a contract. */

@@ -1,6 +1,6 @@
 import { appliedScripts, positionOf, unknownHeads } from './heads.ts';
-import { comparePositions, formatPosition, type Position } from './position.ts';
-import { CARRIED, LEGACY_NUMBERS, NEWEST_CARRIED } from './revisions.ts';
+import { formatPosition, type Position } from './position.ts';
+import { LEGACY_NUMBERS, NEWEST_CARRIED } from './revisions.ts';
 import { SCRIPTS } from './scripts.ts';
 
 type TableColumns = ReadonlyMap<string, ReadonlySet<string>>;
@@ -13,6 +13,8 @@ export interface Found {
   readonly alembic?: readonly string[];
   /** The rows of SQLAlchemy Migrate's table; absent where there is no such table. */
   readonly migrate?: readonly MigrateRow[];
+  /** The revisions with rows that are still to be moved; absent where the rows were not looked at. */
+  readonly pending?: ReadonlySet<string>;
 }
 
 export interface MigrateRow {
@@ -24,6 +26,8 @@ export interface MigrateRow {
 export interface KnownSchema {
   /** The schema of a database that has had these scripts. */
   after(applied: ReadonlySet<string>): TableColumns;
+  /** What the scripts make that can come next after these, where an ended run can leave it without its record. */
+  next(applied: ReadonlySet<string>): TableColumns;
   /** All that any script makes, what a later one drops included. */
   readonly ever: TableColumns;
 }
@@ -35,6 +39,8 @@ export type Located =
       readonly kind: 'at';
       readonly position: Position;
       readonly applied: ReadonlySet<string>;
+      /** Whether a script that is still to come has begun: an earlier run was ended in the middle of it. */
+      readonly underWay: boolean;
       /** What to write into `alembic_version` before anything else, and what it stands for. */
       readonly adopt?: Adoption;
     }
@@ -83,7 +89,7 @@ function locateByAlembic(rows: readonly string[], found: Found, known: KnownSche
       ? {
           kind: 'refused',
           reason: 'DatabaseNewer',
-          message: `${says}, which is newer than this build knows, do use a newer glance-schema`,
+          message: `${says}, which is newer than '${NEWEST_CARRIED}', the newest revision of this build, do use a newer glance-schema`,
         }
       : {
           kind: 'refused',
@@ -148,30 +154,20 @@ function verify(
   known: KnownSchema,
   adopt: Adoption | undefined,
 ): Located {
-  const position = positionOf(applied);
+  const position = positionOf(applied, found.pending);
   if (position === undefined) {
     throw new RangeError('Cannot place a database without scripts');
-  }
-  const newest: Position = { revision: NEWEST_CARRIED, phase: 'Contract' };
-  const notCarried = SCRIPTS.some(
-    (script) => applied.has(script.name) && !CARRIED.some((revision) => revision.name === script.revision),
-  );
-  if (notCarried || comparePositions(position, newest) > 0) {
-    return {
-      kind: 'refused',
-      reason: 'DatabaseNewer',
-      message: `${says}, which is newer than '${NEWEST_CARRIED}', the newest revision of this build, do use a newer glance-schema`,
-      position,
-    };
   }
   const expected = known.after(applied);
   const missing = names(expected, found.tables);
   const early = names(known.ever, expected).filter((name) => has(found.tables, name));
+  const begun = early.filter((name) => has(known.next(applied), name));
+  const tooEarly = early.filter((name) => !begun.includes(name));
   const wrong = [
     ...(missing.length > 0 ? [`${some(missing)} ${missing.length === 1 ? 'is' : 'are'} not there`] : []),
-    ...(early.length > 0
+    ...(tooEarly.length > 0
       ? [
-          `${some(early)} ${early.length === 1 ? 'is' : 'are'} there, which '${formatPosition(position)}' does not have`,
+          `${some(tooEarly)} ${tooEarly.length === 1 ? 'is' : 'are'} there, which '${formatPosition(position)}' does not have`,
         ]
       : []),
   ];
@@ -182,7 +178,13 @@ function verify(
         message: `${says}, but ${wrong.join(' and ')}, do restore a backup or correct the version table`,
         position,
       }
-    : { kind: 'at', position, applied, ...(adopt === undefined ? {} : { adopt }) };
+    : {
+        kind: 'at',
+        position,
+        applied,
+        underWay: begun.length > 0,
+        ...(adopt === undefined ? {} : { adopt }),
+      };
 }
 
 /** The tables, and the columns as `table.column`, that `a` has and `b` has not. */

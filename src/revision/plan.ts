@@ -1,19 +1,67 @@
 import { scriptsOf } from './heads.ts';
 import { comparePositions, ordinal, type Position } from './position.ts';
 import { REVISIONS } from './revisions.ts';
+import type { Script } from './scripts.ts';
+
+/** What a run is to reach. */
+export type Goal =
+  /** A place in the chain: each revision is taken through its whole cycle before the next begins. */
+  | { readonly kind: 'position'; readonly target: Position }
+  /** One phase of every revision up to this one, as `glance-manage db expand`, `db migrate` and `db contract` do it. */
+  | { readonly kind: 'expand' | 'migrate' | 'contract'; readonly revision: string };
+
+/** The position that a goal leads to at the most. */
+export function targetOf(goal: Goal): Position {
+  switch (goal.kind) {
+    case 'position':
+      return goal.target;
+    case 'expand':
+      return { revision: goal.revision, phase: 'Expand' };
+    case 'migrate':
+      return { revision: goal.revision, phase: 'Migrate' };
+    case 'contract':
+      return { revision: goal.revision, phase: 'Contract' };
+  }
+}
 
 /**
- * The scripts that lead to `target` from a database that has had `applied`, in the order in which to run them: revision
- * by revision, expand before contract. Empty when nothing is pending. The caller has refused lower targets already.
+ * The scripts that lead to a goal from a database that has had `applied`, in the order in which to run them. Empty when
+ * nothing is pending. The caller has refused lower targets already.
  */
-export function planScripts(applied: ReadonlySet<string>, target: Position): readonly string[] {
-  const last = ordinal(target);
-  return REVISIONS.filter((revision) => comparePositions({ revision: revision.name, phase: 'Expand' }, target) <= 0)
+export function planScripts(applied: ReadonlySet<string>, goal: Goal): readonly string[] {
+  const target = targetOf(goal);
+  return REVISIONS.filter(
+    (revision) => comparePositions({ revision: revision.name, phase: 'Expand' }, target) <= 0,
+  )
     .flatMap((revision) => scriptsOf(revision.name))
-    .filter(
-      (script) =>
-        !applied.has(script.name) &&
-        ordinal({ revision: script.revision, phase: script.kind === 'expand' ? 'Expand' : 'Contract' }) <= last,
-    )
+    .filter((script) => !applied.has(script.name) && belongsTo(script, goal))
     .map((script) => script.name);
+}
+
+function belongsTo(script: Script, goal: Goal): boolean {
+  switch (goal.kind) {
+    case 'position': {
+      const phase = script.kind === 'expand' ? 'Expand' : 'Contract';
+      return ordinal({ revision: script.revision, phase }) <= ordinal(goal.target);
+    }
+    case 'expand':
+      return script.kind !== 'contract';
+    case 'migrate':
+      return false;
+    case 'contract':
+      return script.kind === 'contract';
+  }
+}
+
+/** Whether a database at `at` is where `target` asks for: an expanded one without rows to move is at Migrate already. */
+export function isReached(at: Position, target: Position): boolean {
+  return (
+    at.revision === target.revision &&
+    (at.phase === target.phase || (at.phase === 'Migrate' && target.phase === 'Expand'))
+  );
+}
+
+/** Whether a database at `at` is past `target`, which no migration can take back. */
+export function isPast(at: Position, target: Position): boolean {
+  return comparePositions(target, at) < 0 && !isReached(at, target);
 }

@@ -1,13 +1,26 @@
 import { expect } from 'chai';
-import { FUSED, MIGRATIONS } from '../../../migrations/registry.ts';
+import { DATA_MIGRATIONS, FUSED, MIGRATIONS } from '../../../migrations/registry.ts';
 import { everCreated, foldSchema } from '../../../src/database/fold.ts';
-import { planMigrations } from '../../../src/database/plan-migrations.ts';
-import { appliedScripts, scriptsOf } from '../../../src/revision/heads.ts';
-import { CARRIED } from '../../../src/revision/revisions.ts';
+import { openData, planMigrations } from '../../../src/database/plan-migrations.ts';
+import { appliedScripts } from '../../../src/revision/heads.ts';
+import type { Goal } from '../../../src/revision/plan.ts';
 import { SCRIPTS } from '../../../src/revision/scripts.ts';
 import { goldenSchema } from '../../support/golden.ts';
 
-const REGISTRY = { migrations: MIGRATIONS, fused: FUSED };
+const REGISTRY = { migrations: MIGRATIONS, fused: FUSED, data: DATA_MIGRATIONS };
+
+interface Look {
+  readonly heads: readonly string[];
+  readonly pending: readonly string[];
+  readonly online: boolean;
+}
+
+const OFFLINE = { applied: new Set<string>(), pending: new Set<string>(), online: false };
+
+/** The goal of `db sync`. */
+function to(revision: string, phase: 'Expand' | 'Migrate' | 'Contract' = 'Contract'): Goal {
+  return { kind: 'position', target: { revision, phase } };
+}
 
 function goldenColumns(name: string): Map<string, Set<string>> {
   return new Map(
@@ -19,9 +32,10 @@ function goldenColumns(name: string): Map<string, Set<string>> {
 }
 
 describe('the registry', () => {
-  it('has exactly the scripts of the carried revisions, in the order of the chain', () => {
-    const carried = CARRIED.flatMap((revision) => scriptsOf(revision.name)).map((script) => script.name);
-    expect(MIGRATIONS.flatMap((migration) => migration.scripts)).to.deep.equal(carried);
+  it('has exactly the scripts of the chain, in its order', () => {
+    expect(MIGRATIONS.flatMap((migration) => migration.scripts)).to.deep.equal(
+      SCRIPTS.map((script) => script.name),
+    );
   });
 
   it('fuses only scripts that follow one another', () => {
@@ -33,7 +47,7 @@ describe('the registry', () => {
 });
 
 describe('the schema folded from the scripts', () => {
-  for (const name of ['liberty', 'mitaka01', 'mitaka02', 'ocata_expand01', 'ocata_contract01']) {
+  for (const { name } of SCRIPTS) {
     it(`${name} has the tables and columns of the real one`, () => {
       const applied = appliedScripts([name]);
       const scripts = MIGRATIONS.filter((migration) =>
@@ -44,8 +58,10 @@ describe('the schema folded from the scripts', () => {
   }
 
   it('is the same by the fused way', () => {
-    const fused = planMigrations(new Set(), { revision: 'ocata01', phase: 'Contract' }, REGISTRY);
-    expect(foldSchema(fused)).to.deep.equal(goldenColumns('ocata_contract01'));
+    const fused = planMigrations(OFFLINE, to('ocata01'), REGISTRY);
+    expect(
+      foldSchema(fused.flatMap((step) => (step.kind === 'script' ? [step.migration] : []))),
+    ).to.deep.equal(goldenColumns('ocata_contract01'));
   });
 
   it('remembers what was dropped', () => {
@@ -57,24 +73,89 @@ describe('the schema folded from the scripts', () => {
 });
 
 describe('the plan of migrations', () => {
-  const rows: readonly (readonly [string, readonly string[], 'Expand' | 'Contract', string])[] = [
-    ['an empty database', [], 'Contract', 'liberty mitaka01 mitaka02 ocata01'],
-    ['mitaka02', ['mitaka02'], 'Contract', 'ocata01'],
-    ['mitaka02, to expand', ['mitaka02'], 'Expand', 'ocata_expand01'],
-    ['ocata_expand01', ['ocata_expand01'], 'Contract', 'ocata_contract01'],
-    ['ocata_contract01', ['ocata_contract01'], 'Contract', ''],
+  const rows: readonly (readonly [string, Partial<Look>, Goal, string])[] = [
+    ['an empty database', {}, to('ocata01'), 'liberty mitaka01 mitaka02 ocata01'],
+    ['mitaka02', { heads: ['mitaka02'] }, to('ocata01'), 'ocata01'],
+    [
+      'mitaka02 with nodes at work',
+      { heads: ['mitaka02'], online: true },
+      to('ocata01'),
+      'ocata_expand01 ocata_migrate01 ocata_contract01',
+    ],
+    ['mitaka02, to expand', { heads: ['mitaka02'], online: true }, to('ocata01', 'Expand'), 'ocata_expand01'],
+    [
+      'mitaka02, to migrate',
+      { heads: ['mitaka02'], online: true },
+      to('ocata01', 'Migrate'),
+      'ocata_expand01 ocata_migrate01',
+    ],
+    [
+      'ocata_expand01 with rows to move',
+      { heads: ['ocata_expand01'], pending: ['ocata01'] },
+      to('ocata01', 'Migrate'),
+      'ocata_migrate01',
+    ],
+    ['ocata_expand01 without', { heads: ['ocata_expand01'] }, to('ocata01', 'Migrate'), ''],
+    ['ocata_expand01', { heads: ['ocata_expand01'] }, to('ocata01'), 'ocata_migrate01 ocata_contract01'],
+    ['ocata_contract01', { heads: ['ocata_contract01'] }, to('ocata01'), ''],
+    [
+      'the data of Train, in its place',
+      { heads: ['rocky_contract02'] },
+      to('ussuri01'),
+      'train_expand01 train_migrate01 train_contract01 ussuri_expand01 ussuri_contract01',
+    ],
+    [
+      'the data of Train, where a tool that skipped it has contracted it',
+      { heads: ['ussuri_contract01'] },
+      to('wallaby01'),
+      'train_migrate01 wallaby_expand01 wallaby_contract01',
+    ],
+    ['nothing to do', { heads: ['2024_1_contract01'] }, to('2024_1_01'), ''],
+    [
+      'all expands',
+      { heads: ['rocky_contract02'], online: true },
+      { kind: 'expand', revision: 'ussuri01' },
+      'train_expand01 ussuri_expand01',
+    ],
+    [
+      'all data',
+      { heads: ['2024_1_expand01'], pending: ['ocata01', 'train01'], online: true },
+      { kind: 'migrate', revision: '2024_1_01' },
+      'ocata_migrate01 train_migrate01',
+    ],
+    [
+      'all contracts',
+      { heads: ['ussuri_expand01', 'rocky_contract02'], online: true },
+      { kind: 'contract', revision: 'ussuri01' },
+      'train_contract01 ussuri_contract01',
+    ],
   ];
-  for (const [name, heads, phase, expected] of rows) {
+  for (const [name, look, goal, expected] of rows) {
     it(`${name}: ${expected || 'nothing'}`, () => {
-      const plan = planMigrations(appliedScripts(heads), { revision: 'ocata01', phase }, REGISTRY);
-      expect(plan.map((migration) => migration.name).join(' ')).to.equal(expected);
+      const plan = planMigrations(
+        {
+          applied: appliedScripts(look.heads ?? []),
+          pending: new Set(look.pending),
+          online: look.online === true,
+        },
+        goal,
+        REGISTRY,
+      );
+      const names = plan.map((step) => (step.kind === 'script' ? step.migration.name : step.data.name));
+      expect(names.join(' ')).to.equal(expected);
     });
   }
 
+  it('knows whose rows tell the position', () => {
+    const open = (heads: readonly string[]) =>
+      openData(appliedScripts(heads), REGISTRY).map((data) => data.name);
+    expect(open(['2024_1_expand01'])).to.deep.equal(['ocata_migrate01', 'train_migrate01']);
+    expect(open(['2024_1_expand01', 'ocata_contract01'])).to.deep.equal(['train_migrate01']);
+    expect(open(['2024_1_contract01'])).to.deep.equal([]);
+  });
+
   it('refuses a script that the registry lacks', () => {
-    expect(() => planMigrations(new Set(), { revision: 'pike01', phase: 'Contract' }, REGISTRY)).to.throw(
-      RangeError,
-      "'pike_expand01'",
-    );
+    const empty = { ...REGISTRY, migrations: [], fused: [] };
+    expect(() => planMigrations(OFFLINE, to('liberty'), empty)).to.throw(RangeError, "'liberty'");
   });
 });

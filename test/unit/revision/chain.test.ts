@@ -1,11 +1,19 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { appliedScripts, headsOf, positionOf, scriptsOf, unknownHeads } from '../../../src/revision/heads.ts';
+import {
+  appliedScripts,
+  expandedOnly,
+  headsOf,
+  nextScripts,
+  positionOf,
+  scriptsOf,
+  unknownHeads,
+} from '../../../src/revision/heads.ts';
 import { PHASES } from '../../../src/revision/phase.ts';
-import { planScripts } from '../../../src/revision/plan.ts';
-import { comparePositions, formatPosition, ordinal } from '../../../src/revision/position.ts';
+import { type Goal, isPast, isReached, planScripts } from '../../../src/revision/plan.ts';
+import { comparePositions, formatPosition, ordinal, type Position } from '../../../src/revision/position.ts';
 import { resolveRevision } from '../../../src/revision/resolve.ts';
-import { CARRIED, REVISIONS } from '../../../src/revision/revisions.ts';
+import { NEWEST_CARRIED, REVISIONS } from '../../../src/revision/revisions.ts';
 import { SCRIPTS } from '../../../src/revision/scripts.ts';
 
 const NONE: ReadonlySet<string> = new Set();
@@ -25,13 +33,8 @@ describe('the chain', () => {
     );
   });
 
-  it('is carried from liberty to ocata01', () => {
-    expect(CARRIED.map((revision) => revision.name)).to.deep.equal([
-      'liberty',
-      'mitaka01',
-      'mitaka02',
-      'ocata01',
-    ]);
+  it('ends with the newest revision', () => {
+    expect(REVISIONS.at(-1)?.name).to.equal(NEWEST_CARRIED);
   });
 });
 
@@ -68,17 +71,20 @@ describe('heads', () => {
 });
 
 describe('positions', () => {
-  const rows: readonly (readonly [readonly string[], string])[] = [
+  const rows: readonly (readonly [readonly string[], string, (readonly string[])?])[] = [
     [['liberty'], 'liberty'],
     [['mitaka02'], 'mitaka02'],
-    [['ocata_expand01'], 'ocata01 (Expand)'],
-    [['ocata_contract01'], 'ocata01'],
-    [['2024_1_expand01', 'ocata_contract01'], 'pike01 (Expand)'],
+    [['ocata_expand01'], 'ocata01 (Migrate)'],
+    [['ocata_expand01'], 'ocata01 (Expand)', ['ocata01']],
+    [['ocata_contract01'], 'ocata01', ['ocata01']],
+    [['2024_1_expand01', 'ocata_contract01'], 'pike01 (Migrate)', ['train01']],
+    [['2024_1_expand01', 'ussuri_contract01'], 'wallaby01 (Migrate)', ['train01']],
+    [['2024_1_expand01', 'rocky_contract02'], 'train01 (Expand)', ['train01']],
     [['2024_1_contract01'], '2024_1_01'],
   ];
-  for (const [heads, expected] of rows) {
-    it(`${heads.join(', ')}: ${expected}`, () => {
-      const position = positionOf(appliedScripts(heads));
+  for (const [heads, expected, pending = []] of rows) {
+    it(`${heads.join(', ')}${pending.length === 0 ? '' : ` with rows of ${pending.join()} to move`}: ${expected}`, () => {
+      const position = positionOf(appliedScripts(heads), new Set(pending));
       expect(position === undefined ? undefined : formatPosition(position)).to.equal(expected);
     });
   }
@@ -87,29 +93,76 @@ describe('positions', () => {
     expect(positionOf(NONE)).to.equal(undefined);
   });
 
+  it('know which revisions are expanded and not contracted, and what can come next', () => {
+    const applied = appliedScripts(['rocky_expand01', 'pike_contract01']);
+    expect(expandedOnly(applied)).to.deep.equal(['queens01', 'rocky01']);
+    expect(nextScripts(applied)).to.deep.equal(['queens_contract01', 'rocky_expand02']);
+    expect(nextScripts(NONE)).to.deep.equal(['liberty']);
+  });
+
+  const moves: readonly (readonly [Position, Position, 'reached' | 'past' | 'ahead'])[] = [
+    [at('ocata01', 'Migrate'), at('ocata01', 'Expand'), 'reached'],
+    [at('ocata01', 'Expand'), at('ocata01', 'Migrate'), 'ahead'],
+    [at('ocata01', 'Contract'), at('ocata01', 'Migrate'), 'past'],
+    [at('ocata01', 'Contract'), at('ocata01', 'Contract'), 'reached'],
+    [at('pike01', 'Expand'), at('ocata01', 'Contract'), 'past'],
+    [at('pike01', 'Contract'), at('queens01', 'Expand'), 'ahead'],
+  ];
+  for (const [here, target, expected] of moves) {
+    it(`at ${formatPosition(here)}, ${formatPosition(target)} is ${expected}`, () => {
+      expect([isReached(here, target), isPast(here, target)]).to.deep.equal([
+        expected === 'reached',
+        expected === 'past',
+      ]);
+    });
+  }
+
   it('are in one total order', () => {
     const all = REVISIONS.flatMap((revision) => PHASES.map((phase) => ({ revision: revision.name, phase })));
     expect(all.map(ordinal)).to.deep.equal(all.map((_, index) => index));
   });
 });
 
+function at(revision: string, phase: Position['phase']): Position {
+  return { revision, phase };
+}
+
+/** The goal of `db sync`. */
+function to(revision: string, phase: Position['phase'] = 'Contract'): Goal {
+  return { kind: 'position', target: { revision, phase } };
+}
+
 describe('the plan', () => {
-  const rows: readonly (readonly [string, ReadonlySet<string>, string, (typeof PHASES)[number], string])[] = [
-    ['from nothing to mitaka02', NONE, 'mitaka02', 'Contract', 'liberty mitaka01 mitaka02'],
+  const rows: readonly (readonly [string, readonly string[], Goal, string])[] = [
+    ['from nothing to mitaka02', [], to('mitaka02'), 'liberty mitaka01 mitaka02'],
+    ['from mitaka02 to ocata01', ['mitaka02'], to('ocata01'), 'ocata_expand01 ocata_contract01'],
+    ['from mitaka02 to the expand', ['mitaka02'], to('ocata01', 'Expand'), 'ocata_expand01'],
+    ['from the expand to the data', ['ocata_expand01'], to('ocata01', 'Migrate'), ''],
+    ['from the expand on', ['ocata_expand01'], to('ocata01'), 'ocata_contract01'],
+    ['at the target', ['ocata_contract01'], to('ocata01'), ''],
     [
-      'from mitaka02 to ocata01',
-      appliedScripts(['mitaka02']),
-      'ocata01',
-      'Contract',
-      'ocata_expand01 ocata_contract01',
+      'over a revision to the expand of the next',
+      ['mitaka02'],
+      to('pike01', 'Expand'),
+      'ocata_expand01 ocata_contract01 pike_expand01',
     ],
-    ['from mitaka02 to the expand', appliedScripts(['mitaka02']), 'ocata01', 'Expand', 'ocata_expand01'],
-    ['from the expand on', appliedScripts(['ocata_expand01']), 'ocata01', 'Contract', 'ocata_contract01'],
-    ['at the target', appliedScripts(['ocata_contract01']), 'ocata01', 'Contract', ''],
+    [
+      'every expand',
+      ['mitaka01'],
+      { kind: 'expand', revision: 'pike01' },
+      'mitaka02 ocata_expand01 pike_expand01',
+    ],
+    ['no script for the data', ['mitaka02'], { kind: 'migrate', revision: 'pike01' }, ''],
+    [
+      'every contract',
+      ['2024_1_expand01', 'mitaka02'],
+      { kind: 'contract', revision: 'queens01' },
+      'ocata_contract01 pike_contract01 queens_contract01',
+    ],
   ];
-  for (const [name, applied, revision, phase, expected] of rows) {
+  for (const [name, heads, goal, expected] of rows) {
     it(`${name}: ${expected || 'nothing'}`, () => {
-      expect(planScripts(applied, { revision, phase }).join(' ')).to.equal(expected);
+      expect(planScripts(appliedScripts(heads), goal).join(' ')).to.equal(expected);
     });
   }
 
@@ -121,21 +174,32 @@ describe('the plan', () => {
       })),
     );
     fc.assert(
-      fc.property(fc.constantFrom(...positions), fc.constantFrom(...positions), (from, to) => {
-        fc.pre(comparePositions(from, to) <= 0);
-        const before = new Set(planScripts(NONE, from));
-        const after = new Set([...before, ...planScripts(before, to)]);
-        expect(positionOf(after)).to.deep.equal(to);
-        expect(planScripts(after, to)).to.deep.equal([]);
-        expect(after).to.deep.equal(new Set(planScripts(NONE, to)));
+      fc.property(fc.constantFrom(...positions), fc.constantFrom(...positions), (from, target) => {
+        fc.pre(comparePositions(from, target) <= 0);
+        const goal: Goal = { kind: 'position', target };
+        const before = new Set(planScripts(NONE, { kind: 'position', target: from }));
+        const after = new Set([...before, ...planScripts(before, goal)]);
+        const reached = positionOf(after);
+        expect(reached !== undefined && isReached(reached, target)).to.equal(true);
+        expect(planScripts(after, goal)).to.deep.equal([]);
+        expect(after).to.deep.equal(new Set(planScripts(NONE, goal)));
       }),
     );
+  });
+
+  it('of all expands and then all contracts is the whole chain', () => {
+    const expanded = new Set(planScripts(NONE, { kind: 'expand', revision: NEWEST_CARRIED }));
+    const whole = new Set([
+      ...expanded,
+      ...planScripts(expanded, { kind: 'contract', revision: NEWEST_CARRIED }),
+    ]);
+    expect(whole).to.deep.equal(new Set(SCRIPTS.map((script) => script.name)));
   });
 });
 
 describe('names of revisions', () => {
   const rows: readonly (readonly [string | undefined, string])[] = [
-    [undefined, 'revision ocata01'],
+    [undefined, 'revision 2024_1_01'],
     ['ocata01', 'revision ocata01'],
     ['ocata_contract01', 'revision ocata01'],
     ['ocata', 'revision ocata01'],
@@ -144,8 +208,11 @@ describe('names of revisions', () => {
     ['liberty-initial', 'revision liberty'],
     ['44', 'legacy-number mitaka02'],
     ['7', 'legacy-number undefined'],
-    ['2024_1_01', 'not-carried 2024_1_01'],
-    ['2023.1', 'not-carried 2023_1_01'],
+    ['2023.1', 'revision 2023_1_01'],
+    ['2026.2', 'revision 2024_1_01'],
+    ['zed_contract01', 'revision zed01'],
+    ['zed', 'revision wallaby01'],
+    ['2027_1_01', 'unknown'],
     ['OCATA01', 'unknown'],
     ['', 'unknown'],
     ['head', 'unknown'],

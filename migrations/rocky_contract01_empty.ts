@@ -1,0 +1,8 @@
+import type { Migration } from '../src/database/step.ts';
+
+/** Changes nothing. Source: the Glance script of the same name. */
+export const rockyContract01Empty: Migration = {
+  name: 'rocky_contract01',
+  scripts: ['rocky_contract01'],
+  steps: [],
+};

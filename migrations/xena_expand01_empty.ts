@@ -1,0 +1,8 @@
+import type { Migration } from '../src/database/step.ts';
+
+/** Changes nothing. Source: the Glance script of the same name. */
+export const xenaExpand01Empty: Migration = {
+  name: 'xena_expand01',
+  scripts: ['xena_expand01'],
+  steps: [],
+};
