@@ -1,7 +1,9 @@
-/** What PostgreSQL, the driver or the operating system said, out of whatever a library wrapped it in. */
+/** What the database, the driver or the operating system said, out of whatever a library wrapped it in. */
 export interface DatabaseError {
-  /** An SQLSTATE, or a code of Node's such as ECONNREFUSED; empty where there is none. */
+  /** An SQLSTATE, a name of MySQL's such as ER_DUP_ENTRY, or one of Node's such as ECONNREFUSED; may be empty. */
   readonly code: string;
+  /** MySQL's number. */
+  readonly number?: number;
   readonly message: string;
   readonly detail?: string;
 }
@@ -22,18 +24,25 @@ export function databaseError(error: unknown): DatabaseError {
   }
   const code = property(error, 'code');
   const detail = property(error, 'detail');
+  const number = property(error, 'errno');
   return {
     code: typeof code === 'string' ? code : '',
+    // Node has a negative one.
+    ...(typeof number === 'number' && number > 0 ? { number } : {}),
     message: error.message || (typeof code === 'string' ? code : error.name),
     ...(typeof detail === 'string' && detail !== '' ? { detail } : {}),
   };
 }
 
-/** The message, the detail and the SQLSTATE in one line. */
+/** The message, the detail and the SQLSTATE or number in one line. */
 export function describeDatabaseError(error: DatabaseError): string {
   const facts = [
     ...(error.detail === undefined ? [] : [error.detail.replace(/\.$/, '')]),
-    ...(/^[0-9A-Z]{5}$/.test(error.code) ? [`SQLSTATE ${error.code}`] : []),
+    ...(error.number !== undefined
+      ? [`error ${error.number}`]
+      : /^[0-9A-Z]{5}$/.test(error.code)
+        ? [`SQLSTATE ${error.code}`]
+        : []),
   ];
   const text = facts.length === 0 ? error.message : `${error.message} (${facts.join('; ')})`;
   return text.replaceAll(/\s+/g, ' ');
@@ -42,13 +51,20 @@ export function describeDatabaseError(error: DatabaseError): string {
 /** Whether the connection is gone, or the server with it, rather than a statement having failed. */
 export function isConnectionLoss(error: DatabaseError): boolean {
   return (
-    /^(08...|57P0[123]|ECONNRESET|ECONNREFUSED|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH)$/.test(
+    /^(08...|57P0[123]|ECONNRESET|ECONNREFUSED|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|PROTOCOL_CONNECTION_LOST)$/.test(
       error.code,
     ) ||
-    /connection terminated|connection error and is not queryable|was closed|timeout expired/i.test(
+    // Shutdown; not ready, as of a Galera node without its cluster; killed.
+    [1053, 1047, 1927].includes(error.number ?? 0) ||
+    /connection terminated|connection error and is not queryable|was closed|in closed state|timeout expired/i.test(
       error.message,
     )
   );
+}
+
+/** Whether a statement has waited in vain for a lock that another session holds. */
+export function isLockTimeout(error: DatabaseError): boolean {
+  return error.code === '55P03' || error.number === 1205;
 }
 
 function property(error: Error, name: string): unknown {

@@ -2,12 +2,12 @@ import { FUSED, MIGRATIONS } from '../../migrations/registry.ts';
 import { headsOf, positionOf } from '../revision/heads.ts';
 import { type Adoption, type KnownSchema, type Located, locate } from '../revision/locate.ts';
 import { comparePositions, formatPosition, type Position } from '../revision/position.ts';
-import { type Connection, connect } from './connect.ts';
+import { connect } from './connect.ts';
+import type { Connection, DatabaseState } from './engines/engine.ts';
 import { Failure } from './failure.ts';
 import { everCreated, foldSchema } from './fold.ts';
 import { acquireLock, type LockOptions } from './lock.ts';
 import { planMigrations } from './plan-migrations.ts';
-import { type DatabaseState, readState } from './read-state.ts';
 import type { RunEvents } from './run-migrations.ts';
 import type { Migration } from './step.ts';
 import type { ConnectionTarget } from './url.ts';
@@ -58,7 +58,7 @@ export async function readDatabase(
   let connection: Connection | undefined;
   try {
     connection = await connect(target);
-    const state = await readState(connection);
+    const state = await connection.readState();
     const located = locate(state.found, KNOWN_SCHEMA);
     const seen = look(state, located);
     return {
@@ -86,7 +86,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
   let outcome: Outcome = { applied };
   try {
     connection = await connect(options.connection);
-    let state = await readState(connection);
+    let state = await connection.readState();
     let plan = decide(state, connection, options);
     outcome = { ...look(state, plan.located), applied };
     if (isSettled(plan)) {
@@ -98,21 +98,19 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
       waiting: options.events.waiting,
     });
     // Whoever had the lock before may have done the work.
-    state = await readState(connection);
+    state = await connection.readState();
     plan = decide(state, connection, options);
     outcome = { ...look(state, plan.located), applied };
     if (isSettled(plan)) {
       return { ...outcome, ...(plan.refusal === undefined ? {} : { error: plan.refusal }) };
     }
-    checkWritable(state, plan, connection);
+    await state.preflight(plan.migrations);
     options.events.planned(outcome.from, plan.migrations);
     const { runMigrations } = await import('./run-migrations.ts');
     const done = new Set(plan.applied);
     await runMigrations({
       lock: connection,
-      serverVersion: state.serverVersion,
-      schema: state.schema,
-      rows: state.found.alembic,
+      state,
       applied: plan.applied,
       adopt: plan.adopt,
       migrations: plan.migrations,
@@ -194,38 +192,6 @@ function isSettled(plan: Plan): boolean {
 
 function plan(applied: ReadonlySet<string>, target: Position): readonly Migration[] {
   return planMigrations(applied, target, { migrations: MIGRATIONS, fused: FUSED });
-}
-
-/** Says before the first change what the last one would fail on. */
-function checkWritable(state: DatabaseState, plan: Plan, connection: Connection): void {
-  const cannot = `Cannot change ${connection.place}`;
-  if (state.readOnly !== undefined) {
-    throw new Failure('DatabaseUnreachable', `${cannot}: ${state.readOnly}`);
-  }
-  const steps = plan.migrations.flatMap((migration) => migration.steps);
-  const creates = state.found.alembic === undefined || steps.some((step) => /^create|^add/.test(step.do));
-  if (creates && state.schema === undefined) {
-    throw new Failure(
-      'MigrationFailed',
-      `${cannot}: the search path names no schema that exists, do create it`,
-    );
-  }
-  if (creates && !state.canCreate) {
-    throw new Failure(
-      'MigrationFailed',
-      `${cannot}: the user may not create tables in the schema '${state.schema}', do grant CREATE on it`,
-    );
-  }
-  const altered = steps.map((step) =>
-    step.do === 'create enum' || step.do === 'create table' || step.do === 'change data' ? '' : step.table,
-  );
-  const foreign = [...new Set(altered)].filter((table) => state.notOwned.has(table));
-  if (foreign.length > 0) {
-    throw new Failure(
-      'MigrationFailed',
-      `${cannot}: the user does not own ${foreign.join(', ')}, do connect as the owner`,
-    );
-  }
 }
 
 function look(state: DatabaseState, located: Located): Omit<Outcome, 'applied'> {

@@ -1,18 +1,9 @@
-import driver from 'pg';
-import { type Options, Sequelize, Transaction } from 'sequelize';
 import { Umzug, type UmzugStorage } from 'umzug';
 import { headsOf } from '../revision/heads.ts';
 import type { Adoption } from '../revision/locate.ts';
-import type { Connection } from './connect.ts';
-import {
-  type DatabaseError,
-  databaseError,
-  describeDatabaseError,
-  isConnectionLoss,
-} from './database-error.ts';
-import { renderStep } from './engines/postgres.ts';
+import { databaseError, describeDatabaseError, isConnectionLoss, isLockTimeout } from './database-error.ts';
+import type { Connection, DatabaseState, Writer } from './engines/engine.ts';
 import { Failure } from './failure.ts';
-import { LOCAL_SETTINGS } from './session-settings.ts';
 import { describeStep, type Migration, type Step } from './step.ts';
 
 /** What a run tells while it runs. */
@@ -25,13 +16,9 @@ export interface RunEvents {
 }
 
 export interface RunOptions {
-  /** The connection that holds the lock; it is used to cancel a statement, and its end ends the run. */
+  /** The connection that holds the lock; its end ends the run. */
   readonly lock: Connection;
-  readonly serverVersion: number;
-  /** The schema that the first connection writes to. */
-  readonly schema: string | undefined;
-  /** The rows of `alembic_version`; absent where the table is not there. */
-  readonly rows: readonly string[] | undefined;
+  readonly state: DatabaseState;
   readonly applied: ReadonlySet<string>;
   readonly adopt: Adoption | undefined;
   readonly migrations: readonly Migration[];
@@ -40,57 +27,41 @@ export interface RunOptions {
   readonly events: RunEvents;
 }
 
-/** Options that Sequelize has and its types lack. */
-interface UntypedOptions extends Options {
-  /** Known already: else Sequelize opens a connection to ask. */
-  readonly databaseVersion: string;
-  /** Else the session's zone is set, which a pooler would hand on. */
-  readonly keepDefaultTimezone: boolean;
-}
-
 interface Context {
-  readonly sequelize: Sequelize;
-  /** Open while a migration runs, until its record is written. */
-  transaction: Transaction | undefined;
-  /** The rows that are committed. */
+  readonly writer: Writer;
+  /** The rows of `alembic_version` that are committed; undefined while there is no such table. */
   rows: readonly string[] | undefined;
   readonly applied: Set<string>;
+  running: Migration | undefined;
   /** What is being done, for a failure. */
-  doing: string | undefined;
-  /** The server's process for the open transaction. */
-  pid: number | undefined;
-  committing: boolean;
+  doing: string;
+  /** The steps of the running migration that stay, on an engine that cannot roll back. */
+  readonly kept: Step[];
+  /** Its record may be written already. */
+  recording: boolean;
 }
 
-/** As Alembic makes it. Source: alembic/runtime/migration.py, `MigrationContext._version`. */
-const CREATE_VERSION_TABLE =
-  'CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))';
-
 /**
- * Runs migrations in the order given, each with its record in one transaction. Sequelize is the connection and umzug the
- * loop; the order, the record and the lock are ours.
+ * Runs migrations in the order given, each with its record. The engine's writer is the connection and umzug the loop; the
+ * order, the record and the lock are ours.
  *
- * @throws Failure `MigrationFailed`, `DatabaseUnreachable`, `LockTimeout` or `Interrupted`; what was told by
- *   `events.applied` is committed, all else rolled back
+ * @throws Failure `MigrationFailed`, `PartiallyApplied`, `DatabaseUnreachable`, `LockTimeout` or `Interrupted`; what was
+ *   told by `events.applied` is committed
  */
 export async function runMigrations(options: RunOptions): Promise<void> {
-  const sequelize = openSequelize(options);
+  const { lockTimeoutSeconds, signal } = options;
+  const writer = await options.state.openWriter({ lockTimeoutSeconds, signal });
   const context: Context = {
-    sequelize,
-    transaction: undefined,
-    rows: options.rows,
+    writer,
+    rows: options.state.found.alembic,
     applied: new Set(options.applied),
-    doing: undefined,
-    pid: undefined,
-    committing: false,
+    running: undefined,
+    doing: 'start',
+    kept: [],
+    recording: false,
   };
-  const cancel = (): void => {
-    if (context.pid !== undefined && !context.committing) {
-      options.lock.client.query('SELECT pg_cancel_backend($1)', [context.pid]).catch(() => undefined);
-    }
-  };
-  options.signal.addEventListener('abort', cancel);
-  let running: Migration | undefined;
+  const cancel = (): void => writer.cancel();
+  signal.addEventListener('abort', cancel);
   let started = 0;
   try {
     if (options.adopt !== undefined) {
@@ -105,7 +76,8 @@ export async function runMigrations(options: RunOptions): Promise<void> {
       migrations: options.migrations.map((migration) => ({
         name: migration.name,
         async up() {
-          running = migration;
+          context.running = migration;
+          context.kept.length = 0;
           started = performance.now();
           options.events.started(migration);
           await begin(context, options);
@@ -114,57 +86,28 @@ export async function runMigrations(options: RunOptions): Promise<void> {
       })),
     });
     umzug.on('migrated', () => {
-      if (running !== undefined) {
-        options.events.applied(running, performance.now() - started);
-        running = undefined;
+      if (context.running !== undefined) {
+        options.events.applied(context.running, performance.now() - started);
+        context.running = undefined;
       }
     });
     await umzug.up();
   } catch (error) {
-    const unknownCommit = context.committing;
-    await context.transaction?.rollback().catch(() => undefined);
-    throw toFailure(error, { options, context, running, unknownCommit });
+    await writer.rollback();
+    throw toFailure(error, context, options);
   } finally {
-    options.signal.removeEventListener('abort', cancel);
-    await sequelize.close().catch(() => undefined);
+    signal.removeEventListener('abort', cancel);
+    await writer.close();
   }
-}
-
-function openSequelize(options: RunOptions): Sequelize {
-  const { config } = options.lock;
-  const settings: UntypedOptions = {
-    dialect: 'postgres',
-    dialectModule: driver,
-    ...(config.host === undefined ? {} : { host: config.host }),
-    ...(config.port === undefined ? {} : { port: config.port }),
-    ...(config.user === undefined ? {} : { username: config.user }),
-    ...(typeof config.password === 'string' ? { password: config.password } : {}),
-    ...(config.database === undefined ? {} : { database: config.database }),
-    dialectOptions: {
-      application_name: config.application_name,
-      ssl: config.ssl,
-      ...(config.options === undefined ? {} : { options: config.options }),
-      keepAlive: true,
-      connectionTimeoutMillis: config.connectionTimeoutMillis,
-      // A pooler would hand a setting of the session on to others.
-      clientMinMessages: 'ignore',
-    },
-    keepDefaultTimezone: true,
-    databaseVersion: `${Math.floor(options.serverVersion / 10000)}.0.0`,
-    isolationLevel: Transaction.ISOLATION_LEVELS.READ_COMMITTED,
-    pool: { max: 1, min: 0, idle: 3_600_000, acquire: 60_000 },
-    logging: false,
-  };
-  return new Sequelize(settings);
 }
 
 /**
  * Umzug's storage on Glance's own version table. umzug runs a migration and logs it in two steps; here the first leaves
- * its transaction open and the second ends it, so that nothing can come between.
+ * its transaction open and the second ends it, so that nothing can come between where the engine has transactions.
  */
 function versionTableStorage(options: RunOptions): UmzugStorage<Context> {
   return {
-    // Not asked of the table: the plan was made from it, and the guard of each transaction has it unchanged.
+    // Not asked of the table: the plan was made from it, and each migration begins by making sure of it.
     async executed({ context }) {
       return options.migrations
         .filter((migration) => migration.scripts.every((script) => context.applied.has(script)))
@@ -183,84 +126,33 @@ function versionTableStorage(options: RunOptions): UmzugStorage<Context> {
   };
 }
 
-/** Opens a migration's transaction and makes sure that the database is where the plan was made from. */
 async function begin(context: Context, options: RunOptions): Promise<void> {
   stopIfAsked(options);
-  context.doing = 'begin';
-  const transaction = await context.sequelize.transaction();
-  context.transaction = transaction;
-  const [[session]] = await context.sequelize.query(
-    'SELECT pg_backend_pid() AS pid, current_schema() AS schema, pg_is_in_recovery() AS replica',
-    { transaction },
-  );
-  context.pid = pidOf(session);
-  if (!isSameDatabase(session, options.schema)) {
-    throw new Failure(
-      'MigrationFailed',
-      `Cannot go on with ${options.lock.place}: a second connection reached another server or schema than the first, do name one server`,
-    );
-  }
-  await context.sequelize.query(LOCAL_SETTINGS, { transaction });
-  if (context.rows === undefined) {
-    context.doing = 'create table alembic_version';
-    await context.sequelize.query(CREATE_VERSION_TABLE, { transaction });
-    return;
-  }
-  context.doing = 'lock alembic_version';
-  await context.sequelize.query(
-    `SET LOCAL lock_timeout = '${options.lockTimeoutSeconds}s'; LOCK TABLE alembic_version IN SHARE ROW EXCLUSIVE MODE; SET LOCAL lock_timeout = 0`,
-    { transaction },
-  );
-  const [found] = await context.sequelize.query('SELECT version_num FROM alembic_version ORDER BY 1', {
-    transaction,
-  });
-  const rows = found.map(versionOf);
-  if (rows.join() !== [...context.rows].sort().join()) {
-    throw new Failure(
-      'MigrationFailed',
-      `Cannot go on with ${options.lock.place}: another tool has changed alembic_version to ${rows.join(', ') || 'nothing'} meanwhile, do let it finish and run this again`,
-    );
-  }
+  context.doing = context.rows === undefined ? 'create table alembic_version' : 'read alembic_version';
+  await context.writer.begin(context.rows);
+  context.rows ??= [];
 }
 
 async function runSteps(migration: Migration, context: Context, options: RunOptions): Promise<void> {
-  for (const [index, step] of migration.steps.entries()) {
-    stopIfAsked(options);
-    context.doing = describeStep(step);
-    options.events.step(migration, step, index);
-    await context.sequelize.query(renderStep(step, options.serverVersion).join(';\n'), {
-      transaction: context.transaction ?? null,
-      raw: true,
-    });
-  }
+  await context.writer.run(migration.steps, {
+    started(step, index) {
+      stopIfAsked(options);
+      context.doing = describeStep(step);
+      options.events.step(migration, step, index);
+    },
+    kept(step) {
+      context.kept.push(step);
+    },
+  });
   stopIfAsked(options);
 }
 
 /** Writes the heads and commits. */
 async function record(context: Context, heads: readonly string[]): Promise<void> {
-  const transaction = context.transaction ?? null;
-  const before = context.rows ?? [];
-  const gone = before.filter((row) => !heads.includes(row));
-  const come = heads.filter((head) => !before.includes(head));
   context.doing = 'write alembic_version';
-  if (gone.length > 0) {
-    await context.sequelize.query('DELETE FROM alembic_version WHERE version_num IN (:gone)', {
-      replacements: { gone },
-      transaction,
-    });
-  }
-  if (come.length > 0) {
-    await context.sequelize.query(
-      `INSERT INTO alembic_version (version_num) VALUES ${come.map(() => '(?)').join(', ')}`,
-      { replacements: [...come], transaction },
-    );
-  }
-  context.doing = 'commit';
-  context.committing = true;
-  await context.transaction?.commit();
-  context.committing = false;
-  context.transaction = undefined;
-  context.pid = undefined;
+  context.recording = true;
+  await context.writer.record(heads);
+  context.recording = false;
   context.rows = heads;
 }
 
@@ -273,62 +165,70 @@ function stopIfAsked(options: RunOptions): void {
   }
 }
 
-interface FailureContext {
-  readonly options: RunOptions;
-  readonly context: Context;
-  readonly running: Migration | undefined;
-  /** The connection may have broken with the commit on its way. */
-  readonly unknownCommit: boolean;
-}
-
-function toFailure(thrown: unknown, { options, context, running, unknownCommit }: FailureContext): Failure {
-  const place = options.lock.place;
+function toFailure(thrown: unknown, context: Context, options: RunOptions): Failure {
+  const { place, lost } = options.lock;
+  const { running } = context;
   const name = running?.name ?? 'the adoption';
   const inner = innermostFailure(thrown);
   const error = databaseError(thrown);
   const details = { cause: thrown, ...(running === undefined ? {} : { migration: running.name }) };
-  const outcome = `${name} was rolled back, ${committed(context)}`;
-  if (inner !== undefined && inner.reason === 'MigrationFailed') {
-    return inner;
-  }
-  if (unknownCommit && isConnectionLoss(error)) {
+  const outcome = describeOutcome(name, context, options);
+  const partial = !options.state.transactional && context.kept.length > 0;
+  if (context.recording && isConnectionLoss(error)) {
     return new Failure(
       'DatabaseUnreachable',
       `Lost the connection to ${place} while ${name} was committed: ${describeDatabaseError(error)}; whether it is done is not known, do run the same again, which does nothing twice`,
       details,
     );
   }
+  if (inner?.reason === 'MigrationFailed') {
+    return partial ? new Failure('PartiallyApplied', `${inner.message}; ${outcome}`, details) : inner;
+  }
   if (options.signal.aborted) {
     return new Failure('Interrupted', `Stopped ${place} as asked: ${outcome}`, details);
   }
-  if (options.lock.lost.aborted || inner?.reason === 'DatabaseUnreachable' || isConnectionLoss(error)) {
+  if (lost.aborted || inner?.reason === 'DatabaseUnreachable' || isConnectionLoss(error)) {
     return new Failure(
       'DatabaseUnreachable',
       `Lost the connection to ${place} during ${name}${inner === undefined ? `: ${describeDatabaseError(error)}` : ''}; ${outcome}`,
       details,
     );
   }
-  if (error.code === '55P03') {
+  if (isLockTimeout(error)) {
     return new Failure(
       'LockTimeout',
-      `Cannot run ${name} on ${place}: another session has kept alembic_version locked for ${options.lockTimeoutSeconds} s; ${outcome}`,
+      `Cannot run ${name} on ${place}: '${context.doing}' waited for another session's lock for ${options.lockTimeoutSeconds} s; ${outcome}`,
       details,
     );
   }
   return new Failure(
-    'MigrationFailed',
-    `Cannot run ${name} on ${place}: ${failedStep(context, error)}; ${outcome}`,
+    partial ? 'PartiallyApplied' : 'MigrationFailed',
+    `Cannot run ${name} on ${place}: '${context.doing}' failed with ${describeDatabaseError(error)}; ${outcome}`,
     details,
   );
 }
 
-function failedStep(context: Context, error: DatabaseError): string {
-  return `'${context.doing ?? 'start'}' failed with ${describeDatabaseError(error)}`;
+/** What of the migration stays, and where that leaves the database. */
+function describeOutcome(name: string, context: Context, options: RunOptions): string {
+  const rows = context.rows ?? [];
+  const at = rows.length === 0 ? 'the database is as it was' : `the database is at ${rows.join(', ')}`;
+  if (options.state.transactional) {
+    return `${name} was rolled back, ${at}`;
+  }
+  const { kept, running } = context;
+  if (kept.length === 0 || running === undefined) {
+    return `nothing of ${name} was applied, ${at}`;
+  }
+  const left = running.steps.filter((step) => !kept.includes(step));
+  return `of ${name} there is ${list(kept)}, and there is not ${list(left) || 'its record'}; alembic_version says ${rows.join(', ') || 'nothing'}, do run the same again, which goes on from there`;
 }
 
-function committed(context: Context): string {
-  const rows = context.rows ?? [];
-  return rows.length === 0 ? 'the database is as it was' : `the database is at ${rows.join(', ')}`;
+/** The first steps of a list, and how many more there are. */
+function list(steps: readonly Step[]): string {
+  const names = steps.map((step) => `'${describeStep(step)}'`);
+  return names.length <= 6
+    ? names.join(', ')
+    : `${names.slice(0, 5).join(', ')} and ${names.length - 5} more`;
 }
 
 function innermostFailure(error: unknown): Failure | undefined {
@@ -336,26 +236,4 @@ function innermostFailure(error: unknown): Failure | undefined {
     return error;
   }
   return error instanceof Error ? innermostFailure(error.cause) : undefined;
-}
-
-function pidOf(row: unknown): number | undefined {
-  return typeof row === 'object' && row !== null && 'pid' in row && typeof row.pid === 'number'
-    ? row.pid
-    : undefined;
-}
-
-/** A balancer may send one connection here and the next one there. */
-function isSameDatabase(row: unknown, schema: string | undefined): boolean {
-  return (
-    typeof row === 'object' &&
-    row !== null &&
-    'schema' in row &&
-    row.schema === (schema ?? null) &&
-    'replica' in row &&
-    row.replica === false
-  );
-}
-
-function versionOf(row: unknown): string {
-  return typeof row === 'object' && row !== null && 'version_num' in row ? String(row.version_num) : '';
 }

@@ -7,7 +7,7 @@ export type TlsMode = (typeof TLS_MODES)[number];
 
 /** Where a database is and how to get in, parsed once from what OpenStack calls `connection`. */
 export interface ConnectionTarget {
-  readonly engine: 'postgres';
+  readonly engine: 'postgres' | 'mysql';
   /** A host name, an address, or the folder of a Unix socket. */
   readonly host: string;
   readonly port: number;

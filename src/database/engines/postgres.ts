@@ -1,115 +1,36 @@
-import type { Column, ColumnType, Step, Table } from '../step.ts';
+import type { DatabaseState, Engine } from './engine.ts';
+import { openSession, type Session } from './postgres/connect.ts';
+import { lockHolder, tryLock } from './postgres/lock.ts';
+import { checkChanges } from './postgres/preflight.ts';
+import { readState } from './postgres/read-state.ts';
 
-/** `server_version_num` of the first PostgreSQL that can turn a generated column into a plain one. */
-const DROP_EXPRESSION_SINCE = 130000;
+/** PostgreSQL: each migration is one transaction with its record. */
+export const postgres: Engine = {
+  async connect(target) {
+    const session = await openSession(target);
+    return {
+      place: session.place,
+      lost: session.lost,
+      readState: () => look(session),
+      query: async (sql) => (await session.client.query(sql)).rows,
+      tryLock: () => tryLock(session),
+      lockHolder: () => lockHolder(session),
+      close: () => session.close(),
+    };
+  },
+};
 
-/**
- * The SQL of one step on PostgreSQL, in order.
- *
- * @param serverVersion the server's `server_version_num`, such as 150004
- */
-export function renderStep(step: Step, serverVersion: number): readonly string[] {
-  switch (step.do) {
-    case 'create table':
-      return createTable(step.table);
-    case 'create enum':
-      return [`CREATE TYPE ${step.type.enum} AS ENUM (${step.type.values.map(literal).join(', ')})`];
-    case 'create index':
-      return [`CREATE INDEX ${step.index.name} ON ${step.table} (${list(step.index.columns)})`];
-    case 'drop index':
-      return [`DROP INDEX ${step.index}`];
-    case 'add column':
-      return [`ALTER TABLE ${step.table} ADD COLUMN ${columnDefinition(step.column)}`];
-    case 'add filled column':
-      return addFilledColumn(step.table, step.column, step.value.postgres, serverVersion);
-    case 'change column':
-      return [
-        `ALTER TABLE ${step.table} ${alter(step.column, step.column.nullable === true ? 'DROP NOT NULL' : 'SET NOT NULL')}, ${alter(step.column, setDefault(step.column))}`,
-      ];
-    case 'drop column':
-      return [`ALTER TABLE ${step.table} DROP COLUMN ${step.column}`];
-    case 'change data':
-      return [step.sql.postgres];
-  }
-}
-
-function createTable(table: Table): readonly string[] {
-  const parts = [
-    ...table.columns.map(columnDefinition),
-    `PRIMARY KEY (${list(table.primaryKey)})`,
-    ...(table.uniques ?? []).map(
-      (unique) =>
-        `${unique.name === undefined ? '' : `CONSTRAINT ${unique.name} `}UNIQUE (${list(unique.columns)})`,
-    ),
-    ...(table.foreignKeys ?? []).map(
-      (key) =>
-        `FOREIGN KEY (${list(key.columns)}) REFERENCES ${key.references.table} (${list(key.references.columns)})`,
-    ),
-  ];
-  return [
-    `CREATE TABLE ${table.name} (\n  ${parts.join(',\n  ')}\n)`,
-    ...(table.indexes ?? []).map(
-      (index) => `CREATE INDEX ${index.name} ON ${table.name} (${list(index.columns)})`,
-    ),
-  ];
-}
-
-/**
- * A stored generated column is filled while the table is rewritten once; then it is made a plain one. That is four times
- * as fast as an UPDATE of every row, which writes each row and each of its index entries a second time.
- */
-function addFilledColumn(
-  table: string,
-  column: Column,
-  value: string,
-  serverVersion: number,
-): readonly string[] {
-  const type = typeName(column.type);
-  const notNull = column.nullable === true ? '' : ' NOT NULL';
-  const plainDefault = `ALTER TABLE ${table} ${alter(column, setDefault(column))}`;
-  return serverVersion >= DROP_EXPRESSION_SINCE
-    ? [
-        `ALTER TABLE ${table} ADD COLUMN ${column.name} ${type}${notNull} GENERATED ALWAYS AS (${value}) STORED`,
-        `ALTER TABLE ${table} ${alter(column, 'DROP EXPRESSION')}`,
-        plainDefault,
-      ]
-    : [
-        `ALTER TABLE ${table} ADD COLUMN ${column.name} ${type}`,
-        `UPDATE ${table} SET ${column.name} = ${value}`,
-        ...(column.nullable === true ? [] : [`ALTER TABLE ${table} ${alter(column, 'SET NOT NULL')}`]),
-        plainDefault,
-      ];
-}
-
-function columnDefinition(column: Column): string {
-  const parts = [
-    column.name,
-    typeName(column.type),
-    ...(column.default === undefined ? [] : [`DEFAULT ${literal(column.default)}`]),
-    ...(column.nullable === true ? [] : ['NOT NULL']),
-  ];
-  return parts.join(' ');
-}
-
-function typeName(type: ColumnType): string {
-  if (typeof type !== 'string') {
-    return type.enum;
-  }
-  return type === 'datetime' ? 'timestamp without time zone' : type;
-}
-
-function alter(column: Column, change: string): string {
-  return `ALTER COLUMN ${column.name} ${change}`;
-}
-
-function setDefault(column: Column): string {
-  return column.default === undefined ? 'DROP DEFAULT' : `SET DEFAULT ${literal(column.default)}`;
-}
-
-function literal(value: string | boolean): string {
-  return typeof value === 'string' ? `'${value.replaceAll("'", "''")}'` : String(value);
-}
-
-function list(names: readonly string[]): string {
-  return names.join(', ');
+async function look(session: Session): Promise<DatabaseState> {
+  const state = await readState(session);
+  return {
+    found: state.found,
+    transactional: true,
+    async preflight(migrations) {
+      checkChanges(state, migrations, session.place);
+    },
+    async openWriter(options) {
+      const { openWriter } = await import('./postgres/writer.ts');
+      return openWriter(session, state, options);
+    },
+  };
 }

@@ -134,7 +134,7 @@ describe('the schema that db sync leaves on PostgreSQL', function () {
   });
 
   it('is the same on a server that cannot turn a generated column into a plain one', async () => {
-    const { renderStep } = await import('../../../src/database/engines/postgres.ts');
+    const { renderStep } = await import('../../../src/database/engines/postgres/render-step.ts');
     const { FUSED } = await import('../../../migrations/registry.ts');
     const url = await server.createDatabase('old_server');
     await buildGolden(url, { schema: 'mitaka02' });

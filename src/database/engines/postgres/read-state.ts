@@ -1,10 +1,10 @@
-import type { Found, MigrateRow } from '../revision/locate.ts';
-import type { Connection } from './connect.ts';
-import { databaseError, describeDatabaseError, isConnectionLoss } from './database-error.ts';
-import { Failure } from './failure.ts';
+import type { Found, MigrateRow } from '../../../revision/locate.ts';
+import { databaseError, describeDatabaseError, isConnectionLoss } from '../../database-error.ts';
+import { Failure } from '../../failure.ts';
+import type { Session } from './connect.ts';
 
 /** What one look at a database tells. */
-export interface DatabaseState {
+export interface PostgresState {
   readonly found: Found;
   /** `server_version_num`, such as 150004. */
   readonly serverVersion: number;
@@ -50,15 +50,15 @@ SELECT current_setting('server_version_num')::integer AS version, current_schema
  *
  * @throws Failure `DatabaseUnreachable`
  */
-export async function readState(connection: Connection): Promise<DatabaseState> {
+export async function readState(session: Session): Promise<PostgresState> {
   try {
-    const [catalog] = (await connection.client.query<CatalogRow>(CATALOG)).rows;
+    const [catalog] = (await session.client.query<CatalogRow>(CATALOG)).rows;
     if (catalog === undefined) {
       throw new Error('the catalog gave no row');
     }
     const tables = new Map(catalog.tables.map((table) => [table.name, new Set(table.columns)]));
     return {
-      found: { tables, ...(await readVersions(connection, tables)) },
+      found: { tables, ...(await readVersions(session, tables)) },
       serverVersion: catalog.version,
       readOnly: catalog.replica
         ? 'the server is a standby and read-only, do name the primary'
@@ -74,15 +74,15 @@ export async function readState(connection: Connection): Promise<DatabaseState> 
     throw new Failure(
       'DatabaseUnreachable',
       isConnectionLoss(cause)
-        ? `Lost the connection to ${connection.place} while reading: ${describeDatabaseError(cause)}`
-        : `Cannot read ${connection.place}: ${describeDatabaseError(cause)}`,
+        ? `Lost the connection to ${session.place} while reading: ${describeDatabaseError(cause)}`
+        : `Cannot read ${session.place}: ${describeDatabaseError(cause)}`,
       { cause: error },
     );
   }
 }
 
 async function readVersions(
-  connection: Connection,
+  session: Session,
   tables: Found['tables'],
 ): Promise<Pick<Found, 'alembic' | 'migrate'>> {
   const alembic = tables.get('alembic_version')?.has('version_num') === true;
@@ -103,7 +103,7 @@ async function readVersions(
         ]
       : []),
   ];
-  const { rows } = await connection.client.query<{ alembic?: string[]; migrate?: MigrateRow[] }>(
+  const { rows } = await session.client.query<{ alembic?: string[]; migrate?: MigrateRow[] }>(
     `SELECT ${parts.join(', ')}`,
   );
   return rows[0] ?? {};

@@ -1,0 +1,106 @@
+import type { Found } from '../../revision/locate.ts';
+import type { Migration, Step } from '../step.ts';
+import type { ConnectionTarget } from '../url.ts';
+
+/** A kind of database, behind which everything that differs between them is. */
+export interface Engine {
+  /**
+   * Connects with the plain driver; sequelize and umzug are not loaded.
+   *
+   * @throws Failure `DatabaseUnreachable` with the cause, `Usage` for a certificate file that cannot be read
+   */
+  connect(target: ConnectionTarget): Promise<Connection>;
+}
+
+/** The first connection of a run: it looks, and it holds the lock. */
+export interface Connection {
+  /** `host:port/database`. */
+  readonly place: string;
+  /** Aborted when the server or the network has ended the connection. */
+  readonly lost: AbortSignal;
+  /**
+   * Reads tables, columns and the rows of both version tables, in at most two round trips.
+   *
+   * @throws Failure `DatabaseUnreachable`
+   */
+  readState(): Promise<DatabaseState>;
+  /** Asks something; what the statement is must be the same on each engine. */
+  query(sql: string): Promise<readonly Row[]>;
+  /** Takes the lock if nobody has it, until the connection is closed; a killed migrator blocks nobody. */
+  tryLock(): Promise<boolean>;
+  /** Who has the lock; undefined when it is free by now. */
+  lockHolder(): Promise<LockHolder | undefined>;
+  /** Says goodbye to the server, but does not wait long for one that is gone. */
+  close(): Promise<void>;
+}
+
+/** A row that a query gave. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** Another session that holds the lock. */
+export interface LockHolder {
+  /** The server's number of the session: a process on PostgreSQL, a connection on MySQL. */
+  readonly pid: number;
+  readonly application: string;
+  /** Absent for a Unix socket. */
+  readonly address: string | null;
+  /** When it got the lock, as RFC 3339. */
+  readonly since: string;
+}
+
+/** What one look at a database tells, and what can be done from there. */
+export interface DatabaseState {
+  readonly found: Found;
+  /**
+   * Whether a migration is one transaction with its record. Without that the database may also be found in the middle
+   * of one.
+   */
+  readonly transactional: boolean;
+  /**
+   * Says before the first change what the last one would fail on; changes nothing.
+   *
+   * @throws Failure `DatabaseUnreachable` where nothing can be written, `MigrationFailed` where something cannot be done
+   */
+  preflight(migrations: readonly Migration[]): Promise<void>;
+  /** Opens the connection that migrations run on. What it needs is loaded only then. */
+  openWriter(options: WriterOptions): Promise<Writer>;
+}
+
+export interface WriterOptions {
+  /** How long a statement waits for a lock that another session holds. */
+  readonly lockTimeoutSeconds: number;
+  /** Aborted to stop a writer that waits by itself; `cancel` stops the statement that runs. */
+  readonly signal: AbortSignal;
+}
+
+/** The connection that migrations run on, one after the other: begin, run, record. `:name` in SQL stands for a value. */
+export interface Writer {
+  /**
+   * Opens a migration, and makes sure that `alembic_version` still has the rows that the plan was made from. Absent rows
+   * mean that there is no such table: it is made.
+   *
+   * @throws Failure `MigrationFailed` where the database is not what the plan was made from
+   */
+  begin(rows: readonly string[] | undefined): Promise<void>;
+  /** Runs steps in order. Where the engine cannot roll back, those that the catalog shows as done are left out. */
+  run(steps: readonly Step[], progress: StepProgress): Promise<void>;
+  /** Makes the rows of `alembic_version` these and commits, in one with the steps where the engine can. */
+  record(rows: readonly string[]): Promise<void>;
+  /** Asks something, in the open migration or outside of any. */
+  query(sql: string, values?: Row): Promise<readonly Row[]>;
+  /** Changes rows, in the open migration or, outside of any, committed by itself; gives their number. */
+  change(sql: string, values?: Row): Promise<number>;
+  /** Undoes what is not committed. Never throws. */
+  rollback(): Promise<void>;
+  /** Ends the statement that runs, unless it is the commit. */
+  cancel(): void;
+  /** Never throws. */
+  close(): Promise<void>;
+}
+
+export interface StepProgress {
+  /** A step begins; what this throws stops the run before it. */
+  started(step: Step, index: number): void;
+  /** A step is there to stay, whatever comes: it was run, or was found done. Never told by an engine that can roll back. */
+  kept?(step: Step): void;
+}

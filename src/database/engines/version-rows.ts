@@ -1,0 +1,19 @@
+import type { Row } from './engine.ts';
+
+/** The statements that turn these rows of `alembic_version` into those. */
+export function versionRowChanges(
+  before: readonly string[],
+  after: readonly string[],
+): readonly { readonly sql: string; readonly values: Row }[] {
+  const gone = before.filter((row) => !after.includes(row));
+  const come = after.filter((row) => !before.includes(row));
+  return [
+    ...(gone.length === 0
+      ? []
+      : [{ sql: 'DELETE FROM alembic_version WHERE version_num IN (:gone)', values: { gone } }]),
+    ...come.map((row) => ({
+      sql: 'INSERT INTO alembic_version (version_num) VALUES (:row)',
+      values: { row },
+    })),
+  ];
+}
