@@ -11,14 +11,21 @@ export interface Suite {
   readonly needsKubernetes: boolean;
 }
 
-const withoutKubernetes: readonly string[] = ['unit', 'integration/database', 'integration/image'];
+const withoutKubernetes: readonly string[] = [
+  'unit',
+  'interop',
+  'integration/database',
+  'integration/image',
+  'integration/pgbouncer',
+];
 
-/** Suites of test/unit and of each folder of test/integration; those that need no Kubernetes first, to run meanwhile. */
+/** Suites of test/unit, test/interop and each folder of test/integration; those without Kubernetes first, to run meanwhile. */
 export async function findSuites(root: string): Promise<readonly Suite[]> {
   const suites: Suite[] = [];
   const names = [
     'unit',
     ...(await foldersOf(join(root, 'test/integration'))).map((name) => `integration/${name}`),
+    'interop',
   ];
   for (const name of names) {
     const folder = join(root, 'test', name);
