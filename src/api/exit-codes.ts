@@ -1,6 +1,6 @@
 /**
  * The exit codes of `glance-schema db ...`, part of the API: the Job's pod failure policy and people's scripts act on
- * them. 3, 4 and 5 are left to `db check`, which has them from `glance-manage db check`.
+ * them. 3, 4 and 5 are those of `db check`, as of `glance-manage db check`.
  */
 export const EXIT_CODES = {
   /** Done, or there was nothing to do. */
@@ -19,6 +19,8 @@ export const EXIT_CODES = {
   DatabaseNotGlance: 13,
   /** MySQL and MariaDB only: a statement was applied that cannot be rolled back, and a later one failed. */
   PartiallyApplied: 14,
+  /** A phase was asked for before the one that must come first; nothing was changed. */
+  OutOfOrder: 15,
   /** Cannot connect, or cannot authenticate. */
   DatabaseUnreachable: 20,
   /** Another migrator has kept the lock for longer than was asked to wait. */
@@ -42,6 +44,7 @@ export const EXIT_MEANINGS: Readonly<Record<ExitReason, string>> = {
   DatabaseNewer: 'the database is past what this build carries',
   DatabaseNotGlance: 'the database is not one of Glance, or its version cannot be believed',
   PartiallyApplied: 'MySQL only: a statement stays and a later one failed',
+  OutOfOrder: 'expand, migrate or contract was asked for before what must come first; the message names that',
   DatabaseUnreachable: 'cannot connect, log in or write',
   LockTimeout: 'another migrator has kept the lock for too long',
   Interrupted: 'SIGTERM or SIGINT; what was running was rolled back',
@@ -55,4 +58,8 @@ export const FINAL_EXIT_CODES: readonly number[] = [
   EXIT_CODES.DatabaseNewer,
   EXIT_CODES.DatabaseNotGlance,
   EXIT_CODES.PartiallyApplied,
+  EXIT_CODES.OutOfOrder,
 ];
+
+/** What `db check` ends with when a phase is next, as `glance-manage db check` does. */
+export const CHECK_EXIT_CODES = { expand: 3, migrate: 4, contract: 5 } as const;

@@ -1,19 +1,21 @@
 import { z } from 'zod';
 import { PHASES } from '../revision/phase.ts';
 import { EXIT_CODES, type FailureReason } from './exit-codes.ts';
-import type { MigrationReport } from './migration-report.ts';
+import { type MigrationReport, REPORTED_COMMANDS } from './migration-report.ts';
 
 const position = z.object({ revision: z.string(), phase: z.enum(PHASES) });
 
 const reportSchema = z.object({
   version: z.literal(1),
-  command: z.enum(['sync', 'upgrade', 'version']),
+  command: z.enum(REPORTED_COMMANDS),
   target: position.nullable(),
   from: position.nullable(),
   to: position.nullable(),
   heads: z.array(z.string()).nullable(),
   adopted: z.boolean(),
   applied: z.array(z.object({ name: z.string(), milliseconds: z.number() })),
+  progress: z.object({ migration: z.string(), done: z.int(), total: z.int() }).optional(),
+  next: z.enum(['expand', 'migrate', 'contract']).optional(),
   startedAt: z.string(),
   finishedAt: z.string(),
   error: z

@@ -1,6 +1,18 @@
 import type { Phase } from '../revision/phase.ts';
 import type { FailureReason } from './exit-codes.ts';
 
+/** The commands that leave a report. */
+export const REPORTED_COMMANDS = [
+  'sync',
+  'upgrade',
+  'expand',
+  'migrate',
+  'contract',
+  'check',
+  'version',
+  'version_control',
+] as const;
+
 /**
  * What `glance-schema db ... --report FILE` leaves: the whole result of one run, as the Job hands it to the operator by
  * its pod's termination message. At most 4,096 bytes of JSON, which is what a kubelet keeps.
@@ -9,7 +21,7 @@ import type { FailureReason } from './exit-codes.ts';
  */
 export interface MigrationReport {
   readonly version: 1;
-  readonly command: 'sync' | 'upgrade' | 'version';
+  readonly command: (typeof REPORTED_COMMANDS)[number];
   /** The revision that was asked for, resolved; null where the command takes none or it could not be resolved. */
   readonly target: ReportedPosition | null;
   /** Where the database was before; null when it was empty or was not read. */
@@ -20,8 +32,12 @@ export interface MigrationReport {
   readonly heads: readonly string[] | null;
   /** True when a database of the old tool was placed under Alembic's control by this run. */
   readonly adopted: boolean;
-  /** The revision scripts that this run committed, in order. */
+  /** The revision scripts that this run committed and the data migrations in which it moved rows, in order. */
   readonly applied: readonly AppliedScript[];
+  /** How far a data migration came that did not end; absent when none was left like that. */
+  readonly progress?: ReportedProgress | undefined;
+  /** What comes next, as `db check` tells it; absent when nothing does, or another command reports. */
+  readonly next?: 'expand' | 'migrate' | 'contract' | undefined;
   /** RFC 3339, UTC. */
   readonly startedAt: string;
   readonly finishedAt: string;
@@ -37,6 +53,13 @@ export interface AppliedScript {
   readonly name: string;
   /** Wall time in milliseconds, commit included. */
   readonly milliseconds: number;
+}
+
+export interface ReportedProgress {
+  readonly migration: string;
+  /** Rows. */
+  readonly done: number;
+  readonly total: number;
 }
 
 export interface ReportedError {

@@ -1,52 +1,97 @@
 import { Command, Option } from 'commander';
+import type { ExitReason } from '../api/exit-codes.ts';
 import { Failure } from '../database/failure.ts';
-import { migrateDatabase, type Outcome } from '../database/migrate.ts';
+import { type MigrateOptions, migrateDatabase, type Outcome } from '../database/migrate.ts';
+import { PHASES, type Phase } from '../revision/phase.ts';
+import { targetOf } from '../revision/plan.ts';
 import { formatPosition, type Position } from '../revision/position.ts';
 import { explainUnresolved, resolveRevision } from '../revision/resolve.ts';
+import { REVISIONS } from '../revision/revisions.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { helpWithExitCodes } from './exit.ts';
 import { addOutputOptions, finish, type OutputFlags } from './output.ts';
 import { openRunLog, type RunLog } from './run-log.ts';
 
 interface MigrationFlags extends ConnectionFlags, OutputFlags {
+  readonly through?: Phase;
   readonly lockTimeout: string;
   readonly logFormat: 'text' | 'json';
   readonly verbose?: boolean;
 }
 
+type Verb = 'sync' | 'upgrade' | 'expand' | 'migrate' | 'contract';
+
+const MIGRATION_EXITS: readonly ExitReason[] = [
+  'Done',
+  'MigrationFailed',
+  'Usage',
+  'DowngradeNotSupported',
+  'RevisionNotFound',
+  'DatabaseNewer',
+  'DatabaseNotGlance',
+  'PartiallyApplied',
+  'DatabaseUnreachable',
+  'LockTimeout',
+  'Interrupted',
+];
+
 /** `db sync` and `db upgrade`, which differ only in what they do with an empty database. */
 export function migrationCommand(name: 'sync' | 'upgrade', description: string): Command {
   const command = new Command(name)
     .description(description)
-    .argument('[version]', 'the revision to go to, such as ocata01; without it the newest of this build')
-    .option('--lock-timeout <seconds>', 'how long to wait for another migrator', '600')
+    .argument('[version]', 'the revision to go to, such as ocata01; without it the newest')
+    .addOption(throughOption())
+    .action((version: string | undefined, flags: MigrationFlags) => run(name, version, flags));
+  addRunOptions(command);
+  return helpWithExitCodes(command, MIGRATION_EXITS);
+}
+
+/** `db expand`, `db migrate` and `db contract`: one phase of every revision, while nodes of Glance are at work. */
+export function phaseCommand(
+  name: 'expand' | 'migrate' | 'contract',
+  description: string,
+  withoutVersion: string,
+): Command {
+  const command = new Command(name)
+    .description(description)
+    .argument('[version]', `the last revision that is meant, such as ocata01; without it ${withoutVersion}`)
+    .action((version: string | undefined, flags: MigrationFlags) => run(name, version, flags));
+  addRunOptions(command);
+  return helpWithExitCodes(
+    command,
+    name === 'expand'
+      ? MIGRATION_EXITS
+      : [...MIGRATION_EXITS.slice(0, 8), 'OutOfOrder', ...MIGRATION_EXITS.slice(8)],
+  );
+}
+
+/** How far through the cycle of the last revision. */
+export function throughOption(): Option {
+  return new Option(
+    '--through <phase>',
+    "how far through the last revision's cycle; before Contract, Glance may be at work meanwhile",
+  )
+    .choices(PHASES)
+    .default('Contract');
+}
+
+function addRunOptions(command: Command): void {
+  command
+    .option(
+      '--lock-timeout <seconds>',
+      'how long to wait for another migrator, and for a table in use',
+      '600',
+    )
     .addOption(
       new Option('--log-format <format>', 'of what is told on stderr')
         .choices(['text', 'json'])
         .default('text'),
     )
-    .option('--verbose', 'tell each step')
-    .action((version: string | undefined, flags: MigrationFlags) => run(name, version, flags));
+    .option('--verbose', 'tell each step');
   addOutputOptions(addConnectionOptions(command));
-  return helpWithExitCodes(command, [
-    'Done',
-    'MigrationFailed',
-    'Usage',
-    'DowngradeNotSupported',
-    'RevisionNotFound',
-    'DatabaseNewer',
-    'DatabaseNotGlance',
-    'DatabaseUnreachable',
-    'LockTimeout',
-    'Interrupted',
-  ]);
 }
 
-async function run(
-  command: 'sync' | 'upgrade',
-  version: string | undefined,
-  flags: MigrationFlags,
-): Promise<void> {
+async function run(command: Verb, version: string | undefined, flags: MigrationFlags): Promise<void> {
   const startedAt = new Date();
   const log = await openRunLog({
     format: flags.logFormat,
@@ -56,16 +101,17 @@ async function run(
   });
   let target: Position | undefined;
   const outcome = await attempt(async () => {
-    target = readTarget(version);
-    return migrate(command, target, flags, log);
+    const goal = readGoal(command, version, flags);
+    target = goal.kind !== 'position' && goal.revision === undefined ? undefined : targetOf(goal);
+    return migrate(command, goal, flags, log);
   });
   log.close();
   finish({ command, target, startedAt, outcome, flags, log, summary: summarise(outcome) });
 }
 
 async function migrate(
-  command: 'sync' | 'upgrade',
-  target: Position,
+  command: Verb,
+  goal: MigrateOptions['goal'],
   flags: MigrationFlags,
   log: RunLog,
 ): Promise<Outcome> {
@@ -78,8 +124,8 @@ async function migrate(
   try {
     return await migrateDatabase({
       connection,
-      target,
-      command,
+      goal,
+      fillEmpty: command === 'sync' || command === 'expand',
       lockTimeoutSeconds,
       signal: stop.signal,
       events: log,
@@ -89,7 +135,36 @@ async function migrate(
   }
 }
 
-function readTarget(version: string | undefined): Position {
+function readGoal(command: Verb, version: string | undefined, flags: MigrationFlags): MigrateOptions['goal'] {
+  switch (command) {
+    case 'sync':
+    case 'upgrade':
+      return { kind: 'position', target: readTarget(version, flags.through ?? 'Contract') };
+    case 'expand':
+      return { kind: 'expand', revision: readRevision(version) };
+    case 'migrate':
+    case 'contract':
+      return { kind: command, revision: version === undefined ? undefined : readRevision(version) };
+  }
+}
+
+/**
+ * A position as a user names it; a revision without phases is whole whatever the phase.
+ *
+ * @throws Failure `RevisionNotFound`
+ */
+export function readTarget(version: string | undefined, through: Phase): Position {
+  const revision = readRevision(version);
+  const phased = REVISIONS.some((known) => known.name === revision && known.phased);
+  return { revision, phase: phased ? through : 'Contract' };
+}
+
+/**
+ * A revision as a user names it.
+ *
+ * @throws Failure `RevisionNotFound`
+ */
+export function readRevision(version: string | undefined): string {
   const resolved = resolveRevision(version);
   if (resolved.kind !== 'revision') {
     throw new Failure(
@@ -97,7 +172,7 @@ function readTarget(version: string | undefined): Position {
       `Cannot upgrade to '${version}': ${explainUnresolved(version ?? '', resolved)}`,
     );
   }
-  return { revision: resolved.revision, phase: 'Contract' };
+  return resolved.revision;
 }
 
 function readSeconds(text: string): number {
@@ -119,7 +194,7 @@ async function attempt(work: () => Promise<Outcome>): Promise<Outcome> {
 }
 
 function summarise(outcome: Outcome): string {
-  const at = outcome.to === undefined ? '' : formatPosition(outcome.to);
+  const at = outcome.to === undefined ? 'its beginning' : formatPosition(outcome.to);
   if (outcome.applied.length === 0 && outcome.adoption === undefined) {
     return `Database is up to date at ${at}. No migrations needed.`;
   }

@@ -32,6 +32,7 @@ export interface Result {
   readonly startedAt: Date;
   readonly outcome: Outcome;
   readonly flags: OutputFlags;
+  readonly next?: MigrationReport['next'];
   readonly log: { failed(reason: string, message: string): void };
   /** What stdout has as text; a failed command's is left out where it is empty. */
   readonly summary: string;

@@ -30,6 +30,7 @@ interface Line {
 export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
   const write = options.format === 'json' ? await jsonWriter(options) : textWriter(options);
   const bar = options.terminal && options.format === 'text' && !options.verbose ? await openBar() : undefined;
+  let toldAt = Date.now();
   return {
     waiting(holder, seconds) {
       const who = holder === undefined ? 'another migrator' : describeHolder(holder);
@@ -39,14 +40,16 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
         facts: { holder, seconds },
       });
     },
-    planned(from, migrations) {
-      const names = migrations.map((migration) => migration.name);
+    planned(from, plan) {
+      const names = plan.map((step) => (step.kind === 'script' ? step.migration.name : step.data.name));
       write({
         level: 'info',
         message: `from ${from === undefined ? 'nothing' : formatPosition(from)}: ${names.length === 0 ? 'nothing to run' : `to run ${names.join(', ')}`}`,
         facts: { from, migrations: names },
       });
-      bar?.start(migrations.reduce((sum, migration) => sum + migration.steps.length, 0));
+      bar?.start(
+        plan.reduce((sum, step) => sum + (step.kind === 'script' ? step.migration.steps.length : 1), 0),
+      );
     },
     adopted(adoption) {
       write({
@@ -74,6 +77,40 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
         facts: { migration: migration.name, milliseconds: Math.round(milliseconds) },
       });
     },
+    moving(data, done, total) {
+      bar?.tell(`${data.name}: ${done} of ${total} rows`);
+      const now = Date.now();
+      if (now - toldAt >= TELL_EVERY_MILLISECONDS) {
+        toldAt = now;
+        bar?.clear();
+        write({
+          level: 'info',
+          message: `${data.name}: ${done} of ${total} rows`,
+          facts: { migration: data.name, done, total },
+        });
+      }
+    },
+    moved(data, rows, milliseconds) {
+      bar?.step(data.name);
+      bar?.clear();
+      write({
+        level: rows === 0 ? 'debug' : 'info',
+        message: `${data.name}: ${rows} rows moved after ${(milliseconds / 1000).toFixed(2)} s`,
+        facts: { migration: data.name, rows, milliseconds: Math.round(milliseconds) },
+      });
+    },
+    waitingForTables(tables, seconds) {
+      const now = Date.now();
+      if (now - toldAt >= TELL_EVERY_MILLISECONDS) {
+        toldAt = now;
+        bar?.clear();
+        write({
+          level: 'warn',
+          message: `waiting for ${tables.join(', ')}, in use by others; ${seconds.toFixed(0)} s so far`,
+          facts: { tables, seconds },
+        });
+      }
+    },
     failed(reason, message) {
       bar?.stop();
       write({ level: 'error', message, facts: { reason } });
@@ -83,6 +120,9 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
     },
   };
 }
+
+/** How often what goes on and on is told in a line, in milliseconds. */
+const TELL_EVERY_MILLISECONDS = 10_000;
 
 type Write = (line: Line) => void;
 
@@ -114,6 +154,8 @@ async function jsonWriter(options: RunLogOptions): Promise<Write> {
 interface Bar {
   start(total: number): void;
   step(what: string): void;
+  /** Says more of the same step. */
+  tell(what: string): void;
   /** Makes room for a line of text. */
   clear(): void;
   stop(): void;
@@ -134,6 +176,7 @@ async function openBar(): Promise<Bar> {
       bar.update(done, { what });
       done += 1;
     },
+    tell: (what) => bar.update({ what }),
     clear: () => process.stderr.write('\r\u001b[K'),
     stop: () => bar.stop(),
   };

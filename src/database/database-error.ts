@@ -67,6 +67,11 @@ export function isLockTimeout(error: DatabaseError): boolean {
   return error.code === '55P03' || error.number === 1205;
 }
 
+/** Whether two sessions have waited for one another and this one was chosen to give way. Galera says it of a late conflict too. */
+export function isDeadlock(error: DatabaseError): boolean {
+  return error.code === '40P01' || error.number === 1213;
+}
+
 function property(error: Error, name: string): unknown {
   return Object.getOwnPropertyDescriptor(error, name)?.value;
 }

@@ -13,3 +13,14 @@ export class Failure extends Error {
     this.migration = options.migration;
   }
 }
+
+/** What was thrown, as a failure; what nobody foresaw is a failed migration. */
+export function asFailure(error: unknown): Failure {
+  return error instanceof Failure
+    ? error
+    : new Failure(
+        'MigrationFailed',
+        `Cannot go on: ${error instanceof Error ? error.message : String(error)}`,
+        { cause: error },
+      );
+}

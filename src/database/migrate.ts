@@ -1,15 +1,16 @@
-import { FUSED, MIGRATIONS } from '../../migrations/registry.ts';
 import { headsOf, positionOf } from '../revision/heads.ts';
-import { type Adoption, type KnownSchema, type Located, locate } from '../revision/locate.ts';
-import { comparePositions, formatPosition, type Position } from '../revision/position.ts';
+import type { Adoption, Located } from '../revision/locate.ts';
+import type { Goal } from '../revision/plan.ts';
+import type { Position } from '../revision/position.ts';
 import { connect } from './connect.ts';
+import { decideRun, isSettled, type OpenGoal } from './decide-run.ts';
 import type { Connection, DatabaseState } from './engines/engine.ts';
-import { Failure } from './failure.ts';
-import { everCreated, foldSchema } from './fold.ts';
+import { asFailure, Failure } from './failure.ts';
 import { acquireLock, type LockOptions } from './lock.ts';
-import { planMigrations } from './plan-migrations.ts';
+import { placeDatabase, REGISTRY, readPending } from './place-database.ts';
+import { openData, type PlannedStep } from './plan-migrations.ts';
 import type { RunEvents } from './run-migrations.ts';
-import type { Migration } from './step.ts';
+import type { DataMigration } from './step.ts';
 import type { ConnectionTarget } from './url.ts';
 
 /** What a run tells while it runs. */
@@ -17,14 +18,14 @@ export interface MigrationEvents extends RunEvents {
   /** Another migrator is at work. */
   readonly waiting: LockOptions['waiting'];
   /** What will run, in order. */
-  planned(from: Position | undefined, migrations: readonly Migration[]): void;
+  planned(from: Position | undefined, plan: readonly PlannedStep[]): void;
 }
 
 export interface MigrateOptions {
   readonly connection: ConnectionTarget;
-  readonly target: Position;
-  /** `upgrade` leaves an empty database alone. */
-  readonly command: 'sync' | 'upgrade';
+  readonly goal: Goal | OpenGoal;
+  /** Whether to fill an empty database; `upgrade` leaves it alone. */
+  readonly fillEmpty: boolean;
   readonly lockTimeoutSeconds: number;
   readonly signal: AbortSignal;
   readonly events: MigrationEvents;
@@ -41,15 +42,10 @@ export interface Outcome {
   /** What this run wrote into `alembic_version` for a database of the old tool. */
   readonly adoption?: Adoption;
   readonly applied: readonly { readonly name: string; readonly milliseconds: number }[];
+  /** How far a data migration came that did not end. */
+  readonly progress?: { readonly migration: string; readonly done: number; readonly total: number };
   readonly error?: Failure;
 }
-
-/** What this build's scripts make. */
-export const KNOWN_SCHEMA: KnownSchema = {
-  after: (applied) =>
-    foldSchema(MIGRATIONS.filter((migration) => migration.scripts.every((script) => applied.has(script)))),
-  ever: everCreated(MIGRATIONS),
-};
 
 /** Reads where a database is. Never changes anything. */
 export async function readDatabase(
@@ -59,7 +55,7 @@ export async function readDatabase(
   try {
     connection = await connect(target);
     const state = await connection.readState();
-    const located = locate(state.found, KNOWN_SCHEMA);
+    const { located } = await placeDatabase(connection, state);
     const seen = look(state, located);
     return {
       ...seen,
@@ -87,7 +83,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
   try {
     connection = await connect(options.connection);
     let state = await connection.readState();
-    let plan = decide(state, connection, options);
+    let plan = decideRun(await placeDatabase(connection, state), { ...options, place: connection.place });
     outcome = { ...look(state, plan.located), applied };
     if (isSettled(plan)) {
       return { ...outcome, ...(plan.refusal === undefined ? {} : { error: plan.refusal }) };
@@ -99,21 +95,24 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     });
     // Whoever had the lock before may have done the work.
     state = await connection.readState();
-    plan = decide(state, connection, options);
+    plan = decideRun(await placeDatabase(connection, state), { ...options, place: connection.place });
     outcome = { ...look(state, plan.located), applied };
     if (isSettled(plan)) {
       return { ...outcome, ...(plan.refusal === undefined ? {} : { error: plan.refusal }) };
     }
-    await state.preflight(plan.migrations);
-    options.events.planned(outcome.from, plan.migrations);
+    await state.preflight(plan.steps.flatMap((step) => (step.kind === 'script' ? [step.migration] : [])));
+    options.events.planned(outcome.from, plan.steps);
     const { runMigrations } = await import('./run-migrations.ts');
     const done = new Set(plan.applied);
-    await runMigrations({
+    const pending = new Set(plan.pending);
+    const moved = new Set<DataMigration>();
+    const running = runMigrations({
       lock: connection,
       state,
       applied: plan.applied,
       adopt: plan.adopt,
-      migrations: plan.migrations,
+      plan: plan.steps,
+      online: plan.online,
       lockTimeoutSeconds: options.lockTimeoutSeconds,
       signal: options.signal,
       events: {
@@ -126,13 +125,38 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
           for (const script of migration.scripts) {
             done.add(script);
           }
+          // Until the rows are looked at again, they count as not moved.
+          for (const data of openData(done, REGISTRY)) {
+            if (!moved.has(data)) {
+              pending.add(data.revision);
+            }
+          }
           applied.push({ name: migration.name, milliseconds: Math.round(milliseconds) });
-          const to = positionOf(done);
-          outcome = { ...outcome, heads: headsOf(done), ...(to === undefined ? {} : { to }) };
+          outcome = { ...outcome, heads: headsOf(done), ...whereTo(done, pending) };
           options.events.applied(migration, milliseconds);
+        },
+        moving(data, done_, total) {
+          outcome = { ...outcome, progress: { migration: data.name, done: done_, total } };
+          options.events.moving(data, done_, total);
+        },
+        moved(data, rows, milliseconds) {
+          pending.delete(data.revision);
+          moved.add(data);
+          if (rows > 0) {
+            applied.push({ name: data.name, milliseconds: Math.round(milliseconds) });
+          }
+          const { progress: _done, ...rest } = outcome;
+          outcome = { ...rest, ...whereTo(done, pending) };
+          options.events.moved(data, rows, milliseconds);
         },
       },
     });
+    try {
+      await running;
+    } finally {
+      const left = await readPending(connection, state, done).catch(() => pending);
+      outcome = { ...outcome, ...whereTo(done, left) };
+    }
     return outcome;
   } catch (error) {
     return { ...outcome, error: asFailure(error) };
@@ -141,75 +165,16 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
   }
 }
 
-interface Plan {
-  readonly located: Located;
-  /** Why nothing may be done; there are no migrations then. */
-  readonly refusal?: Failure;
-  readonly applied: ReadonlySet<string>;
-  readonly adopt?: Adoption;
-  readonly migrations: readonly Migration[];
+function whereTo(applied: ReadonlySet<string>, pending: ReadonlySet<string>): Pick<Outcome, 'to'> {
+  const to = positionOf(applied, pending);
+  return to === undefined ? {} : { to };
 }
 
-function decide(state: DatabaseState, connection: Connection, options: MigrateOptions): Plan {
-  const located = locate(state.found, KNOWN_SCHEMA);
-  const nothing: Plan = { located, applied: new Set(), migrations: [] };
-  const refuse = (reason: Failure['reason'], why: string): Plan => ({
-    ...nothing,
-    refusal: new Failure(
-      reason,
-      `Cannot upgrade ${connection.place} to '${formatPosition(options.target)}': ${why}`,
-    ),
-  });
-  switch (located.kind) {
-    case 'refused':
-      return refuse(located.reason, located.message);
-    case 'empty':
-      return options.command === 'upgrade'
-        ? refuse('DatabaseNotGlance', "the database is empty, do run 'db sync' to fill it")
-        : { ...nothing, migrations: plan(nothing.applied, options.target) };
-    case 'at': {
-      const { applied, adopt, position } = located;
-      const at = formatPosition(position);
-      return comparePositions(options.target, position) < 0
-        ? refuse(
-            'DowngradeNotSupported',
-            `the database is at '${at}', which comes after it, and Glance has no downgrades, do restore a backup or name '${at}' or later`,
-          )
-        : {
-            located,
-            applied,
-            ...(adopt === undefined ? {} : { adopt }),
-            migrations: plan(applied, options.target),
-          };
-    }
-  }
-}
-
-/** Whether there is nothing to do, for a refusal or because all is there. */
-function isSettled(plan: Plan): boolean {
-  return plan.migrations.length === 0 && plan.adopt === undefined;
-}
-
-function plan(applied: ReadonlySet<string>, target: Position): readonly Migration[] {
-  return planMigrations(applied, target, { migrations: MIGRATIONS, fused: FUSED });
-}
-
-function look(state: DatabaseState, located: Located): Omit<Outcome, 'applied'> {
+/** The part of an outcome that a look tells. */
+export function look(state: DatabaseState, located: Located): Omit<Outcome, 'applied'> {
   const position = located.kind === 'empty' ? undefined : located.position;
   return {
     ...(position === undefined ? {} : { from: position, to: position }),
     heads: [...(state.found.alembic ?? [])].sort(),
   };
-}
-
-function asFailure(error: unknown): Failure {
-  return error instanceof Failure
-    ? error
-    : new Failure(
-        'MigrationFailed',
-        `Cannot go on: ${error instanceof Error ? error.message : String(error)}`,
-        {
-          cause: error,
-        },
-      );
 }

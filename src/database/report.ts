@@ -16,6 +16,7 @@ export interface ReportInput {
   readonly startedAt: Date;
   readonly finishedAt: Date;
   readonly outcome: Outcome;
+  readonly next?: MigrationReport['next'];
 }
 
 /** The result of a run in the form that the operator reads. */
@@ -30,6 +31,8 @@ export function buildReport(input: ReportInput): MigrationReport {
     heads: outcome.heads?.slice(0, MAX_HEADS) ?? null,
     adopted: outcome.adoption !== undefined,
     applied: outcome.applied,
+    ...(outcome.progress === undefined ? {} : { progress: outcome.progress }),
+    ...(input.next === undefined ? {} : { next: input.next }),
     startedAt: input.startedAt.toISOString(),
     finishedAt: input.finishedAt.toISOString(),
     error:

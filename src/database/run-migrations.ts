@@ -2,9 +2,11 @@ import { Umzug, type UmzugStorage } from 'umzug';
 import { headsOf } from '../revision/heads.ts';
 import type { Adoption } from '../revision/locate.ts';
 import { databaseError, describeDatabaseError, isConnectionLoss, isLockTimeout } from './database-error.ts';
-import type { Connection, DatabaseState, Writer } from './engines/engine.ts';
+import type { Connection, DatabaseState, StepProgress, Writer } from './engines/engine.ts';
 import { Failure } from './failure.ts';
-import { describeStep, type Migration, type Step } from './step.ts';
+import { moveRows } from './move-rows.ts';
+import type { PlannedStep } from './plan-migrations.ts';
+import { type DataMigration, describeStep, type Migration, type Step } from './step.ts';
 
 /** What a run tells while it runs. */
 export interface RunEvents {
@@ -13,6 +15,12 @@ export interface RunEvents {
   step(migration: Migration, step: Step, index: number): void;
   /** The migration and its record are committed. */
   applied(migration: Migration, milliseconds: number): void;
+  /** So many rows of a data migration are moved; told after each batch. */
+  moving(data: DataMigration, done: number, total: number): void;
+  /** A data migration has nothing left to move. */
+  moved(data: DataMigration, rows: number, milliseconds: number): void;
+  /** Tables are in use by others; it is tried again and again. */
+  waitingForTables(tables: readonly string[], seconds: number): void;
 }
 
 export interface RunOptions {
@@ -21,7 +29,9 @@ export interface RunOptions {
   readonly state: DatabaseState;
   readonly applied: ReadonlySet<string>;
   readonly adopt: Adoption | undefined;
-  readonly migrations: readonly Migration[];
+  readonly plan: readonly PlannedStep[];
+  /** Whether nodes of Glance may be at work on the tables. */
+  readonly online: boolean;
   readonly lockTimeoutSeconds: number;
   readonly signal: AbortSignal;
   readonly events: RunEvents;
@@ -32,11 +42,13 @@ interface Context {
   /** The rows of `alembic_version` that are committed; undefined while there is no such table. */
   rows: readonly string[] | undefined;
   readonly applied: Set<string>;
-  running: Migration | undefined;
+  running: { readonly name: string; readonly steps: readonly Step[] } | undefined;
   /** What is being done, for a failure. */
   doing: string;
   /** The steps of the running migration that stay, on an engine that cannot roll back. */
   readonly kept: Step[];
+  /** When the running migration began, as performance.now() has it. */
+  started: number;
   /** Its record may be written already. */
   recording: boolean;
 }
@@ -49,8 +61,8 @@ interface Context {
  *   told by `events.applied` is committed
  */
 export async function runMigrations(options: RunOptions): Promise<void> {
-  const { lockTimeoutSeconds, signal } = options;
-  const writer = await options.state.openWriter({ lockTimeoutSeconds, signal });
+  const { lockTimeoutSeconds, signal, online } = options;
+  const writer = await options.state.openWriter({ lockTimeoutSeconds, signal, online });
   const context: Context = {
     writer,
     rows: options.state.found.alembic,
@@ -58,11 +70,11 @@ export async function runMigrations(options: RunOptions): Promise<void> {
     running: undefined,
     doing: 'start',
     kept: [],
+    started: 0,
     recording: false,
   };
   const cancel = (): void => writer.cancel();
   signal.addEventListener('abort', cancel);
-  let started = 0;
   try {
     if (options.adopt !== undefined) {
       await begin(context, options);
@@ -73,23 +85,10 @@ export async function runMigrations(options: RunOptions): Promise<void> {
       context,
       logger: undefined,
       storage: versionTableStorage(options),
-      migrations: options.migrations.map((migration) => ({
-        name: migration.name,
-        async up() {
-          context.running = migration;
-          context.kept.length = 0;
-          started = performance.now();
-          options.events.started(migration);
-          await begin(context, options);
-          await runSteps(migration, context, options);
-        },
+      migrations: options.plan.map((step) => ({
+        name: nameOf(step),
+        up: () => runPlanned(step, context, options),
       })),
-    });
-    umzug.on('migrated', () => {
-      if (context.running !== undefined) {
-        options.events.applied(context.running, performance.now() - started);
-        context.running = undefined;
-      }
     });
     await umzug.up();
   } catch (error) {
@@ -108,22 +107,63 @@ export async function runMigrations(options: RunOptions): Promise<void> {
 function versionTableStorage(options: RunOptions): UmzugStorage<Context> {
   return {
     // Not asked of the table: the plan was made from it, and each migration begins by making sure of it.
-    async executed({ context }) {
-      return options.migrations
-        .filter((migration) => migration.scripts.every((script) => context.applied.has(script)))
-        .map((migration) => migration.name);
+    async executed() {
+      return [];
     },
     async logMigration({ name, context }) {
-      const migration = options.migrations.find((candidate) => candidate.name === name);
-      for (const script of migration?.scripts ?? []) {
+      const step = options.plan.find((candidate) => nameOf(candidate) === name);
+      if (step?.kind !== 'script') {
+        context.running = undefined;
+        return;
+      }
+      for (const script of step.migration.scripts) {
         context.applied.add(script);
       }
       await record(context, headsOf(context.applied));
+      options.events.applied(step.migration, performance.now() - context.started);
+      context.running = undefined;
     },
     async unlogMigration({ name }) {
       throw new Error(`Cannot take '${name}' back: Glance has no downgrades`);
     },
   };
+}
+
+function nameOf(step: PlannedStep): string {
+  return step.kind === 'script' ? step.migration.name : step.data.name;
+}
+
+async function runPlanned(step: PlannedStep, context: Context, options: RunOptions): Promise<void> {
+  context.kept.length = 0;
+  context.started = performance.now();
+  if (step.kind === 'script') {
+    const { migration } = step;
+    context.running = migration;
+    options.events.started(migration);
+    const progress = progressOf(migration, context, options);
+    await context.writer.prepare(migration.steps, progress);
+    await begin(context, options);
+    await context.writer.run(migration.steps, progress);
+    stopIfAsked(options);
+    return;
+  }
+  const { data } = step;
+  context.running = { name: data.name, steps: [] };
+  context.doing = data.what;
+  stopIfAsked(options);
+  const rows = await moveRows({
+    writer: context.writer,
+    engine: options.state.engine,
+    data,
+    online: options.online,
+    lockTimeoutSeconds: options.lockTimeoutSeconds,
+    signal: options.signal,
+    progress(done, total) {
+      options.events.moving(data, done, total);
+      stopIfAsked(options);
+    },
+  });
+  options.events.moved(data, rows, performance.now() - context.started);
 }
 
 async function begin(context: Context, options: RunOptions): Promise<void> {
@@ -133,8 +173,8 @@ async function begin(context: Context, options: RunOptions): Promise<void> {
   context.rows ??= [];
 }
 
-async function runSteps(migration: Migration, context: Context, options: RunOptions): Promise<void> {
-  await context.writer.run(migration.steps, {
+function progressOf(migration: Migration, context: Context, options: RunOptions): StepProgress {
+  return {
     started(step, index) {
       stopIfAsked(options);
       context.doing = describeStep(step);
@@ -143,8 +183,11 @@ async function runSteps(migration: Migration, context: Context, options: RunOpti
     kept(step) {
       context.kept.push(step);
     },
-  });
-  stopIfAsked(options);
+    waiting(tables, seconds) {
+      stopIfAsked(options);
+      options.events.waitingForTables(tables, seconds);
+    },
+  };
 }
 
 /** Writes the heads and commits. */
@@ -212,8 +255,13 @@ function toFailure(thrown: unknown, context: Context, options: RunOptions): Fail
 function describeOutcome(name: string, context: Context, options: RunOptions): string {
   const rows = context.rows ?? [];
   const at = rows.length === 0 ? 'the database is as it was' : `the database is at ${rows.join(', ')}`;
+  if (options.plan.some((step) => step.kind === 'data' && step.data.name === name)) {
+    return `what ${name} has moved stays, ${at}, do run the same again, which goes on from there`;
+  }
   if (options.state.transactional) {
-    return `${name} was rolled back, ${at}`;
+    return options.online
+      ? `${name} is not recorded and what it has begun does no harm, ${at}, do run the same again, which goes on from there`
+      : `${name} was rolled back, ${at}`;
   }
   const { kept, running } = context;
   if (kept.length === 0 || running === undefined) {

@@ -1,5 +1,5 @@
 import type { Found } from '../../revision/locate.ts';
-import type { Migration, Step } from '../step.ts';
+import type { Engine as EngineName, Migration, Step } from '../step.ts';
 import type { ConnectionTarget } from '../url.ts';
 
 /** A kind of database, behind which everything that differs between them is. */
@@ -24,7 +24,7 @@ export interface Connection {
    * @throws Failure `DatabaseUnreachable`
    */
   readState(): Promise<DatabaseState>;
-  /** Asks something; what the statement is must be the same on each engine. */
+  /** Asks something, and leaves no lock on what it looked at. */
   query(sql: string): Promise<readonly Row[]>;
   /** Takes the lock if nobody has it, until the connection is closed; a killed migrator blocks nobody. */
   tryLock(): Promise<boolean>;
@@ -44,12 +44,13 @@ export interface LockHolder {
   readonly application: string;
   /** Absent for a Unix socket. */
   readonly address: string | null;
-  /** When it got the lock, as RFC 3339. */
-  readonly since: string;
+  /** When it got the lock, as RFC 3339; absent where this user may not know. */
+  readonly since?: string;
 }
 
 /** What one look at a database tells, and what can be done from there. */
 export interface DatabaseState {
+  readonly engine: EngineName;
   readonly found: Found;
   /**
    * Whether a migration is one transaction with its record. Without that the database may also be found in the middle
@@ -62,11 +63,24 @@ export interface DatabaseState {
    * @throws Failure `DatabaseUnreachable` where nothing can be written, `MigrationFailed` where something cannot be done
    */
   preflight(migrations: readonly Migration[]): Promise<void>;
+  /** What these steps are on this server, in order. */
+  statements(steps: readonly Step[], online: boolean): readonly PlannedStatement[];
   /** Opens the connection that migrations run on. What it needs is loaded only then. */
   openWriter(options: WriterOptions): Promise<Writer>;
 }
 
+/** A statement as a plan shows it. */
+export interface PlannedStatement {
+  readonly sql: string;
+  /** Whether it is committed by itself, and not together with the record of its script. */
+  readonly alone: boolean;
+  /** What it takes of a table that is in use; absent where that is nothing. */
+  readonly lock?: { readonly table: string; readonly mode: string; readonly effect: string };
+}
+
 export interface WriterOptions {
+  /** Whether nodes of Glance may be at work on the tables: then nothing may hold them up for long. */
+  readonly online: boolean;
   /** How long a statement waits for a lock that another session holds. */
   readonly lockTimeoutSeconds: number;
   /** Aborted to stop a writer that waits by itself; `cancel` stops the statement that runs. */
@@ -82,6 +96,11 @@ export interface Writer {
    * @throws Failure `MigrationFailed` where the database is not what the plan was made from
    */
   begin(rows: readonly string[] | undefined): Promise<void>;
+  /**
+   * Runs what of these steps cannot wait for the transaction with the record, or must not be in it; before `begin`, and
+   * safe to repeat.
+   */
+  prepare(steps: readonly Step[], progress: StepProgress): Promise<void>;
   /** Runs steps in order. Where the engine cannot roll back, those that the catalog shows as done are left out. */
   run(steps: readonly Step[], progress: StepProgress): Promise<void>;
   /** Makes the rows of `alembic_version` these and commits, in one with the steps where the engine can. */
@@ -90,6 +109,12 @@ export interface Writer {
   query(sql: string, values?: Row): Promise<readonly Row[]>;
   /** Changes rows, in the open migration or, outside of any, committed by itself; gives their number. */
   change(sql: string, values?: Row): Promise<number>;
+  /**
+   * Changes rows in a transaction of its own, outside of any migration; gives their number.
+   *
+   * @param patience how long to wait for a row that another session has locked, in milliseconds; absent means for ever
+   */
+  changeAlone(sql: string, values?: Row, patience?: number): Promise<number>;
   /** Undoes what is not committed. Never throws. */
   rollback(): Promise<void>;
   /** Ends the statement that runs, unless it is the commit. */
@@ -103,4 +128,8 @@ export interface StepProgress {
   started(step: Step, index: number): void;
   /** A step is there to stay, whatever comes: it was run, or was found done. Never told by an engine that can roll back. */
   kept?(step: Step): void;
+  /** These have no meaning on this engine: nothing was done for them. */
+  meaningless?(steps: readonly Step[]): void;
+  /** Tables are in use by others and asked for again; what this throws ends the wait. */
+  waiting?(tables: readonly string[], seconds: number): void;
 }

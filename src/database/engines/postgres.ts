@@ -1,8 +1,9 @@
 import type { DatabaseState, Engine } from './engine.ts';
 import { openSession, type Session } from './postgres/connect.ts';
-import { lockHolder, tryLock } from './postgres/lock.ts';
+import { lockHolder, queryWithoutTrace, tryLock } from './postgres/lock.ts';
 import { checkChanges } from './postgres/preflight.ts';
 import { readState } from './postgres/read-state.ts';
+import { plannedStatements } from './postgres/statements.ts';
 
 /** PostgreSQL: each migration is one transaction with its record. */
 export const postgres: Engine = {
@@ -12,7 +13,7 @@ export const postgres: Engine = {
       place: session.place,
       lost: session.lost,
       readState: () => look(session),
-      query: async (sql) => (await session.client.query(sql)).rows,
+      query: (sql) => queryWithoutTrace(session, sql),
       tryLock: () => tryLock(session),
       lockHolder: () => lockHolder(session),
       close: () => session.close(),
@@ -23,8 +24,10 @@ export const postgres: Engine = {
 async function look(session: Session): Promise<DatabaseState> {
   const state = await readState(session);
   return {
+    engine: 'postgres',
     found: state.found,
     transactional: true,
+    statements: (steps, online) => plannedStatements(steps, state.serverVersion, online),
     async preflight(migrations) {
       checkChanges(state, migrations, session.place);
     },

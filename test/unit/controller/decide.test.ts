@@ -62,7 +62,7 @@ const ROWS: readonly Row[] = [
   },
   {
     fact: 'no revision is named and the newest is recorded',
-    schema: aSchema({ spec: { revision: undefined }, status: recordedAt('ocata01') }),
+    schema: aSchema({ spec: { revision: undefined }, status: recordedAt('2024_1_01') }),
     effect: 'none',
     reason: 'UpToDate',
   },
@@ -80,9 +80,43 @@ const ROWS: readonly Row[] = [
     says: "Cannot go to 'mitaka01': found the database at 'ocata01'",
     also: 'Stalled',
   },
+  ...(
+    [
+      ['Expand', 'Expand', 'none', 'UpToDate'],
+      ['Expand', 'Migrate', 'startJob', 'MigrationPending'],
+      ['Expand', 'Contract', 'startJob', 'MigrationPending'],
+      // An expanded database without rows to move is at Migrate already.
+      ['Migrate', 'Expand', 'none', 'UpToDate'],
+      ['Migrate', 'Migrate', 'none', 'UpToDate'],
+      ['Migrate', 'Contract', 'startJob', 'MigrationPending'],
+      ['Contract', 'Expand', 'none', 'DowngradeNotSupported'],
+      ['Contract', 'Migrate', 'none', 'DowngradeNotSupported'],
+      ['Contract', 'Contract', 'none', 'UpToDate'],
+    ] as const
+  ).map(
+    ([recordedPhase, through, effect, reason]): Row => ({
+      fact: `ocata01 is wanted through ${through} and recorded at ${recordedPhase}`,
+      schema: aSchema({ spec: { through }, status: recordedAt('ocata01', { recordedPhase }) }),
+      effect,
+      reason,
+    }),
+  ),
+  {
+    fact: 'a revision without phases is wanted through Expand and recorded',
+    schema: aSchema({ spec: { revision: 'mitaka02', through: 'Expand' }, status: recordedAt('mitaka02') }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'the expand of the next revision is wanted',
+    schema: aSchema({ spec: { revision: 'pike01', through: 'Expand' }, status: recordedAt('ocata01') }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+    says: 'to pike01 (Expand)',
+  },
   {
     fact: 'what is recorded is newer than this operator carries',
-    schema: aSchema({ status: recordedAt('rocky02') }),
+    schema: aSchema({ status: recordedAt('2027_1_01') }),
     effect: 'none',
     reason: 'DatabaseNewer',
     says: 'upgrade the operator',
@@ -90,7 +124,7 @@ const ROWS: readonly Row[] = [
   },
   {
     fact: 'a revision that is not carried',
-    schema: aSchema({ spec: { revision: 'rocky02' } }),
+    schema: aSchema({ spec: { revision: '2027_1_01' } }),
     effect: 'none',
     reason: 'RevisionNotFound',
     says: 'ocata01',

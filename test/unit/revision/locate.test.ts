@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { KNOWN_SCHEMA } from '../../../src/database/migrate.ts';
+import { KNOWN_SCHEMA } from '../../../src/database/place-database.ts';
 import { appliedScripts } from '../../../src/revision/heads.ts';
 import { type Found, type Located, locate } from '../../../src/revision/locate.ts';
 import { formatPosition } from '../../../src/revision/position.ts';

@@ -1,4 +1,4 @@
-import type { LockHolder } from '../engine.ts';
+import type { LockHolder, Row } from '../engine.ts';
 import type { Session } from './connect.ts';
 import { LOCAL_SETTINGS } from './session-settings.ts';
 
@@ -28,10 +28,31 @@ export async function tryLock({ client }: Session): Promise<boolean> {
   const results: unknown = await client.query(TRY);
   const last: unknown = Array.isArray(results) ? results.at(-1) : results;
   const locked = isLocked(last);
-  if (!locked) {
+  if (locked) {
+    HOLDERS.add(client);
+  } else {
     await client.query('ROLLBACK');
   }
   return locked;
+}
+
+/** The sessions with the lock, whose transaction is open until they end. */
+const HOLDERS = new WeakSet<object>();
+
+/**
+ * Asks something. In the open transaction of the lock a look would keep its weak lock on the table to the end, and the
+ * migration itself would wait for that.
+ */
+export async function queryWithoutTrace({ client }: Session, sql: string): Promise<readonly Row[]> {
+  if (!HOLDERS.has(client)) {
+    return (await client.query<Row>(sql)).rows;
+  }
+  await client.query('SAVEPOINT look');
+  try {
+    return (await client.query<Row>(sql)).rows;
+  } finally {
+    await client.query('ROLLBACK TO SAVEPOINT look; RELEASE SAVEPOINT look');
+  }
 }
 
 /** Who has the lock, if anybody still has. */

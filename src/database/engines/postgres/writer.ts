@@ -1,13 +1,21 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import driver from 'pg';
 import { type Options, QueryTypes, Sequelize, Transaction } from 'sequelize';
+import { databaseError, isDeadlock, isLockTimeout } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
 import type { Step } from '../../step.ts';
 import type { Row, StepProgress, Writer, WriterOptions } from '../engine.ts';
-import { versionRowChanges } from '../version-rows.ts';
+import { CREATE_VERSION_TABLE, versionRowChanges } from '../version-rows.ts';
 import type { Session } from './connect.ts';
 import type { PostgresState } from './read-state.ts';
-import { renderStep } from './render-step.ts';
 import { LOCAL_SETTINGS } from './session-settings.ts';
+import {
+  locksOf,
+  offlineStatements,
+  onlineStatements,
+  type Statement,
+  type Statements,
+} from './statements.ts';
 
 /** Options that Sequelize has and its types lack. */
 interface UntypedOptions extends Options {
@@ -17,9 +25,8 @@ interface UntypedOptions extends Options {
   readonly keepDefaultTimezone: boolean;
 }
 
-/** As Alembic makes it. Source: alembic/runtime/migration.py, `MigrationContext._version`. */
-const CREATE_VERSION_TABLE =
-  'CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))';
+/** How long a waiting lock may hold up those who come after it, in milliseconds. */
+const PATIENCE_MILLISECONDS = 150;
 
 /** Opens the connection that migrations run on; `session` holds the lock, and cancels what runs here. */
 export function openWriter(session: Session, state: PostgresState, options: WriterOptions): Writer {
@@ -46,20 +53,8 @@ class PostgresWriter implements Writer {
   }
 
   async begin(rows: readonly string[] | undefined): Promise<void> {
+    await this.#open();
     this.#rows = rows ?? [];
-    this.#transaction = await this.#sequelize.transaction();
-    const [own] = await this.query(
-      'SELECT pg_backend_pid() AS pid, current_schema() AS schema, pg_is_in_recovery() AS replica',
-    );
-    this.#pid = typeof own?.pid === 'number' ? own.pid : undefined;
-    // A balancer may send one connection here and the next one there.
-    if (own?.schema !== (this.#state.schema ?? null) || own.replica !== false) {
-      throw new Failure(
-        'MigrationFailed',
-        `Cannot go on with ${this.#session.place}: a second connection reached another server or schema than the first, do name one server`,
-      );
-    }
-    await this.#execute(LOCAL_SETTINGS);
     if (rows === undefined) {
       await this.#execute(CREATE_VERSION_TABLE);
       return;
@@ -77,36 +72,59 @@ class PostgresWriter implements Writer {
     }
   }
 
-  async run(steps: readonly Step[], progress: StepProgress): Promise<void> {
-    for (const [index, step] of steps.entries()) {
-      progress.started(step, index);
-      await this.#execute(renderStep(step, this.#state.serverVersion).join(';\n'));
+  async prepare(steps: readonly Step[], progress: StepProgress): Promise<void> {
+    for (const unit of this.#statements(steps).before) {
+      if (unit.kind === 'alone') {
+        progress.started(unit.statement.step, steps.indexOf(unit.statement.step));
+        await this.#runAlone(unit.statement, progress);
+      } else {
+        await this.#open();
+        await this.#runAll(unit.statements, steps, progress);
+        await this.#commit();
+      }
     }
+  }
+
+  async run(steps: readonly Step[], progress: StepProgress): Promise<void> {
+    await this.#runAll(this.#statements(steps).recorded, steps, progress);
   }
 
   async record(rows: readonly string[]): Promise<void> {
     for (const { sql, values } of versionRowChanges(this.#rows, rows)) {
       await this.change(sql, values);
     }
-    this.#pid = undefined;
-    await this.#transaction?.commit();
-    this.#transaction = null;
+    await this.#commit();
   }
 
   async query(sql: string, values: Row = {}): Promise<readonly Row[]> {
     return this.#sequelize.query<Row>(sql, {
       type: QueryTypes.SELECT,
-      replacements: { ...values },
+      ...(Object.keys(values).length === 0 ? {} : { replacements: { ...values } }),
       transaction: this.#transaction,
     });
   }
 
   async change(sql: string, values: Row = {}): Promise<number> {
     const [, result] = await this.#sequelize.query(sql, {
-      replacements: { ...values },
+      ...(Object.keys(values).length === 0 ? {} : { replacements: { ...values } }),
       transaction: this.#transaction,
     });
     return rowCount(result);
+  }
+
+  async changeAlone(sql: string, values: Row = {}, patience = 0): Promise<number> {
+    await this.#open();
+    try {
+      if (patience > 0) {
+        await this.#execute(`SET LOCAL lock_timeout = '${patience}ms'`);
+      }
+      const rows = await this.change(sql, values);
+      await this.#commit();
+      return rows;
+    } catch (error) {
+      await this.rollback();
+      throw error;
+    }
   }
 
   async rollback(): Promise<void> {
@@ -123,6 +141,138 @@ class PostgresWriter implements Writer {
 
   async close(): Promise<void> {
     await this.#sequelize.close().catch(() => undefined);
+  }
+
+  /** Opens a transaction where the first connection is, free of the time limits of the role. */
+  async #open(): Promise<void> {
+    this.#transaction = await this.#sequelize.transaction();
+    const [own] = await this.query(
+      'SELECT pg_backend_pid() AS pid, current_schema() AS schema, pg_is_in_recovery() AS replica',
+    );
+    this.#pid = typeof own?.pid === 'number' ? own.pid : undefined;
+    // A balancer may send one connection here and the next one there.
+    if (own?.schema !== (this.#state.schema ?? null) || own.replica !== false) {
+      throw new Failure(
+        'MigrationFailed',
+        `Cannot go on with ${this.#session.place}: a second connection reached another server or schema than the first, do name one server`,
+      );
+    }
+    await this.#execute(LOCAL_SETTINGS);
+  }
+
+  async #commit(): Promise<void> {
+    this.#pid = undefined;
+    await this.#transaction?.commit();
+    this.#transaction = null;
+  }
+
+  #statements(steps: readonly Step[]): Statements {
+    const render = this.#options.online ? onlineStatements : offlineStatements;
+    return render(steps, this.#state.serverVersion);
+  }
+
+  async #runAll(
+    statements: readonly Statement[],
+    steps: readonly Step[],
+    progress: StepProgress,
+  ): Promise<void> {
+    const locks = locksOf(statements);
+    for (const [index, { step, sql }] of statements.entries()) {
+      progress.started(step, steps.indexOf(step));
+      if (index === 0 && locks.size > 0) {
+        await this.#lockTables(locks, progress);
+      }
+      await this.#execute(sql.join(';\n'));
+    }
+  }
+
+  /**
+   * Takes the locks of a transaction at its beginning, all or none. Whoever waits for a table makes everybody after him
+   * wait too: so it gives up soon, and asks again.
+   */
+  async #lockTables(locks: ReadonlyMap<string, string>, progress: StepProgress): Promise<void> {
+    const statements = [...locks].map(([table, mode]) => `LOCK TABLE ${table} IN ${mode} MODE`);
+    await this.#patiently([...locks.keys()], progress, async () => {
+      await this.#execute('SAVEPOINT locks');
+      try {
+        await this.#execute(
+          [
+            `SET LOCAL lock_timeout = '${PATIENCE_MILLISECONDS}ms'`,
+            ...statements,
+            'SET LOCAL lock_timeout = 0',
+          ].join('; '),
+        );
+      } catch (error) {
+        await this.#execute('ROLLBACK TO SAVEPOINT locks').catch(() => undefined);
+        throw error;
+      }
+    });
+  }
+
+  /** Tries again, less and less often, while others have locked what is needed. */
+  async #patiently(
+    tables: readonly string[],
+    progress: StepProgress,
+    work: () => Promise<void>,
+  ): Promise<void> {
+    const started = performance.now();
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await work();
+      } catch (error) {
+        const cause = databaseError(error);
+        const waited = (performance.now() - started) / 1000;
+        if (!(isLockTimeout(cause) || isDeadlock(cause)) || waited >= this.#options.lockTimeoutSeconds) {
+          throw error;
+        }
+        progress.waiting?.(tables, waited);
+        const pause = Math.min(100 * 2 ** attempt, 2000) * (0.5 + Math.random() / 2);
+        await sleep(pause, undefined, { signal: this.#options.signal });
+      }
+    }
+  }
+
+  async #runAlone({ step, sql, lock }: Statement, progress: StepProgress): Promise<void> {
+    const [own] = await this.query(
+      `SELECT pg_backend_pid() AS pid, current_setting('statement_timeout') <> '0' OR current_setting('lock_timeout') <> '0' AS limited`,
+    );
+    this.#pid = typeof own?.pid === 'number' ? own.pid : undefined;
+    // Only where there is a limit, as a pooler would hand the setting on.
+    const limited = own?.limited === true;
+    if (limited) {
+      await this.#execute('SET statement_timeout = 0; SET lock_timeout = 0');
+    }
+    await this.#patiently(lock === undefined ? [] : [lock.table], progress, async () => {
+      if (step.do === 'create index') {
+        await this.#dropUnfinished(step.index.name);
+      }
+      for (const statement of sql) {
+        await this.#execute(statement);
+      }
+    });
+    if (limited) {
+      await this.#execute('RESET statement_timeout; RESET lock_timeout');
+    }
+    this.#pid = undefined;
+  }
+
+  /**
+   * Clears away what a killed run has left: its server process may still be building the index for nobody, or have left
+   * one that is not valid. We have the lock, so no living migrator builds it.
+   */
+  async #dropUnfinished(index: string): Promise<void> {
+    await this.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user
+        AND application_name = :application AND state = 'active' AND pid <> pg_backend_pid() AND query LIKE :query`,
+      { application: this.#session.config.application_name, query: `%INDEX CONCURRENTLY%${index}%` },
+    );
+    const [invalid] = await this.query(
+      'SELECT 1 AS one FROM pg_index WHERE indexrelid = to_regclass(:index) AND NOT indisvalid',
+      { index },
+    );
+    if (invalid !== undefined) {
+      await this.#execute(`DROP INDEX CONCURRENTLY IF EXISTS ${index}`);
+    }
   }
 
   /** Several statements at once, of which nothing is asked. */

@@ -1,0 +1,103 @@
+import { Command, Option } from 'commander';
+import { EXIT_CODES } from '../api/exit-codes.ts';
+import { Failure } from '../database/failure.ts';
+import { type DatabasePlan, planDatabase } from '../database/plan-database.ts';
+import type { Phase } from '../revision/phase.ts';
+import { formatPosition } from '../revision/position.ts';
+import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
+import { readTarget, throughOption } from './db-migration.ts';
+import { helpWithExitCodes } from './exit.ts';
+
+interface PlanFlags extends ConnectionFlags {
+  readonly through: Phase;
+  readonly output: 'text' | 'sql' | 'json';
+}
+
+/** `glance-schema db plan [VERSION]` */
+export function dbPlanCommand(): Command {
+  const command = new Command('plan')
+    .description(
+      'Show what sync would do: each script, its SQL for this server, what that locks, and how many rows are written. Changes nothing.',
+    )
+    .argument('[version]', 'the revision to go to, such as ocata01; without it the newest')
+    .addOption(throughOption())
+    .addOption(
+      new Option('--output <format>', 'of the plan on stdout')
+        .choices(['text', 'sql', 'json'])
+        .default('text'),
+    )
+    .action((version: string | undefined, flags: PlanFlags) => run(version, flags));
+  addConnectionOptions(command);
+  return helpWithExitCodes(command, [
+    'Done',
+    'Usage',
+    'DowngradeNotSupported',
+    'RevisionNotFound',
+    'DatabaseNewer',
+    'DatabaseNotGlance',
+    'DatabaseUnreachable',
+  ]);
+}
+
+async function run(version: string | undefined, flags: PlanFlags): Promise<void> {
+  const { plan, error } = await make(version, flags);
+  if (error !== undefined || plan === undefined) {
+    process.exitCode = EXIT_CODES[error?.reason ?? 'MigrationFailed'];
+    process.stderr.write(`${error?.message ?? 'Cannot plan'}\n`);
+    return;
+  }
+  process.stdout.write(FORMATS[flags.output](plan));
+}
+
+async function make(version: string | undefined, flags: PlanFlags): ReturnType<typeof planDatabase> {
+  try {
+    const target = readTarget(version, flags.through);
+    return await planDatabase(resolveConnection(flags, process.env), target);
+  } catch (error) {
+    if (error instanceof Failure) {
+      return { error };
+    }
+    throw error;
+  }
+}
+
+const FORMATS: Readonly<Record<PlanFlags['output'], (plan: DatabasePlan) => string>> = {
+  text: asText,
+  sql: asSql,
+  json: (plan) => `${JSON.stringify(plan, undefined, 2)}\n`,
+};
+
+function asText(plan: DatabasePlan): string {
+  const lines = plan.steps.flatMap((step) => [
+    '',
+    `${step.name}${step.rows === undefined ? '' : `: writes ${step.rows} rows`}${step.statements.length === 0 ? ': its record only' : ''}`,
+    ...step.statements.flatMap(({ sql, alone, lock }) => [
+      `  ${sql.replaceAll('\n', '\n  ')};${alone && step.kind === 'script' ? '  -- committed by itself' : ''}`,
+      ...(lock === undefined ? [] : [`    -- ${lock.mode} on ${lock.table}: ${lock.effect}`]),
+    ]),
+  ]);
+  return `${[heading(plan), ...lines].join('\n')}\n`;
+}
+
+function asSql(plan: DatabasePlan): string {
+  const lines = plan.steps.flatMap((step) => {
+    const inside = step.statements.filter((statement) => !statement.alone);
+    return [
+      '',
+      `-- ${step.name}${step.rows === undefined ? '' : `: writes ${step.rows} rows`}`,
+      ...step.statements.filter((statement) => statement.alone).map(({ sql }) => `${sql};`),
+      ...(inside.length === 0 ? [] : ['BEGIN;', ...inside.map(({ sql }) => `${sql};`), 'COMMIT;']),
+    ];
+  });
+  return `${[`-- ${heading(plan)}`, ...lines].join('\n')}\n`;
+}
+
+function heading(plan: DatabasePlan): string {
+  const from = plan.from === null ? 'nothing' : formatPosition(plan.from);
+  const adopt = plan.adopt === null ? '' : `, adopting ${plan.adopt.from} as ${plan.adopt.heads.join(', ')}`;
+  const what =
+    plan.steps.length === 0
+      ? 'nothing to run'
+      : `${plan.steps.length} to run${plan.online ? ', with Glance at work' : ', with Glance stopped'}`;
+  return `${plan.database} (${plan.engine}), from ${from} to ${formatPosition(plan.target)}: ${what}${adopt}`;
+}

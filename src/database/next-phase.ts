@@ -1,0 +1,46 @@
+import { planScripts } from '../revision/plan.ts';
+import { SCRIPTS } from '../revision/scripts.ts';
+import { connect } from './connect.ts';
+import type { Connection } from './engines/engine.ts';
+import { asFailure, Failure } from './failure.ts';
+import { look, type Outcome } from './migrate.ts';
+import { placeDatabase } from './place-database.ts';
+import type { ConnectionTarget } from './url.ts';
+
+/** What `db check` tells: the phase that comes next, if any does. */
+export type NextPhase = 'expand' | 'migrate' | 'contract';
+
+/** Looks which phase is next on the way to a revision. Never changes anything. */
+export async function nextPhase(
+  target: ConnectionTarget,
+  revision: string,
+): Promise<Outcome & { readonly next?: NextPhase }> {
+  let connection: Connection | undefined;
+  try {
+    connection = await connect(target);
+    const state = await connection.readState();
+    const { located, pending } = await placeDatabase(connection, state);
+    const seen: Outcome = { ...look(state, located), applied: [] };
+    if (located.kind === 'refused') {
+      return {
+        ...seen,
+        error: new Failure(located.reason, `Cannot place ${connection.place}: ${located.message}`),
+      };
+    }
+    const applied: ReadonlySet<string> = located.kind === 'at' ? located.applied : new Set();
+    const expands = planScripts(applied, { kind: 'expand', revision });
+    const contracts = planScripts(applied, { kind: 'contract', revision });
+    const waiting = contracts.some((script) => pending.has(revisionOf(script)));
+    const next =
+      expands.length > 0 ? 'expand' : waiting ? 'migrate' : contracts.length > 0 ? 'contract' : undefined;
+    return { ...seen, ...(next === undefined ? {} : { next }) };
+  } catch (error) {
+    return { applied: [], error: asFailure(error) };
+  } finally {
+    await connection?.close();
+  }
+}
+
+function revisionOf(script: string): string {
+  return SCRIPTS.find((candidate) => candidate.name === script)?.revision ?? '';
+}

@@ -1,0 +1,62 @@
+import { DATA_MIGRATIONS, FUSED, MIGRATIONS } from '../../migrations/registry.ts';
+import { nextScripts } from '../revision/heads.ts';
+import { type KnownSchema, type Located, locate } from '../revision/locate.ts';
+import type { Connection, DatabaseState } from './engines/engine.ts';
+import { everCreated, foldSchema } from './fold.ts';
+import { isPending } from './move-rows.ts';
+import { openData, type Registry } from './plan-migrations.ts';
+
+/** All that this build can run. */
+export const REGISTRY: Registry = { migrations: MIGRATIONS, fused: FUSED, data: DATA_MIGRATIONS };
+
+/** What this build's scripts make. */
+export const KNOWN_SCHEMA: KnownSchema = {
+  after: (applied) =>
+    foldSchema(MIGRATIONS.filter((migration) => migration.scripts.every((script) => applied.has(script)))),
+  next(applied) {
+    const next = nextScripts(applied);
+    const reached = new Set([...applied, ...next]);
+    return foldSchema(
+      MIGRATIONS.filter((migration) => migration.scripts.every((script) => reached.has(script))),
+    );
+  },
+  ever: everCreated(MIGRATIONS),
+};
+
+/**
+ * Places a database in the chain. For an expanded one the rows tell how far it is, and are looked at.
+ *
+ * @throws Failure `DatabaseUnreachable`
+ */
+export async function placeDatabase(connection: Connection, state: DatabaseState): Promise<Placed> {
+  const located = locate(state.found, KNOWN_SCHEMA);
+  if (located.kind !== 'at') {
+    return { located, pending: new Set() };
+  }
+  const pending = await readPending(connection, state, located.applied);
+  return {
+    located: pending.size === 0 ? located : locate({ ...state.found, pending }, KNOWN_SCHEMA),
+    pending,
+  };
+}
+
+/** The revisions that are expanded and not contracted and have rows that are still to be moved. */
+export async function readPending(
+  connection: Connection,
+  state: DatabaseState,
+  applied: ReadonlySet<string>,
+): Promise<ReadonlySet<string>> {
+  const pending = new Set<string>();
+  for (const data of openData(applied, REGISTRY)) {
+    if (await isPending(connection, state.engine, data)) {
+      pending.add(data.revision);
+    }
+  }
+  return pending;
+}
+
+export interface Placed {
+  readonly located: Located;
+  /** The revisions with rows that are still to be moved, among those that are expanded and not contracted. */
+  readonly pending: ReadonlySet<string>;
+}
