@@ -57,5 +57,6 @@ export async function acquireLock(connection: Connection, options: LockOptions):
 /** `pid 4711, glance-schema, from 10.0.0.7, since 2026-11-23T03:00:00Z`. */
 export function describeHolder(holder: LockHolder): string {
   const from = holder.address === null ? '' : `, from ${holder.address}`;
-  return `pid ${holder.pid}, ${holder.application}${from}, since ${holder.since}`;
+  const since = holder.since === undefined ? '' : `, since ${holder.since}`;
+  return `pid ${holder.pid}, ${holder.application}${from}${since}`;
 }

@@ -1,4 +1,5 @@
 import { Failure } from './failure.ts';
+import type { Engine } from './step.ts';
 
 export const TLS_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 
@@ -7,8 +8,8 @@ export type TlsMode = (typeof TLS_MODES)[number];
 
 /** Where a database is and how to get in, parsed once from what OpenStack calls `connection`. */
 export interface ConnectionTarget {
-  readonly engine: 'postgres' | 'mysql';
-  /** A host name, an address, or the folder of a Unix socket. */
+  readonly engine: Engine;
+  /** A host name, an address, or a Unix socket: its folder for PostgreSQL, its path for MySQL. */
   readonly host: string;
   readonly port: number;
   /** Absent leaves it to the driver: the user of the operating system. */
@@ -33,6 +34,8 @@ export interface TlsOptions {
 }
 
 const DEFAULT_CONNECT_TIMEOUT_SECONDS = 10;
+
+const DEFAULT_PORTS: Readonly<Record<Engine, number>> = { postgres: 5432, mysql: 3306 };
 
 /** Debian's and RHEL's place of the socket, which libpq uses where a URL has no host. */
 const SOCKET_FOLDER = '/var/run/postgresql';
@@ -83,22 +86,74 @@ const KNOWN_OPTIONS: readonly string[] = [
   'user',
 ];
 
+/** Options of PyMySQL and mysqlclient that change nothing here. */
+const IGNORED_MYSQL_OPTIONS: readonly string[] = [
+  'autocommit',
+  'binary_prefix',
+  'charset',
+  'client_flag',
+  'collation',
+  'compress',
+  'conv',
+  'cursorclass',
+  'init_command',
+  'local_infile',
+  'max_allowed_packet',
+  'plugin',
+  'program_name',
+  'read_timeout',
+  'sql_mode',
+  'use_unicode',
+  'write_timeout',
+];
+
+const KNOWN_MYSQL_OPTIONS: readonly string[] = [
+  'connect_timeout',
+  'ssl_ca',
+  'ssl_cert',
+  'ssl_disabled',
+  'ssl_key',
+  'ssl_mode',
+  'ssl_verify_cert',
+  'ssl_verify_identity',
+  'unix_socket',
+];
+
+/** The words of MySQL's own client for the same. */
+const MYSQL_TLS_MODES: Readonly<Record<string, TlsMode>> = {
+  DISABLED: 'disable',
+  PREFERRED: 'prefer',
+  REQUIRED: 'require',
+  VERIFY_CA: 'verify-ca',
+  VERIFY_IDENTITY: 'verify-full',
+};
+
 /**
- * Reads a connection URL as SQLAlchemy and libpq would.
+ * Reads a connection URL as SQLAlchemy, and libpq or PyMySQL, would.
  *
  * @throws Failure `Usage`, which never carries the URL itself: it may hold a password.
  */
 export function parseConnectionUrl(text: string): ConnectionTarget {
   const parts = matchUrl(text.trim());
   const name = parts.name ?? '';
-  const engine = name.split('+')[0];
-  if (engine === 'mysql' || engine === 'mariadb') {
-    throw unusable(`found a MySQL URL ('${name}://'), and this build knows PostgreSQL only`);
+  switch (name.split('+')[0]) {
+    case 'postgresql':
+    case 'postgres':
+      return readPostgres(parts);
+    case 'mysql':
+    case 'mariadb':
+      return readMysql(parts);
+    default:
+      throw unusable(
+        `found '${name}://', do write postgresql://USER:PASSWORD@HOST:PORT/DATABASE or mysql://USER:PASSWORD@HOST:PORT/DATABASE`,
+      );
   }
-  if (engine !== 'postgresql' && engine !== 'postgres') {
-    throw unusable(`found '${name}://', do write postgresql://USER:PASSWORD@HOST:PORT/DATABASE`);
-  }
-  const query = readQuery(parts.query);
+}
+
+type UrlParts = Readonly<Record<string, string | undefined>>;
+
+function readPostgres(parts: UrlParts): ConnectionTarget {
+  const query = readQuery(parts.query, KNOWN_OPTIONS, IGNORED_OPTIONS);
   const user = decode(parts.user) ?? query.get('user');
   const password = decode(parts.password) ?? query.get('password');
   const database = query.get('dbname') ?? parts.database;
@@ -106,12 +161,32 @@ export function parseConnectionUrl(text: string): ConnectionTarget {
   return {
     engine: 'postgres',
     host: readHost(query.get('host') ?? parts.ipv6 ?? parts.ipv4),
-    port: readPort(query.get('port') ?? parts.port),
+    port: readPort(query.get('port') ?? parts.port, DEFAULT_PORTS.postgres),
     ...(user === undefined || user === '' ? {} : { user }),
     ...(password === undefined ? {} : { password }),
     ...(database === undefined || database === '' ? {} : { database }),
     ...(options === undefined ? {} : { options }),
     tls: readTls(query),
+    connectTimeoutSeconds: readTimeout(query.get('connect_timeout')),
+  };
+}
+
+function readMysql(parts: UrlParts): ConnectionTarget {
+  const query = readQuery(parts.query, KNOWN_MYSQL_OPTIONS, IGNORED_MYSQL_OPTIONS);
+  const user = decode(parts.user);
+  const password = decode(parts.password);
+  const { database } = parts;
+  if (database === undefined || database === '') {
+    throw unusable('found no database in it, do write mysql://USER:PASSWORD@HOST:PORT/DATABASE');
+  }
+  return {
+    engine: 'mysql',
+    host: readMysqlHost(query.get('unix_socket') ?? parts.ipv6 ?? parts.ipv4),
+    port: readPort(parts.port, DEFAULT_PORTS.mysql),
+    ...(user === undefined || user === '' ? {} : { user }),
+    ...(password === undefined ? {} : { password }),
+    database,
+    tls: readMysqlTls(query),
     connectTimeoutSeconds: readTimeout(query.get('connect_timeout')),
   };
 }
@@ -145,22 +220,26 @@ function matchUrl(text: string): Readonly<Record<string, string | undefined>> {
     first === undefined || first.ipv4?.includes('@') === true ? OLD_URL_PATTERN.exec(text)?.groups : first;
   if (groups === undefined || groups.ipv4?.includes('@') === true) {
     throw unusable(
-      'found no URL that can be read, do write postgresql://USER:PASSWORD@HOST:PORT/DATABASE with special characters percent-encoded',
+      'found no URL that can be read, do write postgresql://USER:PASSWORD@HOST:PORT/DATABASE or mysql://... with special characters percent-encoded',
     );
   }
   return groups;
 }
 
-function readQuery(text: string | undefined): ReadonlyMap<string, string> {
+function readQuery(
+  text: string | undefined,
+  known: readonly string[],
+  ignored: readonly string[],
+): ReadonlyMap<string, string> {
   const query = new Map<string, string>();
   for (const [key, value] of new URLSearchParams(text ?? '')) {
     if (query.has(key)) {
       throw unusable(`found the option '${key}' twice, do write it once`);
     }
-    if (KNOWN_OPTIONS.includes(key)) {
+    if (known.includes(key)) {
       query.set(key, value);
-    } else if (!IGNORED_OPTIONS.includes(key)) {
-      const near = [...KNOWN_OPTIONS, ...IGNORED_OPTIONS].find((option) => isNear(option, key));
+    } else if (!ignored.includes(key)) {
+      const near = [...known, ...ignored].find((option) => isNear(option, key));
       throw unusable(
         `found the unknown option '${key}', do ${near === undefined ? 'remove it' : `write '${near}'`}`,
       );
@@ -173,15 +252,24 @@ function readHost(text: string | undefined): string {
   if (text === undefined || text === '') {
     return SOCKET_FOLDER;
   }
+  return oneHost(text);
+}
+
+/** PyMySQL goes to localhost by TCP where no socket is named. */
+function readMysqlHost(text: string | undefined): string {
+  return text === undefined || text === '' ? 'localhost' : oneHost(text);
+}
+
+function oneHost(text: string): string {
   if (text.includes(',')) {
     throw unusable('found several hosts, do name the one to write to');
   }
   return text;
 }
 
-function readPort(text: string | undefined): number {
+function readPort(text: string | undefined, standard: number): number {
   if (text === undefined || text === '') {
-    return 5432;
+    return standard;
   }
   const port = Number(text);
   if (!/^\d+$/.test(text) || port < 1 || port > 65535) {
@@ -203,6 +291,44 @@ function readTls(query: ReadonlyMap<string, string>): TlsOptions {
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
   };
+}
+
+function readMysqlTls(query: ReadonlyMap<string, string>): TlsOptions {
+  const ca = query.get('ssl_ca');
+  const cert = query.get('ssl_cert');
+  const key = query.get('ssl_key');
+  return {
+    mode: mysqlTlsMode(query),
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
+}
+
+function mysqlTlsMode(query: ReadonlyMap<string, string>): TlsMode {
+  const word = query.get('ssl_mode');
+  if (word !== undefined) {
+    const mode = MYSQL_TLS_MODES[word.toUpperCase().replaceAll('-', '_')];
+    if (mode === undefined) {
+      throw unusable(`found ssl_mode='${word}', do write one of ${Object.keys(MYSQL_TLS_MODES).join(', ')}`);
+    }
+    return mode;
+  }
+  if (isYes(query.get('ssl_disabled'))) {
+    return 'disable';
+  }
+  if (isYes(query.get('ssl_verify_identity'))) {
+    return 'verify-full';
+  }
+  // As in PyMySQL: an authority alone means that the server must show a certificate of it.
+  if (isYes(query.get('ssl_verify_cert')) || (query.has('ssl_ca') && !query.has('ssl_verify_cert'))) {
+    return 'verify-ca';
+  }
+  return ['ssl_ca', 'ssl_cert', 'ssl_key'].some((option) => query.has(option)) ? 'require' : 'prefer';
+}
+
+function isYes(text: string | undefined): boolean {
+  return text !== undefined && /^(true|1|yes|on)$/i.test(text);
 }
 
 function readTimeout(text: string | undefined): number {

@@ -1,5 +1,9 @@
 import type { Row } from './engine.ts';
 
+/** As Alembic makes it. Source: alembic/runtime/migration.py, `MigrationContext._version`. */
+export const CREATE_VERSION_TABLE =
+  'CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))';
+
 /** The statements that turn these rows of `alembic_version` into those. */
 export function versionRowChanges(
   before: readonly string[],

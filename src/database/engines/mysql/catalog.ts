@@ -1,0 +1,60 @@
+import type { Row } from '../engine.ts';
+
+/** What steps are asked of: whether the database has it already. */
+export interface Catalog {
+  readonly tables: ReadonlyMap<string, TableFacts>;
+  readonly triggers: ReadonlySet<string>;
+}
+
+export interface TableFacts {
+  readonly columns: ReadonlyMap<string, ColumnFacts>;
+  readonly indexes: ReadonlySet<string>;
+}
+
+export interface ColumnFacts {
+  readonly nullable: boolean;
+  /** Without quotes; null for none. */
+  readonly default: string | null;
+}
+
+const CATALOG = `
+SELECT 'column' AS kind, TABLE_NAME AS tab, COLUMN_NAME AS name, IS_NULLABLE AS nullable, COLUMN_DEFAULT AS standard
+FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()
+UNION ALL
+SELECT DISTINCT 'index', TABLE_NAME, INDEX_NAME, NULL, NULL FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE()
+UNION ALL
+SELECT 'trigger', EVENT_OBJECT_TABLE, TRIGGER_NAME, NULL, NULL FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()`;
+
+/** Reads what a database has, in one round trip. */
+export async function readCatalog(query: (sql: string) => Promise<readonly Row[]>): Promise<Catalog> {
+  const tables = new Map<string, { columns: Map<string, ColumnFacts>; indexes: Set<string> }>();
+  const triggers = new Set<string>();
+  for (const row of await query(CATALOG)) {
+    const name = String(row.name);
+    const table = tables.get(String(row.tab)) ?? { columns: new Map(), indexes: new Set() };
+    tables.set(String(row.tab), table);
+    switch (row.kind) {
+      case 'column':
+        table.columns.set(name, {
+          nullable: row.nullable === 'YES',
+          default: plainDefault(row.standard),
+        });
+        break;
+      case 'index':
+        table.indexes.add(name);
+        break;
+      case 'trigger':
+        triggers.add(name);
+        break;
+    }
+  }
+  return { tables, triggers };
+}
+
+/** MariaDB tells a default as the expression that it is (`'shared'`, `NULL`), MySQL as the text. */
+function plainDefault(value: unknown): string | null {
+  if (value === null || value === undefined || value === 'NULL') {
+    return null;
+  }
+  return String(value).replace(/^'(.*)'$/s, '$1');
+}

@@ -1,0 +1,34 @@
+import type { Step } from '../../step.ts';
+import type { PlannedStatement } from '../engine.ts';
+import { planSteps } from './plan-steps.ts';
+
+/** The statements of a script that nothing is done of, and what each takes of a table that is in use. */
+export function plannedStatements(steps: readonly Step[]): readonly PlannedStatement[] {
+  return planSteps(steps, undefined).operations.map(({ sql, table }) => ({
+    sql,
+    alone: true,
+    ...(table === undefined ? {} : { lock: { table, ...lockOf(sql) } }),
+  }));
+}
+
+function lockOf(sql: string): { mode: string; effect: string } {
+  if (sql.startsWith('UPDATE')) {
+    return { mode: 'rows', effect: 'the rows that are changed are locked until all are' };
+  }
+  if (!sql.startsWith('ALTER')) {
+    return { mode: 'metadata', effect: 'nobody reads or writes for some milliseconds' };
+  }
+  if (/MODIFY COLUMN .* NOT NULL/.test(sql)) {
+    return {
+      mode: 'metadata, in place',
+      effect:
+        'the table is written anew; reads and writes go on, but for some milliseconds at the beginning and the end',
+    };
+  }
+  return /ADD INDEX/.test(sql)
+    ? {
+        mode: 'metadata, in place',
+        effect: 'reads and writes go on, but for some milliseconds at the beginning and the end',
+      }
+    : { mode: 'metadata', effect: 'nobody reads or writes for some milliseconds' };
+}

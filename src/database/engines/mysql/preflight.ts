@@ -1,0 +1,109 @@
+import { databaseError, describeDatabaseError, isConnectionLoss } from '../../database-error.ts';
+import { Failure } from '../../failure.ts';
+import type { Migration } from '../../step.ts';
+import type { Row } from '../engine.ts';
+import type { Session } from './connect.ts';
+import { type Grants, readGrants } from './grants.ts';
+
+const SETTINGS = `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'super_read_only', 'innodb_read_only',
+  'log_bin', 'log_bin_trust_function_creators', 'wsrep_on', 'wsrep_OSU_method')`;
+
+const STATUS = `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_ready', 'wsrep_cluster_status', 'wsrep_local_state_comment')`;
+
+/** Tables whose texts are of a kind that Glance does not read or write. */
+const OTHER_CHARSETS = `SELECT TABLE_NAME AS tab, TABLE_COLLATION AS collation FROM information_schema.TABLES
+  WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' AND TABLE_COLLATION NOT LIKE 'utf8%'
+    AND TABLE_NAME NOT IN ('alembic_version', 'migrate_version') ORDER BY 1 LIMIT 1`;
+
+const NEEDED = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'ALTER', 'INDEX', 'REFERENCES'];
+
+/**
+ * Says before the first change what the last one would fail on.
+ *
+ * @throws Failure `DatabaseUnreachable`, `MigrationFailed`
+ */
+export async function checkChanges(session: Session, migrations: readonly Migration[]): Promise<void> {
+  const cannot = `Cannot change ${session.place}`;
+  try {
+    const settings = pairs(await session.query(SETTINGS));
+    const unusable = whyUnusable(settings, pairs(await session.query(STATUS)));
+    if (unusable !== undefined) {
+      throw new Failure('DatabaseUnreachable', `${cannot}: ${unusable}`);
+    }
+    const triggers = migrations.some(({ steps }) => steps.some((step) => step.do === 'create trigger'));
+    const refused =
+      (await whyRefused(session, settings, triggers)) ?? whyForeign((await session.query(OTHER_CHARSETS))[0]);
+    if (refused !== undefined) {
+      throw new Failure('MigrationFailed', `${cannot}: ${refused}`);
+    }
+  } catch (error) {
+    if (error instanceof Failure) {
+      throw error;
+    }
+    const cause = databaseError(error);
+    throw new Failure(
+      isConnectionLoss(cause) ? 'DatabaseUnreachable' : 'MigrationFailed',
+      `${cannot}: ${describeDatabaseError(cause)}`,
+      { cause: error },
+    );
+  }
+}
+
+type Settings = ReadonlyMap<string, string>;
+
+function pairs(rows: readonly Row[]): Settings {
+  return new Map(rows.map((row) => [String(row.Variable_name).toLowerCase(), String(row.Value)]));
+}
+
+/** Why nothing can be written here, if so. */
+function whyUnusable(settings: Settings, status: Settings): string | undefined {
+  const on = (name: string): boolean => /^(ON|1)$/.test(settings.get(name) ?? '');
+  if (on('read_only') || on('super_read_only') || on('innodb_read_only')) {
+    return 'the server is read-only, as a replica is, do name the primary';
+  }
+  if (!on('wsrep_on')) {
+    return undefined;
+  }
+  const cluster = status.get('wsrep_cluster_status');
+  if (status.get('wsrep_ready') !== 'ON' || cluster !== 'Primary') {
+    return `the Galera node is not ready (wsrep_cluster_status ${cluster}), do mend the cluster or name another node`;
+  }
+  const state = status.get('wsrep_local_state_comment');
+  if (state !== 'Synced') {
+    return `the Galera node is not in step with its cluster (wsrep_local_state ${state}), do wait or name another node`;
+  }
+  return settings.get('wsrep_osu_method') === 'RSU'
+    ? 'the Galera node keeps changes of tables to itself (wsrep_OSU_method RSU), do set it to TOI'
+    : undefined;
+}
+
+/** Which right is missing, if one is. */
+async function whyRefused(
+  session: Session,
+  settings: Settings,
+  triggers: boolean,
+): Promise<string | undefined> {
+  const grants: Grants = readGrants(
+    (await session.query('SHOW GRANTS')).map((row) => String(Object.values(row)[0])),
+    session.options.database ?? '',
+  );
+  const needed = [...NEEDED, ...(triggers ? ['TRIGGER'] : [])];
+  const missing = needed.filter((right) => !grants.onDatabase.has(right));
+  if (missing.length > 0 && !grants.more) {
+    return `the user may not do all that a migration needs, do grant ${missing.join(', ')} on the database`;
+  }
+  const logged = /^(ON|1)$/.test(settings.get('log_bin') ?? '');
+  const trusted = /^(ON|1)$/.test(settings.get('log_bin_trust_function_creators') ?? '');
+  const free = ['SUPER', 'BINLOG ADMIN', 'SET_USER_ID', 'ALL PRIVILEGES'].some((right) =>
+    grants.onServer.has(right),
+  );
+  return triggers && logged && !trusted && !free && !grants.more
+    ? 'the binary log is on and the user may then make no triggers, do set log_bin_trust_function_creators=1 or migrate offline with db sync'
+    : undefined;
+}
+
+function whyForeign(row: Row | undefined): string | undefined {
+  return row === undefined
+    ? undefined
+    : `the table ${row.tab} has the collation ${row.collation} and Glance writes UTF-8, do convert it (ALTER TABLE ${row.tab} CONVERT TO CHARACTER SET utf8mb3)`;
+}

@@ -1,0 +1,79 @@
+import type { Found, MigrateRow } from '../../../revision/locate.ts';
+import { databaseError, describeDatabaseError, isConnectionLoss } from '../../database-error.ts';
+import { Failure } from '../../failure.ts';
+import type { Session } from './connect.ts';
+
+const COLUMNS = `
+SELECT c.TABLE_NAME AS tab, c.COLUMN_NAME AS col
+FROM information_schema.COLUMNS c JOIN information_schema.TABLES t USING (TABLE_SCHEMA, TABLE_NAME)
+WHERE c.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE'`;
+
+/**
+ * Reads tables, columns and the rows of both version tables, in at most two round trips.
+ *
+ * @throws Failure `DatabaseUnreachable`
+ */
+export async function readFound(session: Session): Promise<Found> {
+  try {
+    const tables = new Map<string, Set<string>>();
+    for (const { tab, col } of await session.query(COLUMNS)) {
+      const columns = tables.get(String(tab)) ?? new Set();
+      tables.set(String(tab), columns.add(String(col)));
+    }
+    return { tables, ...(await readVersions(session, tables)) };
+  } catch (error) {
+    const cause = databaseError(error);
+    throw new Failure(
+      'DatabaseUnreachable',
+      isConnectionLoss(cause)
+        ? `Lost the connection to ${session.place} while reading: ${describeDatabaseError(cause)}`
+        : `Cannot read ${session.place}: ${describeDatabaseError(cause)}`,
+      { cause: error },
+    );
+  }
+}
+
+async function readVersions(
+  session: Session,
+  tables: Found['tables'],
+): Promise<Pick<Found, 'alembic' | 'migrate'>> {
+  const alembic = tables.get('alembic_version')?.has('version_num') === true;
+  const migrate = tables.get('migrate_version')?.has('repository_id') === true;
+  if (!alembic && !migrate) {
+    return {};
+  }
+  // Converted, as the two tables may have texts of different kinds.
+  const parts = [
+    ...(alembic
+      ? [
+          `SELECT 'alembic' AS kind, CONVERT(version_num USING utf8mb4) AS name, NULL AS version FROM alembic_version`,
+        ]
+      : []),
+    ...(migrate
+      ? [
+          `SELECT 'migrate' AS kind, CONVERT(repository_id USING utf8mb4) AS name, version FROM migrate_version`,
+        ]
+      : []),
+  ];
+  const rows = await session.query(parts.join(' UNION ALL '));
+  const of = (kind: string) => rows.filter((row) => row.kind === kind);
+  return {
+    ...(alembic
+      ? {
+          alembic: of('alembic')
+            .map((row) => String(row.name))
+            .sort(),
+        }
+      : {}),
+    ...(migrate
+      ? {
+          migrate: of('migrate').map(
+            (row): MigrateRow => ({
+              repository: String(row.name),
+              version: row.version === null ? null : Number(row.version),
+            }),
+          ),
+        }
+      : {}),
+  };
+}
