@@ -1,0 +1,176 @@
+import { expect } from 'chai';
+import pg from 'pg';
+import { REVISIONS } from '../../../src/revision/revisions.ts';
+import { runCli, startCli } from '../../support/bundle.ts';
+import { eventually } from '../../support/eventually.ts';
+import { seedNewton } from '../../support/glance-data.ts';
+import { goldenSchema, readSchema, withAlembicVersion } from '../../support/golden.ts';
+import { expectedImages, withClient } from '../../support/images.ts';
+import { leaveOut } from '../../support/needs.ts';
+import {
+  findPgBouncer,
+  type PgBouncerOptions,
+  startPgBouncer,
+  type TestPgBouncer,
+} from '../../support/pgbouncer.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+
+const NEWEST = `${REVISIONS.at(-1)?.name.replace(/_?(\d\d)$/, '_contract$1')}`;
+
+describe('db sync through PgBouncer in transaction mode', function () {
+  this.timeout(120_000);
+  let server: TestPostgres;
+  let program = '';
+  const poolers: TestPgBouncer[] = [];
+
+  before(async function () {
+    const found = findPgBouncer();
+    if (found === null)
+      leaveOut(this, 'pgbouncer is not there, do install it, on Debian: apt-get install pgbouncer');
+    program = found;
+    server = await startPostgres();
+  });
+
+  afterEach(async () => {
+    for (const pooler of poolers.splice(0)) await pooler.stop();
+  });
+
+  after(async () => {
+    await server?.stop();
+  });
+
+  async function pooled(options: PgBouncerOptions): Promise<TestPgBouncer> {
+    const pooler = await startPgBouncer(program, server, options);
+    poolers.push(pooler);
+    return pooler;
+  }
+
+  /** Advisory locks that any session of the database has or waits for. */
+  async function advisoryLocks(database: string): Promise<number> {
+    return withClient(server.url(database), async (client) => {
+      const { rows } = await client.query<{ n: number }>(
+        `SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory'
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      );
+      return rows[0]?.n ?? 0;
+    });
+  }
+
+  it('makes the whole schema, and leaves no lock and no setting to the next client', async () => {
+    const direct = await server.createDatabase('empty');
+    const pooler = await pooled({ poolSize: 2 });
+    const url = pooler.url('empty');
+    const settings = `SELECT name, setting FROM pg_settings WHERE name LIKE '%timeout%' OR name IN ('TimeZone',
+      'search_path', 'client_connection_check_interval', 'synchronous_commit') ORDER BY name`;
+    const before = await withClient(url, (client) => client.query(settings));
+    const result = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    expect(result.code, result.stderr).to.equal(0);
+    expect(await readSchema(direct)).to.deep.equal(withAlembicVersion(goldenSchema(NEWEST)));
+    expect(await advisoryLocks('empty')).to.equal(0);
+    // Both of the pool's connections, by two transactions at once.
+    const clients = [new pg.Client(url), new pg.Client(url)];
+    const after = [];
+    for (const client of clients) {
+      await client.connect();
+      await client.query('BEGIN');
+    }
+    for (const client of clients) after.push((await client.query(settings)).rows);
+    for (const client of clients) await client.end();
+    expect(after).to.deep.equal([before.rows, before.rows]);
+  });
+
+  for (const poolSize of [20, 2]) {
+    it(`two at once, with ${poolSize} connections to the server: one migrates, the other finds it done`, async () => {
+      const database = `at_once_${poolSize}`;
+      const direct = await server.createDatabase(database);
+      await seedNewton(direct, { images: 2000 });
+      const pooler = await pooled({ poolSize });
+      const runs = [0, 1].map(() => runCli(['db', 'sync'], { DATABASE_CONNECTION: pooler.url(database) }));
+      const results = await Promise.all(runs);
+      for (const { code, stderr } of results) expect(code, stderr).to.equal(0);
+      expect(results.filter(({ stdout }) => stdout.includes('No migrations needed'))).to.have.length(1);
+      expect(await advisoryLocks(database)).to.equal(0);
+    });
+  }
+
+  it('a migrator killed in the middle blocks nobody: the next one starts at once and finishes', async () => {
+    const direct = await server.createDatabase('killed');
+    await seedNewton(direct, { images: 2000 });
+    const expected = await expectedImages(direct);
+    const pooler = await pooled({ poolSize: 5 });
+    const env = { DATABASE_CONNECTION: pooler.url('killed') };
+    const reader = new pg.Client({ connectionString: direct });
+    await reader.connect();
+    await reader.query('BEGIN; LOCK TABLE images IN ACCESS SHARE MODE');
+    const first = startCli(['db', 'sync'], env);
+    // It has the lock and waits for the table.
+    await eventually(async () => {
+      const { rows } = await reader.query(
+        `SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'images'::regclass`,
+      );
+      expect(rows).to.have.length(1);
+    });
+    expect(await advisoryLocks('killed')).to.equal(1);
+    first.kill('SIGKILL');
+    await first.done;
+    await eventually(async () => expect(await advisoryLocks('killed')).to.equal(0), {
+      timeoutMilliseconds: 3000,
+    });
+    const second = startCli(['db', 'sync', '--lock-timeout', '5'], env);
+    await eventually(async () => expect(await advisoryLocks('killed')).to.equal(1), {
+      timeoutMilliseconds: 3000,
+    });
+    await reader.end();
+    const { code, stderr } = await second.done;
+    expect(code, stderr).to.equal(0);
+    const { rows } = await withClient(direct, (client) =>
+      client.query('SELECT id, visibility::text FROM images ORDER BY id'),
+    );
+    expect(rows).to.deep.equal(expected.map(({ id, visibility }) => ({ id, visibility })));
+  });
+
+  it('a pooler that goes in the middle: exit 20, rolled back, and a rerun makes it right', async () => {
+    const direct = await server.createDatabase('gone');
+    await seedNewton(direct, { images: 2000 });
+    const pooler = await pooled({ poolSize: 5 });
+    const reader = new pg.Client({ connectionString: direct });
+    await reader.connect();
+    await reader.query('BEGIN; LOCK TABLE images IN ACCESS SHARE MODE');
+    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: pooler.url('gone') });
+    await eventually(async () => expect(await advisoryLocks('gone')).to.equal(1));
+    await pooler.kill();
+    const { code, stderr } = await run.done;
+    await reader.end();
+    expect(code, stderr).to.equal(20);
+    const rerun = await runCli(['db', 'sync'], { DATABASE_CONNECTION: direct });
+    expect(rerun.code, rerun.stderr).to.equal(0);
+  });
+
+  it('options in the URL that the pooler refuses: exit 20, and its sentence names them', async () => {
+    await server.createDatabase('options_refused');
+    const pooler = await pooled({ poolSize: 5 });
+    const url = `${pooler.url('options_refused')}?options=-c%20lock_timeout%3D5s`;
+    const { code, stderr } = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    expect(code, stderr).to.equal(20);
+    expect(stderr).to.include('unsupported startup parameter: options');
+    expect(stderr.trim().split('\n')).to.have.length(1);
+  });
+
+  it('options in the URL that ignore_startup_parameters drops: all is done all the same', async () => {
+    const direct = await server.createDatabase('options_dropped');
+    const pooler = await pooled({ poolSize: 5, ignoreStartupParameters: 'options' });
+    const url = `${pooler.url('options_dropped')}?options=-c%20lock_timeout%3D5s`;
+    const { code, stderr } = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    expect(code, stderr).to.equal(0);
+    expect(await readSchema(direct)).to.deep.equal(withAlembicVersion(goldenSchema(NEWEST)));
+  });
+
+  it('one connection where two are needed: exit 20 when the pooler gives up, nothing changed', async () => {
+    const direct = await server.createDatabase('single');
+    const pooler = await pooled({ poolSize: 1, queryWaitTimeout: 3 });
+    const { code, stderr } = await runCli(['db', 'sync'], { DATABASE_CONNECTION: pooler.url('single') });
+    expect(code, stderr).to.equal(20);
+    expect(stderr).to.include('query_wait_timeout');
+    expect((await readSchema(direct)).tables).to.deep.equal({});
+  });
+});
