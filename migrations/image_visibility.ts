@@ -11,25 +11,30 @@ export const VISIBILITY: Column = { name: 'visibility', type: IMAGE_VISIBILITY, 
 
 export const VISIBILITY_INDEX: Index = { name: 'visibility_image_idx', columns: ['visibility'] };
 
-/** What an image without members becomes. */
+/**
+ * What an image becomes, at the first write of it. A generated column of PostgreSQL can see its own row only, so there
+ * `SHARE_FILLED_IMAGES` comes after.
+ */
 export const FROM_IS_PUBLIC: PerEngine = {
   postgres: `CASE WHEN is_public THEN 'public'::image_visibility ELSE 'private'::image_visibility END`,
-  mysql: `CASE WHEN is_public THEN 'public' ELSE 'private' END`,
+  mysql: `CASE WHEN is_public THEN 'public'
+  WHEN id IN (SELECT image_id FROM image_members WHERE NOT deleted) THEN 'shared' ELSE 'private' END`,
 };
-
-const SHARE = `UPDATE images SET visibility = 'shared' WHERE visibility = 'private'
-      AND id IN (SELECT image_id FROM image_members WHERE NOT deleted)`;
 
 /**
  * A private image is shared once it has a member who is not deleted, whatever that member's status; deleted images too.
  *
  * Source: glance/db/sqlalchemy/alembic_migrations/data_migrations/ocata_migrate01_community_images.py.
  */
-export const SHARE_IMAGES_WITH_MEMBERS: Step = {
+export const SHARE_FILLED_IMAGES: Step = {
   do: 'change data',
   table: 'images',
   what: 'mark private images that have members as shared',
-  sql: { postgres: SHARE, mysql: SHARE },
+  sql: {
+    postgres: `UPDATE images SET visibility = 'shared' WHERE visibility = 'private'
+      AND id IN (SELECT image_id FROM image_members WHERE NOT deleted)`,
+    mysql: '',
+  },
 };
 
 /**

@@ -2,7 +2,7 @@ import type { Migration } from '../src/database/step.ts';
 import {
   FROM_IS_PUBLIC,
   IMAGE_VISIBILITY,
-  SHARE_IMAGES_WITH_MEMBERS,
+  SHARE_FILLED_IMAGES,
   VISIBILITY,
   VISIBILITY_INDEX,
 } from './image_visibility.ts';
@@ -20,7 +20,7 @@ export const ocata01AddVisibilityRemoveIsPublic: Migration = {
     { do: 'drop index', table: 'images', index: 'ix_images_is_public' },
     { do: 'create enum', type: IMAGE_VISIBILITY },
     { do: 'add filled column', table: 'images', column: VISIBILITY, value: FROM_IS_PUBLIC },
-    SHARE_IMAGES_WITH_MEMBERS,
+    SHARE_FILLED_IMAGES,
     { do: 'drop column', table: 'images', column: 'is_public' },
     { do: 'create index', table: 'images', index: VISIBILITY_INDEX },
   ],

@@ -85,7 +85,8 @@ function planFrom(plan: RunPlan, goal: Goal, underWay: boolean): RunPlan {
     goal.target.phase !== 'Contract' ||
     underWay ||
     (located.kind === 'at' && located.position.phase !== 'Contract');
-  return { ...plan, online, steps: planMigrations({ applied, pending, online }, goal, REGISTRY) };
+  const lacking = located.kind === 'at' && located.lacking;
+  return { ...plan, online, steps: planMigrations({ applied, pending, lacking, online }, goal, REGISTRY) };
 }
 
 /** What has to run before a phase may, if anything. */

@@ -23,6 +23,21 @@ export function everCreated(migrations: readonly Migration[]): TableColumns {
   return tables;
 }
 
+/** What these migrations drop, as `table` or `table.column`. */
+export function dropped(migrations: readonly Migration[]): ReadonlySet<string> {
+  return new Set(
+    migrations
+      .flatMap((migration) => migration.steps)
+      .flatMap((step) =>
+        step.do === 'drop table'
+          ? [step.table]
+          : step.do === 'drop column'
+            ? [`${step.table}.${step.column}`]
+            : [],
+      ),
+  );
+}
+
 function apply(step: Step, tables: Map<string, Set<string>>): void {
   switch (step.do) {
     case 'create table':

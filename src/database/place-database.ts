@@ -2,7 +2,7 @@ import { DATA_MIGRATIONS, FUSED, MIGRATIONS } from '../../migrations/registry.ts
 import { nextScripts } from '../revision/heads.ts';
 import { type KnownSchema, type Located, locate } from '../revision/locate.ts';
 import type { Connection, DatabaseState } from './engines/engine.ts';
-import { everCreated, foldSchema } from './fold.ts';
+import { dropped, everCreated, foldSchema } from './fold.ts';
 import { isPending } from './move-rows.ts';
 import { openData, type Registry } from './plan-migrations.ts';
 
@@ -23,19 +23,32 @@ export const KNOWN_SCHEMA: KnownSchema = {
   ever: everCreated(MIGRATIONS),
 };
 
+/** The same where a script is not one transaction: an ended run may have left any part of it. */
+const KNOWN_PIECEMEAL: KnownSchema = {
+  ...KNOWN_SCHEMA,
+  mayLack(applied) {
+    const next = nextScripts(applied);
+    return dropped(
+      [...MIGRATIONS, ...FUSED].filter(({ scripts }) => scripts.some((script) => next.includes(script))),
+    );
+  },
+};
+
 /**
  * Places a database in the chain. For an expanded one the rows tell how far it is, and are looked at.
  *
  * @throws Failure `DatabaseUnreachable`
  */
 export async function placeDatabase(connection: Connection, state: DatabaseState): Promise<Placed> {
-  const located = locate(state.found, KNOWN_SCHEMA);
-  if (located.kind !== 'at') {
+  const known = state.transactional ? KNOWN_SCHEMA : KNOWN_PIECEMEAL;
+  const located = locate(state.found, known);
+  // What has begun to drop the old form has found no row left in it.
+  if (located.kind !== 'at' || located.lacking) {
     return { located, pending: new Set() };
   }
   const pending = await readPending(connection, state, located.applied);
   return {
-    located: pending.size === 0 ? located : locate({ ...state.found, pending }, KNOWN_SCHEMA),
+    located: pending.size === 0 ? located : locate({ ...state.found, pending }, known),
     pending,
   };
 }

@@ -20,6 +20,8 @@ export interface Situation {
   readonly applied: ReadonlySet<string>;
   /** The revisions with rows that are still to be moved, among those that are expanded and not contracted. */
   readonly pending: ReadonlySet<string>;
+  /** Whether what the old form is in has begun to be dropped: no row is left in it. */
+  readonly lacking?: boolean;
   /** Whether nodes of Glance may be at work: then no scripts are fused. */
   readonly online: boolean;
 }
@@ -74,6 +76,9 @@ function nextMigration(scripts: readonly string[], situation: Situation, registr
 }
 
 function isDue(data: DataMigration, situation: Situation, goal: Goal, scriptsFollow: boolean): boolean {
+  if (situation.lacking === true && expandedOnly(situation.applied).includes(data.revision)) {
+    return false;
+  }
   const inReach = comparePositions({ revision: data.revision, phase: 'Migrate' }, targetOf(goal)) <= 0;
   if (!inReach || goal.kind === 'expand' || goal.kind === 'contract') {
     return false;

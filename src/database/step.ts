@@ -61,7 +61,7 @@ export interface Table {
   readonly indexes?: readonly Index[];
 }
 
-/** Text that differs between engines: SQL that the vocabulary has no word for. */
+/** Text that differs between engines: SQL that the vocabulary has no word for. Empty where there is nothing to do. */
 export type PerEngine = Readonly<Record<Engine, string>>;
 
 /** What the database does at each row that is written, where old and new nodes of Glance live side by side. */

@@ -15,6 +15,8 @@ export interface Found {
   readonly migrate?: readonly MigrateRow[];
   /** The revisions with rows that are still to be moved; absent where the rows were not looked at. */
   readonly pending?: ReadonlySet<string>;
+  /** The triggers that there are; absent where nobody looked. */
+  readonly triggers?: ReadonlySet<string>;
 }
 
 export interface MigrateRow {
@@ -30,6 +32,11 @@ export interface KnownSchema {
   next(applied: ReadonlySet<string>): TableColumns;
   /** All that any script makes, what a later one drops included. */
   readonly ever: TableColumns;
+  /**
+   * What the scripts drop that can come next, as `table` or `table.column`: where a script is not one transaction, it may
+   * be gone without its record. Absent where it always is one.
+   */
+  mayLack?(applied: ReadonlySet<string>): ReadonlySet<string>;
 }
 
 /** Where a database is. Messages are the second half of a `Cannot ...: ...` sentence. */
@@ -41,6 +48,8 @@ export type Located =
       readonly applied: ReadonlySet<string>;
       /** Whether a script that is still to come has begun: an earlier run was ended in the middle of it. */
       readonly underWay: boolean;
+      /** Whether something is gone that only a script which is still to come drops: it had all but ended. */
+      readonly lacking: boolean;
       /** What to write into `alembic_version` before anything else, and what it stands for. */
       readonly adopt?: Adoption;
     }
@@ -132,7 +141,7 @@ function locateByMigrate(row: MigrateRow, found: Found, known: KnownSchema): Loc
 /** No version table has anything to say. */
 function locateUnmanaged(found: Found, known: KnownSchema): Located {
   const tables = [...found.tables.keys()].filter((table) => !VERSION_TABLES.includes(table)).sort();
-  if (tables.length === 0) {
+  if (tables.length === 0 || isBegun(tables, found, known)) {
     return { kind: 'empty' };
   }
   const glance = tables.filter((table) => known.ever.has(table));
@@ -144,6 +153,20 @@ function locateUnmanaged(found: Found, known: KnownSchema): Located {
         ? `found Glance's tables (${some(glance)}) and no version in alembic_version or migrate_version, do restore a backup or stamp it with Glance's own tool`
         : `found tables that are not Glance's (${some(tables)}), do name an empty database or Glance's own`,
   };
+}
+
+/** Whether the first script has made these tables, and none else, and was ended before its record. */
+function isBegun(tables: readonly string[], found: Found, known: KnownSchema): boolean {
+  const first = known.next(new Set());
+  return (
+    known.mayLack !== undefined &&
+    found.alembic !== undefined &&
+    tables.every((table) => isSame(found.tables.get(table), first.get(table)))
+  );
+}
+
+function isSame(a: ReadonlySet<string> | undefined, b: ReadonlySet<string> | undefined): boolean {
+  return a !== undefined && b !== undefined && a.size === b.size && [...a].every((name) => b.has(name));
 }
 
 /** A stamp can lie: the tables and columns of the revision must be there, and none that only come later. */
@@ -159,7 +182,9 @@ function verify(
     throw new RangeError('Cannot place a database without scripts');
   }
   const expected = known.after(applied);
-  const missing = names(expected, found.tables);
+  const mayLack = known.mayLack?.(applied) ?? new Set();
+  const absent = names(expected, found.tables);
+  const missing = absent.filter((name) => !mayLack.has(name));
   const early = names(known.ever, expected).filter((name) => has(found.tables, name));
   const begun = early.filter((name) => has(known.next(applied), name));
   const tooEarly = early.filter((name) => !begun.includes(name));
@@ -182,7 +207,9 @@ function verify(
         kind: 'at',
         position,
         applied,
-        underWay: begun.length > 0,
+        // Without the triggers no node can have begun to live with what is there.
+        underWay: begun.length > 0 && found.triggers?.size !== 0,
+        lacking: absent.length > 0,
         ...(adopt === undefined ? {} : { adopt }),
       };
 }

@@ -14,6 +14,57 @@ const PLAIN: ConnectionTarget = {
   connectTimeoutSeconds: 10,
 };
 
+const MYSQL: ConnectionTarget = {
+  engine: 'mysql',
+  host: 'db',
+  port: 3306,
+  user: 'glance',
+  password: 'secret',
+  database: 'glance',
+  tls: { mode: 'prefer' },
+  connectTimeoutSeconds: 10,
+};
+
+describe('a connection URL of MySQL', () => {
+  const rows: readonly (readonly [string, string, Partial<ConnectionTarget>])[] = [
+    ['plain', 'mysql://glance:secret@db/glance', {}],
+    ['with a driver', 'mysql+pymysql://glance:secret@db/glance?charset=utf8', {}],
+    ["with MariaDB's name", 'mariadb+pymysql://glance:secret@db:3307/glance', { port: 3307 }],
+    ['with an IPv6 host', 'mysql://glance:secret@[fd00::7]/glance', { host: 'fd00::7' }],
+    ['with no host', 'mysql://glance:secret@/glance', { host: 'localhost' }],
+    ['with a socket', 'mysql://glance:secret@/glance?unix_socket=/run/m.sock', { host: '/run/m.sock' }],
+    ['with percent codes', 'mysql://glance:p%40ss%2F@db/glance', { password: 'p@ss/' }],
+    [
+      'with an authority, which PyMySQL takes to be checked',
+      'mysql+pymysql://glance:secret@db/glance?ssl_ca=/ca&ssl_cert=/c&ssl_key=/k',
+      { tls: { mode: 'verify-ca', ca: '/ca', cert: '/c', key: '/k' } },
+    ],
+    [
+      'with an authority that is not to be checked',
+      'mysql+pymysql://glance:secret@db/glance?ssl_ca=/ca&ssl_verify_cert=false',
+      { tls: { mode: 'require', ca: '/ca' } },
+    ],
+    [
+      'with the name to be checked',
+      'mysql+pymysql://glance:secret@db/glance?ssl_ca=/ca&ssl_verify_identity=true',
+      { tls: { mode: 'verify-full', ca: '/ca' } },
+    ],
+    [
+      "with MySQL's own word",
+      'mysql://glance:secret@db/glance?ssl_mode=VERIFY_IDENTITY',
+      { tls: { mode: 'verify-full' } },
+    ],
+    ['without TLS', 'mysql://glance:secret@db/glance?ssl_disabled=true', { tls: { mode: 'disable' } }],
+    ['with a timeout', 'mysql://glance:secret@db/glance?connect_timeout=3', { connectTimeoutSeconds: 3 }],
+    ['with what changes nothing', 'mysql://glance:secret@db/glance?charset=utf8mb4&local_infile=1', {}],
+  ];
+  for (const [name, url, expected] of rows) {
+    it(name, () => {
+      expect(parseConnectionUrl(url)).to.deep.equal({ ...MYSQL, ...expected });
+    });
+  }
+});
+
 describe('a connection URL', () => {
   const rows: readonly (readonly [string, string, Partial<ConnectionTarget>])[] = [
     ['plain', 'postgresql://glance:secret@db/glance', {}],
@@ -92,12 +143,13 @@ describe('a connection URL', () => {
     ['nothing', '', 'found nothing in it'],
     ['no URL', 'hunter2', 'found no URL that can be read'],
     ['a database of another kind', 'sqlite:///glance.db?x=hunter2', "found 'sqlite://'"],
+    ['MySQL without a database', 'mysql://glance:hunter2@db', 'found no database in it'],
     [
-      'MySQL',
-      'mysql+pymysql://glance:hunter2@db/glance?charset=utf8',
-      "found a MySQL URL ('mysql+pymysql://')",
+      'a mode of MySQL that is none',
+      'mysql://g:hunter2@db/g?ssl_mode=on',
+      "found ssl_mode='on', do write one of",
     ],
-    ['MariaDB', 'mariadb://glance:hunter2@db/glance', "found a MySQL URL ('mariadb://')"],
+    ["PostgreSQL's word for MySQL", 'mysql://g:hunter2@db/g?sslmode=require', "do write 'ssl_mode'"],
     ['a port that is none', 'postgresql://glance:x@db:hunter2/glance', 'found a port that is no number'],
     ['a port out of range', 'postgresql://glance:hunter2@db:70000/glance', 'found a port that is no number'],
     ['a mode of TLS that is none', 'postgresql://glance:hunter2@db/glance?sslmode=on', "found sslmode='on'"],

@@ -61,7 +61,7 @@ export async function openSession(target: ConnectionTarget): Promise<Session> {
 }
 
 async function open(options: ConnectionOptions, place: string): Promise<Session> {
-  const driver = await import('mysql2/promise');
+  const { default: driver } = await import('mysql2/promise');
   const client = await driver.createConnection(options);
   const lost = new AbortController();
   watch(client, () => lost.abort());

@@ -2,6 +2,7 @@ import { databaseError, describeDatabaseError, isConnectionLoss } from '../../da
 import { Failure } from '../../failure.ts';
 import type { Migration } from '../../step.ts';
 import type { Row } from '../engine.ts';
+import { readCatalog } from './catalog.ts';
 import type { Session } from './connect.ts';
 import { type Grants, readGrants } from './grants.ts';
 
@@ -32,7 +33,9 @@ export async function checkChanges(session: Session, migrations: readonly Migrat
     }
     const triggers = migrations.some(({ steps }) => steps.some((step) => step.do === 'create trigger'));
     const refused =
-      (await whyRefused(session, settings, triggers)) ?? whyForeign((await session.query(OTHER_CHARSETS))[0]);
+      (await whyRefused(session, settings, triggers)) ??
+      whyForeign((await session.query(OTHER_CHARSETS))[0]) ??
+      (await whyLost(session, migrations));
     if (refused !== undefined) {
       throw new Failure('MigrationFailed', `${cannot}: ${refused}`);
     }
@@ -100,6 +103,34 @@ async function whyRefused(
   return triggers && logged && !trusted && !free && !grants.more
     ? 'the binary log is on and the user may then make no triggers, do set log_bin_trust_function_creators=1 or migrate offline with db sync'
     : undefined;
+}
+
+/**
+ * A column that is gone and that others were to be filled from: glance-manage drops `images.is_public` before it finds
+ * that there are rows without a visibility.
+ */
+async function whyLost(session: Session, migrations: readonly Migration[]): Promise<string | undefined> {
+  const catalog = await readCatalog((sql) => session.query(sql));
+  for (const { steps } of migrations) {
+    for (const drop of steps.filter((step) => step.do === 'drop column')) {
+      const columns = catalog.tables.get(drop.table)?.columns;
+      if (columns === undefined || columns.has(drop.column)) {
+        continue;
+      }
+      const successors = steps.flatMap((step) =>
+        (step.do === 'change column' || step.do === 'add filled column') && step.table === drop.table
+          ? [step.column.name]
+          : [],
+      );
+      for (const name of successors.filter((column) => columns.get(column)?.nullable === true)) {
+        const [row] = await session.query(`SELECT count(*) AS n FROM ${drop.table} WHERE ${name} IS NULL`);
+        if (Number(row?.n) > 0) {
+          return `${drop.table}.${drop.column} is gone and ${row?.n} rows have no ${name}, as a glance-manage that failed leaves it, do restore a backup`;
+        }
+      }
+    }
+  }
+  return undefined;
 }
 
 function whyForeign(row: Row | undefined): string | undefined {

@@ -3,10 +3,12 @@ import { databaseError, describeDatabaseError, isConnectionLoss } from '../../da
 import { Failure } from '../../failure.ts';
 import type { Session } from './connect.ts';
 
-const COLUMNS = `
-SELECT c.TABLE_NAME AS tab, c.COLUMN_NAME AS col
+const CATALOG = `
+SELECT c.TABLE_NAME AS tab, c.COLUMN_NAME AS name
 FROM information_schema.COLUMNS c JOIN information_schema.TABLES t USING (TABLE_SCHEMA, TABLE_NAME)
-WHERE c.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE'`;
+WHERE c.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE'
+UNION ALL
+SELECT NULL, TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()`;
 
 /**
  * Reads tables, columns and the rows of both version tables, in at most two round trips.
@@ -16,11 +18,16 @@ WHERE c.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE'`;
 export async function readFound(session: Session): Promise<Found> {
   try {
     const tables = new Map<string, Set<string>>();
-    for (const { tab, col } of await session.query(COLUMNS)) {
-      const columns = tables.get(String(tab)) ?? new Set();
-      tables.set(String(tab), columns.add(String(col)));
+    const triggers = new Set<string>();
+    for (const { tab, name } of await session.query(CATALOG)) {
+      if (tab === null) {
+        triggers.add(String(name));
+      } else {
+        const columns = tables.get(String(tab)) ?? new Set();
+        tables.set(String(tab), columns.add(String(name)));
+      }
     }
-    return { tables, ...(await readVersions(session, tables)) };
+    return { tables, triggers, ...(await readVersions(session, tables)) };
   } catch (error) {
     const cause = databaseError(error);
     throw new Failure(

@@ -234,7 +234,11 @@ function openSequelize({ options }: Session): Sequelize {
   return new Sequelize(settings);
 }
 
+/** Sequelize gives the number itself for an INSERT and an UPDATE, and the driver's answer for the rest. */
 function affectedRows(result: unknown): number {
+  if (typeof result === 'number') {
+    return result;
+  }
   return typeof result === 'object' && result !== null && 'affectedRows' in result
     ? Number(result.affectedRows)
     : 0;

@@ -1,0 +1,85 @@
+import type { GoldenOptions } from './golden-database.ts';
+import { goldenMysqlSchema, type MysqlColumn, type MysqlSchema, type MysqlTable } from './golden-mysql.ts';
+import { withMysql } from './mysql-client.ts';
+
+/** Builds a database as a real Glance left it, from the golden file alone: none of the project's own DDL is used. */
+export async function buildMysqlGolden(url: string, options: GoldenOptions): Promise<void> {
+  const statements = [
+    'SET foreign_key_checks = 0',
+    ...schemaDdl(goldenMysqlSchema(options.schema)),
+    ...versionRows(options),
+  ];
+  await withMysql(url, async (client) => {
+    for (const statement of statements) {
+      await client.query(statement);
+    }
+  });
+}
+
+function versionRows(options: GoldenOptions): readonly string[] {
+  return [
+    ...(options.alembic === undefined
+      ? []
+      : [
+          'CREATE TABLE alembic_version (version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))',
+          ...options.alembic.map((head) => `INSERT INTO alembic_version VALUES ('${head}')`),
+        ]),
+    ...(options.migrate === undefined
+      ? []
+      : [
+          `INSERT INTO migrate_version VALUES ('Glance Migrations', '/glance/migrate_repo', ${options.migrate})`,
+        ]),
+  ];
+}
+
+function schemaDdl(schema: MysqlSchema): readonly string[] {
+  return [
+    ...Object.entries(schema.tables).map(([name, table]) => tableDdl(name, table)),
+    ...schema.triggers.map(
+      ({ name, table, timing, event }) =>
+        `CREATE TRIGGER ${name} ${timing} ${event} ON ${table} FOR EACH ROW BEGIN ${TRIGGER_BODIES[name] ?? ''} END`,
+    ),
+  ];
+}
+
+function tableDdl(name: string, table: MysqlTable): string {
+  const quoted = (columns: readonly string[]): string => columns.map((column) => `\`${column}\``).join(', ');
+  const parts = [
+    ...table.columns.map(columnDdl),
+    ...(table.primary_key === null ? [] : [`PRIMARY KEY (${quoted(table.primary_key.columns)})`]),
+    ...table.uniques.map((unique) => `UNIQUE KEY ${unique.name} (${quoted(unique.columns)})`),
+    ...table.indexes.map((index) => `KEY ${index.name} (${quoted(index.columns)}) USING ${index.method}`),
+    ...table.foreign_keys.map(
+      (key) =>
+        `CONSTRAINT ${key.name} FOREIGN KEY (${quoted(key.columns)}) REFERENCES ${key.ref_table} (${quoted(key.ref_columns)}) ON DELETE ${key.on_delete} ON UPDATE ${key.on_update}`,
+    ),
+    ...table.checks.map((check) => `CONSTRAINT ${check.name} CHECK (${check.expr})`),
+  ];
+  return `CREATE TABLE ${name} (${parts.join(', ')}) ENGINE=${table.engine} COLLATE ${table.collation}`;
+}
+
+function columnDdl(column: MysqlColumn): string {
+  return [
+    `\`${column.name}\``,
+    column.type,
+    ...(column.charset === null ? [] : [`CHARACTER SET ${column.charset}`]),
+    column.nullable ? 'NULL' : 'NOT NULL',
+    ...(column.default === null ? [] : [`DEFAULT ${column.default}`]),
+    column.extra,
+  ].join(' ');
+}
+
+/** Golden files name the triggers without their bodies. Source: Glance's ocata_expand01_add_visibility.py. */
+const TRIGGER_BODIES: Readonly<Record<string, string>> = {
+  insert_visibility: `
+    IF NEW.visibility IS NULL AND NEW.is_public IS NULL OR NEW.visibility IS NOT NULL AND NEW.is_public IS NOT NULL
+      THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Invalid visibility value'; END IF;
+    IF NEW.is_public = 1 THEN SET NEW.visibility = 'public';
+    ELSEIF NEW.is_public = 0 THEN SET NEW.visibility = 'shared';
+    ELSE SET NEW.is_public = (NEW.visibility = 'public'); END IF;`,
+  update_visibility: `
+    IF NOT NEW.visibility <=> OLD.visibility AND NOT NEW.is_public <=> OLD.is_public
+      THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Invalid visibility value'; END IF;
+    IF NOT NEW.visibility <=> OLD.visibility THEN SET NEW.is_public = (NEW.visibility = 'public');
+    ELSEIF NOT NEW.is_public <=> OLD.is_public THEN SET NEW.visibility = IF(NEW.is_public, 'public', 'shared'); END IF;`,
+};

@@ -1,0 +1,202 @@
+import { spawnSync } from 'node:child_process';
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import mysql from 'mysql2/promise';
+import { freePort } from './free-port.ts';
+import { reaper } from './reaper.ts';
+import { type ServerProcess, startServerProcess } from './server-process.ts';
+
+export interface TestMariaDb {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  /** The path of its Unix socket. */
+  readonly socket: string;
+  /** A connection URL as OpenStack writes it, of a user with all rights on databases and none on the server. */
+  url(database: string): string;
+  /** The same for a user with all rights. */
+  adminUrl(database: string): string;
+  /** Makes an empty database and returns its URL. */
+  createDatabase(name: string): Promise<string>;
+  /** SIGKILL: the server is gone in the middle of whatever it does. */
+  crash(): Promise<void>;
+  /** Starts the server again after `crash`, on the same port with the same data. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface MariaDbOptions {
+  /** The server's port; absent means a free one. */
+  readonly port?: number;
+  /** Keep the files in this folder, and use what is there already; absent means a folder that goes with `stop`. */
+  readonly dataDirectory?: string;
+  /** Settings as in my.cnf. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+const HOST = '127.0.0.1';
+const USER = 'glance';
+const PASSWORD = 'glance-secret';
+
+/** What a machine without MariaDB is told. */
+export const NO_MARIADB = 'MariaDB is not on this machine, do run: apt-get install mariadb-server';
+
+/** Made to be fast and to leave nothing: no test looks at what survives a power cut. */
+const SETTINGS: Readonly<Record<string, string>> = {
+  'bind-address': HOST,
+  innodb_flush_log_at_trx_commit: '0',
+  innodb_buffer_pool_size: '256M',
+  innodb_log_file_size: '512M',
+  innodb_stats_persistent: '0',
+  sync_binlog: '0',
+  skip_name_resolve: '1',
+  max_connections: '80',
+  'character-set-server': 'utf8mb3',
+  'default-time-zone': '+00:00',
+};
+
+/** Whether this machine has the server's programs. */
+export function hasMariaDb(): boolean {
+  return serverProgram() !== undefined;
+}
+
+/**
+ * Starts a MariaDB of its own on loopback, in a few seconds. It ends with `stop`, and at the latest with this process.
+ *
+ * @throws Error when the server does not start; the message carries its log.
+ */
+export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMariaDb> {
+  const program = serverProgram();
+  if (program === undefined) {
+    throw new Error(NO_MARIADB);
+  }
+  const port = options.port ?? (await freePort());
+  const folder = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'glance-schema-mariadb-'));
+  const data = join(folder, 'data');
+  const socket = join(folder, 'socket');
+  const init = join(folder, 'init.sql');
+  if (options.dataDirectory === undefined) {
+    reaper.watchFolder(folder);
+  }
+  if (!existsSync(data)) {
+    initialise(folder, data);
+  }
+  writeFileSync(init, INIT);
+  const settings = { ...SETTINGS, ...options.settings };
+  let server = await launch();
+
+  async function launch(): Promise<ServerProcess> {
+    const child = startServerProcess({
+      name: 'MariaDB',
+      path: program ?? '',
+      args: [
+        '--no-defaults',
+        `--datadir=${data}`,
+        `--port=${port}`,
+        `--socket=${socket}`,
+        `--pid-file=${join(folder, 'pid')}`,
+        `--init-file=${init}`,
+        ...(process.getuid?.() === 0 ? ['--user=mysql'] : []),
+        ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`),
+      ],
+      logFile: join(folder, 'server.log'),
+      env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH },
+    });
+    for (let attempt = 0; attempt < 600; attempt += 1) {
+      child.assertRunning();
+      try {
+        const client = await mysql.createConnection({ host: HOST, port, user: USER, password: PASSWORD });
+        await client.end();
+        return child;
+      } catch {
+        await sleep(50);
+      }
+    }
+    throw new Error(
+      `MariaDB on port ${port} does not answer: ${readFileSync(join(folder, 'server.log'), 'utf8')}`,
+    );
+  }
+
+  const urlOf = (user: string, database: string): string =>
+    `mysql+pymysql://${user}:${PASSWORD}@${HOST}:${port}/${database}`;
+  return {
+    host: HOST,
+    port,
+    user: USER,
+    password: PASSWORD,
+    socket,
+    url: (database) => urlOf(USER, database),
+    adminUrl: (database) => urlOf('admin', database),
+    async createDatabase(name) {
+      const client = await mysql.createConnection({ host: HOST, port, user: USER, password: PASSWORD });
+      await client.query(`CREATE DATABASE ${mysql.escapeId(name)}`);
+      await client.end();
+      return urlOf(USER, name);
+    },
+    async crash() {
+      server.kill('SIGKILL');
+      await server.stop();
+    },
+    async restart() {
+      server = await launch();
+    },
+    async stop() {
+      if (options.dataDirectory === undefined) {
+        server.kill('SIGKILL');
+        await server.stop();
+        rmSync(folder, { recursive: true, force: true });
+        reaper.forgetFolder(folder);
+      } else {
+        await server.stop();
+      }
+    },
+  };
+}
+
+/** Run at each start: the users that the tests connect as. */
+const INIT = `CREATE USER IF NOT EXISTS ${USER}@'%' IDENTIFIED BY '${PASSWORD}';
+GRANT ALL PRIVILEGES ON \`%\`.* TO ${USER}@'%';
+CREATE USER IF NOT EXISTS admin@'%' IDENTIFIED BY '${PASSWORD}';
+GRANT ALL PRIVILEGES ON *.* TO admin@'%' WITH GRANT OPTION;
+`;
+
+function serverProgram(): string | undefined {
+  return [
+    '/usr/sbin/mariadbd',
+    '/usr/bin/mariadbd',
+    '/usr/local/sbin/mariadbd',
+    '/usr/libexec/mariadbd',
+  ].find(existsSync);
+}
+
+/** As root it is the user `mysql` that the server runs as, who needs the folder. */
+function initialise(folder: string, data: string): void {
+  const asRoot = process.getuid?.() === 0;
+  mkdirSync(folder, { recursive: true });
+  if (asRoot) {
+    const [, , uid, gid] =
+      readFileSync('/etc/passwd', 'utf8')
+        .split('\n')
+        .map((line) => line.split(':'))
+        .find(([name]) => name === 'mysql') ?? [];
+    chownSync(folder, Number(uid), Number(gid));
+  }
+  const done = spawnSync(
+    'mariadb-install-db',
+    [
+      '--no-defaults',
+      `--datadir=${data}`,
+      '--auth-root-authentication-method=normal',
+      '--skip-test-db',
+      '--innodb-flush-log-at-trx-commit=0',
+      ...(asRoot ? ['--user=mysql'] : []),
+    ],
+    { encoding: 'utf8', env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH } },
+  );
+  if (done.status !== 0) {
+    throw new Error(`Cannot initialise MariaDB in ${data}: ${done.stdout}${done.stderr}`);
+  }
+}
