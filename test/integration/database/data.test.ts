@@ -18,8 +18,8 @@ describe('the data after db sync on PostgreSQL', function () {
     await server.stop();
   });
 
-  async function sync(url: string): Promise<void> {
-    const result = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+  async function sync(url: string, ...args: readonly string[]): Promise<void> {
+    const result = await runCli(['db', 'sync', ...args], { DATABASE_CONNECTION: url });
     expect(result.code, result.stderr).to.equal(0);
   }
 
@@ -27,7 +27,7 @@ describe('the data after db sync on PostgreSQL', function () {
     const url = await server.createDatabase('newton');
     await seedNewton(url, { images: 3000 });
     const expected = await expectedImages(url);
-    await sync(url);
+    await sync(url, 'ocata01');
     const images = await readImages(url);
     expect(images).to.deep.equal(expected);
     const counts = Object.groupBy(images, (image) => String(image.visibility));
@@ -44,7 +44,7 @@ describe('the data after db sync on PostgreSQL', function () {
         WHERE size / 1024 % 3 = 0`);
     });
     const expected = await expectedImages(url);
-    await sync(url);
+    await sync(url, 'ocata01');
     expect(await readImages(url)).to.deep.equal(expected);
   });
 

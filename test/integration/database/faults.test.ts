@@ -122,13 +122,13 @@ describe('a migrator or a server that is killed', function () {
     const next = random(seed);
     const expected = await expectedImages(server.url('template_newton'));
     const measured = performance.now();
-    const whole = await runCli(['db', 'sync'], { DATABASE_CONNECTION: await copy('killed') });
+    const whole = await runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: await copy('killed') });
     expect(whole.code, whole.stderr).to.equal(0);
     const duration = performance.now() - measured;
     const states: Record<string, number> = {};
     for (let round = 0; round < KILLS; round += 1) {
       const url = await copy('killed');
-      const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+      const run = startCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
       const delay = 60 + next() * duration;
       await sleep(delay);
       run.kill('SIGKILL');
@@ -141,7 +141,9 @@ describe('a migrator or a server that is killed', function () {
       expect(['', 'mitaka02', 'ocata_contract01'], where).to.include(found);
       expect(schema.tables.images, where).to.deep.equal(goldenSchema(name).tables.images);
       const rerunAt = performance.now();
-      const rerun = await runCli(['db', 'sync', '--lock-timeout', '10'], { DATABASE_CONNECTION: url });
+      const rerun = await runCli(['db', 'sync', 'ocata01', '--lock-timeout', '10'], {
+        DATABASE_CONNECTION: url,
+      });
       expect(rerun.code, `${where}: ${rerun.stderr}`).to.equal(0);
       expect(performance.now() - rerunAt, `${where}: blocked by a dead migrator`).to.be.lessThan(
         duration + 4000,
@@ -171,8 +173,8 @@ describe('a migrator or a server that is killed', function () {
     const url = await copy('stopped');
     const report = join(folder, 'stopped.json');
     const blocker = await block(url, 'images');
-    const run = startCli(['db', 'sync', '--report', report], { DATABASE_CONNECTION: url });
-    await running(url, 'DROP INDEX ix_images_is_public');
+    const run = startCli(['db', 'sync', 'ocata01', '--report', report], { DATABASE_CONNECTION: url });
+    await running(url, 'LOCK TABLE images');
     const at = performance.now();
     run.kill('SIGTERM');
     const result = await Promise.race([run.done, sleep(20_000)]);
@@ -198,7 +200,7 @@ describe('a migrator or a server that is killed', function () {
     const holder = new pg.Client({ connectionString: url });
     await holder.connect();
     await holder.query(`BEGIN; SELECT pg_advisory_xact_lock(${0x676c7363}, hashtext(current_schema()))`);
-    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    const run = startCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
     await run.says('waiting for the lock, held by pid');
     run.kill('SIGTERM');
     const result = await run.done;
@@ -210,7 +212,7 @@ describe('a migrator or a server that is killed', function () {
 
   it('a server that goes in the middle: exit 20, and after its return a rerun makes it right', async () => {
     const url = await copy('gone');
-    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    const run = startCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
     await running(url, 'ADD COLUMN visibility');
     await server.crash();
     const result = await run.done;
@@ -219,14 +221,14 @@ describe('a migrator or a server that is killed', function () {
     expect(result.stderr).to.match(
       /Lost the connection to .* during ocata01.*rolled back, the database is at mitaka02/,
     );
-    const rerun = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    const rerun = await runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
     expect(rerun.code, rerun.stderr).to.equal(0);
     expect(await readSchema(url)).to.deep.equal(withOldTool('ocata_contract01'));
   });
 
   it('one session ended by an administrator: exit 20, rolled back', async () => {
     const url = await copy('ended');
-    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    const run = startCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
     const pid = await running(url, 'ADD COLUMN visibility');
     await withClient(url, (client) => client.query('SELECT pg_terminate_backend($1)', [pid]));
     const result = await run.done;
@@ -240,8 +242,8 @@ describe('a migrator or a server that is killed', function () {
     await buildGolden(url, { schema: 'liberty', alembic: ['liberty'] });
     await blocker.connect();
     await blocker.query('BEGIN; LOCK TABLE images IN SHARE ROW EXCLUSIVE MODE');
-    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
-    await running(url, 'created_at_image_idx');
+    const run = startCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
+    await running(url, 'LOCK TABLE images');
     await withClient(url, (client) =>
       client.query(`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = ${0x676c7363}
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`),
@@ -259,7 +261,7 @@ describe('a migrator or a server that is killed', function () {
     await buildGolden(url, { schema: 'mitaka01', alembic: ['mitaka01'] });
     await withClient(url, (client) => client.query("CREATE TYPE image_visibility AS ENUM ('x')"));
     const report = join(folder, 'failing.json');
-    const result = await runCli(['db', 'sync', '--report', report], { DATABASE_CONNECTION: url });
+    const result = await runCli(['db', 'sync', 'ocata01', '--report', report], { DATABASE_CONNECTION: url });
     expect(result.code).to.equal(1);
     expect(result.stderr).to.include(
       `'create type image_visibility' failed with type "image_visibility" already exists (SQLSTATE 42710); ocata01 was rolled back, the database is at mitaka02`,
@@ -277,7 +279,7 @@ describe('a migrator or a server that is killed', function () {
         ALTER DATABASE limits SET lock_timeout = '50ms';
         ALTER DATABASE limits SET idle_in_transaction_session_timeout = '100ms'`),
     );
-    const result = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    const result = await runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
     expect(result.code, result.stderr).to.equal(0);
   });
 
@@ -285,7 +287,9 @@ describe('a migrator or a server that is killed', function () {
     it('two at once: one migrates, the other waits and finds it done, both exit 0', async () => {
       const url = await copy('two');
       const runs = await Promise.all(
-        [1, 2, 3].map(() => runCli(['db', 'sync', '--output', 'json'], { DATABASE_CONNECTION: url })),
+        [1, 2, 3].map(() =>
+          runCli(['db', 'sync', 'ocata01', '--output', 'json'], { DATABASE_CONNECTION: url }),
+        ),
       );
       const applied = runs.map((run) => {
         expect(run.code, run.stderr).to.equal(0);
@@ -297,9 +301,11 @@ describe('a migrator or a server that is killed', function () {
 
     it('says who holds it, and gives up after the time given with exit 21', async () => {
       const url = await copy('held');
-      const first = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+      const first = startCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
       await running(url, 'ADD COLUMN visibility');
-      const second = await runCli(['db', 'sync', '--lock-timeout', '0'], { DATABASE_CONNECTION: url });
+      const second = await runCli(['db', 'sync', 'ocata01', '--lock-timeout', '0'], {
+        DATABASE_CONNECTION: url,
+      });
       expect(second.code, second.stderr).to.equal(21);
       expect(second.stderr).to.match(
         /longer than 0 s \(pid \d+, glance-schema, from 127\.0\.0\.1, since \d{4}-/,
@@ -311,8 +317,8 @@ describe('a migrator or a server that is killed', function () {
       const url = await copy('holder');
       // A statement that takes for ever: the server has to find out by itself that nobody wants its answer.
       const blocker = await block(url, 'images');
-      const first = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
-      await running(url, 'DROP INDEX ix_images_is_public');
+      const first = startCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
+      await running(url, 'LOCK TABLE images');
       first.kill('SIGKILL');
       await first.done;
       const at = performance.now();
@@ -321,7 +327,7 @@ describe('a migrator or a server that is killed', function () {
         await sleep(20);
       }
       await blocker.end();
-      const second = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+      const second = await runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
       expect(second.code, second.stderr).to.equal(0);
     });
 
@@ -331,7 +337,7 @@ describe('a migrator or a server that is killed', function () {
       const other = new pg.Client({ connectionString: url });
       await other.connect();
       await other.query("BEGIN; UPDATE alembic_version SET version_num = 'mitaka02'");
-      const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+      const run = startCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
       await running(url, 'LOCK TABLE alembic_version');
       await other.query('COMMIT');
       await other.end();
