@@ -16,6 +16,7 @@ const withoutKubernetes: readonly string[] = [
   'interop',
   'integration/database',
   'integration/image',
+  'integration/mariadb',
   'integration/pgbouncer',
 ];
 

@@ -23,6 +23,15 @@ export function everCreated(migrations: readonly Migration[]): TableColumns {
   return tables;
 }
 
+/** The names of the triggers that these migrations make. */
+export function triggersOf(migrations: readonly Migration[]): ReadonlySet<string> {
+  return new Set(
+    migrations
+      .flatMap((migration) => migration.steps)
+      .flatMap((step) => (step.do === 'create trigger' ? [step.trigger.name] : [])),
+  );
+}
+
 /** What these migrations drop, as `table` or `table.column`. */
 export function dropped(migrations: readonly Migration[]): ReadonlySet<string> {
   return new Set(

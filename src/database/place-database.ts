@@ -2,7 +2,7 @@ import { DATA_MIGRATIONS, FUSED, MIGRATIONS } from '../../migrations/registry.ts
 import { nextScripts } from '../revision/heads.ts';
 import { type KnownSchema, type Located, locate } from '../revision/locate.ts';
 import type { Connection, DatabaseState } from './engines/engine.ts';
-import { dropped, everCreated, foldSchema } from './fold.ts';
+import { dropped, everCreated, foldSchema, triggersOf } from './fold.ts';
 import { isPending } from './move-rows.ts';
 import { openData, type Registry } from './plan-migrations.ts';
 
@@ -21,6 +21,7 @@ export const KNOWN_SCHEMA: KnownSchema = {
     );
   },
   ever: everCreated(MIGRATIONS),
+  triggers: triggersOf(MIGRATIONS),
 };
 
 /** The same where a script is not one transaction: an ended run may have left any part of it. */

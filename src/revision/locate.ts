@@ -15,7 +15,7 @@ export interface Found {
   readonly migrate?: readonly MigrateRow[];
   /** The revisions with rows that are still to be moved; absent where the rows were not looked at. */
   readonly pending?: ReadonlySet<string>;
-  /** The triggers that there are; absent where nobody looked. */
+  /** The names of all triggers; absent where nobody looked. */
   readonly triggers?: ReadonlySet<string>;
 }
 
@@ -32,6 +32,8 @@ export interface KnownSchema {
   next(applied: ReadonlySet<string>): TableColumns;
   /** All that any script makes, what a later one drops included. */
   readonly ever: TableColumns;
+  /** The triggers that scripts make for nodes that live side by side. */
+  readonly triggers: ReadonlySet<string>;
   /**
    * What the scripts drop that can come next, as `table` or `table.column`: where a script is not one transaction, it may
    * be gone without its record. Absent where it always is one.
@@ -208,10 +210,15 @@ function verify(
         position,
         applied,
         // Without the triggers no node can have begun to live with what is there.
-        underWay: begun.length > 0 && found.triggers?.size !== 0,
+        underWay: begun.length > 0 && isInUse(found, known),
         lacking: absent.length > 0,
         ...(adopt === undefined ? {} : { adopt }),
       };
+}
+
+function isInUse(found: Found, known: KnownSchema): boolean {
+  const { triggers } = found;
+  return triggers === undefined || [...known.triggers].some((trigger) => triggers.has(trigger));
 }
 
 /** The tables, and the columns as `table.column`, that `a` has and `b` has not. */
