@@ -1,0 +1,147 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import pg from 'pg';
+import { runCli, startCli } from '../../support/bundle.ts';
+import { seedNewton } from '../../support/glance-data.ts';
+import { type NodeTally, startGlanceNodes } from '../../support/glance-nodes.ts';
+import { goldenSchema, readSchema } from '../../support/golden.ts';
+import { expectedImages, readImages, withClient } from '../../support/images.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+
+/** ONLINE_IMAGES=1000000 for the real size. */
+const IMAGES = Number(process.env.ONLINE_IMAGES ?? 40_000);
+
+/** No statement of a node may take longer, in milliseconds. The aim is 250; a busy machine needs room. */
+const LONGEST = Number(process.env.ONLINE_LONGEST ?? 1000);
+
+describe('Ocata with old and new nodes of Glance at work on PostgreSQL', function () {
+  this.timeout(900_000);
+  let server: TestPostgres;
+
+  before(async () => {
+    server = await startPostgres();
+  });
+
+  after(async () => {
+    await server.stop();
+  });
+
+  async function db(url: string, ...args: readonly string[]): Promise<void> {
+    const started = performance.now();
+    const result = await runCli(['db', ...args], { DATABASE_CONNECTION: url });
+    expect(result.code, `${args.join(' ')}: ${result.stderr}`).to.equal(0);
+    process.stdout.write(`      ${args.join(' ')}: ${((performance.now() - started) / 1000).toFixed(1)} s\n`);
+  }
+
+  function tell(what: string, tally: NodeTally): void {
+    process.stdout.write(
+      `      ${what}: ${tally.queries} queries, longest ${tally.longest.toFixed(0)} ms (${tally.longestStatement.replaceAll(/\s+/g, ' ').slice(0, 50)})\n`,
+    );
+    expect(tally.errors, what).to.deep.equal([]);
+    expect(tally.longest, `${what}: ${tally.longestStatement}`).to.be.lessThan(LONGEST);
+  }
+
+  it(`${IMAGES} images: no query fails or waits for long, and each row agrees with itself until contract`, async () => {
+    const url = await server.createDatabase('online');
+    await seedNewton(url, { images: IMAGES });
+    const expected = new Map((await expectedImages(url)).map((image) => [image.id, image]));
+    const old = await startGlanceNodes(url, 'old', 4);
+    await sleep(500);
+    await db(url, 'expand', 'ocata01');
+    const fresh = await startGlanceNodes(url, 'new', 4);
+    await db(url, 'migrate', 'ocata01');
+    await sleep(500);
+    const { rows } = await withClient(url, (client) =>
+      client.query(`SELECT id, is_public, visibility FROM images WHERE visibility IS NULL
+        OR is_public IS DISTINCT FROM (visibility = 'public') LIMIT 5`),
+    );
+    expect(rows, 'both columns agree').to.deep.equal([]);
+    const oldTally = await old.stop();
+    // What the old nodes shared at the end.
+    await db(url, 'migrate', 'ocata01');
+    await db(url, 'contract', 'ocata01');
+    await sleep(500);
+    const newTally = await fresh.stop();
+    tell('old nodes', oldTally);
+    tell('new nodes', newTally);
+    const untouched = (await readImages(url)).filter(
+      (image) =>
+        expected.has(image.id) &&
+        !oldTally.touched.has(String(image.id)) &&
+        !newTally.touched.has(String(image.id)),
+    );
+    expect(untouched.length).to.be.greaterThan(IMAGES / 20);
+    for (const image of untouched) {
+      expect(image).to.deep.equal(expected.get(image.id));
+    }
+    expect((await readSchema(url)).tables.images).to.deep.equal(
+      goldenSchema('ocata_contract01').tables.images,
+    );
+  });
+
+  it('a transaction that is open for long holds up the migration, and nobody else', async () => {
+    const url = await server.createDatabase('long_transaction');
+    await seedNewton(url, { images: 2000 });
+    const reader = new pg.Client({ connectionString: url });
+    await reader.connect();
+    await reader.query('BEGIN; SELECT count(*) FROM images');
+    const nodes = await startGlanceNodes(url, 'old', 2);
+    const run = startCli(['db', 'expand', 'ocata01'], { DATABASE_CONNECTION: url });
+    await sleep(3000);
+    await reader.query('COMMIT');
+    await reader.end();
+    const result = await run.done;
+    expect(result.code, result.stderr).to.equal(0);
+    tell('old nodes', await nodes.stop());
+  });
+
+  it('a table that is never free: exit 21 after the time given, and nothing is half done', async () => {
+    const url = await server.createDatabase('never_free');
+    await seedNewton(url, { images: 100 });
+    const reader = new pg.Client({ connectionString: url });
+    await reader.connect();
+    await reader.query('BEGIN; SELECT count(*) FROM images');
+    const result = await runCli(['db', 'expand', 'ocata01', '--lock-timeout', '1'], {
+      DATABASE_CONNECTION: url,
+    });
+    await reader.end();
+    expect(result.code, result.stderr).to.equal(21);
+    expect((await readSchema(url)).tables.images).to.deep.equal(goldenSchema('mitaka02').tables.images);
+  });
+
+  it('a row that somebody keeps locked holds up its batch only, and the rest goes on', async () => {
+    const url = await server.createDatabase('locked_row');
+    await seedNewton(url, { images: 3000 });
+    await db(url, 'expand', 'ocata01');
+    const writer = new pg.Client({ connectionString: url });
+    await writer.connect();
+    await writer.query(
+      `BEGIN; UPDATE images SET name = 'held' WHERE id = (SELECT id FROM images ORDER BY id LIMIT 1)`,
+    );
+    const run = startCli(['db', 'migrate', 'ocata01'], { DATABASE_CONNECTION: url });
+    await sleep(1500);
+    await writer.query('COMMIT');
+    await writer.end();
+    const result = await run.done;
+    expect(result.code, result.stderr).to.equal(0);
+    expect((await runCli(['db', 'check', 'ocata01'], { DATABASE_CONNECTION: url })).code).to.equal(5);
+  });
+
+  it('an index that a killed run has left unfinished is built anew', async () => {
+    const url = await server.createDatabase('invalid_index');
+    await seedNewton(url, { images: 100 });
+    await db(url, 'expand', 'ocata01');
+    await withClient(url, (client) =>
+      client.query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'visibility_image_idx'::regclass;
+        UPDATE alembic_version SET version_num = 'mitaka02'`),
+    );
+    await db(url, 'sync', 'ocata01');
+    const { rows } = await withClient(url, (client) =>
+      client.query(`SELECT indisvalid FROM pg_index WHERE indexrelid = 'visibility_image_idx'::regclass`),
+    );
+    expect(rows).to.deep.equal([{ indisvalid: true }]);
+    expect((await readSchema(url)).tables.images).to.deep.equal(
+      goldenSchema('ocata_contract01').tables.images,
+    );
+  });
+});

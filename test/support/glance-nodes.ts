@@ -1,0 +1,111 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+
+/** Which of the two columns a release of Glance knows: Newton and before `is_public`, Ocata and after `visibility`. */
+export type NodeStyle = 'old' | 'new';
+
+/** What nodes of one release saw while they were at work. */
+export interface NodeTally {
+  readonly queries: number;
+  /** The longest that a statement took, in milliseconds, and which. */
+  readonly longest: number;
+  readonly longestStatement: string;
+  readonly errors: readonly string[];
+  /** Images that were there before and that these nodes have changed. */
+  readonly touched: ReadonlySet<string>;
+}
+
+export interface GlanceNodes {
+  /** Lets each node finish its statement, and tells what they saw. */
+  stop(): Promise<NodeTally>;
+}
+
+/**
+ * Lets some nodes of one release read and write as Glance's API does: it makes images, changes and deletes them, shares
+ * them, and lists them. Every statement is timed.
+ */
+export async function startGlanceNodes(url: string, style: NodeStyle, nodes: number): Promise<GlanceNodes> {
+  const stop = new AbortController();
+  const errors: string[] = [];
+  const touched = new Set<string>();
+  let queries = 0;
+  let longest = 0;
+  let longestStatement = '';
+
+  async function node(number: number): Promise<void> {
+    const client = new pg.Client({ connectionString: url, application_name: `glance-api-${style}` });
+    await client.connect();
+    const ask = async (text: string, values: readonly unknown[]): Promise<readonly pg.QueryResultRow[]> => {
+      const started = performance.now();
+      queries += 1;
+      try {
+        return (await client.query(text, [...values])).rows;
+      } catch (error) {
+        errors.push(`${text}: ${error instanceof Error ? error.message : String(error)}`);
+        return [];
+      } finally {
+        const took = performance.now() - started;
+        if (took > longest) {
+          longest = took;
+          longestStatement = text;
+        }
+      }
+    };
+    const isPublic = style === 'old';
+    const column = isPublic ? 'is_public' : 'visibility';
+    const values: readonly unknown[] = isPublic
+      ? [true, false]
+      : ['public', 'private', 'shared', 'community'];
+    // A new release lets nobody share what is not `shared`.
+    const shareable: readonly unknown[] = isPublic ? values : ['shared'];
+    const forSeeds: readonly unknown[] = isPublic ? values : ['public', 'shared', 'community'];
+    for (let turn = 0; !stop.signal.aborted; turn += 1) {
+      const id = `${style}-${number}-${turn}`;
+      const value = values[turn % values.length];
+      await ask(
+        `INSERT INTO images (id, name, status, ${column}, created_at, updated_at, deleted, min_disk, min_ram, owner)
+          VALUES ($1, 'made meanwhile', 'queued', $2, now(), now(), false, 0, 0, 'nodes')`,
+        [id, value],
+      );
+      await ask(`UPDATE images SET status = 'active', updated_at = now() WHERE id = $1`, [id]);
+      const next = values[(turn + 1) % values.length];
+      await ask(`UPDATE images SET ${column} = $2, updated_at = now() WHERE id = $1`, [id, next]);
+      if (shareable.includes(next)) {
+        await ask(
+          `INSERT INTO image_members (image_id, member, can_share, created_at, deleted, status)
+            VALUES ($1, 'somebody', false, now(), false, 'pending')`,
+          [id],
+        );
+      }
+      await ask(`SELECT id, name, ${column} FROM images WHERE ${column} = $1 AND deleted = false LIMIT 20`, [
+        value,
+      ]);
+      const [seed] = await ask(
+        `SELECT id, ${column} FROM images WHERE id >= $1 AND owner <> 'nodes' ORDER BY id LIMIT 1`,
+        [
+          Math.floor(Math.random() * 0xffffff)
+            .toString(16)
+            .padStart(8, '0'),
+        ],
+      );
+      if (seed !== undefined) {
+        touched.add(String(seed.id));
+        await ask(`UPDATE images SET ${column} = $2, updated_at = now() WHERE id = $1`, [
+          seed.id,
+          forSeeds[turn % forSeeds.length],
+        ]);
+      }
+      await sleep(2);
+    }
+    await client.end();
+  }
+
+  const working = Promise.all(Array.from({ length: nodes }, (_, number) => node(number)));
+  return {
+    async stop() {
+      stop.abort();
+      await working;
+      return { queries, longest, longestStatement, errors, touched };
+    },
+  };
+}
