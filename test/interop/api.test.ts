@@ -24,6 +24,8 @@ for (const engine of ENGINES) {
 
     before(async function () {
       glance = await installGlance().catch((error: Error) => leaveOut(this, error.message));
+      const missing = engine.missing();
+      if (missing !== null) leaveOut(this, missing);
       server = await engine.start();
     });
 

@@ -1,11 +1,21 @@
+import type { RowDataPacket } from 'mysql2';
 import { seedNewton } from '../support/glance-data.ts';
+import { seedMysqlNewton } from '../support/glance-data-mysql.ts';
 import { readSchema } from '../support/golden.ts';
+import { readMysqlSchema } from '../support/golden-mysql.ts';
 import { withClient } from '../support/images.ts';
+import { hasMariaDb, NO_MARIADB, startMariaDb } from '../support/mariadb.ts';
+import { withMysql } from '../support/mysql-client.ts';
 import { startPostgres } from '../support/postgres.ts';
+import { runProgram } from '../support/real-glance.ts';
 
 /** A kind of database on which the real Glance and we take turns. */
 export interface Engine {
   readonly name: string;
+  /** Glance refuses `db check` and the three phases on all others. */
+  readonly hasPhases: boolean;
+  /** Why it cannot be started on this machine and what to do, or null. */
+  missing(): string | null;
   start(): Promise<EngineServer>;
   /** The schema of a database as its catalog tells it; two are compared with one another only. */
   readSchema(url: string): Promise<unknown>;
@@ -27,6 +37,8 @@ export type Row = Readonly<Record<string, unknown>>;
 
 const postgres: Engine = {
   name: 'PostgreSQL',
+  hasPhases: false,
+  missing: () => null,
   readSchema,
   async start() {
     const server = await startPostgres();
@@ -55,4 +67,40 @@ const postgres: Engine = {
   },
 };
 
-export const ENGINES: readonly Engine[] = [postgres];
+const mariadb: Engine = {
+  name: 'MariaDB',
+  hasPhases: true,
+  missing: () => (hasMariaDb() ? null : NO_MARIADB),
+  readSchema: readMysqlSchema,
+  async start() {
+    const server = await startMariaDb();
+    const access = `--no-defaults --host=${server.host} --port=${server.port} --user=${server.user}`;
+    return {
+      createDatabase: (name) => server.createDatabase(name),
+      async copyDatabase(from, to) {
+        const url = await server.createDatabase(to);
+        const copied = await runProgram(
+          'sh',
+          [
+            '-c',
+            `mariadb-dump ${access} --single-transaction --triggers "$0" | mariadb ${access} "$1"`,
+            from,
+            to,
+          ],
+          { MYSQL_PWD: server.password },
+        );
+        if (copied.code !== 0) throw new Error(`Cannot copy ${from} to ${to}: ${copied.stderr}`);
+        return url;
+      },
+      seedNewton: (url, images) => seedMysqlNewton(url, { images }),
+      query: (url, sql, values = []) =>
+        withMysql(url, async (client) => {
+          const [rows] = await client.query<RowDataPacket[]>(sql, [...values]);
+          return rows;
+        }),
+      stop: () => server.stop(),
+    };
+  },
+};
+
+export const ENGINES: readonly Engine[] = [postgres, mariadb];
