@@ -25,13 +25,16 @@ const LARGEST_BATCH = 5000;
 /** How long a batch waits for a row that another session has locked, in milliseconds, with its own rows locked. */
 const PATIENCE_MILLISECONDS = 100;
 
-/** Rows that nodes write behind the batches need a further pass; each is shorter than the one before. */
-const MOST_PASSES = 20;
+/** So few are not worth a walk along the whole key. */
+const FEW = 500;
+
+/** Nodes may write faster than rows are moved; what is left then is told by the position that is reported. */
+const MOST_STRAGGLER_BATCHES = 1000;
 
 /**
- * Moves every pending row, each in one write: in one statement where nobody is at work, else in short transactions along
- * the primary key. Ended anywhere, the next run goes on, as the rows themselves tell what is done. Gives how many rows it
- * moved.
+ * Moves every pending row, each in one write: in one statement where nobody is at work, else in short transactions, first
+ * along the primary key and then wherever nodes have left rows behind. Ended anywhere, the next run goes on, as the rows
+ * themselves tell what is done. Gives how many rows it moved.
  */
 export async function moveRows(options: MoveOptions): Promise<number> {
   const { writer, engine, data } = options;
@@ -39,15 +42,21 @@ export async function moveRows(options: MoveOptions): Promise<number> {
     return writer.changeAlone(`UPDATE ${data.table} SET ${data.set[engine]} WHERE ${data.pending[engine]}`);
   }
   const total = await countPending(writer, engine, data);
+  const run: MoveRun = { ...options, stuckSince: undefined };
   let done = 0;
-  for (let pass = 0; pass < MOST_PASSES; pass += 1) {
-    const moved = await movePass(options, (rows) => {
-      done += rows;
-      options.progress(done, Math.max(done, total));
-    });
-    if (moved === 0) {
+  const moved = (rows: number): void => {
+    done += rows;
+    options.progress(done, Math.max(done, total));
+  };
+  if (total > FEW) {
+    await moveAlongKey(run, moved);
+  }
+  for (let batch = 0; batch < MOST_STRAGGLER_BATCHES; batch += 1) {
+    const rows = await moveStragglers(run);
+    if (rows === undefined) {
       break;
     }
+    moved(rows);
   }
   return done;
 }
@@ -72,54 +81,92 @@ export async function isPending(
   return rows.length > 0;
 }
 
-/** Goes once along the whole key. */
-async function movePass(options: MoveOptions, moved: (rows: number) => void): Promise<number> {
-  const { writer, engine, data, signal } = options;
-  const pending = data.pending[engine];
+/** Goes once along the whole key, in batches that take about the same time each. */
+async function moveAlongKey(run: MoveRun, moved: (rows: number) => void): Promise<void> {
+  const { writer, data } = run;
   let after: unknown;
   let size = FIRST_BATCH;
-  let sum = 0;
-  let stuckSince: number | undefined;
+  const beyond = (): string => (after === undefined ? '' : `${data.key} > :after`);
   for (;;) {
-    signal.throwIfAborted();
     const from: Row = after === undefined ? {} : { after };
-    const bound = after === undefined ? '' : `${data.key} > :after AND `;
-    const [batch] = await writer.query(
-      `SELECT max(batch.k) AS last FROM (SELECT ${data.key} AS k FROM ${data.table} WHERE ${bound}(${pending}) ORDER BY ${data.key} LIMIT ${size}) batch`,
+    const [bound] = await writer.query(
+      `SELECT ${data.key} AS last FROM ${data.table}${after === undefined ? '' : ` WHERE ${beyond()}`} ORDER BY ${data.key} LIMIT 1 OFFSET ${size - 1}`,
       from,
     );
-    const last = batch?.last;
-    if (last === undefined || last === null) {
-      return sum;
-    }
-    const started = performance.now();
-    try {
-      // A row that changes meanwhile is looked at again by the database before it is written.
-      const rows = await writer.changeAlone(
-        `UPDATE ${data.table} SET ${data.set[engine]} WHERE ${bound}${data.key} <= :last AND (${pending})`,
-        { ...from, last },
-        PATIENCE_MILLISECONDS,
-      );
-      sum += rows;
-      moved(rows);
-      after = last;
-      stuckSince = undefined;
-      const elapsed = Math.max(performance.now() - started, 1);
-      size = clamp(Math.round(size * Math.min(2, BATCH_MILLISECONDS / elapsed)), 1, LARGEST_BATCH);
-    } catch (error) {
-      const cause = databaseError(error);
-      stuckSince ??= started;
-      const patient = performance.now() - stuckSince < options.lockTimeoutSeconds * 1000;
-      if (!patient || !(isLockTimeout(cause) || isDeadlock(cause))) {
-        throw error;
-      }
+    const last = bound?.last;
+    const range = [beyond(), last === undefined ? '' : `${data.key} <= :last`].filter((part) => part !== '');
+    const outcome = await moveBatch(run, range, last === undefined ? from : { ...from, last });
+    if (outcome.kind === 'in use' && size > 1) {
       // Smaller, so that a row which somebody keeps locked holds up few others.
-      size = clamp(Math.floor(size / 4), 1, LARGEST_BATCH);
-      await sleep(50 + Math.random() * 200, undefined, { signal });
+      size = Math.max(1, Math.floor(size / 4));
+      continue;
     }
+    moved(outcome.kind === 'moved' ? outcome.rows : 0);
+    if (last === undefined) {
+      return;
+    }
+    after = last;
+    if (outcome.kind === 'in use') {
+      // That one row: it is left to the stragglers.
+      size = FIRST_BATCH;
+      continue;
+    }
+    const wanted = size * Math.min(2, BATCH_MILLISECONDS / outcome.milliseconds);
+    size = Math.min(LARGEST_BATCH, Math.max(1, Math.round(wanted)));
   }
 }
 
-function clamp(value: number, least: number, most: number): number {
-  return Math.min(most, Math.max(least, value));
+/** Moves some of the rows that are left, wherever they are; undefined when none is. */
+async function moveStragglers(run: MoveRun): Promise<number | undefined> {
+  const { writer, engine, data } = run;
+  let limit = FIRST_BATCH;
+  for (;;) {
+    const rows = await writer.query(
+      `SELECT ${data.key} AS k FROM ${data.table} WHERE ${data.pending[engine]} LIMIT ${limit}`,
+    );
+    if (rows.length === 0) {
+      return undefined;
+    }
+    const outcome = await moveBatch(run, [`${data.key} IN (:keys)`], { keys: rows.map((row) => row.k) });
+    if (outcome.kind === 'moved') {
+      return outcome.rows;
+    }
+    limit = Math.max(1, Math.floor(limit / 4));
+  }
+}
+
+interface MoveRun extends MoveOptions {
+  /** Since when batches have been in vain, as performance.now() has it. */
+  stuckSince: number | undefined;
+}
+
+type BatchOutcome =
+  | { readonly kind: 'moved'; readonly rows: number; readonly milliseconds: number }
+  | { readonly kind: 'in use' };
+
+async function moveBatch(run: MoveRun, where: readonly string[], values: Row): Promise<BatchOutcome> {
+  const { writer, engine, data, signal } = run;
+  signal.throwIfAborted();
+  const started = performance.now();
+  try {
+    // Wrapped, so that the planner goes by the key and not by an index of what is pending, which is nearly everything.
+    const pending = `CASE WHEN ${data.pending[engine]} THEN 1 ELSE 0 END = 1`;
+    // A row that changes meanwhile is looked at again by the database before it is written.
+    const rows = await writer.changeAlone(
+      `UPDATE ${data.table} SET ${data.set[engine]} WHERE ${[...where, pending].join(' AND ')}`,
+      values,
+      PATIENCE_MILLISECONDS,
+    );
+    run.stuckSince = undefined;
+    return { kind: 'moved', rows, milliseconds: Math.max(performance.now() - started, 1) };
+  } catch (error) {
+    const cause = databaseError(error);
+    run.stuckSince ??= started;
+    const patient = performance.now() - run.stuckSince < run.lockTimeoutSeconds * 1000;
+    if (!patient || !(isLockTimeout(cause) || isDeadlock(cause))) {
+      throw error;
+    }
+    await sleep(50 + Math.random() * 200, undefined, { signal });
+    return { kind: 'in use' };
+  }
 }

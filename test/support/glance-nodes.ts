@@ -34,6 +34,7 @@ export async function startGlanceNodes(url: string, style: NodeStyle, nodes: num
 
   async function node(number: number): Promise<void> {
     const client = new pg.Client({ connectionString: url, application_name: `glance-api-${style}` });
+    client.on('error', (error) => errors.push(error.message));
     await client.connect();
     const ask = async (text: string, values: readonly unknown[]): Promise<readonly pg.QueryResultRow[]> => {
       const started = performance.now();

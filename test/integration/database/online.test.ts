@@ -119,7 +119,16 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
       `BEGIN; UPDATE images SET name = 'held' WHERE id = (SELECT id FROM images ORDER BY id LIMIT 1)`,
     );
     const run = startCli(['db', 'migrate', 'ocata01'], { DATABASE_CONNECTION: url });
-    await sleep(1500);
+    const left = async (): Promise<number> => {
+      const { rows } = await withClient(url, (client) =>
+        client.query<{ n: number }>('SELECT count(*)::int AS n FROM images WHERE visibility IS NULL'),
+      );
+      return rows[0]?.n ?? 0;
+    };
+    for (let look = 0; look < 100 && (await left()) > 1; look += 1) {
+      await sleep(100);
+    }
+    expect(await left(), 'the row that is locked').to.equal(1);
     await writer.query('COMMIT');
     await writer.end();
     const result = await run.done;
