@@ -47,6 +47,8 @@ interface Context {
   doing: string;
   /** The steps of the running migration that stay, on an engine that cannot roll back. */
   readonly kept: Step[];
+  /** Those that have no meaning on this engine. */
+  meaningless: readonly Step[];
   /** When the running migration began, as performance.now() has it. */
   started: number;
   /** Its record may be written already. */
@@ -70,6 +72,7 @@ export async function runMigrations(options: RunOptions): Promise<void> {
     running: undefined,
     doing: 'start',
     kept: [],
+    meaningless: [],
     started: 0,
     recording: false,
   };
@@ -180,6 +183,12 @@ function progressOf(migration: Migration, context: Context, options: RunOptions)
       context.doing = describeStep(step);
       options.events.step(migration, step, index);
     },
+    together(steps) {
+      context.doing = steps.map(describeStep).join(' and ');
+    },
+    meaningless(steps) {
+      context.meaningless = steps;
+    },
     kept(step) {
       context.kept.push(step);
     },
@@ -267,7 +276,7 @@ function describeOutcome(name: string, context: Context, options: RunOptions): s
   if (kept.length === 0 || running === undefined) {
     return `nothing of ${name} was applied, ${at}`;
   }
-  const left = running.steps.filter((step) => !kept.includes(step));
+  const left = running.steps.filter((step) => ![...kept, ...context.meaningless].includes(step));
   return `of ${name} there is ${list(kept)}, and there is not ${list(left) || 'its record'}; alembic_version says ${rows.join(', ') || 'nothing'}, do run the same again, which goes on from there`;
 }
 

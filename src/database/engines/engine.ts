@@ -128,7 +128,9 @@ export interface StepProgress {
   started(step: Step, index: number): void;
   /** A step is there to stay, whatever comes: it was run, or was found done. Never told by an engine that can roll back. */
   kept?(step: Step): void;
-  /** These have no meaning on this engine: nothing was done for them. */
+  /** One statement works on these steps, some of which may have been told as started before. */
+  together?(steps: readonly Step[]): void;
+  /** These have no meaning on this engine: nothing is to be done for them. */
   meaningless?(steps: readonly Step[]): void;
   /** Tables are in use by others and asked for again; what this throws ends the wait. */
   waiting?(tables: readonly string[], seconds: number): void;

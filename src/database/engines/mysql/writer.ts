@@ -66,6 +66,7 @@ class MysqlWriter implements Writer {
   async run(steps: readonly Step[], progress: StepProgress): Promise<void> {
     const { operations, found, empty } = planSteps(steps, await readCatalog((sql) => this.query(sql)));
     const numberOf = (step: Step): number => steps.indexOf(step);
+    progress.meaningless?.(empty);
     for (const step of found) {
       progress.kept?.(step);
     }
@@ -73,6 +74,7 @@ class MysqlWriter implements Writer {
       for (const step of begins) {
         progress.started(step, numberOf(step));
       }
+      progress.together?.([...new Set([...ends, ...begins])]);
       await this.#patiently(
         () => this.#execute(sql),
         (seconds) => {
@@ -83,7 +85,6 @@ class MysqlWriter implements Writer {
         progress.kept?.(step);
       }
     }
-    progress.meaningless?.(empty);
   }
 
   async record(rows: readonly string[]): Promise<void> {

@@ -1,0 +1,352 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import mysql, { type RowDataPacket } from 'mysql2/promise';
+import { bundle, type CliRun, runCli, startCli } from '../../support/bundle.ts';
+import { expectedMysqlImages, readMysqlImages, seedMysqlNewton } from '../../support/glance-data-mysql.ts';
+import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
+import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
+import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
+import { mysqlOptions, withMysql } from '../../support/mysql-client.ts';
+import { leaveOut } from '../../support/needs.ts';
+import { random } from '../../support/random.ts';
+
+const IMAGES = 20_000;
+
+const KILLS = 30;
+
+type Row = Readonly<Record<string, unknown>>;
+
+describe('a migrator or a MariaDB that is killed', function () {
+  this.timeout(600_000);
+  let server: TestMariaDb;
+  let folder = '';
+
+  before(async function () {
+    if (!hasMariaDb()) {
+      leaveOut(this, NO_MARIADB);
+    }
+    bundle();
+    server = await startMariaDb();
+    folder = mkdtempSync(join(tmpdir(), 'glance-schema-mariadb-faults-'));
+  });
+
+  after(async () => {
+    rmSync(folder, { recursive: true, force: true });
+    await server?.stop();
+  });
+
+  async function ask(url: string, sql: string): Promise<readonly Row[]> {
+    return withMysql(url, async (client) => {
+      const [rows] = await client.query<RowDataPacket[]>(sql);
+      return rows.map((row) => ({ ...row }));
+    });
+  }
+
+  /** A database of Newton in which each write of an image or a location leaves a trace. */
+  async function newton(name: string, images: number): Promise<string> {
+    await withMysql(server.url(''), (client) => client.query(`DROP DATABASE IF EXISTS ${name}`));
+    const url = await server.createDatabase(name);
+    await seedMysqlNewton(url, { images });
+    await withMysql(url, (client) =>
+      client.query(`CREATE TABLE writes (tab varchar(20), id varchar(36));
+        CREATE TRIGGER written_images AFTER UPDATE ON images FOR EACH ROW INSERT INTO writes VALUES ('images', NEW.id);
+        CREATE TRIGGER written_locations AFTER UPDATE ON image_locations FOR EACH ROW
+          INSERT INTO writes VALUES ('locations', NEW.id)`),
+    );
+    return url;
+  }
+
+  /** Another session that keeps a table in use until its connection ends. */
+  async function block(url: string, table: string): Promise<mysql.Connection> {
+    const blocker = await mysql.createConnection(mysqlOptions(url));
+    await blocker.query('START TRANSACTION');
+    await blocker.query(`SELECT * FROM ${table} LIMIT 1`);
+    return blocker;
+  }
+
+  /** Waits until a session runs the statement, and gives its number. */
+  async function running(url: string, statement: string, run?: CliRun): Promise<number> {
+    return withMysql(url.replace('glance:', 'admin:'), async (client) => {
+      for (let attempt = 0; attempt < 2000; attempt += 1) {
+        const [rows] = await client.query<RowDataPacket[]>(
+          `SELECT ID AS id FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND INFO LIKE ? AND ID <> CONNECTION_ID()`,
+          [`%${statement}%`],
+        );
+        if (rows[0] !== undefined) {
+          return Number(rows[0].id);
+        }
+        await sleep(3);
+      }
+      run?.kill('SIGKILL');
+      throw new Error(`the migrator never ran ${statement}: ${(await run?.done)?.stderr}`);
+    });
+  }
+
+  async function expectWhole(url: string, expected: readonly Row[], where: string): Promise<void> {
+    const schema = await readMysqlSchema(url);
+    const { alembic_version: _, writes: __, migrate_version: ___, ...tables } = schema.tables;
+    expect(tables, where).to.deep.equal(goldenMysqlSchema('2024_1_contract01').tables);
+    expect(
+      schema.triggers.map(({ name }) => name),
+      where,
+    ).to.deep.equal(['written_images', 'written_locations']);
+    expect(await ask(url, 'SELECT * FROM alembic_version'), where).to.deep.equal([
+      { version_num: '2024_1_contract01' },
+    ]);
+    expect(await readMysqlImages(url), where).to.deep.equal(
+      expected.map((image) => ({ ...image, os_hidden: 0, os_hash_algo: null, os_hash_value: null })),
+    );
+    const twice = await ask(
+      url,
+      'SELECT tab, id, count(*) AS n FROM writes GROUP BY 1, 2 HAVING n > 1 LIMIT 3',
+    );
+    expect(twice, `${where}: rows written twice`).to.deep.equal([]);
+    const written = await ask(url, 'SELECT tab, count(*) AS n FROM writes GROUP BY 1 ORDER BY 1');
+    expect(written, where).to.deep.equal([
+      { tab: 'images', n: expected.length },
+      { tab: 'locations', n: Math.floor(expected.length / 3) },
+    ]);
+  }
+
+  it(`SIGKILL at ${KILLS} random moments of the whole chain with ${IMAGES} images: a rerun completes it, no row is written twice`, async () => {
+    const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
+    process.stdout.write(`      SEED=${seed}\n`);
+    const next = random(seed);
+    const url = await newton('killed', IMAGES);
+    const expected = await expectedMysqlImages(url);
+    const measured = performance.now();
+    const whole = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    expect(whole.code, whole.stderr).to.equal(0);
+    const duration = performance.now() - measured;
+    await expectWhole(url, expected, 'without a kill');
+    const states: Record<string, number> = {};
+    for (let round = 0; round < KILLS; round += 1) {
+      await newton('killed', IMAGES);
+      const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+      const delay = 200 + next() * (duration - 200);
+      await sleep(delay);
+      run.kill('SIGKILL');
+      await run.done;
+      const where = `SEED=${seed}, round ${round}, killed after ${delay.toFixed(0)} ms`;
+      const tables = (await readMysqlSchema(url)).tables;
+      const heads =
+        tables.alembic_version === undefined ? [] : await ask(url, 'SELECT * FROM alembic_version');
+      const found = `${heads.map((row) => row.version_num).join() || 'none'}${tables.images?.columns.some((column) => column.name === 'is_public') ? ' with' : ' without'} is_public`;
+      states[found] = (states[found] ?? 0) + 1;
+      const rerun = await runCli(['db', 'sync', '--lock-timeout', '20'], { DATABASE_CONNECTION: url });
+      expect(rerun.code, `${where}, found ${found}: ${rerun.stderr}`).to.equal(0);
+      await expectWhole(url, expected, `${where}, found ${found}`);
+    }
+    process.stdout.write(`      found after the kill: ${JSON.stringify(states)}\n`);
+  });
+
+  it('SIGKILL at each statement of an empty database: a rerun completes it', async () => {
+    const url = await server.createDatabase('empty');
+    // The table of which the creation is held up for ever; the process is killed before it.
+    for (const table of ['image_members', 'metadef_objects', 'artifact_tags']) {
+      await withMysql(url, (client) => client.query('DROP DATABASE empty; CREATE DATABASE empty'));
+      const run = startCli(['db', 'sync', '--verbose'], { DATABASE_CONNECTION: url });
+      await run.says(`create table ${table}`);
+      run.kill('SIGKILL');
+      await run.done;
+      const rerun = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+      expect(rerun.code, rerun.stderr).to.equal(0);
+      const { alembic_version: _, ...tables } = (await readMysqlSchema(url)).tables;
+      expect(tables).to.deep.equal(goldenMysqlSchema('2024_1_contract01').tables);
+    }
+  });
+
+  it('a statement that fails: exit 14, what is there and what is not; the next run goes on', async () => {
+    const url = await newton('failing', 300);
+    const expected = await expectedMysqlImages(url);
+    // Somebody's check stands in the way of the last statement of ocata01.
+    await withMysql(url, (client) =>
+      client.query(
+        'ALTER TABLE images ADD CONSTRAINT in_the_way CHECK (is_public IS NOT NULL OR min_disk = 0)',
+      ),
+    );
+    const report = join(folder, 'failing.json');
+    const result = await runCli(['db', 'sync', '--report', report], { DATABASE_CONNECTION: url });
+    expect(result.code, result.stderr).to.equal(14);
+    expect(result.stderr).to.match(
+      /'add column images.visibility and drop column images.is_public and create index visibility_image_idx on images' failed with Unknown column 'is_public' .*; of ocata01 there is 'drop index ix_images_is_public on images', and there is not 'add column images.visibility', 'drop column images.is_public', 'create index visibility_image_idx on images'; alembic_version says mitaka02, do run the same again, which goes on from there/,
+    );
+    const written = JSON.parse(readFileSync(report, 'utf8'));
+    expect(written.error).to.deep.include({ reason: 'PartiallyApplied', migration: 'ocata01' });
+    expect(written.heads).to.deep.equal(['mitaka02']);
+    expect((await ask(url, 'SELECT is_public FROM images LIMIT 1')).length, 'is_public is there').to.equal(1);
+    await withMysql(url, (client) => client.query('ALTER TABLE images DROP CONSTRAINT in_the_way'));
+    const rerun = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    expect(rerun.code, rerun.stderr).to.equal(0);
+    await expectWhole(url, expected, 'after the failure');
+  });
+
+  it('is_public that a failed glance-manage has dropped: refused with the number of images, nothing changed', async () => {
+    const url = await server.createDatabase('lost');
+    await buildMysqlGolden(url, { schema: 'ocata_expand01', alembic: ['ocata_expand01'] });
+    await withMysql(url, (client) =>
+      client.query(`DROP TRIGGER insert_visibility; DROP TRIGGER update_visibility;
+        ALTER TABLE images DROP COLUMN is_public;
+        INSERT INTO images (id, status, created_at, deleted, min_disk, min_ram)
+          VALUES ('a', 'active', now(), 0, 0, 0), ('b', 'active', now(), 0, 0, 0)`),
+    );
+    const before = await readMysqlSchema(url);
+    const result = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    expect(result.code, result.stderr).to.equal(1);
+    expect(result.stderr).to.include('images.is_public is gone and 2 rows have no visibility');
+    expect(await readMysqlSchema(url)).to.deep.equal(before);
+  });
+
+  it('a row that an old node writes in the middle of ocata01 is not lost: the last statement fails, a rerun fills it', async () => {
+    const url = await newton('late', 2000);
+    const blocker = await block(url, 'image_members');
+    // The UPDATE goes through; the last ALTER waits for the table, and a row comes in meanwhile.
+    await blocker.query('SELECT * FROM images LIMIT 1');
+    const run = startCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
+    await running(url, 'ALTER TABLE images', run);
+    await withMysql(url, (client) =>
+      client.query(`INSERT INTO images (id, status, created_at, deleted, min_disk, min_ram, is_public)
+        VALUES ('late', 'active', now(), 0, 0, 0, 1)`),
+    );
+    await blocker.end();
+    const result = await run.done;
+    const rerun = await runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
+    expect([result.code, rerun.code], `${result.stderr}\n${rerun.stderr}`).to.deep.equal([result.code, 0]);
+    expect(await ask(url, "SELECT visibility FROM images WHERE id = 'late'")).to.deep.equal([
+      { visibility: 'public' },
+    ]);
+  });
+
+  it('SIGTERM ends the statement that runs, tells what is there and exits 22 at once', async () => {
+    const url = await newton('stopped', 2000);
+    const blocker = await block(url, 'images');
+    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    await running(url, 'ALTER TABLE images', run);
+    const at = performance.now();
+    run.kill('SIGTERM');
+    const result = await Promise.race([run.done, sleep(20_000)]);
+    await blocker.end();
+    if (result === undefined) {
+      throw new Error('it did not end');
+    }
+    expect(performance.now() - at).to.be.lessThan(2000);
+    expect(result.code, result.stderr).to.equal(22);
+    expect(result.stderr).to.include('nothing of ocata01 was applied, the database is at mitaka02');
+  });
+
+  it('a server that goes in the middle: exit 20, and after its return a rerun makes it right', async () => {
+    const url = await newton('gone', IMAGES);
+    const expected = await expectedMysqlImages(url);
+    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    await running(url, 'UPDATE images', run);
+    await server.crash();
+    const result = await run.done;
+    await server.restart();
+    expect(result.code, result.stderr).to.equal(20);
+    expect(result.stderr).to.match(/Lost the connection to .* during ocata01.*do run the same again/);
+    const rerun = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    expect(rerun.code, rerun.stderr).to.equal(0);
+    await expectWhole(url, expected, 'after the crash');
+  });
+
+  it('the session with the lock ended by an administrator: it stops before the next statement', async () => {
+    const url = await newton('lock_lost', 2000);
+    const blocker = await block(url, 'images');
+    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    await running(url, 'ALTER TABLE images', run);
+    await withMysql(server.adminUrl('lock_lost'), async (client) => {
+      const [rows] = await client.query<RowDataPacket[]>(
+        `SELECT ID AS id FROM information_schema.PROCESSLIST WHERE DB = 'lock_lost' AND USER = 'glance' AND COMMAND = 'Sleep'`,
+      );
+      for (const row of rows.filter(({ id }) => id !== blocker.threadId)) {
+        await client.query(`KILL ${row.id}`);
+      }
+    });
+    await sleep(100);
+    await blocker.end();
+    const result = await run.done;
+    expect(result.code, result.stderr).to.equal(20);
+    expect(await ask(url, 'SELECT * FROM alembic_version')).to.deep.equal([{ version_num: 'mitaka02' }]);
+  });
+
+  describe('the lock', () => {
+    it('three at once: one migrates, the others wait and find it done, all exit 0', async () => {
+      const url = await newton('three', 2000);
+      const expected = await expectedMysqlImages(url);
+      const runs = await Promise.all(
+        [1, 2, 3].map(() => runCli(['db', 'sync', '--output', 'json'], { DATABASE_CONNECTION: url })),
+      );
+      const applied = runs.map((run) => {
+        expect(run.code, run.stderr).to.equal(0);
+        return JSON.parse(run.stdout).applied.length > 0 ? 1 : 0;
+      });
+      expect(applied.sort()).to.deep.equal([0, 0, 1]);
+      await expectWhole(url, expected, 'after three');
+    });
+
+    it('says who holds it, and gives up after the time given with exit 21', async () => {
+      const url = await newton('held', 2000);
+      const blocker = await block(url, 'images');
+      const first = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+      await running(url, 'ALTER TABLE images', first);
+      const second = await runCli(['db', 'sync', '--lock-timeout', '0'], { DATABASE_CONNECTION: url });
+      expect(second.code, second.stderr).to.equal(21);
+      expect(second.stderr).to.match(
+        /longer than 0 s \(pid \d+, glance-schema, from 127\.0\.0\.1, since \d{4}-/,
+      );
+      await blocker.end();
+      expect((await first.done).code).to.equal(0);
+    });
+
+    it('of a killed migrator goes although the server is busy with its statement, which is ended', async () => {
+      const url = await newton('orphan', IMAGES);
+      const expected = await expectedMysqlImages(url);
+      // Makes the UPDATE take minutes as long as the blocker is there.
+      await withMysql(url, (client) =>
+        client.query(`CREATE TRIGGER slow BEFORE UPDATE ON images FOR EACH ROW
+          SET NEW.size = NEW.size + IF(IS_FREE_LOCK('slow'), 0, SLEEP(0.01))`),
+      );
+      const blocker = await mysql.createConnection(mysqlOptions(url));
+      await blocker.query("SELECT GET_LOCK('slow', 0)");
+      const first = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+      const orphan = await running(url, 'UPDATE images', first);
+      first.kill('SIGKILL');
+      await first.done;
+      const at = performance.now();
+      const second = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+      for (;;) {
+        const [row] = await ask(
+          server.adminUrl('orphan'),
+          `SELECT count(*) AS n FROM information_schema.PROCESSLIST WHERE ID = ${orphan}`,
+        );
+        if (Number(row?.n) === 0) break;
+        expect(performance.now() - at).to.be.lessThan(2500);
+        await sleep(20);
+      }
+      await blocker.end();
+      const result = await second.done;
+      expect(result.code, result.stderr).to.equal(0);
+      await withMysql(url, (client) => client.query('DROP TRIGGER slow'));
+      await expectWhole(url, expected, 'after the orphan');
+    });
+
+    it('is not the only guard: a database moved by another tool meanwhile is left alone', async () => {
+      const url = await server.createDatabase('moved');
+      await buildMysqlGolden(url, { schema: 'mitaka01', alembic: ['mitaka01'] });
+      const blocker = await block(url, 'metadef_resource_types');
+      await blocker.query(
+        "INSERT INTO metadef_resource_types (name, protected, created_at) VALUES ('OS::Nova::Instance', 1, now())",
+      );
+      const run = startCli(['db', 'sync', 'mitaka02'], { DATABASE_CONNECTION: url });
+      await running(url, 'UPDATE metadef_resource_types', run);
+      await withMysql(url, (client) => client.query("UPDATE alembic_version SET version_num = 'mitaka02'"));
+      await blocker.end();
+      const result = await run.done;
+      expect(result.code, result.stderr).to.be.oneOf([1, 14]);
+      expect(result.stderr).to.include('another tool has changed alembic_version to mitaka02 meanwhile');
+    });
+  });
+});
