@@ -102,7 +102,8 @@ function textWriter(options: RunLogOptions): Write {
 }
 
 async function jsonWriter(options: RunLogOptions): Promise<Write> {
-  const { createLogger, format, transports } = await import('winston');
+  const { default: winston } = await import('winston');
+  const { createLogger, format, transports } = winston;
   const logger = createLogger({
     level: options.verbose ? 'debug' : 'info',
     format: format.combine(format.timestamp(), format.json()),
@@ -120,8 +121,8 @@ interface Bar {
 }
 
 async function openBar(): Promise<Bar> {
-  const { SingleBar } = await import('cli-progress');
-  const bar = new SingleBar({
+  const { default: progress } = await import('cli-progress');
+  const bar = new progress.SingleBar({
     format: '{bar} {value}/{total} {what}',
     clearOnComplete: true,
     hideCursor: true,
