@@ -28,8 +28,12 @@ interface Line {
 
 /** Opens the log of a run; what it needs is loaded only when it is wanted. */
 export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
-  const write = options.format === 'json' ? await jsonWriter(options) : textWriter(options);
+  const writeLine = options.format === 'json' ? await jsonWriter(options) : textWriter(options);
   const bar = options.terminal && options.format === 'text' && !options.verbose ? await openBar() : undefined;
+  const write: Write = (line) => {
+    bar?.clear();
+    writeLine(line);
+  };
   return {
     waiting(holder, seconds) {
       const who = holder === undefined ? 'another migrator' : describeHolder(holder);
@@ -67,7 +71,6 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
       });
     },
     applied(migration, milliseconds) {
-      bar?.clear();
       write({
         level: 'info',
         message: `${migration.name}: committed after ${(milliseconds / 1000).toFixed(2)} s`,
