@@ -164,6 +164,13 @@ const ROWS: readonly Row[] = [
     reason: undefined,
   },
   {
+    fact: 'a deleted schema with a pod that outlives its Job',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
     fact: "a deleted schema with another's finalizer only",
     schema: aSchema({ metadata: { deletionTimestamp: FINISHED, finalizers: ['example.org/other'] } }),
     effect: 'none',
@@ -407,6 +414,34 @@ const ROWS: readonly Row[] = [
     reason: 'UpToDate',
   },
   {
+    fact: 'the result of the Job before is stored, that of the newest is not',
+    schema: aSchema({ status: stored() }),
+    jobs: [
+      aJob({
+        end: 'Failed',
+        endReason: 'BackoffLimitExceeded',
+        metadata: { name: 'newer', uid: 'newer', creationTimestamp: FINISHED },
+      }),
+      aJob({ end: 'Complete', ttl: 60 }),
+    ],
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'an old Job that ended stands before a new one at work',
+    jobs: [
+      aJob({
+        end: 'Complete',
+        ttl: 60,
+        metadata: { name: 'older', uid: 'older', creationTimestamp: '2026-11-23T06:00:00Z' },
+      }),
+      aJob(),
+    ],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
     fact: 'the annotation observe asks for a new reading',
     schema: aSchema({
       metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
@@ -483,6 +518,35 @@ describe('decide', () => {
       const second = decide(observe(schema, row.jobs ?? [], row.pods ?? []), later);
       expect(second.status, row.fact).to.deep.equal(first.status);
     }
+  });
+
+  it('stores the result of the newest Job though another one is stored', () => {
+    const newer = aJob({
+      end: 'Failed',
+      endReason: 'BackoffLimitExceeded',
+      metadata: { name: 'newer', uid: 'newer', creationTimestamp: FINISHED },
+    });
+    const { status } = decide(
+      observe(aSchema({ status: stored() }), [aJob({ end: 'Complete', ttl: 60 }), newer], []),
+      NOW,
+    );
+    expect(status.job).to.include({ name: 'newer', finishedAt: FINISHED });
+    expect(status.job?.failure?.reason).to.equal('NoResult');
+  });
+
+  it('moves the time of a condition only when its status changes', () => {
+    const first = decide(observe(aSchema(), [], []), NOW).status;
+    const later = new Date('2026-11-23T07:30:00Z');
+    const same = decide(
+      observe(aSchema({ status: first }), [aJob()], [aPod('Running', { running: {} })]),
+      later,
+    ).status;
+    const ended = decide(
+      observe(aSchema({ status: same }), [aJob({ end: 'Complete' })], [aPodThatReported(aReport())]),
+      later,
+    ).status;
+    const times = [first, same, ended].map((status) => status.conditions?.[0]?.lastTransitionTime);
+    expect(times).to.deep.equal(['2026-11-23T07:01:05Z', '2026-11-23T07:01:05Z', '2026-11-23T07:30:00Z']);
   });
 
   it('names each Job after the one before it, so that an old result is never taken for a new one', () => {
