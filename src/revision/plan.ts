@@ -8,12 +8,15 @@ import { REVISIONS } from './revisions.ts';
  */
 export function planScripts(applied: ReadonlySet<string>, target: Position): readonly string[] {
   const last = ordinal(target);
-  return REVISIONS.filter((revision) => comparePositions({ revision: revision.name, phase: 'Expand' }, target) <= 0)
+  return REVISIONS.filter(
+    (revision) => comparePositions({ revision: revision.name, phase: 'Expand' }, target) <= 0,
+  )
     .flatMap((revision) => scriptsOf(revision.name))
     .filter(
       (script) =>
         !applied.has(script.name) &&
-        ordinal({ revision: script.revision, phase: script.kind === 'expand' ? 'Expand' : 'Contract' }) <= last,
+        ordinal({ revision: script.revision, phase: script.kind === 'expand' ? 'Expand' : 'Contract' }) <=
+          last,
     )
     .map((script) => script.name);
 }
