@@ -11,13 +11,19 @@ export interface Suite {
   readonly needsKubernetes: boolean;
 }
 
-const withoutKubernetes: readonly string[] = ['unit', 'integration/database', 'integration/image'];
+const withoutKubernetes: readonly string[] = [
+  'unit',
+  'simulation',
+  'integration/database',
+  'integration/image',
+];
 
-/** Suites of test/unit and of each folder of test/integration; those that need no Kubernetes first, to run meanwhile. */
+/** Suites of test/unit, of test/simulation and of each folder of test/integration; those that need no Kubernetes first, to run meanwhile. */
 export async function findSuites(root: string): Promise<readonly Suite[]> {
   const suites: Suite[] = [];
   const names = [
     'unit',
+    'simulation',
     ...(await foldersOf(join(root, 'test/integration'))).map((name) => `integration/${name}`),
   ];
   for (const name of names) {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { GlanceSchemaStatus } from '../../../src/api/glance-schema.ts';
-import { OBSERVE_ANNOTATION, RETRY_ANNOTATION } from '../../../src/api/names.ts';
+import { OBSERVE_ANNOTATION, RETRY_ANNOTATION, STARTING_ANNOTATION } from '../../../src/api/names.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../../src/controller/cluster.ts';
 import { type Decision, decide } from '../../../src/controller/decide.ts';
 import { observe } from '../../../src/controller/observe.ts';
@@ -53,6 +53,27 @@ const ROWS: readonly Row[] = [
     effect: 'none',
     reason: 'UpToDate',
     says: 'is at ocata01',
+  },
+  {
+    fact: 'the target is recorded, and a Job may have been made since and lost',
+    schema: aSchema({
+      metadata: { annotations: { [STARTING_ANNOTATION]: '2' } },
+      status: { ...stored(), recordedRevision: 'ocata01' },
+    }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the target is recorded, and the Job that the status names is gone unfinished',
+    schema: aSchema({ status: recordedAt('ocata01', unfinished()) }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the target is recorded, and the last Job left no word of where it left the database',
+    schema: aSchema({ metadata: { generation: 2 }, status: recordedAt('ocata01', failedWith('NoResult')) }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
   },
   {
     fact: 'the target is recorded and named by an alias',
@@ -308,6 +329,17 @@ const ROWS: readonly Row[] = [
     says: 'exit code 137 (OOMKilled)',
   },
   {
+    fact: 'a Job whose last pod left no word, though an earlier one did',
+    jobs: [aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded' })],
+    pods: [
+      aPodThatReported(aRefusal('MigrationFailed')),
+      later(aPod('Failed', { terminated: { exitCode: 137, reason: 'OOMKilled' } })),
+    ],
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'exit code 137 (OOMKilled)',
+  },
+  {
     fact: 'a Job that took longer than its deadline',
     jobs: [aJob({ end: 'Failed', endReason: 'DeadlineExceeded' })],
     pods: [aPodThatReported(aRefusal('Interrupted'), 22)],
@@ -425,7 +457,7 @@ const ROWS: readonly Row[] = [
       aJob({ end: 'Complete', ttl: 60 }),
     ],
     effect: 'none',
-    reason: 'UpToDate',
+    reason: 'MigrationPending',
   },
   {
     fact: 'an old Job that ended stands before a new one at work',
@@ -480,6 +512,16 @@ const ROWS: readonly Row[] = [
     reason: 'UpToDate',
   },
 ];
+
+/** The status while `aJob` was at work. */
+function unfinished(): GlanceSchemaStatus {
+  const { schema, job } = observe(aSchema(), [aJob()], []);
+  return recordJob(schema, job);
+}
+
+function later(pod: PodObject): PodObject {
+  return { ...pod, metadata: { ...pod.metadata, creationTimestamp: FINISHED } };
+}
 
 /** The status after the result of `aJob` was stored. */
 function stored(): GlanceSchemaStatus {
@@ -549,15 +591,16 @@ describe('decide', () => {
     expect(times).to.deep.equal(['2026-11-23T07:01:05Z', '2026-11-23T07:01:05Z', '2026-11-23T07:30:00Z']);
   });
 
-  it('names each Job after the one before it, so that an old result is never taken for a new one', () => {
-    const names = [undefined, 'one', 'two'].map((uid) => {
-      const last = failedWith('DatabaseUnreachable').job;
-      const status = uid === undefined || last === undefined ? {} : { job: { ...last, uid } };
-      const decision = decide(observe(aSchema({ status }), [], []), new Date('2026-11-23T08:00:00Z'));
-      return decision.effect?.kind === 'startJob' ? decision.effect.name : undefined;
+  it('counts the Jobs, so that an old result is never taken for a new one', () => {
+    const last = failedWith('DatabaseUnreachable').job;
+    const decisions = [undefined, 1, 41].map((sequence) => {
+      const status = sequence === undefined || last === undefined ? {} : { job: { ...last, sequence } };
+      return decide(observe(aSchema({ status }), [], []), new Date('2026-11-23T08:00:00Z')).effect;
     });
-    expect(new Set(names).size).to.equal(3);
-    expect(names.every((name) => name?.startsWith('glance-ocata01-'))).to.equal(true);
+    const started = decisions.map((effect) =>
+      effect?.kind === 'startJob' ? effect.purpose.sequence : undefined,
+    );
+    expect(started).to.deep.equal([1, 2, 42]);
   });
 
   it('counts the attempts for one spec and begins anew with the next', () => {
