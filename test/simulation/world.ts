@@ -19,7 +19,7 @@ export interface Change {
   readonly uid: string;
 }
 
-export const NAMESPACE = 'openstack';
+const NAMESPACE = 'openstack';
 export const NAME = 'glance';
 export const KEY = `${NAMESPACE}/${NAME}`;
 
@@ -454,7 +454,7 @@ export function revisionOf(schema: SchemaObject): string {
   return String((schema.spec as { readonly revision: string }).revision);
 }
 
-export function positionAt(index: number): Position | null {
+function positionAt(index: number): Position | null {
   const revision = REVISIONS[index];
   return revision === undefined ? null : { revision, phase: 'Contract' };
 }
