@@ -1,6 +1,8 @@
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Plugin } from 'esbuild';
+import { deflateRawSync } from 'node:zlib';
+import { build, type Metafile, type Plugin } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -53,33 +55,29 @@ const leaveOut: Plugin = {
 };
 
 /**
- * Bundles the program into dist/glance-schema.js, which the image, the Job and the tests run, and dist/chunks, which it
- * loads when it needs them. `--single-file` leaves one file that starts more slowly, `--source-map` adds maps, `--sizes`
- * tells what takes the room.
+ * Bundles the program into the one file dist/glance-schema.js, which the image, the Job and the tests run. `--sizes` tells
+ * what takes the room.
+ *
+ * Reading all of sequelize and the Kubernetes client would cost each short command 0.15 s. So the parts that a command
+ * loads when it needs them are in the file as compressed text, and Node's module hooks hand them out.
  */
 async function main(): Promise<void> {
-  const singleFile = process.argv.includes('--single-file');
   const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
-  const result = await build({
-    entryPoints: { 'glance-schema': `${root}src/main.ts` },
-    outdir: `${root}dist`,
-    // Reading sequelize and the Kubernetes client would cost each short command 0.15 s.
-    splitting: !singleFile,
-    chunkNames: 'chunks/[name]-[hash]',
+  const { outputFiles, metafile } = await build({
+    entryPoints: { main: `${root}src/main.ts` },
+    outdir: 'parts',
+    write: false,
+    splitting: true,
     bundle: true,
     platform: 'node',
     target: 'node24',
     format: 'esm',
     minify: true,
     keepNames: true,
-    sourcemap: process.argv.includes('--source-map') ? 'linked' : false,
     legalComments: 'none',
     define: { GLANCE_SCHEMA_VERSION: JSON.stringify(version) },
     banner: {
-      js: [
-        '#!/usr/bin/env node',
-        "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
-      ].join('\n'),
+      js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire('/');",
     },
     // Asked for by name at run time and only by what is not used here.
     external: [
@@ -96,29 +94,53 @@ async function main(): Promise<void> {
     metafile: true,
     logLevel: 'warning',
   });
-  chmodSync(`${root}dist/glance-schema.js`, 0o755);
-  removeOldChunks(new Set(Object.keys(result.metafile.outputs)));
-  for (const [path, output] of Object.entries(result.metafile.outputs)) {
-    if (output.bytes > 100_000 || output.entryPoint === 'src/main.ts') {
-      process.stdout.write(`${path} ${(output.bytes / 1024).toFixed(0)} KiB\n`);
-    }
-    if (process.argv.includes('--sizes')) {
-      const inputs = Object.entries(output.inputs).sort(([, a], [, b]) => b.bytesInOutput - a.bytesInOutput);
-      for (const [name, input] of inputs.slice(0, 30)) {
-        process.stdout.write(`  ${(input.bytesInOutput / 1024).toFixed(0).padStart(5)} ${name}\n`);
-      }
-    }
+  const parts = outputFiles.map(({ path, text }) => [
+    basename(path),
+    deflateRawSync(text).toString('base64'),
+  ]);
+  const outfile = `${root}dist/glance-schema.js`;
+  mkdirSync(dirname(outfile), { recursive: true });
+  // In one step, as a program that runs may be reading it.
+  writeFileSync(`${outfile}.new`, loader(JSON.stringify(Object.fromEntries(parts))));
+  chmodSync(`${outfile}.new`, 0o755);
+  renameSync(`${outfile}.new`, outfile);
+  console.log(`dist/glance-schema.js ${Math.round(statSync(outfile).size / 1024)} KiB`);
+  if (process.argv.includes('--sizes')) {
+    tellSizes(metafile);
   }
 }
 
-/** Takes away chunks that no build of the last hour has left: a program that still runs may load one late. */
-function removeOldChunks(current: ReadonlySet<string>): void {
-  const folder = `${root}dist/chunks`;
-  const files = existsSync(folder) ? readdirSync(folder) : [];
-  for (const file of files) {
-    const path = `${folder}/${file}`;
-    if (!current.has(`dist/chunks/${file}`) && Date.now() - statSync(path).mtimeMs > 3_600_000) {
-      rmSync(path);
+/** The file itself: the parts, and the hooks by which they import one another and are read. */
+function loader(parts: string): string {
+  return `#!/usr/bin/env node
+import { registerHooks } from 'node:module';
+import { inflateRawSync } from 'node:zlib';
+const parts = ${parts};
+const scheme = 'glance-schema:/';
+registerHooks({
+  resolve: (specifier, context, next) =>
+    specifier.startsWith('./') && context.parentURL?.startsWith(scheme)
+      ? { url: scheme + specifier.slice(2), format: 'module', shortCircuit: true }
+      : next(specifier, context),
+  load: (url, context, next) =>
+    url.startsWith(scheme)
+      ? {
+          format: 'module',
+          source: inflateRawSync(Buffer.from(parts[url.slice(scheme.length)], 'base64')),
+          shortCircuit: true,
+        }
+      : next(url, context),
+});
+await import(scheme + 'main.js');
+`;
+}
+
+function tellSizes(metafile: Metafile): void {
+  for (const [path, output] of Object.entries(metafile.outputs)) {
+    console.log(`${path} ${Math.round(output.bytes / 1024)} KiB`);
+    const inputs = Object.entries(output.inputs).sort(([, a], [, b]) => b.bytesInOutput - a.bytesInOutput);
+    for (const [name, input] of inputs.slice(0, 30)) {
+      console.log(`  ${(input.bytesInOutput / 1024).toFixed(0).padStart(5)} ${name}`);
     }
   }
 }

@@ -1,5 +1,4 @@
-import { Command, CommanderError } from 'commander';
-import { EXIT_CODES } from './api/exit-codes.ts';
+import { Command } from 'commander';
 import { VERSION } from './commands/version.ts';
 
 /** Named here, so that the help lists them all and a command loads only its own room. */
@@ -39,11 +38,6 @@ function throwInsteadOfExit(command: Command): void {
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? EXIT_CODES.Done : EXIT_CODES.Usage;
-  } else {
-    const { Failure } = await import('./database/failure.ts');
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = EXIT_CODES[error instanceof Failure ? error.reason : 'MigrationFailed'];
-  }
+  const { endWith } = await import('./commands/exit.ts');
+  process.exitCode = endWith(error);
 }

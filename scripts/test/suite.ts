@@ -13,6 +13,7 @@ export interface Suite {
 
 const withoutKubernetes: readonly string[] = [
   'unit',
+  'simulation',
   'interop',
   'integration/database',
   'integration/image',
@@ -20,11 +21,12 @@ const withoutKubernetes: readonly string[] = [
   'integration/pgbouncer',
 ];
 
-/** Suites of test/unit, test/interop and each folder of test/integration; those without Kubernetes first, to run meanwhile. */
+/** Suites of test/ and of each folder of test/integration; those without Kubernetes first, to run meanwhile. */
 export async function findSuites(root: string): Promise<readonly Suite[]> {
   const suites: Suite[] = [];
   const names = [
     'unit',
+    'simulation',
     ...(await foldersOf(join(root, 'test/integration'))).map((name) => `integration/${name}`),
     'interop',
   ];

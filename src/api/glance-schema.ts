@@ -194,12 +194,19 @@ export const statusSchema = z
         name: z.string().max(253),
         uid: z.string().max(64),
         purpose: z.enum(['Migrate', 'Observe']).describe('Whether it migrates or only reads.'),
+        sequence: z.int().describe('Counts the Jobs of this GlanceSchema, from 1.'),
         attempt: z.int().describe('Counts the Jobs for one spec, from 1.'),
         generation: z.int().describe('The generation of the spec that the Job was started for.'),
         startedAt: time,
         finishedAt: time.optional().describe('When it ended; absent while it runs.'),
         failure: z
-          .strictObject({ reason: z.string().max(64), message: z.string().max(2048) })
+          .strictObject({
+            reason: z.string().max(64),
+            message: z.string().max(2048),
+            databaseRead: z
+              .boolean()
+              .describe('Whether it could tell where it left the database; if not, the record may be old.'),
+          })
           .optional()
           .describe('Why it failed; absent when it did not.'),
       })

@@ -74,7 +74,8 @@ async function runController(flags: ControllerFlags): Promise<void> {
       config.loadFromFile(flags.kubeconfig);
     }
   } catch (error) {
-    log.error('Cannot read the kubeconfig', { error });
+    const found = error instanceof Error ? error.message : String(error);
+    log.error(`Cannot read the kubeconfig: found ${found}, do name a file that can be read by --kubeconfig`);
     process.exitCode = 1;
     return;
   }

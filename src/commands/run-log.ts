@@ -28,8 +28,12 @@ interface Line {
 
 /** Opens the log of a run; what it needs is loaded only when it is wanted. */
 export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
-  const write = options.format === 'json' ? await jsonWriter(options) : textWriter(options);
+  const writeLine = options.format === 'json' ? await jsonWriter(options) : textWriter(options);
   const bar = options.terminal && options.format === 'text' && !options.verbose ? await openBar() : undefined;
+  const write: Write = (line) => {
+    bar?.clear();
+    writeLine(line);
+  };
   let toldAt = Date.now();
   return {
     waiting(holder, seconds) {
@@ -70,7 +74,6 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
       });
     },
     applied(migration, milliseconds) {
-      bar?.clear();
       write({
         level: 'info',
         message: `${migration.name}: committed after ${(milliseconds / 1000).toFixed(2)} s`,
@@ -142,7 +145,8 @@ function textWriter(options: RunLogOptions): Write {
 }
 
 async function jsonWriter(options: RunLogOptions): Promise<Write> {
-  const { createLogger, format, transports } = await import('winston');
+  const { default: winston } = await import('winston');
+  const { createLogger, format, transports } = winston;
   const logger = createLogger({
     level: options.verbose ? 'debug' : 'info',
     format: format.combine(format.timestamp(), format.json()),
@@ -162,8 +166,8 @@ interface Bar {
 }
 
 async function openBar(): Promise<Bar> {
-  const { SingleBar } = await import('cli-progress');
-  const bar = new SingleBar({
+  const { default: progress } = await import('cli-progress');
+  const bar = new progress.SingleBar({
     format: '{bar} {value}/{total} {what}',
     clearOnComplete: true,
     hideCursor: true,

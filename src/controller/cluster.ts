@@ -92,8 +92,10 @@ export interface Cluster {
   podsOf(schemaUid: string): readonly PodObject[];
   /** A Job as the API server has it now; undefined when there is none. */
   readJob(namespace: string, name: string): Promise<JobObject | undefined>;
-  /** Sets the finalizers, provided that the schema is still at the resource version that is given. */
-  setFinalizers(schema: SchemaObject, finalizers: readonly string[]): Promise<SchemaObject | Stale>;
+  /** The pods that carry the label of the schema with this UID, as the API server has them now. */
+  readPods(namespace: string, schemaUid: string): Promise<readonly PodObject[]>;
+  /** Changes the metadata, provided that the schema is still at the resource version that is given. */
+  mark(schema: SchemaObject, mark: Mark): Promise<SchemaObject | Stale>;
   createJob(namespace: string, job: object): Promise<JobCreation>;
   /** Deletes a Job and its pods, provided that it is still the one that is given. */
   deleteJob(job: JobObject): Promise<void>;
@@ -103,6 +105,12 @@ export interface Cluster {
   writeStatus(schema: SchemaObject, status: GlanceSchemaStatus): Promise<SchemaObject | Stale>;
   /** Tells people. Never fails: a lost notice must not hold up a migration. */
   notify(schema: SchemaObject, notice: Notice): void;
+}
+
+export interface Mark {
+  readonly finalizers: readonly string[];
+  /** What the annotation `starting` is to be; null takes it away, absent leaves it. */
+  readonly starting?: number | null;
 }
 
 export type JobCreation =

@@ -17,7 +17,6 @@ export type Effect =
       readonly kind: 'startJob';
       readonly name: string;
       readonly purpose: Purpose;
-      readonly previousJobUid: string | undefined;
     }
   /** A Job that never started a container is taken away, because the spec that shaped it has changed. */
   | { readonly kind: 'deleteBlockedJob'; readonly name: string }
@@ -259,12 +258,28 @@ function targetBeforeRecorded({ schema, status }: Situation): Answer | undefined
   };
 }
 
-function targetReached({ schema, status }: Situation): Answer | undefined {
+function targetReached(situation: Situation): Answer | undefined {
+  const { schema, status } = situation;
+  if (recordMayBeOld(situation)) {
+    return undefined;
+  }
   const recorded = recordedPosition(status);
   const target = targetPosition(schema.spec);
   return recorded === undefined || !isReached(recorded, target)
     ? undefined
     : { reason: 'UpToDate', message: `The database is at ${formatPosition(recorded)}.` };
+}
+
+/**
+ * Whether the newest Job may have changed the database after what is recorded was read: it was lost, perhaps before the
+ * status told of it, or it ended without having read the database again. Then only another Job can tell.
+ */
+function recordMayBeOld({ schema, status }: Situation): boolean {
+  const { job } = status;
+  if (schema.starting > (job?.sequence ?? 0)) {
+    return true;
+  }
+  return job?.purpose === 'Migrate' && (job.finishedAt === undefined || job.failure?.databaseRead === false);
 }
 
 /** Failures that no further attempt betters, and what each is called in the condition. */
@@ -336,11 +351,11 @@ function standingFailure({ schema, status }: Situation): { reason: string; messa
 function startJob(situation: Situation, kind: Purpose['kind'], target: Position | null): Effect {
   const { schema, status } = situation;
   const last = status.job;
-  const previousJobUid = last?.uid;
   const again = last?.generation === schema.generation && last.purpose === kind && last.failure !== undefined;
   const purpose: Purpose = {
     kind,
     target,
+    sequence: (last?.sequence ?? 0) + 1,
     attempt: again ? last.attempt + 1 : 1,
     generation: schema.generation,
     ...(kind === 'Observe' && schema.observe !== undefined ? { observe: schema.observe } : {}),
@@ -349,9 +364,8 @@ function startJob(situation: Situation, kind: Purpose['kind'], target: Position 
   };
   return {
     kind: 'startJob',
-    name: migrationJobName({ schema, purpose, previousJobUid }),
+    name: migrationJobName(schema, purpose.sequence),
     purpose,
-    previousJobUid,
   };
 }
 

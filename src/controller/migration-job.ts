@@ -20,6 +20,8 @@ const purposeSchema = z.object({
   kind: z.enum(['Migrate', 'Observe']),
   /** Where a migration is to lead; null for a Job that only reads. */
   target: z.object({ revision: z.string(), phase: z.enum(PHASES) }).nullable(),
+  /** Counts the Jobs of one schema. */
+  sequence: z.int(),
   attempt: z.int(),
   /** The generation of the spec that the Job was started for. */
   generation: z.int(),
@@ -37,8 +39,6 @@ export interface MigrationJobInput {
   readonly schema: { readonly name: string; readonly namespace: string; readonly uid: string };
   readonly spec: GlanceSchemaSpec;
   readonly purpose: Purpose;
-  /** The UID of the Job before this one; with the purpose it makes the name. */
-  readonly previousJobUid: string | undefined;
   /** The image where the spec names none. */
   readonly defaultImage: string;
 }
@@ -60,28 +60,14 @@ export function shapeOf(spec: GlanceSchemaSpec): string {
 }
 
 /**
- * The name of a Job: what it is for, and the Job before it, whose result is in the status. A repeat gives the same name,
- * so that the API server refuses it; the next Job gives another, so that no old result is taken for a new one. At most
- * 63 characters, as the Job controller makes a label of it.
+ * The name of a Job: the schema's, and which one in the row of its Jobs it is. Whoever starts the next one, whatever for
+ * and however old what it knows, gives it the same name, so that the API server lets only one of them be made. At most 63
+ * characters, as the Job controller makes a label of it.
  */
-export function migrationJobName(
-  input: Pick<MigrationJobInput, 'schema' | 'purpose' | 'previousJobUid'>,
-): string {
-  const { schema, purpose, previousJobUid } = input;
-  const what = purpose.target?.revision.replaceAll('_', '-') ?? 'observe';
-  const hash = digest(
-    JSON.stringify([
-      schema.uid,
-      purpose.kind,
-      purpose.target,
-      purpose.attempt,
-      purpose.generation,
-      previousJobUid,
-    ]),
-  );
-  const room = 63 - what.length - hash.length - 2;
-  const name = schema.name.replaceAll('.', '-').slice(0, room).replace(/-+$/, '');
-  return `${name}-${what}-${hash}`;
+export function migrationJobName(schema: MigrationJobInput['schema'], sequence: number): string {
+  const end = `-${sequence}-${digest(schema.uid)}`;
+  const name = schema.name.replaceAll('.', '-').slice(0, 63 - end.length);
+  return name.replace(/-+$/, '') + end;
 }
 
 /**
@@ -103,7 +89,7 @@ export function migrationJob(input: MigrationJobInput): object {
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: {
-      name: migrationJobName(input),
+      name: migrationJobName(schema, purpose.sequence),
       namespace: schema.namespace,
       labels,
       annotations: { [PURPOSE_ANNOTATION]: JSON.stringify(purpose) },

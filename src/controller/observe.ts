@@ -7,6 +7,7 @@ import {
   OBSERVE_ANNOTATION,
   PURPOSE_ANNOTATION,
   RETRY_ANNOTATION,
+  STARTING_ANNOTATION,
 } from '../api/names.ts';
 import type { JobObject, PodObject, SchemaObject } from './cluster.ts';
 import { type Purpose, parsePurpose } from './migration-job.ts';
@@ -34,6 +35,8 @@ export interface ObservedSchema {
   /** The annotations `observe` and `retry`, as they are. */
   readonly observe: string | undefined;
   readonly retry: string | undefined;
+  /** The place in the row of the newest Job that was about to be made. */
+  readonly starting: number;
 }
 
 export interface ObservedJob {
@@ -82,7 +85,7 @@ export function observe(
   jobs: readonly JobObject[],
   pods: readonly PodObject[],
 ): Observed {
-  const [newest, ...older] = [...jobs].sort(newestFirst);
+  const [newest, ...older] = jobs.map(withPurpose).sort(newestJobFirst);
   const annotations = schema.metadata.annotations ?? {};
   return {
     schema: {
@@ -96,23 +99,42 @@ export function observe(
       status: schema.status ?? {},
       observe: annotations[OBSERVE_ANNOTATION],
       retry: annotations[RETRY_ANNOTATION],
+      starting: Number(annotations[STARTING_ANNOTATION] ?? 0),
     },
-    job: newest === undefined ? undefined : observeJob(newest, pods),
+    job: newest === undefined ? undefined : observeJob(newest.job, newest.purpose, pods),
     olderUnarmedJobs: older
-      .filter((job) => isFinished(job) && job.spec.ttlSecondsAfterFinished === undefined)
-      .map((job) => job.metadata.name),
+      .filter(({ job }) => isFinished(job) && job.spec.ttlSecondsAfterFinished === undefined)
+      .map(({ job }) => job.metadata.name),
     livePods: pods.filter((pod) => !hasEnded(pod)).map((pod) => pod.metadata.name),
   };
 }
 
-function observeJob(job: JobObject, pods: readonly PodObject[]): ObservedJob {
+interface JobWithPurpose {
+  readonly job: JobObject;
+  readonly purpose: Purpose | undefined;
+}
+
+function withPurpose(job: JobObject): JobWithPurpose {
+  return { job, purpose: parsePurpose(job.metadata.annotations?.[PURPOSE_ANNOTATION]) };
+}
+
+/** Kubernetes' times have whole seconds: of two Jobs of the same second the count says which is newer. */
+function newestJobFirst(a: JobWithPurpose, b: JobWithPurpose): number {
+  return (
+    byCreation(b.job, a.job) ||
+    (b.purpose?.sequence ?? 0) - (a.purpose?.sequence ?? 0) ||
+    b.job.metadata.name.localeCompare(a.job.metadata.name)
+  );
+}
+
+function observeJob(job: JobObject, purpose: Purpose | undefined, pods: readonly PodObject[]): ObservedJob {
   const own = pods
     .filter((pod) => pod.metadata.ownerReferences?.some((owner) => owner.uid === job.metadata.uid))
-    .sort(newestFirst);
+    .sort(succeededThenNewestFirst);
   return {
     name: job.metadata.name,
     uid: job.metadata.uid,
-    purpose: parsePurpose(job.metadata.annotations?.[PURPOSE_ANNOTATION]),
+    purpose,
     createdAt: job.metadata.creationTimestamp,
     ttlArmed: job.spec.ttlSecondsAfterFinished !== undefined,
     deleting: job.metadata.deletionTimestamp !== undefined,
@@ -122,9 +144,8 @@ function observeJob(job: JobObject, pods: readonly PodObject[]): ObservedJob {
 
 function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
   const ended = pods.filter(hasEnded);
-  const report = firstDefined(ended, (pod) =>
-    parseMigrationReport(container(pod)?.state?.terminated?.message),
-  );
+  // Only the last one knows where the database was left: where it left no word, an older word may be out of date.
+  const report = parseMigrationReport(ended[0] && container(ended[0])?.state?.terminated?.message);
   const end = job.status?.conditions?.find(isEnd);
   if (end === undefined) {
     const alive = pods.find((pod) => !hasEnded(pod));
@@ -186,11 +207,13 @@ function container(pod: PodObject) {
   return pod.status?.containerStatuses?.find((status) => status.name === CONTAINER_NAME);
 }
 
-function hasEnded(pod: PodObject): boolean {
+/** Whether nothing of the pod runs any more, or ever will. */
+export function hasEnded(pod: PodObject): boolean {
   return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
 }
 
-function isFinished(job: JobObject): boolean {
+/** Whether the Job controller has marked it as complete or failed. */
+export function isFinished(job: JobObject): boolean {
   return job.status?.conditions?.some(isEnd) ?? false;
 }
 
@@ -198,19 +221,15 @@ function isEnd(condition: { readonly type: string; readonly status: string }): b
   return (condition.type === 'Complete' || condition.type === 'Failed') && condition.status === 'True';
 }
 
-function newestFirst(a: JobObject | PodObject, b: JobObject | PodObject): number {
+/** The pod that succeeded is the one that made its Job succeed, whatever the others left. */
+function succeededThenNewestFirst(a: PodObject, b: PodObject): number {
   return (
-    b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp) ||
+    Number(b.status?.phase === 'Succeeded') - Number(a.status?.phase === 'Succeeded') ||
+    byCreation(b, a) ||
     b.metadata.name.localeCompare(a.metadata.name)
   );
 }
 
-function firstDefined<T, R>(values: readonly T[], read: (value: T) => R | undefined): R | undefined {
-  for (const value of values) {
-    const found = read(value);
-    if (found !== undefined) {
-      return found;
-    }
-  }
-  return undefined;
+function byCreation(a: JobObject | PodObject, b: JobObject | PodObject): number {
+  return a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp);
 }

@@ -5,8 +5,8 @@ import { REASONS, type Reason, type ReasonMeaning } from '../api/reasons.ts';
 import { exponentialBackoff } from './backoff.ts';
 import type { Cluster, JobCreation, JobObject, Notice, SchemaObject } from './cluster.ts';
 import { type Decision, decide, type Effect } from './decide.ts';
-import { migrationJob } from './migration-job.ts';
-import { type Observed, observe } from './observe.ts';
+import { migrationJob, migrationJobName } from './migration-job.ts';
+import { hasEnded, isFinished, type Observed, observe } from './observe.ts';
 import { readyReason, type Verdict, withVerdict } from './status.ts';
 
 export interface ReconcilerOptions {
@@ -115,8 +115,11 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         );
         return { kind: 'done', schema };
       case 'releaseFinalizer': {
+        if (observed.schema.deleting && (await isAtWork(observed))) {
+          return { kind: 'stale', why: 'a migration is at work that the cache does not show yet' };
+        }
         const others = (schema.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
-        const released = await cluster.setFinalizers(schema, others);
+        const released = await cluster.mark(schema, { finalizers: others });
         if (released === 'stale') {
           return { kind: 'stale', why: 'the schema has moved on before its finalizer was released' };
         }
@@ -132,6 +135,13 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     }
   }
 
+  /** Asks the API server itself: what is deleted takes its Job with it, at work or not. */
+  async function isAtWork({ schema }: Observed): Promise<boolean> {
+    const job = await cluster.readJob(schema.namespace, migrationJobName(schema, schema.starting));
+    const pods = await cluster.readPods(schema.namespace, schema.uid);
+    return (job !== undefined && !isFinished(job)) || pods.some((pod) => !hasEnded(pod));
+  }
+
   async function start(
     schema: SchemaObject,
     observed: Observed,
@@ -140,9 +150,18 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     // The write that sets the finalizer also proves that what was decided upon is still so: a controller with an old
     // cache, or one that has been replaced while it was paused, gets a conflict here and starts nothing.
     const others = (schema.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
-    const fenced = await cluster.setFinalizers(schema, [...others, FINALIZER]);
+    const fenced = await cluster.mark(schema, {
+      finalizers: [...others, FINALIZER],
+      starting: effect.purpose.sequence,
+    });
     if (fenced === 'stale') {
       return { kind: 'stale', why: 'the schema has moved on before its Job was started' };
+    }
+    // A pod can outlive its Job, and the cache can miss both: only a read shows that nobody is at work.
+    const pods = await cluster.readPods(schema.metadata.namespace, schema.metadata.uid);
+    const alive = pods.find((pod) => !hasEnded(pod));
+    if (alive !== undefined) {
+      return { kind: 'stale', why: `pod ${alive.metadata.name} has not ended yet` };
     }
     const creation = await cluster.createJob(
       schema.metadata.namespace,
@@ -150,7 +169,6 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         schema: observed.schema,
         spec: observed.schema.spec,
         purpose: effect.purpose,
-        previousJobUid: effect.previousJobUid,
         defaultImage: options.defaultImage,
       }),
     );
@@ -163,7 +181,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         ? { kind: 'done', schema: fenced }
         : { kind: 'stale', why: `Job ${effect.name} is still being deleted` };
     }
-    const released = await cluster.setFinalizers(fenced, others);
+    const released = await cluster.mark(fenced, { finalizers: others, starting: null });
     return released === 'stale'
       ? { kind: 'stale', why: 'the schema has moved on while its Job was refused' }
       : { kind: 'refused', schema: released, message: whyRefused(effect.name, creation) };

@@ -28,6 +28,7 @@ export function recordJob(schema: ObservedSchema, job: ObservedJob | undefined):
     name: job.name,
     uid: job.uid,
     purpose: job.purpose?.kind ?? 'Migrate',
+    sequence: job.purpose?.sequence ?? (status.job?.sequence ?? 0) + 1,
     attempt: job.purpose?.attempt ?? 1,
     generation: job.purpose?.generation ?? schema.generation,
     startedAt: job.createdAt,
@@ -76,25 +77,31 @@ function recordPosition(
 }
 
 function failureOf(state: Extract<ObservedJob['state'], { kind: 'finished' }>): StatusJob['failure'] {
+  const { report, succeeded } = state;
+  const databaseRead = report !== undefined && report.heads !== null;
+  const fail = (reason: string, message: string) => ({
+    reason,
+    message: message.slice(0, LONGEST_MESSAGE),
+    databaseRead,
+  });
   if (state.deadlineExceeded) {
-    return {
-      reason: 'MigrationFailed' satisfies FailureReason,
-      message: `Cannot finish the migration: found that it takes longer than job.activeDeadlineSeconds, do raise or remove that`,
-    };
+    return fail(
+      'MigrationFailed' satisfies FailureReason,
+      'Cannot finish the migration: found that it takes longer than job.activeDeadlineSeconds, do raise or remove that',
+    );
   }
-  const error = state.report?.error;
-  if (error != null && !state.succeeded) {
-    return { reason: error.reason, message: error.message.slice(0, LONGEST_MESSAGE) };
+  if (report !== undefined && report.error !== null && !succeeded) {
+    return fail(report.error.reason, report.error.message);
   }
-  if (state.succeeded && state.report !== undefined) {
+  if (succeeded && report !== undefined) {
     return undefined;
   }
-  return {
-    reason: NO_RESULT,
-    message: state.succeeded
+  return fail(
+    NO_RESULT,
+    succeeded
       ? 'The Job ended well but left no result that could be read; the database will be read again'
-      : `The Job ended without a result: ${state.failure ?? 'no reason given'}`.slice(0, LONGEST_MESSAGE),
-  };
+      : `The Job ended without a result: ${state.failure ?? 'no reason given'}`,
+  );
 }
 
 /** The reason in `status.job.failure` when a Job has left no report: another attempt reads the database again. */

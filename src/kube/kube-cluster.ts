@@ -7,12 +7,14 @@ import {
   MANAGED_BY_LABEL,
   PLURAL,
   SCHEMA_UID_LABEL,
+  STARTING_ANNOTATION,
   VERSION,
 } from '../api/names.ts';
 import type {
   Cluster,
   JobCreation,
   JobObject,
+  Mark,
   Notice,
   PodObject,
   SchemaObject,
@@ -122,11 +124,24 @@ export class KubeCluster implements Cluster {
     }
   }
 
-  async setFinalizers(schema: SchemaObject, finalizers: readonly string[]): Promise<SchemaObject | Stale> {
+  async readPods(namespace: string, schemaUid: string): Promise<readonly PodObject[]> {
+    const { items } = await this.#options.client.request<{ readonly items: readonly PodObject[] }>({
+      method: 'GET',
+      path: `/api/v1/namespaces/${namespace}/pods`,
+      query: { labelSelector: `${SCHEMA_UID_LABEL}=${schemaUid}` },
+    });
+    return items;
+  }
+
+  async mark(schema: SchemaObject, { finalizers, starting }: Mark): Promise<SchemaObject | Stale> {
+    const annotations =
+      starting === undefined
+        ? {}
+        : { annotations: { [STARTING_ANNOTATION]: starting === null ? null : String(starting) } };
     return this.#writeSchema(schema, {
       method: 'PATCH',
       path: schemaPath(schema),
-      body: { metadata: { resourceVersion: schema.metadata.resourceVersion, finalizers } },
+      body: { metadata: { resourceVersion: schema.metadata.resourceVersion, finalizers, ...annotations } },
     });
   }
 

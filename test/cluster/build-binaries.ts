@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { constants, setPriority } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -54,8 +54,7 @@ export async function buildBinaries(options: BuildOptions): Promise<void> {
   });
   const wanted = listed.stdout.length;
 
-  await mkdir(join(options.into, '..'), { recursive: true });
-  const scratch = await mkdtemp(`${options.into}.build-`);
+  const scratch = await newScratch(options.into);
   try {
     let begun = 0;
     await go(['build', '-v', ...flags, '-o', `${scratch}/`, ...paths], (line) => {
@@ -71,6 +70,17 @@ export async function buildBinaries(options: BuildOptions): Promise<void> {
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+/** A folder beside the one that is to be filled, so that the last step is a rename. What a killed build left goes. */
+async function newScratch(into: string): Promise<string> {
+  const parent = dirname(into);
+  await mkdir(parent, { recursive: true });
+  const prefix = `${basename(into)}.build-`;
+  for (const name of await readdir(parent)) {
+    if (name.startsWith(prefix)) await rm(join(parent, name), { recursive: true, force: true });
+  }
+  return await mkdtemp(join(parent, prefix));
 }
 
 function linkerFlags(versions: ClusterVersions): string {

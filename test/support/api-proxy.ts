@@ -169,7 +169,9 @@ export async function startApiProxy(plane: ControlPlane): Promise<ApiProxy> {
       const call = httpsRequest({ ...options, headers }, resolve);
       call.on('error', reject);
       call.end(body);
-      incoming.socket.once('close', () => call.destroy());
+      const giveUp = () => call.destroy();
+      incoming.socket.once('close', giveUp);
+      call.once('close', () => incoming.socket.removeListener('close', giveUp));
     });
   }
 

@@ -59,14 +59,19 @@ export function failedWith(
 ): GlanceSchemaStatus {
   return {
     job: {
-      name: 'glance-ocata01-aaaaaaaa',
+      name: 'glance-1-aaaaaaaa',
       uid: JOB_UID,
       purpose: 'Migrate',
+      sequence: 1,
       attempt: 1,
       generation: 1,
       startedAt: STARTED,
       finishedAt: FINISHED,
-      failure: { reason, message: `Cannot migrate: found ${reason}` },
+      failure: {
+        reason,
+        message: `Cannot migrate: found ${reason}`,
+        databaseRead: reason !== 'NoResult' && reason !== 'DatabaseUnreachable',
+      },
     },
     ...more,
   };
@@ -85,6 +90,7 @@ export function aJob(
   const purpose: Purpose = {
     kind: 'Migrate',
     target: at('ocata01'),
+    sequence: 1,
     attempt: 1,
     generation: 1,
     shape: shapeOf(observe(aSchema(), [], []).schema.spec),
@@ -92,7 +98,7 @@ export function aJob(
   };
   return {
     metadata: {
-      name: 'glance-ocata01-aaaaaaaa',
+      name: 'glance-1-aaaaaaaa',
       namespace: 'openstack',
       uid: JOB_UID,
       resourceVersion: '20',
@@ -130,7 +136,7 @@ export function aPod(
 ): PodObject {
   return {
     metadata: {
-      name: 'glance-ocata01-aaaaaaaa-x',
+      name: 'glance-1-aaaaaaaa-x',
       namespace: 'openstack',
       uid: '33333333-3333-4333-8333-333333333333',
       resourceVersion: '30',

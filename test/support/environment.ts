@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { type ApiProxy, startApiProxy } from './api-proxy.ts';
+import { bundle } from './bundle.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { eventually } from './eventually.ts';
 import { kubectl } from './kubectl.ts';
@@ -49,7 +50,7 @@ export async function startEnvironment(): Promise<Environment> {
   const [node, proxy] = await Promise.all([
     startStandInNode({
       plane,
-      images: { 'glance-schema': [process.execPath, `${ROOT}dist/glance-schema.js`] },
+      images: { 'glance-schema': [process.execPath, bundle()] },
       retryEvery: 100,
     }),
     startApiProxy(plane),

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { bundle } from './bundle.ts';
 import { eventually } from './eventually.ts';
 
 export interface OperatorOptions {
@@ -23,11 +23,9 @@ export interface Operator {
   stop(): Promise<number | null>;
 }
 
-const BUNDLE = fileURLToPath(new URL('../../dist/glance-schema.js', import.meta.url));
-
 /** Starts the bundled operator and waits until it leads and has read everything. */
 export async function startOperator(options: OperatorOptions): Promise<Operator> {
-  const args = [BUNDLE, 'controller', '--kubeconfig', options.kubeconfig, '--image', 'glance-schema:test'];
+  const args = [bundle(), 'controller', '--kubeconfig', options.kubeconfig, '--image', 'glance-schema:test'];
   args.push('--health-address', '127.0.0.1:0', '--lease-namespace', 'glance-schema-system');
   args.push('--log-level', 'debug', ...(options.args ?? []));
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });

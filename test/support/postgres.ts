@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { chownSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { freePort } from './free-port.ts';
+import { reaper } from './reaper.ts';
 
 export interface TestPostgres {
   readonly host: string;
@@ -62,6 +63,9 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
   const bin = usableBinaries(process.env.POSTGRES_BIN ?? packagedBinaries(), owner);
   const port = options.port ?? (await freePort());
   const dataDirectory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'glance-schema-postgres-'));
+  if (options.dataDirectory === undefined) {
+    reaper.watchFolder(dataDirectory);
+  }
   if (!existsSync(join(dataDirectory, 'PG_VERSION'))) {
     initialise(bin, dataDirectory, owner);
   }
@@ -80,8 +84,18 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
         dataDirectory,
         ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
       ],
-      { ...owner, stdio: 'ignore', env: { LOG: log, LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH } },
+      {
+        ...owner,
+        detached: true,
+        stdio: 'ignore',
+        env: { LOG: log, LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH },
+      },
     );
+    const { pid } = child;
+    if (pid !== undefined) {
+      reaper.watchGroup(pid);
+      child.once('exit', () => reaper.forgetGroup(pid));
+    }
     await answers(child);
     return child;
   }
@@ -147,6 +161,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
       await end(options.dataDirectory === undefined ? 'SIGQUIT' : 'SIGINT');
       if (options.dataDirectory === undefined) {
         rmSync(dataDirectory, { recursive: true, force: true });
+        reaper.forgetFolder(dataDirectory);
       }
     },
   };
@@ -205,19 +220,4 @@ function initialise(bin: string, dataDirectory: string, owner: Owner): void {
   if (done.status !== 0) {
     throw new Error(`Cannot initialise PostgreSQL in ${dataDirectory}: ${done.stderr}`);
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, HOST, () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === 'object' && address !== null
-          ? resolve(address.port)
-          : reject(new Error('no free port')),
-      );
-    });
-  });
 }

@@ -263,6 +263,11 @@ describe('the controller at rest', () => {
     expect(begun.map((event) => event.requestURI)).to.deep.equal([]);
   });
 
+  it('says at its health endpoints how it is', async () => {
+    const answers = ['/healthz', '/readyz', '/nosuch'].map((path) => fetch(`${operator.health}${path}`));
+    expect((await Promise.all(answers)).map((answer) => answer.status)).to.deep.equal([200, 200, 404]);
+  });
+
   it('writes nothing after a restart', async () => {
     const before = await environment.api.call('GET', '/apis/db.glance.openstack.org/v1alpha1/glanceschemas');
     await operator.stop();

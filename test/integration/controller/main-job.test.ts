@@ -114,9 +114,7 @@ describe('GlanceSchema, from apply to Ready', () => {
     });
     await tenant.apply({ job: { priorityClassName: 'Not_A_Name' } });
     const blocked = await tenant.reaches('JobBlocked');
-    expect(blocked.status.conditions[0].message).to.contain(
-      'The API server does not take Job glance-ocata01-',
-    );
+    expect(blocked.status.conditions[0].message).to.contain('The API server does not take Job glance-1-');
     const before = environment.proxy.requests.length;
     await new Promise((resolve) => setTimeout(resolve, 2000));
     const since = environment.proxy.requests

@@ -30,8 +30,22 @@ describe('the data after db sync on PostgreSQL', function () {
     await sync(url, 'ocata01');
     const images = await readImages(url);
     expect(images).to.deep.equal(expected);
+    const { rows } = await withClient(url, (client) =>
+      client.query("SELECT reloptions FROM pg_class WHERE relname = 'images'"),
+    );
+    expect(rows).to.deep.equal([{ reloptions: null }]);
     const counts = Object.groupBy(images, (image) => String(image.visibility));
     expect(Object.keys(counts).sort()).to.deep.equal(['private', 'public', 'shared']);
+  });
+
+  it("leaves the table's own settings as they were", async () => {
+    const url = await server.createDatabase('settings');
+    await seedNewton(url, { images: 100 });
+    const options = (sql: string) => withClient(url, (client) => client.query(sql));
+    await options('ALTER TABLE images SET (fillfactor = 80, autovacuum_enabled = false)');
+    await sync(url);
+    const { rows } = await options("SELECT reloptions FROM pg_class WHERE relname = 'images'");
+    expect(rows[0].reloptions).to.have.members(['fillfactor=80', 'autovacuum_enabled=false']);
   });
 
   it('continues an expanded database: what has a visibility keeps it, but private images with members', async () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { GlanceSchemaStatus } from '../../../src/api/glance-schema.ts';
-import { OBSERVE_ANNOTATION, RETRY_ANNOTATION } from '../../../src/api/names.ts';
+import { OBSERVE_ANNOTATION, RETRY_ANNOTATION, STARTING_ANNOTATION } from '../../../src/api/names.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../../src/controller/cluster.ts';
 import { type Decision, decide } from '../../../src/controller/decide.ts';
 import { observe } from '../../../src/controller/observe.ts';
@@ -53,6 +53,27 @@ const ROWS: readonly Row[] = [
     effect: 'none',
     reason: 'UpToDate',
     says: 'is at ocata01',
+  },
+  {
+    fact: 'the target is recorded, and a Job may have been made since and lost',
+    schema: aSchema({
+      metadata: { annotations: { [STARTING_ANNOTATION]: '2' } },
+      status: { ...stored(), recordedRevision: 'ocata01' },
+    }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the target is recorded, and the Job that the status names is gone unfinished',
+    schema: aSchema({ status: recordedAt('ocata01', unfinished()) }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the target is recorded, and the last Job left no word of where it left the database',
+    schema: aSchema({ metadata: { generation: 2 }, status: recordedAt('ocata01', failedWith('NoResult')) }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
   },
   {
     fact: 'the target is recorded and named by an alias',
@@ -198,6 +219,13 @@ const ROWS: readonly Row[] = [
     reason: undefined,
   },
   {
+    fact: 'a deleted schema with a pod that outlives its Job',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
     fact: "a deleted schema with another's finalizer only",
     schema: aSchema({ metadata: { deletionTimestamp: FINISHED, finalizers: ['example.org/other'] } }),
     effect: 'none',
@@ -335,6 +363,17 @@ const ROWS: readonly Row[] = [
     says: 'exit code 137 (OOMKilled)',
   },
   {
+    fact: 'a Job whose last pod left no word, though an earlier one did',
+    jobs: [aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded' })],
+    pods: [
+      aPodThatReported(aRefusal('MigrationFailed')),
+      later(aPod('Failed', { terminated: { exitCode: 137, reason: 'OOMKilled' } })),
+    ],
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'exit code 137 (OOMKilled)',
+  },
+  {
     fact: 'a Job that took longer than its deadline',
     jobs: [aJob({ end: 'Failed', endReason: 'DeadlineExceeded' })],
     pods: [aPodThatReported(aRefusal('Interrupted'), 22)],
@@ -441,6 +480,34 @@ const ROWS: readonly Row[] = [
     reason: 'UpToDate',
   },
   {
+    fact: 'the result of the Job before is stored, that of the newest is not',
+    schema: aSchema({ status: stored() }),
+    jobs: [
+      aJob({
+        end: 'Failed',
+        endReason: 'BackoffLimitExceeded',
+        metadata: { name: 'newer', uid: 'newer', creationTimestamp: FINISHED },
+      }),
+      aJob({ end: 'Complete', ttl: 60 }),
+    ],
+    effect: 'none',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'an old Job that ended stands before a new one at work',
+    jobs: [
+      aJob({
+        end: 'Complete',
+        ttl: 60,
+        metadata: { name: 'older', uid: 'older', creationTimestamp: '2026-11-23T06:00:00Z' },
+      }),
+      aJob(),
+    ],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
     fact: 'the annotation observe asks for a new reading',
     schema: aSchema({
       metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
@@ -479,6 +546,16 @@ const ROWS: readonly Row[] = [
     reason: 'UpToDate',
   },
 ];
+
+/** The status while `aJob` was at work. */
+function unfinished(): GlanceSchemaStatus {
+  const { schema, job } = observe(aSchema(), [aJob()], []);
+  return recordJob(schema, job);
+}
+
+function later(pod: PodObject): PodObject {
+  return { ...pod, metadata: { ...pod.metadata, creationTimestamp: FINISHED } };
+}
 
 /** The status after the result of `aJob` was stored. */
 function stored(): GlanceSchemaStatus {
@@ -519,15 +596,45 @@ describe('decide', () => {
     }
   });
 
-  it('names each Job after the one before it, so that an old result is never taken for a new one', () => {
-    const names = [undefined, 'one', 'two'].map((uid) => {
-      const last = failedWith('DatabaseUnreachable').job;
-      const status = uid === undefined || last === undefined ? {} : { job: { ...last, uid } };
-      const decision = decide(observe(aSchema({ status }), [], []), new Date('2026-11-23T08:00:00Z'));
-      return decision.effect?.kind === 'startJob' ? decision.effect.name : undefined;
+  it('stores the result of the newest Job though another one is stored', () => {
+    const newer = aJob({
+      end: 'Failed',
+      endReason: 'BackoffLimitExceeded',
+      metadata: { name: 'newer', uid: 'newer', creationTimestamp: FINISHED },
     });
-    expect(new Set(names).size).to.equal(3);
-    expect(names.every((name) => name?.startsWith('glance-ocata01-'))).to.equal(true);
+    const { status } = decide(
+      observe(aSchema({ status: stored() }), [aJob({ end: 'Complete', ttl: 60 }), newer], []),
+      NOW,
+    );
+    expect(status.job).to.include({ name: 'newer', finishedAt: FINISHED });
+    expect(status.job?.failure?.reason).to.equal('NoResult');
+  });
+
+  it('moves the time of a condition only when its status changes', () => {
+    const first = decide(observe(aSchema(), [], []), NOW).status;
+    const later = new Date('2026-11-23T07:30:00Z');
+    const same = decide(
+      observe(aSchema({ status: first }), [aJob()], [aPod('Running', { running: {} })]),
+      later,
+    ).status;
+    const ended = decide(
+      observe(aSchema({ status: same }), [aJob({ end: 'Complete' })], [aPodThatReported(aReport())]),
+      later,
+    ).status;
+    const times = [first, same, ended].map((status) => status.conditions?.[0]?.lastTransitionTime);
+    expect(times).to.deep.equal(['2026-11-23T07:01:05Z', '2026-11-23T07:01:05Z', '2026-11-23T07:30:00Z']);
+  });
+
+  it('counts the Jobs, so that an old result is never taken for a new one', () => {
+    const last = failedWith('DatabaseUnreachable').job;
+    const decisions = [undefined, 1, 41].map((sequence) => {
+      const status = sequence === undefined || last === undefined ? {} : { job: { ...last, sequence } };
+      return decide(observe(aSchema({ status }), [], []), new Date('2026-11-23T08:00:00Z')).effect;
+    });
+    const started = decisions.map((effect) =>
+      effect?.kind === 'startJob' ? effect.purpose.sequence : undefined,
+    );
+    expect(started).to.deep.equal([1, 2, 42]);
   });
 
   it('counts the attempts for one spec and begins anew with the next', () => {

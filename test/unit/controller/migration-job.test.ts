@@ -11,7 +11,14 @@ import {
 import { observe } from '../../../src/controller/observe.ts';
 import { aSchema, at, SCHEMA_UID } from '../../support/builders.ts';
 
-const PURPOSE: Purpose = { kind: 'Migrate', target: at('ocata01'), attempt: 1, generation: 1, shape: 'x' };
+const PURPOSE: Purpose = {
+  kind: 'Migrate',
+  target: at('ocata01'),
+  sequence: 1,
+  attempt: 1,
+  generation: 1,
+  shape: 'x',
+};
 
 function specOf(changes: Record<string, unknown> = {}): GlanceSchemaSpec {
   return observe(aSchema({ spec: changes }), [], []).schema.spec;
@@ -23,30 +30,22 @@ function jobFor(spec: Record<string, unknown> = {}, purpose: Purpose = PURPOSE):
     schema: { name: 'glance', namespace: 'openstack', uid: SCHEMA_UID },
     spec: specOf(spec),
     purpose,
-    previousJobUid: undefined,
     defaultImage: 'glance-schema:1',
   });
 }
 
 describe('migration Job', () => {
-  it('its name has at most 63 characters that a label takes, and is one for one purpose', () => {
+  it('its name has at most 63 characters that a label takes, and is one for one place in the row', () => {
     const name = fc.stringMatching(/^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/);
     fc.assert(
-      fc.property(
-        name,
-        fc.integer({ min: 1, max: 99 }),
-        fc.option(fc.uuid(), { nil: undefined }),
-        (schemaName, attempt, previousJobUid) => {
-          const schema = { name: schemaName, namespace: 'n', uid: SCHEMA_UID };
-          const purpose = { ...PURPOSE, target: at('2024_1_01'), attempt };
-          const given = migrationJobName({ schema, purpose, previousJobUid });
-          expect(given).to.match(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
-          expect(migrationJobName({ schema, purpose: { ...purpose }, previousJobUid })).to.equal(given);
-          expect(
-            migrationJobName({ schema, purpose: { ...purpose, attempt: attempt + 1 }, previousJobUid }),
-          ).not.to.equal(given);
-        },
-      ),
+      fc.property(name, fc.integer({ min: 1, max: 99_999 }), (schemaName, sequence) => {
+        const schema = { name: schemaName, namespace: 'n', uid: SCHEMA_UID };
+        const given = migrationJobName(schema, sequence);
+        expect(given).to.match(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
+        expect(migrationJobName({ ...schema }, sequence)).to.equal(given);
+        expect(migrationJobName(schema, sequence + 1)).not.to.equal(given);
+        expect(migrationJobName({ ...schema, uid: 'other' }, sequence)).not.to.equal(given);
+      }),
     );
   });
 

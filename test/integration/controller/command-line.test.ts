@@ -1,0 +1,80 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { runCli } from '../../support/bundle.ts';
+
+describe('glance-schema controller, wrong input', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'glance-schema-command-'));
+  const nonsense = join(folder, 'nonsense');
+  const nobody = join(folder, 'nobody');
+  const taken = createServer();
+
+  before(async () => {
+    writeFileSync(nonsense, 'a: [b\n');
+    writeFileSync(
+      nobody,
+      JSON.stringify({
+        clusters: [{ name: 'c', cluster: { server: 'https://127.0.0.1:1' } }],
+        contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
+        users: [{ name: 'u', user: {} }],
+        'current-context': 'c',
+      }),
+    );
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+  });
+
+  after(() => {
+    taken.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  const address = () => `127.0.0.1:${(taken.address() as AddressInfo).port}`;
+  const ROWS: readonly (readonly [string, () => readonly string[], number, string])[] = [
+    ['no image', () => [], 2, "required option '--image <image>' not specified"],
+    ['an unknown option', () => ['--image', 'x', '--imagine'], 2, "unknown option '--imagine'"],
+    [
+      'an address without a port',
+      () => ['--image', 'x', '--health-address', 'here'],
+      2,
+      "found 'here', do write HOST:PORT",
+    ],
+    ['a port that is none', () => ['--image', 'x', '--health-address', ':70000'], 2, "found ':70000'"],
+    [
+      'no workers',
+      () => ['--image', 'x', '--workers', '0'],
+      2,
+      "found '0', do write a whole number from 1 to 64",
+    ],
+    ['an unknown level', () => ['--image', 'x', '--log-level', 'loud'], 2, "argument 'loud' is invalid"],
+    [
+      'a kubeconfig that is not there',
+      () => ['--image', 'x', '--kubeconfig', `${folder}/none`],
+      1,
+      'Cannot read the kubeconfig: found',
+    ],
+    [
+      'a kubeconfig that is none',
+      () => ['--image', 'x', '--kubeconfig', nonsense],
+      1,
+      'Cannot read the kubeconfig: found',
+    ],
+    [
+      'an address that is taken',
+      () => ['--image', 'x', '--kubeconfig', nobody, '--health-address', address()],
+      1,
+      'Cannot serve the health endpoints',
+    ],
+  ];
+
+  for (const [what, args, code, says] of ROWS) {
+    it(what, async () => {
+      const result = await runCli(['controller', ...args()], {});
+      expect(result.code, result.stderr).to.equal(code);
+      expect(result.stderr).to.contain(says);
+      expect(result.stderr).not.to.match(/^ {4}at /m);
+    });
+  }
+});

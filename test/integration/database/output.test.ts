@@ -1,0 +1,64 @@
+import { expect } from 'chai';
+import { EXIT_CODES } from '../../../src/api/exit-codes.ts';
+import { runCli } from '../../support/bundle.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+
+describe('what the commands print', function () {
+  this.timeout(60_000);
+  let server: TestPostgres;
+
+  before(async () => {
+    server = await startPostgres();
+  });
+
+  after(async () => {
+    await server.stop();
+  });
+
+  it('--help of each verb has its exit codes, on stdout, exit 0', async () => {
+    for (const verb of ['sync', 'upgrade', 'version']) {
+      const { code, stdout, stderr } = await runCli(['db', verb, '--help']);
+      expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
+      for (const exit of [EXIT_CODES.Done, EXIT_CODES.Usage, EXIT_CODES.DatabaseNotGlance]) {
+        expect(stdout).to.match(new RegExp(`^ *${exit}  \\w`, 'm'));
+      }
+    }
+  });
+
+  it('--log-format json gives one JSON object a line, --output json the report on stdout', async () => {
+    const url = await server.createDatabase('json');
+    const args = ['db', 'sync', '--log-format', 'json', '--output', 'json', '--verbose'];
+    const { code, stdout, stderr } = await runCli(args, { DATABASE_CONNECTION: url });
+    expect(code, stderr).to.equal(0);
+    const lines = stderr
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.every((line) => line.level !== undefined && line.timestamp !== undefined)).to.equal(true);
+    const report = JSON.parse(stdout);
+    expect(report).to.deep.include({ version: 1, command: 'sync', from: null, error: null, adopted: false });
+    expect(report.applied.map((script: { name: string }) => script.name)).to.deep.equal([
+      'liberty',
+      'mitaka01',
+      'mitaka02',
+      'ocata01',
+    ]);
+  });
+
+  it('on a pipe there is neither colour nor a bar', async () => {
+    const url = await server.createDatabase('pipe');
+    const { stdout, stderr } = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    expect(stdout + stderr).to.not.include('\u001b');
+  });
+
+  it('db version says where a database is, in a sentence or in heads', async () => {
+    const url = await server.createDatabase('version');
+    const env = { DATABASE_CONNECTION: url };
+    expect(await runCli(['db', 'version'], env)).to.deep.include({
+      code: 0,
+      stdout: "Database is empty and not under migration control; 'db sync' places it there.\n",
+    });
+    await runCli(['db', 'sync'], env);
+    expect(await runCli(['db', 'version'], env)).to.deep.include({ code: 0, stdout: 'ocata_contract01\n' });
+  });
+});

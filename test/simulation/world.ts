@@ -1,0 +1,474 @@
+import { EXIT_CODES, type FailureReason, FINAL_EXIT_CODES } from '../../src/api/exit-codes.ts';
+import type { MigrationReport } from '../../src/api/migration-report.ts';
+import {
+  OBSERVE_ANNOTATION,
+  PURPOSE_ANNOTATION,
+  RETRY_ANNOTATION,
+  SCHEMA_UID_LABEL,
+} from '../../src/api/names.ts';
+import type { JobObject, PodObject, SchemaObject } from '../../src/controller/cluster.ts';
+import { parsePurpose } from '../../src/controller/migration-job.ts';
+import { hasEnded } from '../../src/controller/observe.ts';
+import { comparePositions, type Position } from '../../src/revision/position.ts';
+import { REVISIONS as CHAIN } from '../../src/revision/revisions.ts';
+import type { Tape } from './tape.ts';
+
+/** What a watch would tell. */
+export interface Change {
+  readonly kind: 'schema' | 'job' | 'pod';
+  readonly uid: string;
+}
+
+const NAMESPACE = 'openstack';
+export const NAME = 'glance';
+export const KEY = `${NAMESPACE}/${NAME}`;
+
+// Enough of the chain for every kind of move.
+const REVISIONS = CHAIN.slice(0, 4).map((revision) => revision.name);
+const GRACE = 30_000;
+
+/** A pod with the process in it. */
+interface SimulatedPod {
+  object: PodObject;
+  /** What its command line names; null for a Job that only reads. */
+  readonly target: Position | null;
+  /** Undefined until the process has started, and after its end. */
+  process:
+    | { readonly target: Position | null; readonly from: number; readonly applied: string[] }
+    | undefined;
+  /** When a deletion kills it, in milliseconds; undefined while nobody deletes it. */
+  killAt: number | undefined;
+}
+
+/**
+ * A model of the API server, the Job controller, the garbage collector, a node, a database and its users, under a virtual
+ * clock. It is a stand-in for all of them, so that thousands of histories can be run; the integration tests run the real
+ * ones. It checks by itself what must hold at every moment.
+ */
+export class World {
+  readonly tape: Tape;
+  /** Milliseconds since the epoch. */
+  clock = Date.parse('2026-11-23T07:00:00Z');
+  readonly schemas = new Map<string, SchemaObject>();
+  readonly jobs = new Map<string, JobObject>();
+  readonly pods = new Map<string, SimulatedPod>();
+  /** All changes in order; a cache remembers how far it has read. */
+  readonly changes: Change[] = [];
+  /** The revision that the database is at, as an index; -1 is an empty one. */
+  database = 1;
+  /** How often each script was applied since the last restore. */
+  readonly applied = new Map<string, number>();
+  /** When a user last restored a backup. */
+  restoredAt = Number.NEGATIVE_INFINITY;
+  writes = 0;
+  #versions = 0;
+
+  constructor(tape: Tape) {
+    this.tape = tape;
+  }
+
+  get schema(): SchemaObject | undefined {
+    return [...this.schemas.values()][0];
+  }
+
+  version(): string {
+    this.#versions += 1;
+    return String(this.#versions);
+  }
+
+  now(): string {
+    return `${new Date(this.clock).toISOString().slice(0, 19)}Z`;
+  }
+
+  uid(): string {
+    return `uid-${this.version()}`;
+  }
+
+  /** Whether the database is at this revision now. */
+  isAt(revision: string | undefined): boolean {
+    return revision !== undefined && REVISIONS[this.database] === revision;
+  }
+
+  // Writes of the API server.
+
+  putSchema(schema: SchemaObject): SchemaObject {
+    const stored = { ...schema, metadata: { ...schema.metadata, resourceVersion: this.version() } };
+    const finalizers = stored.metadata.finalizers ?? [];
+    if (stored.metadata.deletionTimestamp !== undefined && finalizers.length === 0) {
+      this.schemas.delete(stored.metadata.uid);
+      for (const job of this.jobs.values()) {
+        if (job.metadata.ownerReferences?.some((owner) => owner.uid === stored.metadata.uid)) {
+          this.deleteJob(job.metadata.uid);
+        }
+      }
+    } else {
+      this.schemas.set(stored.metadata.uid, stored);
+    }
+    this.changes.push({ kind: 'schema', uid: stored.metadata.uid });
+    return stored;
+  }
+
+  putJob(job: JobObject): JobObject {
+    const stored = { ...job, metadata: { ...job.metadata, resourceVersion: this.version() } };
+    this.jobs.set(stored.metadata.uid, stored);
+    this.changes.push({ kind: 'job', uid: stored.metadata.uid });
+    return stored;
+  }
+
+  /** With its pods, which have their grace. */
+  deleteJob(uid: string): void {
+    this.jobs.delete(uid);
+    this.changes.push({ kind: 'job', uid });
+    for (const pod of this.pods.values()) {
+      if (pod.object.metadata.ownerReferences?.some((owner) => owner.uid === uid)) {
+        pod.killAt ??= this.clock + (pod.process === undefined ? 0 : this.tape.next(GRACE));
+      }
+    }
+  }
+
+  jobNamed(name: string): JobObject | undefined {
+    return [...this.jobs.values()].find((job) => job.metadata.name === name);
+  }
+
+  // What goes on by itself.
+
+  /** One small thing happens: a pod starts, a script is applied, a Job is marked, time passes. */
+  step(): void {
+    this.clock += 100 + this.tape.next(2000);
+    for (const pod of [...this.pods.values()]) {
+      this.#stepPod(pod);
+    }
+    for (const job of [...this.jobs.values()]) {
+      this.#stepJob(job);
+    }
+    this.#check();
+  }
+
+  #stepPod(pod: SimulatedPod): void {
+    const { phase } = pod.object.status ?? {};
+    if (pod.killAt !== undefined && pod.killAt <= this.clock) {
+      this.pods.delete(pod.object.metadata.uid);
+      this.changes.push({ kind: 'pod', uid: pod.object.metadata.uid });
+      return;
+    }
+    if (phase === 'Pending') {
+      if (!this.tape.once(3)) {
+        pod.process = { target: pod.target, from: this.database, applied: [] };
+        this.#putPod(pod, 'Running', { running: { startedAt: this.now() } });
+      }
+      return;
+    }
+    if (phase === 'Running' && pod.process !== undefined) {
+      this.#stepProcess(pod, pod.process);
+    }
+  }
+
+  #stepProcess(pod: SimulatedPod, process: NonNullable<SimulatedPod['process']>): void {
+    const { target } = process;
+    switch (this.tape.next(16)) {
+      case 15:
+        this.#end(pod, 137, undefined, false);
+        return;
+      case 14:
+        this.#end(pod, 143, undefined, true);
+        return;
+      case 13:
+        this.#endWith(pod, process, 'DatabaseUnreachable', false);
+        return;
+      case 12:
+        this.#endWith(pod, process, 'MigrationFailed', true);
+        return;
+      default:
+    }
+    if (target === null) {
+      this.#endWith(pod, process, undefined, true);
+      return;
+    }
+    const wanted = REVISIONS.indexOf(target.revision);
+    if (wanted < this.database) {
+      this.#endWith(pod, process, 'DowngradeNotSupported', true);
+      return;
+    }
+    if (wanted === this.database) {
+      this.#endWith(pod, process, undefined, true);
+      return;
+    }
+    this.database += 1;
+    const script = REVISIONS[this.database] ?? '';
+    process.applied.push(script);
+    this.applied.set(script, (this.applied.get(script) ?? 0) + 1);
+  }
+
+  #endWith(
+    pod: SimulatedPod,
+    process: NonNullable<SimulatedPod['process']>,
+    reason: FailureReason | undefined,
+    read: boolean,
+  ): void {
+    const report: MigrationReport = {
+      version: 1,
+      command: 'sync',
+      target: null,
+      from: read ? positionAt(process.from) : null,
+      to: read ? positionAt(this.database) : null,
+      heads: read ? headsAt(this.database) : null,
+      adopted: false,
+      applied: process.applied.map((name) => ({ name, milliseconds: 1 })),
+      startedAt: this.now(),
+      finishedAt: this.now(),
+      error:
+        reason === undefined ? null : { reason, message: `Cannot go on: found ${reason}`, migration: null },
+    };
+    this.#end(pod, reason === undefined ? 0 : EXIT_CODES[reason], JSON.stringify(report), false);
+  }
+
+  #end(pod: SimulatedPod, exitCode: number, message: string | undefined, disrupted: boolean): void {
+    pod.process = undefined;
+    this.#putPod(
+      pod,
+      exitCode === 0 ? 'Succeeded' : 'Failed',
+      {
+        terminated: {
+          exitCode,
+          reason: exitCode === 0 ? 'Completed' : 'Error',
+          finishedAt: this.now(),
+          ...(message === undefined ? {} : { message }),
+        },
+      },
+      disrupted,
+    );
+  }
+
+  #putPod(
+    pod: SimulatedPod,
+    phase: string,
+    state: NonNullable<NonNullable<PodObject['status']>['containerStatuses']>[number]['state'],
+    disrupted = false,
+  ): void {
+    pod.object = {
+      metadata: { ...pod.object.metadata, resourceVersion: this.version() },
+      status: {
+        phase,
+        containerStatuses: [{ name: 'migrate', ...(state === undefined ? {} : { state }) }],
+        conditions: disrupted ? [{ type: 'DisruptionTarget', status: 'True' }] : [],
+      },
+    };
+    this.pods.set(pod.object.metadata.uid, pod);
+    this.changes.push({ kind: 'pod', uid: pod.object.metadata.uid });
+  }
+
+  /** The Job controller, with `podReplacementPolicy: Failed`, our `podFailurePolicy` and a `backoffLimit` of 2. */
+  #stepJob(job: JobObject): void {
+    if (!this.schemas.has(job.metadata.ownerReferences?.[0]?.uid ?? '')) {
+      // The garbage collector's share: a Job whose owner is gone, as when it was made in the moment of the deletion.
+      this.deleteJob(job.metadata.uid);
+      return;
+    }
+    const finished =
+      job.status?.conditions?.some(({ type }) => type === 'Complete' || type === 'Failed') ?? false;
+    if (finished) {
+      const ttl = job.spec.ttlSecondsAfterFinished;
+      const end = Date.parse(job.status?.completionTime ?? '');
+      if (ttl !== undefined && end + ttl * 1000 <= this.clock) {
+        this.deleteJob(job.metadata.uid);
+      }
+      return;
+    }
+    const own = [...this.pods.values()].filter((pod) =>
+      pod.object.metadata.ownerReferences?.some((owner) => owner.uid === job.metadata.uid),
+    );
+    // The real one waits for at least ten seconds after a failure; what counts is that no two are of one second.
+    const justMade = own.some((pod) => Date.parse(pod.object.metadata.creationTimestamp) + 1000 > this.clock);
+    if (justMade || own.some((pod) => !hasEnded(pod.object)) || this.tape.once(4)) {
+      return;
+    }
+    const codes = own.map((pod) => {
+      const disrupted = pod.object.status?.conditions?.some(({ type }) => type === 'DisruptionTarget');
+      return disrupted ? undefined : pod.object.status?.containerStatuses?.[0]?.state?.terminated?.exitCode;
+    });
+    const failures = codes.filter((code) => code !== undefined && code !== 0);
+    if (codes.includes(0)) {
+      this.#finish(job, 'Complete', 'CompletionsReached');
+    } else if (failures.some((code) => FINAL_EXIT_CODES.includes(code ?? 0))) {
+      this.#finish(job, 'Failed', 'PodFailurePolicy');
+    } else if (failures.length > 2) {
+      this.#finish(job, 'Failed', 'BackoffLimitExceeded');
+    } else {
+      const uid = this.uid();
+      this.#putPod(
+        {
+          object: {
+            metadata: {
+              name: `pod-${uid}`,
+              namespace: NAMESPACE,
+              uid,
+              resourceVersion: '0',
+              creationTimestamp: this.now(),
+              labels: { [SCHEMA_UID_LABEL]: job.metadata.ownerReferences?.[0]?.uid ?? '' },
+              ownerReferences: [{ uid: job.metadata.uid, controller: true }],
+            },
+          },
+          target: parsePurpose(job.metadata.annotations?.[PURPOSE_ANNOTATION])?.target ?? null,
+          process: undefined,
+          killAt: undefined,
+        },
+        'Pending',
+        undefined,
+      );
+    }
+  }
+
+  #finish(job: JobObject, type: 'Complete' | 'Failed', reason: string): void {
+    this.putJob({
+      ...job,
+      status: {
+        completionTime: this.now(),
+        conditions: [{ type, status: 'True', reason, lastTransitionTime: this.now() }],
+      },
+    });
+  }
+
+  // Users.
+
+  createSchema(revision: string): void {
+    this.putSchema({
+      metadata: {
+        name: NAME,
+        namespace: NAMESPACE,
+        uid: this.uid(),
+        resourceVersion: '0',
+        creationTimestamp: this.now(),
+        generation: 1,
+      },
+      spec: specOf(revision, false),
+    });
+  }
+
+  /** Somebody does something that the API server lets through. */
+  edit(): void {
+    const { schema, tape } = this;
+    if (schema === undefined) {
+      this.createSchema(tape.pick(['ocata01', 'mitaka01', 'mitaka02', 'liberty']));
+      return;
+    }
+    const annotate = (name: string) =>
+      this.putSchema({
+        ...schema,
+        metadata: {
+          ...schema.metadata,
+          annotations: { ...schema.metadata.annotations, [name]: this.version() },
+        },
+      });
+    switch (tape.next(9)) {
+      case 0:
+      case 1:
+        this.#editSpec(schema, tape.pick(['ocata01', 'mitaka02', 'mitaka01', 'liberty']), false);
+        return;
+      case 2:
+        this.#editSpec(schema, revisionOf(schema), tape.once(2));
+        return;
+      case 3:
+        annotate(OBSERVE_ANNOTATION);
+        return;
+      case 4:
+        annotate(RETRY_ANNOTATION);
+        return;
+      case 5: {
+        const [job] = this.jobs.values();
+        if (job !== undefined) {
+          this.deleteJob(job.metadata.uid);
+        }
+        return;
+      }
+      case 6:
+        if (schema.metadata.deletionTimestamp === undefined) {
+          this.putSchema({ ...schema, metadata: { ...schema.metadata, deletionTimestamp: this.now() } });
+        }
+        return;
+      case 7: {
+        // The status is wiped by hand.
+        const { status: _status, ...rest } = schema;
+        this.putSchema(rest);
+        return;
+      }
+      case 8:
+        this.#restore();
+        return;
+      default:
+    }
+  }
+
+  /** The CRD's rule lets no lower revision in than the recorded one. */
+  #editSpec(schema: SchemaObject, revision: string, suspend: boolean): void {
+    const recorded = schema.status?.recordedRevision;
+    const changed = revision !== revisionOf(schema);
+    const lower =
+      recorded !== undefined &&
+      comparePositions({ revision, phase: 'Contract' }, { revision: recorded, phase: 'Contract' }) < 0;
+    if (schema.metadata.deletionTimestamp !== undefined || (changed && lower)) {
+      return;
+    }
+    const generation = (schema.metadata.generation ?? 1) + 1;
+    this.putSchema({
+      ...schema,
+      metadata: { ...schema.metadata, generation },
+      spec: specOf(revision, suspend),
+    });
+  }
+
+  /** A backup is restored while no migration runs, and the annotation is set, as the runbook has it. */
+  #restore(): void {
+    if ([...this.pods.values()].some((pod) => !hasEnded(pod.object)) || this.database < 1) {
+      return;
+    }
+    this.database -= 1;
+    this.applied.clear();
+    this.restoredAt = this.clock;
+    const { schema } = this;
+    if (schema !== undefined) {
+      const annotations = { ...schema.metadata.annotations, [OBSERVE_ANNOTATION]: this.version() };
+      this.putSchema({ ...schema, metadata: { ...schema.metadata, annotations } });
+    }
+  }
+
+  // What must hold at every moment.
+
+  #check(): void {
+    const live = [...this.pods.values()].filter((pod) => !hasEnded(pod.object));
+    const perSchema = Map.groupBy(live, (pod) => pod.object.metadata.labels?.[SCHEMA_UID_LABEL]);
+    for (const pods of perSchema.values()) {
+      if (pods.length > 1) {
+        throw new Error(
+          `Two migrators at once: ${pods.map((pod) => pod.object.metadata.name).join(' and ')}`,
+        );
+      }
+    }
+    for (const [script, times] of this.applied) {
+      if (times > 1) {
+        throw new Error(`${script} was applied ${times} times`);
+      }
+    }
+  }
+}
+
+export function revisionOf(schema: SchemaObject): string {
+  return String((schema.spec as { readonly revision: string }).revision);
+}
+
+function positionAt(index: number): Position | null {
+  const revision = REVISIONS[index];
+  return revision === undefined ? null : { revision, phase: 'Contract' };
+}
+
+function headsAt(index: number): readonly string[] {
+  return index < 0 ? [] : [REVISIONS[index] ?? ''];
+}
+
+function specOf(revision: string, suspend: boolean): object {
+  return {
+    revision,
+    through: 'Contract',
+    suspend,
+    database: { secretRef: { name: 'glance-db', key: 'connection' } },
+  };
+}
