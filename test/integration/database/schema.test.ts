@@ -69,11 +69,7 @@ describe('the schema that is left on PostgreSQL', function () {
     );
   }
 
-  async function expectAt(
-    url: string,
-    revision: string,
-    extra: Partial<Schema['tables']> = {},
-  ): Promise<void> {
+  async function expectAt(url: string, revision: string, extra: Schema['tables'] = {}): Promise<void> {
     const golden = withAlembicVersion(goldenSchema(headOf(revision)));
     await expectSchema(url, { ...golden, tables: { ...golden.tables, ...extra } }, [headOf(revision)]);
   }
