@@ -47,6 +47,7 @@ export function recordJob(schema: ObservedSchema, job: ObservedJob | undefined):
     ...(report === undefined || report.heads === null
       ? status
       : recordPosition(status, report.to, report.heads)),
+    ...(report?.progress === undefined ? {} : { progress: report.progress }),
     ...retried,
     ...(job.purpose?.observe === undefined || report?.heads == null
       ? {}
@@ -67,7 +68,7 @@ function recordPosition(
   to: ReportedPosition | null,
   heads: readonly string[],
 ): GlanceSchemaStatus {
-  const { recordedRevision: _revision, recordedPhase: _phase, ...rest } = status;
+  const { recordedRevision: _revision, recordedPhase: _phase, progress: _progress, ...rest } = status;
   const known = to !== null && REVISIONS.some((revision) => revision.name === to.revision);
   return {
     ...rest,

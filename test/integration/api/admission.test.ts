@@ -107,13 +107,12 @@ describe('the CRD on a real API server', () => {
     ],
     [
       'a revision of a later operator',
-      { revision: 'rocky02', database: DATABASE },
-      "Cannot use revision 'rocky02'",
+      { revision: '2027_1_01', database: DATABASE },
+      "Cannot use revision '2027_1_01'",
     ],
     ['a revision in capitals', { revision: 'OCATA01', database: DATABASE }, "Cannot use revision 'OCATA01'"],
     ['a revision with a quote in it', { revision: "ocata01'", database: DATABASE }, 'found no such revision'],
     ['a revision of a megabyte', { revision: 'x'.repeat(1_000_000), database: DATABASE }, 'Too long'],
-    ['a phase that is not built', { through: 'Expand', database: DATABASE }, "Cannot stop at phase 'Expand'"],
     ['a phase that does not exist', { through: 'Half', database: DATABASE }, 'Unsupported value: "Half"'],
     ['suspend as a word', { suspend: 'yes', database: DATABASE }, 'must be of type boolean'],
     ['an unknown field', { revison: 'ocata01', database: DATABASE }, 'unknown field "spec.revison"'],
@@ -154,38 +153,64 @@ describe('the CRD on a real API server', () => {
     });
   }
 
-  /** Recorded, wanted before, wanted next, and whether that is taken. */
-  const MOVES: readonly (readonly [string, string | undefined, string | undefined, boolean])[] = [
+  /** Recorded, wanted before, wanted next, and whether that is taken; each a revision and a phase, `-` is the newest. */
+  const MOVES: readonly (readonly [string, string, string, boolean])[] = [
     ['ocata01', 'ocata01', 'mitaka02', false],
     ['ocata01', 'ocata01', 'liberty', false],
-    ['ocata01', undefined, 'mitaka01', false],
+    ['ocata01', '-', 'mitaka01', false],
     ['ocata01', 'ocata01', 'liberty_initial', false],
     ['ocata01', 'ocata01', 'newton', false],
     ['rocky02', 'ocata01', 'mitaka01', false],
     ['rocky02', 'mitaka01', 'ocata01', false],
+    ['2024_1_01', '-', 'zed01', false],
+    ['2024_1_01', '-', '2023.2', false],
     ['ocata01', 'ocata01', 'ocata', true],
-    ['ocata01', 'ocata01', undefined, true],
+    ['ocata01', 'ocata01', '-', true],
+    ['ocata01', 'ocata01', '2026.2', true],
     ['mitaka01', 'mitaka01', 'mitaka01', true],
     ['mitaka01', 'mitaka01', 'mitaka02', true],
     ['mitaka01', 'ocata01', 'mitaka02', true],
-    ['mitaka01', 'ocata01', undefined, true],
+    ['mitaka01', 'ocata01', '-', true],
+    // A revision's phases.
+    ['ocata01', 'ocata01', 'ocata01 Expand', false],
+    ['ocata01', 'ocata01', 'ocata01 Migrate', false],
+    ['ocata01 Migrate', 'ocata01 Migrate', 'ocata01 Expand', false],
+    ['ocata01 Expand', 'ocata01 Expand', 'mitaka02', false],
+    ['ocata01 Expand', 'ocata01 Expand', 'ocata01 Migrate', true],
+    ['ocata01 Migrate', 'ocata01 Migrate', 'ocata01', true],
+    ['ocata01 Migrate', 'ocata01 Migrate', 'pike01 Expand', true],
+    ['ocata01', 'ocata01', 'pike01 Expand', true],
+    ['mitaka02', 'mitaka02', 'ocata01 Expand', true],
+    // One without phases is whole whatever the phase.
+    ['mitaka02', 'mitaka02', 'mitaka02 Expand', true],
+    ['mitaka02 Contract', 'mitaka02 Expand', 'mitaka01 Contract', false],
   ];
 
+  /** What `ocata01 Expand` is in a spec. */
+  function wanted(text: string): { readonly revision: string | null; readonly through: string } {
+    const [revision = '-', through = 'Contract'] = text.split(' ');
+    return { revision: revision === '-' ? null : revision, through };
+  }
+
   for (const [recorded, before, next, taken] of MOVES) {
-    it(`with ${recorded} recorded, ${before ?? 'the newest'} to ${next ?? 'the newest'} is ${taken ? 'taken' : 'refused'}`, async () => {
+    it(`with ${recorded} recorded, ${before} to ${next} is ${taken ? 'taken' : 'refused'}`, async () => {
+      const { revision, through } = wanted(before);
       const created = await api.call('POST', SCHEMAS, {
-        ...schema('placeholder', { revision: before, database: DATABASE }),
+        ...schema('placeholder', { revision: revision ?? undefined, through, database: DATABASE }),
         metadata: { generateName: 'move-' },
       });
       const path = `${SCHEMAS}/${created.metadata?.name}`;
+      const at = wanted(recorded);
       await api.call('PATCH', `${path}/status`, {
-        status: { recordedRevision: recorded, recordedPhase: 'Contract' },
+        status: { recordedRevision: at.revision, recordedPhase: at.through },
       });
-      const moved = await api.request('PATCH', path, { spec: { revision: next ?? null } });
+      const moved = await api.request('PATCH', path, { spec: wanted(next) });
       expect(moved.status, moved.body.message).to.equal(taken ? 200 : 422);
       if (!taken) {
         expect(moved.body.message).to.contain('Cannot lower the revision to');
-        expect(moved.body.message).to.contain(`found the database at '${recorded}'`);
+        expect(moved.body.message).to.contain(
+          `found the database at '${at.revision}'${at.through === 'Contract' ? '' : ` (${at.through})`}`,
+        );
       }
       // What is refused already can still be labelled, annotated, suspended and written a status to.
       await api.call('PATCH', path, { metadata: { labels: { a: 'b' } }, spec: { suspend: true } });

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { type Environment, startEnvironment } from '../../support/environment.ts';
 import { seedNewton } from '../../support/glance-data.ts';
+import { startGlanceNodes } from '../../support/glance-nodes.ts';
 import { goldenSchema, readSchema, withAlembicVersion } from '../../support/golden.ts';
 import type { Operator } from '../../support/operator.ts';
 
@@ -70,11 +71,59 @@ describe('GlanceSchema, from apply to Ready', () => {
     expect(warnings).to.have.length(1);
   });
 
+  it('goes through Expand, Migrate and Contract with nodes of Glance at work, and never back a phase', async () => {
+    const url = await environment.postgres.createDatabase('phases');
+    await seedNewton(url, { images: 2000 });
+    const tenant = await environment.tenant('phases', url);
+    const old = await startGlanceNodes(url, 'old', 2);
+    await tenant.apply({ revision: 'ocata01', through: 'Expand' });
+    const expanded = await tenant.reaches('UpToDate');
+    expect(expanded.status).to.deep.include({
+      recordedRevision: 'ocata01',
+      recordedPhase: 'Expand',
+      databaseHeads: ['ocata_expand01'],
+    });
+    const fresh = await startGlanceNodes(url, 'new', 2);
+    await tenant.apply({ revision: 'ocata01', through: 'Migrate' });
+    const migrated = await tenant.reaches('UpToDate');
+    expect(migrated.status).to.deep.include({ recordedPhase: 'Migrate', databaseHeads: ['ocata_expand01'] });
+    expect(migrated.status.lastMigration).to.deep.include({
+      from: 'ocata01 (Expand)',
+      to: 'ocata01 (Migrate)',
+      applied: ['ocata_migrate01'],
+    });
+    expect(await tenant.refusal({ revision: 'ocata01', through: 'Expand' })).to.contain(
+      "Cannot lower the revision to 'ocata01' (Expand): found the database at 'ocata01' (Migrate)",
+    );
+    const seenByOld = await old.stop();
+    await tenant.apply({ revision: 'ocata01', through: 'Contract' });
+    const contracted = await tenant.reaches('UpToDate');
+    expect(contracted.status).to.deep.include({
+      recordedRevision: 'ocata01',
+      recordedPhase: 'Contract',
+      databaseHeads: ['ocata_contract01'],
+    });
+    const seenByNew = await fresh.stop();
+    expect([...seenByOld.errors, ...seenByNew.errors]).to.deep.equal([]);
+    expect(await readSchema(url)).to.deep.equal(withAlembicVersion(goldenSchema('ocata_era__ocata01')));
+    expect(await tenant.refusal({ revision: 'ocata01', through: 'Migrate' })).to.contain(
+      "Cannot lower the revision to 'ocata01' (Migrate): found the database at 'ocata01'",
+    );
+    const jobs = (await tenant.jobs()).map((job) =>
+      job.spec.template.spec.containers[0].args.slice(0, 5).join(' '),
+    );
+    expect(jobs.sort()).to.deep.equal([
+      'db sync ocata01 --report /dev/termination-log',
+      'db sync ocata01 --through Expand',
+      'db sync ocata01 --through Migrate',
+    ]);
+  });
+
   it('leaves Jobs with their TTL and no finalizer once the result is in the status', async () => {
     const tenant = await environment.tenant('empty', await environment.postgres.createDatabase('empty'));
     await tenant.apply({});
     const schema = await tenant.reaches('UpToDate');
-    expect(schema.status).to.include({ recordedRevision: 'ocata01', targetRevision: 'ocata01' });
+    expect(schema.status).to.include({ recordedRevision: '2024_1_01', targetRevision: '2024_1_01' });
     const [job] = await tenant.jobs();
     expect(job?.spec.podReplacementPolicy).to.equal('Failed');
     await new Promise((resolve) => setTimeout(resolve, 500));

@@ -102,6 +102,12 @@ describe('migration Job', () => {
   const COMMANDS: readonly (readonly [string, Record<string, unknown>, Purpose, readonly string[]])[] = [
     ['a migration', {}, PURPOSE, ['db', 'sync', 'ocata01', '--report', '/dev/termination-log']],
     [
+      'a migration through a phase',
+      {},
+      { ...PURPOSE, target: at('ocata01', 'Expand') },
+      ['db', 'sync', 'ocata01', '--through', 'Expand', '--report', '/dev/termination-log'],
+    ],
+    [
       'a reading',
       {},
       { ...PURPOSE, kind: 'Observe', target: null },

@@ -34,6 +34,26 @@ describe('recordJob', () => {
     expect(status.job?.failure).to.equal(undefined);
   });
 
+  it('a phase is recorded with the revision, and how far a data migration came until it has ended', () => {
+    const interrupted = statusAfter(
+      aRefusal('Interrupted', {
+        to: at('ocata01', 'Expand'),
+        heads: ['ocata_expand01'],
+        progress: { migration: 'ocata_migrate01', done: 500, total: 2000 },
+      }),
+    );
+    expect(interrupted).to.deep.include({
+      recordedPhase: 'Expand',
+      progress: { migration: 'ocata_migrate01', done: 500, total: 2000 },
+    });
+    const ended = statusAfter(aReport({ to: at('ocata01', 'Migrate') }), {
+      recordedRevision: 'ocata01',
+      progress: { migration: 'ocata_migrate01', done: 500, total: 2000 },
+    });
+    expect(ended.recordedPhase).to.equal('Migrate');
+    expect(ended.progress).to.equal(undefined);
+  });
+
   it('a reading that found nothing to do is no migration', () => {
     const status = statusAfter(aReport({ from: at('ocata01'), applied: [] }));
     expect(status.recordedRevision).to.equal('ocata01');
