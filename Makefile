@@ -1,6 +1,6 @@
 # Everything sets itself up: Node packages, the bundle and, for tests and demo, Kubernetes itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test build lint generate check-generated bench clean
+.PHONY: help setup demo test build lint generate check-generated bench bench-migrations clean
 .DELETE_ON_ERROR:
 
 # Node 24 comes with the packages on Linux; elsewhere scripts/check-tools.sh asks the machine for it.
@@ -38,6 +38,9 @@ check-generated: $(SETUP) ## Fail when `make generate` would change a file
 bench: $(BUNDLE) ## Measure; see bench/
 	@found=; for each in bench/*.ts; do [ -e "$$each" ] || continue; found=1; node "$$each" || exit 1; done; \
 	[ -n "$$found" ] || echo "There is no benchmark in bench/ yet."
+
+bench-migrations: $(BUNDLE) ## Race the migrations with the real glance-manage; ARGS="--engine postgres --images 1000000 --runs 5"
+	@node bench/migrations.ts $(ARGS)
 
 clean: ## Remove what was built here; packages and the cache of Kubernetes stay
 	rm -rf dist coverage
