@@ -16,6 +16,7 @@ const withoutKubernetes: readonly string[] = [
   'simulation',
   'interop',
   'integration/database',
+  'integration/galera',
   'integration/image',
   'integration/mariadb',
   'integration/pgbouncer',

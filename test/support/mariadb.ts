@@ -35,6 +35,8 @@ export interface MariaDbOptions {
   readonly dataDirectory?: string;
   /** Settings as in my.cnf. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Whether the data comes from another node of a cluster, users too. */
+  readonly joins?: boolean;
 }
 
 const HOST = '127.0.0.1';
@@ -98,7 +100,7 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
         `--port=${port}`,
         `--socket=${socket}`,
         `--pid-file=${join(folder, 'pid')}`,
-        `--init-file=${init}`,
+        ...(options.joins === true ? [] : [`--init-file=${init}`]),
         ...(process.getuid?.() === 0 ? ['--user=mysql'] : []),
         ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`),
       ],

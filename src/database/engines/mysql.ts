@@ -1,6 +1,8 @@
-import type { DatabaseState, Engine } from './engine.ts';
+import type { Connection, DatabaseState, Engine } from './engine.ts';
+import { type ClusterLock, tryClusterLock } from './mysql/cluster-lock.ts';
 import { openSession, type Session } from './mysql/connect.ts';
-import { type LockNames, lockHolder, lockNames, tryLock } from './mysql/lock.ts';
+import { throwIfCutOff } from './mysql/cut-off.ts';
+import { type LockNames, lockHolder, lockNames, tryLock, unlock } from './mysql/lock.ts';
 import { plannedStatements } from './mysql/planned-statements.ts';
 import { checkChanges } from './mysql/preflight.ts';
 import { readFound } from './mysql/read-state.ts';
@@ -9,29 +11,77 @@ import { readFound } from './mysql/read-state.ts';
 export const mysql: Engine = {
   async connect(target) {
     const session = await openSession(target);
-    const names = lockNames(target.database ?? '');
-    return {
-      place: session.place,
-      lost: session.lost,
-      readState: () => look(session, names),
-      query: (sql) => session.query(sql),
-      tryLock: () => tryLock(session, names),
-      lockHolder: () => lockHolder(session, names),
-      close: () => session.close(),
-    };
+    return new MysqlConnection(session, lockNames(target.database ?? ''));
   },
 };
 
-async function look(session: Session, names: LockNames): Promise<DatabaseState> {
-  return {
-    engine: 'mysql',
-    found: await readFound(session),
-    transactional: false,
-    statements: plannedStatements,
-    preflight: (migrations) => checkChanges(session, migrations),
-    async openWriter(options) {
-      const { openWriter } = await import('./mysql/writer.ts');
-      return openWriter(session, names, options);
-    },
-  };
+class MysqlConnection implements Connection {
+  readonly place: string;
+  readonly #session: Session;
+  readonly #names: LockNames;
+  readonly #lost = new AbortController();
+  #cluster: ClusterLock | undefined;
+
+  constructor(session: Session, names: LockNames) {
+    this.place = session.place;
+    this.#session = session;
+    this.#names = names;
+    this.#watch(session.lost);
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  async readState(): Promise<DatabaseState> {
+    const found = await readFound(this.#session);
+    return {
+      engine: 'mysql',
+      found,
+      transactional: false,
+      statements: plannedStatements,
+      preflight: (migrations) => checkChanges(this.#session, migrations),
+      openWriter: async (options) => {
+        const { openWriter } = await import('./mysql/writer.ts');
+        return openWriter(this.#session, this.#names, this.#cluster, options);
+      },
+    };
+  }
+
+  query(sql: string) {
+    return this.#session.query(sql);
+  }
+
+  async tryLock(): Promise<boolean> {
+    if (!(await tryLock(this.#session, this.#names))) {
+      return false;
+    }
+    const cluster = await tryClusterLock(this.#session).catch((error: unknown) => {
+      throwIfCutOff(error, this.place);
+      throw error;
+    });
+    if (cluster === 'taken') {
+      // Who waits here must not keep those on this node from seeing who has it.
+      await unlock(this.#session, this.#names);
+      return false;
+    }
+    this.#cluster = cluster;
+    if (cluster !== undefined) {
+      this.#watch(cluster.lost);
+    }
+    return true;
+  }
+
+  lockHolder() {
+    return lockHolder(this.#session, this.#names);
+  }
+
+  async close(): Promise<void> {
+    await this.#cluster?.close();
+    await this.#session.close();
+  }
+
+  #watch(signal: AbortSignal): void {
+    signal.addEventListener('abort', () => this.#lost.abort());
+  }
 }

@@ -36,6 +36,15 @@ export async function tryLock(session: Session, names: LockNames): Promise<boole
   return false;
 }
 
+/** Gives the lock back, however often it was taken. */
+export async function unlock(session: Session, names: LockNames): Promise<void> {
+  let released = 1;
+  while (released === 1) {
+    const [row] = await session.query('SELECT RELEASE_LOCK(?) AS released', [names.run]);
+    released = Number(row?.released);
+  }
+}
+
 /** Who has the lock, if anybody still has. */
 export async function lockHolder(session: Session, names: LockNames): Promise<LockHolder | undefined> {
   const [row] = await session.query(

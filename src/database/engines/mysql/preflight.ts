@@ -2,7 +2,7 @@ import { databaseError, describeDatabaseError, isConnectionLoss } from '../../da
 import { Failure } from '../../failure.ts';
 import type { Migration } from '../../step.ts';
 import type { Row } from '../engine.ts';
-import { readCatalog } from './catalog.ts';
+import { type Catalog, readCatalog } from './catalog.ts';
 import type { Session } from './connect.ts';
 import { type Grants, readGrants } from './grants.ts';
 
@@ -31,11 +31,11 @@ export async function checkChanges(session: Session, migrations: readonly Migrat
     if (unusable !== undefined) {
       throw new Failure('DatabaseUnreachable', `${cannot}: ${unusable}`);
     }
-    const triggers = migrations.some(({ steps }) => steps.some((step) => step.do === 'create trigger'));
+    const catalog = await readCatalog((sql) => session.query(sql));
     const refused =
-      (await whyRefused(session, settings, triggers)) ??
+      (await whyRefused(session, settings, touchesTriggers(migrations, catalog))) ??
       whyForeign((await session.query(OTHER_CHARSETS))[0]) ??
-      (await whyLost(session, migrations));
+      (await whyLost(session, migrations, catalog));
     if (refused !== undefined) {
       throw new Failure('MigrationFailed', `${cannot}: ${refused}`);
     }
@@ -80,6 +80,17 @@ function whyUnusable(settings: Settings, status: Settings): string | undefined {
     : undefined;
 }
 
+/** Whether a trigger is to be made, or one that is there to be dropped: both need the same rights. */
+function touchesTriggers(migrations: readonly Migration[], catalog: Catalog): boolean {
+  return migrations.some(({ steps }) =>
+    steps.some(
+      (step) =>
+        (step.do === 'create trigger' && !catalog.triggers.has(step.trigger.name)) ||
+        (step.do === 'drop trigger' && catalog.triggers.has(step.trigger)),
+    ),
+  );
+}
+
 /** Which right is missing, if one is. */
 async function whyRefused(
   session: Session,
@@ -95,13 +106,12 @@ async function whyRefused(
   if (missing.length > 0 && !grants.more) {
     return `the user may not do all that a migration needs, do grant ${missing.join(', ')} on the database`;
   }
-  const logged = /^(ON|1)$/.test(settings.get('log_bin') ?? '');
+  // A Galera node counts as one that logs, for what it sends to the others.
+  const logged = ['log_bin', 'wsrep_on'].some((name) => /^(ON|1)$/.test(settings.get(name) ?? ''));
   const trusted = /^(ON|1)$/.test(settings.get('log_bin_trust_function_creators') ?? '');
-  const free = ['SUPER', 'BINLOG ADMIN', 'SET_USER_ID', 'ALL PRIVILEGES'].some((right) =>
-    grants.onServer.has(right),
-  );
+  const free = ['SUPER', 'ALL PRIVILEGES'].some((right) => grants.onServer.has(right));
   return triggers && logged && !trusted && !free && !grants.more
-    ? 'the binary log is on and the user may then make no triggers, do set log_bin_trust_function_creators=1 or migrate offline with db sync'
+    ? 'the binary log (or Galera) is on and the user may then make and drop no triggers, do set log_bin_trust_function_creators=1 on the server or connect as a user with SUPER'
     : undefined;
 }
 
@@ -109,8 +119,11 @@ async function whyRefused(
  * A column that is gone and that others were to be filled from: glance-manage drops `images.is_public` before it finds
  * that there are rows without a visibility.
  */
-async function whyLost(session: Session, migrations: readonly Migration[]): Promise<string | undefined> {
-  const catalog = await readCatalog((sql) => session.query(sql));
+async function whyLost(
+  session: Session,
+  migrations: readonly Migration[],
+  catalog: Catalog,
+): Promise<string | undefined> {
   for (const { steps } of migrations) {
     for (const drop of steps.filter((step) => step.do === 'drop column')) {
       const columns = catalog.tables.get(drop.table)?.columns;

@@ -2,6 +2,7 @@ import type { Found, MigrateRow } from '../../../revision/locate.ts';
 import { databaseError, describeDatabaseError, isConnectionLoss } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
 import type { Session } from './connect.ts';
+import { throwIfCutOff } from './cut-off.ts';
 
 const CATALOG = `
 SELECT c.TABLE_NAME AS tab, c.COLUMN_NAME AS name
@@ -30,6 +31,7 @@ export async function readFound(session: Session): Promise<Found> {
     return { tables, triggers, ...(await readVersions(session, tables)) };
   } catch (error) {
     const cause = databaseError(error);
+    throwIfCutOff(error, session.place);
     throw new Failure(
       'DatabaseUnreachable',
       isConnectionLoss(cause)

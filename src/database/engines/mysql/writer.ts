@@ -7,6 +7,7 @@ import type { Step } from '../../step.ts';
 import type { Row, StepProgress, Writer, WriterOptions } from '../engine.ts';
 import { CREATE_VERSION_TABLE, versionRowChanges } from '../version-rows.ts';
 import { readCatalog } from './catalog.ts';
+import type { ClusterLock } from './cluster-lock.ts';
 import type { Session } from './connect.ts';
 import type { LockNames } from './lock.ts';
 import { planSteps } from './plan-steps.ts';
@@ -27,13 +28,19 @@ const SESSION = `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTIO
   innodb_lock_wait_timeout = ${ROW_PATIENCE_SECONDS}, foreign_key_checks = 1, unique_checks = 1, wait_timeout = 86400`;
 
 /** Opens the connection that migrations run on; `session` holds the lock, and cancels what runs here. */
-export function openWriter(session: Session, names: LockNames, options: WriterOptions): Writer {
-  return new MysqlWriter(session, names, options);
+export function openWriter(
+  session: Session,
+  names: LockNames,
+  cluster: ClusterLock | undefined,
+  options: WriterOptions,
+): Writer {
+  return new MysqlWriter(session, names, cluster, options);
 }
 
 class MysqlWriter implements Writer {
   readonly #session: Session;
   readonly #names: LockNames;
+  readonly #cluster: ClusterLock | undefined;
   readonly #options: WriterOptions;
   readonly #sequelize: Sequelize;
   /** Keeps the one connection of the pool; each statement commits by itself but those of the record. */
@@ -44,7 +51,8 @@ class MysqlWriter implements Writer {
   #rows: readonly string[] = [];
   #recording = false;
 
-  constructor(session: Session, names: LockNames, options: WriterOptions) {
+  constructor(session: Session, names: LockNames, cluster: ClusterLock | undefined, options: WriterOptions) {
+    this.#cluster = cluster;
     this.#session = session;
     this.#names = names;
     this.#options = options;
@@ -198,6 +206,9 @@ class MysqlWriter implements Writer {
   }
 
   async #checkRows(): Promise<void> {
+    if ((await this.#cluster?.isHeld()) === false) {
+      throw new Failure('DatabaseUnreachable', `Lost the lock on the cluster of ${this.#session.place}`);
+    }
     const found = await this.query('SELECT version_num FROM alembic_version');
     const now = found.map((row) => String(row.version_num)).sort();
     if (now.join(', ') !== [...this.#rows].sort().join(', ')) {

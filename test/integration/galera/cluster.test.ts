@@ -1,0 +1,152 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import mysql, { type RowDataPacket } from 'mysql2/promise';
+import { bundle, runCli, startCli } from '../../support/bundle.ts';
+import { hasGalera, NO_GALERA, startGalera, type TestCluster } from '../../support/galera.ts';
+import { expectedMysqlImages, readMysqlImages, seedMysqlNewton } from '../../support/glance-data-mysql.ts';
+import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
+import type { TestMariaDb } from '../../support/mariadb.ts';
+import { mysqlOptions, withMysql } from '../../support/mysql-client.ts';
+import { leaveOut } from '../../support/needs.ts';
+
+type Row = Readonly<Record<string, unknown>>;
+
+describe('a Galera cluster of three', function () {
+  this.timeout(300_000);
+  let cluster: TestCluster;
+  let first: TestMariaDb;
+  let second: TestMariaDb;
+  let third: TestMariaDb;
+
+  before(async function () {
+    if (!hasGalera()) {
+      leaveOut(this, NO_GALERA);
+    }
+    bundle();
+    cluster = await startGalera(3);
+    const [one, two, three] = cluster.nodes;
+    if (one === undefined || two === undefined || three === undefined) {
+      throw new Error('there are not three nodes');
+    }
+    [first, second, third] = [one, two, three];
+  });
+
+  after(async () => {
+    await cluster?.stop();
+  });
+
+  async function newton(name: string, images: number): Promise<readonly Row[]> {
+    const url = await first.createDatabase(name);
+    await seedMysqlNewton(url, { images });
+    return expectedMysqlImages(url);
+  }
+
+  async function expectWhole(url: string, expected: readonly Row[]): Promise<void> {
+    const { alembic_version: _, migrate_version: __, ...tables } = (await readMysqlSchema(url)).tables;
+    expect(tables).to.deep.equal(goldenMysqlSchema('2024_1_contract01').tables);
+    expect(await heads(url)).to.deep.equal(['2024_1_contract01']);
+    expect(await readMysqlImages(url)).to.deep.equal(
+      expected.map((image) => ({ ...image, os_hidden: 0, os_hash_algo: null, os_hash_value: null })),
+    );
+  }
+
+  async function heads(url: string): Promise<readonly string[]> {
+    return withMysql(url, async (client) => {
+      const [rows] = await client.query<RowDataPacket[]>('SELECT version_num FROM alembic_version');
+      return rows.map((row) => String(row.version_num));
+    });
+  }
+
+  /** Waits until a session on the node runs the statement. */
+  async function running(node: TestMariaDb, database: string, statement: string): Promise<void> {
+    for (let attempt = 0; attempt < 2000; attempt += 1) {
+      const found = await withMysql(node.adminUrl(database), async (client) => {
+        const [rows] = await client.query<RowDataPacket[]>(
+          `SELECT 1 FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND INFO LIKE ? AND ID <> CONNECTION_ID()`,
+          [`%${statement}%`],
+        );
+        return rows.length > 0;
+      });
+      if (found) return;
+      await sleep(5);
+    }
+    throw new Error(`the migrator never ran ${statement}`);
+  }
+
+  it('one migrator on each node at once: one migrates, the others wait and find it done', async () => {
+    const expected = await newton('three', 3000);
+    const runs = await Promise.all(
+      cluster.nodes.map((node) =>
+        runCli(['db', 'sync', '--output', 'json'], { DATABASE_CONNECTION: node.url('three') }),
+      ),
+    );
+    const applied = runs.map((run) => {
+      expect(run.code, run.stderr).to.equal(0);
+      return JSON.parse(run.stdout).applied.length > 0 ? 1 : 0;
+    });
+    expect(applied.sort()).to.deep.equal([0, 0, 1]);
+    await expectWhole(third.url('three'), expected);
+  });
+
+  it('the same from an empty database', async () => {
+    await first.createDatabase('empty');
+    const runs = await Promise.all(
+      cluster.nodes.map((node) =>
+        runCli(['db', 'sync', '--output', 'json'], { DATABASE_CONNECTION: node.url('empty') }),
+      ),
+    );
+    for (const run of runs) {
+      expect(run.code, run.stderr).to.equal(0);
+    }
+    await expectWhole(second.url('empty'), []);
+  });
+
+  it('a migrator that is killed on one node frees the others at once', async () => {
+    const expected = await newton('killed', 3000);
+    const blocker = await mysql.createConnection(mysqlOptions(first.url('killed')));
+    await blocker.query("SELECT GET_LOCK('slow', 0)");
+    await withMysql(first.adminUrl('killed'), (client) =>
+      client.query(`CREATE TRIGGER slow BEFORE UPDATE ON images FOR EACH ROW
+        SET NEW.size = NEW.size + IF(IS_FREE_LOCK('slow'), 0, SLEEP(0.01))`),
+    );
+    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: first.url('killed') });
+    await running(first, 'killed', 'UPDATE images');
+    const held = await runCli(['db', 'sync', '--lock-timeout', '0'], {
+      DATABASE_CONNECTION: second.url('killed'),
+    });
+    expect(held.code, held.stderr).to.equal(21);
+    run.kill('SIGKILL');
+    await run.done;
+    const rerun = await runCli(['db', 'sync', '--lock-timeout', '30'], {
+      DATABASE_CONNECTION: second.url('killed'),
+    });
+    await blocker.end();
+    expect(rerun.code, rerun.stderr).to.equal(0);
+    await withMysql(first.adminUrl('killed'), (client) => client.query('DROP TRIGGER slow'));
+    await expectWhole(second.url('killed'), expected);
+  });
+
+  it('a node that is killed in the middle: exit 20, and the next run finishes on another', async () => {
+    const expected = await newton('node', 20_000);
+    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: third.url('node') });
+    await running(third, 'node', 'UPDATE images');
+    await third.crash();
+    const result = await run.done;
+    expect(result.code, result.stderr).to.equal(20);
+    const at = performance.now();
+    const rerun = await runCli(['db', 'sync'], { DATABASE_CONNECTION: second.url('node') });
+    expect(rerun.code, rerun.stderr).to.equal(0);
+    process.stdout.write(`      finished ${((performance.now() - at) / 1000).toFixed(1)} s after\n`);
+    await expectWhole(first.url('node'), expected);
+  });
+
+  it('a node that has lost its cluster: exit 20, one sentence', async () => {
+    await first.createDatabase('cut');
+    await second.crash();
+    await sleep(8000);
+    const result = await runCli(['db', 'sync'], { DATABASE_CONNECTION: first.url('cut') });
+    expect(result.code, result.stderr).to.equal(20);
+    expect(result.stderr).to.match(/the Galera node (has lost its cluster|is not ready)/);
+    expect(result.stderr.trim().split('\n')).to.have.length(1);
+  });
+});
