@@ -135,8 +135,8 @@ for (const engine of ENGINES) {
 
       for (const [who, project] of [
         ['an owner', owner(7)],
-        ['a member', 'project-4-1'],
-        ['a second member', 'project-6-2'],
+        ['a member who has not accepted', 'project-4-1'],
+        ['a member who has accepted', 'project-6-2'],
         ['a stranger', 'stranger'],
       ] as const) {
         it(`${who} sees what Newton showed, and nothing else`, async () => {
