@@ -43,11 +43,13 @@ export const EXIT_MEANINGS: Readonly<Record<ExitReason, string>> = {
   RevisionNotFound: 'the target is no revision that this build carries',
   DatabaseNewer: 'the database is past what this build carries',
   DatabaseNotGlance: 'the database is not one of Glance, or its version cannot be believed',
-  PartiallyApplied: 'MySQL only: a statement failed and those before it stay; the next run goes on from there',
+  PartiallyApplied:
+    'MySQL only: a statement failed and those before it stay; the next run goes on from there',
   OutOfOrder: 'expand, migrate or contract was asked for before what must come first; the message names that',
   DatabaseUnreachable: 'cannot connect, log in or write',
   LockTimeout: 'another migrator has kept the lock for too long',
-  Interrupted: 'SIGTERM or SIGINT; what was running was rolled back, on MySQL but for its steps that were done',
+  Interrupted:
+    'SIGTERM or SIGINT; what was running was rolled back, on MySQL but for its steps that were done',
 };
 
 /** The codes that another attempt cannot better: a Job ends on the first of these. */
