@@ -52,7 +52,7 @@ describe('the documents', () => {
     for (const document of DOCUMENTS) {
       for (const [, target = ''] of read(document).matchAll(/\]\(([^)]+)\)/g)) {
         const [path = '', heading] = target.split('#');
-        const file = new URL(path === '' ? document : path, new URL(document, `file://${ROOT}`));
+        const file = new URL(path, new URL(document, `file://${ROOT}`));
         expect(existsSync(file), `${document}: ${target}`).to.equal(true);
         if (heading !== undefined) {
           const headings = [...readFileSync(file, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, text = '']) =>
