@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import type { ConnectionOptions, Connection as DriverConnection, RowDataPacket } from 'mysql2/promise';
 import { type DatabaseError, databaseError, describeDatabaseError } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
@@ -38,6 +39,9 @@ export async function openSession(target: ConnectionTarget): Promise<Session> {
       ...(target.password === undefined ? {} : { password: target.password }),
       ...(target.database === undefined ? {} : { database: target.database }),
       ...(ssl === undefined ? {} : { ssl }),
+      ...(target.tls.mode === 'verify-full' && isIP(target.host) !== 0
+        ? { stream: () => connectByAddress(target.host, target.port) }
+        : {}),
       charset: 'utf8mb4',
       connectTimeout: target.connectTimeoutSeconds * 1000,
       enableKeepAlive: true,
@@ -81,6 +85,14 @@ async function open(options: ConnectionOptions, place: string): Promise<Session>
       clearTimeout(timer);
     },
   };
+}
+
+/**
+ * The driver hands TLS no name for an address, and Node then checks the certificate for `localhost`. It takes the
+ * name that the socket has before that.
+ */
+function connectByAddress(host: string, port: number): Socket {
+  return Object.assign(connectSocket({ host, port, keepAlive: true, noDelay: true }), { _host: host });
 }
 
 function watch(client: DriverConnection, onEnd: () => void): void {
