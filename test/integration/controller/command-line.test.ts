@@ -1,10 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { runCli } from '../../support/bundle.ts';
+import { bundle, runCli } from '../../support/bundle.ts';
 
 describe('glance-schema controller, wrong input', () => {
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-command-'));
@@ -68,6 +69,12 @@ describe('glance-schema controller, wrong input', () => {
       'Cannot serve the health endpoints',
     ],
   ];
+
+  it('a reader that has gone is no error', () => {
+    const script = '"$0" "$1" db sync --help 2>&1 >&- | cat; "$0" "$1" db sync --help 2>&1 | head -n 1';
+    const said = execFileSync('sh', ['-c', script, process.execPath, bundle()], { encoding: 'utf8' });
+    expect(said).to.equal('Usage: glance-schema db sync [options] [version]\n');
+  });
 
   for (const [what, args, code, says] of ROWS) {
     it(what, async () => {
