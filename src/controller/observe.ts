@@ -144,9 +144,11 @@ function observeJob(job: JobObject, purpose: Purpose | undefined, pods: readonly
 
 function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
   const ended = pods.filter(hasEnded);
-  // Only the last one knows where the database was left: where it left no word, an older word may be out of date.
-  const report = parseMigrationReport(ended[0] && container(ended[0])?.state?.terminated?.message);
   const end = job.status?.conditions?.find(isEnd);
+  // Only the last one knows where the database was left, and in a Job that succeeded that is the one which did: where it
+  // left no word, an older word may be out of date.
+  const last = end?.type === 'Complete' ? ended.find((pod) => pod.status?.phase === 'Succeeded') : ended[0];
+  const report = parseMigrationReport(last && container(last)?.state?.terminated?.message);
   if (end === undefined) {
     const alive = pods.find((pod) => !hasEnded(pod));
     return {
@@ -161,9 +163,7 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
     succeeded,
     finishedAt: job.status?.completionTime ?? end.lastTransitionTime ?? job.metadata.creationTimestamp,
     report,
-    failure: succeeded
-      ? undefined
-      : [end.message ?? end.reason, howItEnded(ended[0])].filter(Boolean).join('; '),
+    failure: succeeded ? undefined : [end.message ?? end.reason, howItEnded(last)].filter(Boolean).join('; '),
     deadlineExceeded: end.reason === 'DeadlineExceeded',
   };
 }

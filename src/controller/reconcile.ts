@@ -7,6 +7,7 @@ import type { Cluster, JobCreation, JobObject, Notice, SchemaObject } from './cl
 import { type Decision, decide, type Effect } from './decide.ts';
 import { migrationJob, migrationJobName } from './migration-job.ts';
 import { hasEnded, isFinished, type Observed, observe } from './observe.ts';
+import { isRecorded } from './record.ts';
 import { readyReason, type Verdict, withVerdict } from './status.ts';
 
 export interface ReconcilerOptions {
@@ -84,6 +85,20 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
 
   async function look(schema: SchemaObject): Promise<Observed> {
     const { uid, namespace } = schema.metadata;
+    const jobs = await jobsOf(schema);
+    const observed = observe(schema, jobs, cluster.podsOf(uid));
+    const { job } = observed;
+    if (job?.state.kind !== 'finished' || isRecorded(observed.schema.status, job)) {
+      return observed;
+    }
+    // Jobs and pods come by watches of their own: the end of a Job can be seen before that of its pod, whose word it is
+    // that goes into the status.
+    return observe(schema, jobs, await cluster.readPods(namespace, uid));
+  }
+
+  /** The cached Jobs, and the one that the status names: if the cache does not have it, only a read can tell why. */
+  async function jobsOf(schema: SchemaObject): Promise<readonly JobObject[]> {
+    const { uid, namespace } = schema.metadata;
     const jobs = cluster.jobsOf(uid);
     const known = schema.status?.job;
     if (
@@ -91,15 +106,10 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       known.finishedAt !== undefined ||
       jobs.some((job) => job.metadata.uid === known.uid)
     ) {
-      return observe(schema, jobs, cluster.podsOf(uid));
+      return jobs;
     }
-    // The status names a Job that the cache does not have: it is gone, or the cache is behind. Only a read can tell.
     const job = await cluster.readJob(namespace, known.name);
-    return observe(
-      schema,
-      job === undefined || !isOurs(job, schema) ? jobs : [...jobs, job],
-      cluster.podsOf(uid),
-    );
+    return job === undefined || !isOurs(job, schema) ? jobs : [...jobs, job];
   }
 
   async function act(schema: SchemaObject, observed: Observed, effect: Effect): Promise<Acted> {

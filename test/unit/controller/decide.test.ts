@@ -363,6 +363,14 @@ const ROWS: readonly Row[] = [
     says: 'exit code 137 (OOMKilled)',
   },
   {
+    fact: 'a Job that succeeded by a pod which is gone, though one that failed is there',
+    jobs: [aJob({ end: 'Complete' })],
+    pods: [aPodThatReported(aRefusal('MigrationFailed'))],
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'read again',
+  },
+  {
     fact: 'a Job whose last pod left no word, though an earlier one did',
     jobs: [aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded' })],
     pods: [
