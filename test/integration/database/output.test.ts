@@ -27,7 +27,7 @@ describe('what the commands print', function () {
 
   it('--log-format json gives one JSON object a line, --output json the report on stdout', async () => {
     const url = await server.createDatabase('json');
-    const args = ['db', 'sync', '--log-format', 'json', '--output', 'json', '--verbose'];
+    const args = ['db', 'sync', 'ocata01', '--log-format', 'json', '--output', 'json', '--verbose'];
     const { code, stdout, stderr } = await runCli(args, { DATABASE_CONNECTION: url });
     expect(code, stderr).to.equal(0);
     const lines = stderr
@@ -58,7 +58,7 @@ describe('what the commands print', function () {
       code: 0,
       stdout: "Database is empty and not under migration control; 'db sync' places it there.\n",
     });
-    await runCli(['db', 'sync'], env);
+    await runCli(['db', 'sync', 'ocata01'], env);
     expect(await runCli(['db', 'version'], env)).to.deep.include({ code: 0, stdout: 'ocata_contract01\n' });
   });
 });

@@ -138,13 +138,6 @@ describe('wrong input', function () {
       says: 'no URL that can be read',
     }),
     () => ({
-      name: 'MySQL',
-      args: ['db', 'sync'],
-      env: { DATABASE_CONNECTION: 'mysql+pymysql://glance:hunter2@db/glance' },
-      code: 2,
-      says: 'found a MySQL URL',
-    }),
-    () => ({
       name: 'a wrong TLS mode',
       args: ['db', 'sync', '--tls-mode', 'on'],
       code: 2,

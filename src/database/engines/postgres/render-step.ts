@@ -80,18 +80,15 @@ function addFilledColumn(
   const plainDefault = `ALTER TABLE ${table} ${alter(column, setDefault(column))}`;
   return serverVersion >= DROP_EXPRESSION_SINCE
     ? [
-        `DO $$
-DECLARE
-  kept text := (SELECT option FROM pg_class, unnest(reloptions) AS option
-    WHERE oid = '${table}'::regclass AND option LIKE 'fillfactor=%');
+        // No line ends with a semicolon inside, so that a plan's SQL can be cut there.
+        `DO $$ DECLARE kept text := (SELECT option FROM pg_class, unnest(reloptions) AS option
+  WHERE oid = '${table}'::regclass AND option LIKE 'fillfactor=%');
 BEGIN
   ALTER TABLE ${table} SET (fillfactor = 75);
   ALTER TABLE ${table} ADD COLUMN ${column.name} ${type}${notNull} GENERATED ALWAYS AS (${value}) STORED;
   ALTER TABLE ${table} RESET (fillfactor);
-  IF kept IS NOT NULL THEN
-    EXECUTE 'ALTER TABLE ${table} SET (' || kept || ')';
-  END IF;
-END $$`,
+  IF kept IS NOT NULL THEN EXECUTE 'ALTER TABLE ${table} SET (' || kept || ')'; END IF;
+END $$`.replaceAll(';\n', '; '),
         `ALTER TABLE ${table} ${alter(column, 'DROP EXPRESSION')}`,
         plainDefault,
       ]
