@@ -95,9 +95,10 @@ function asSql(plan: DatabasePlan): string {
 function heading(plan: DatabasePlan): string {
   const from = plan.from === null ? 'nothing' : formatPosition(plan.from);
   const adopt = plan.adopt === null ? '' : `, adopting ${plan.adopt.from} as ${plan.adopt.heads.join(', ')}`;
+  const steps = plan.steps.filter((step) => step.kind !== 'control');
   const what =
-    plan.steps.length === 0
+    steps.length === 0
       ? 'nothing to run'
-      : `${plan.steps.length} to run${plan.online ? ', with Glance at work' : ', with Glance stopped'}`;
+      : `${steps.length} to run${plan.online ? ', with Glance at work' : ', with Glance stopped'}`;
   return `${plan.database} (${plan.engine}), from ${from} to ${formatPosition(plan.target)}: ${what}${adopt}`;
 }

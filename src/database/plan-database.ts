@@ -5,7 +5,7 @@ import type { Position } from '../revision/position.ts';
 import { connect } from './connect.ts';
 import { decideRun } from './decide-run.ts';
 import type { Connection, DatabaseState, PlannedStatement } from './engines/engine.ts';
-import { versionRowChanges } from './engines/version-rows.ts';
+import { CREATE_VERSION_TABLE, versionRowChanges } from './engines/version-rows.ts';
 import { asFailure, type Failure } from './failure.ts';
 import { look } from './migrate.ts';
 import { countPending } from './move-rows.ts';
@@ -30,7 +30,8 @@ export interface DatabasePlan {
 
 export interface DatabasePlanStep {
   readonly name: string;
-  readonly kind: 'script' | 'data';
+  /** `control` is what places the database under version control, before any script. */
+  readonly kind: 'control' | 'script' | 'data';
   /** The rows that it writes, where it writes any. */
   readonly rows?: number;
   readonly statements: readonly PlannedStatement[];
@@ -53,7 +54,7 @@ export async function planDatabase(
     }
     const applied = new Set(run.applied);
     let rows: readonly string[] = run.adopt?.heads ?? state.found.alembic ?? [];
-    const steps: DatabasePlanStep[] = [];
+    const steps: DatabasePlanStep[] = placedUnderControl(state, run);
     for (const step of run.steps) {
       if (step.kind === 'data') {
         steps.push(await planData(step.data, connection, state, run.online));
@@ -85,6 +86,20 @@ export async function planDatabase(
   } finally {
     await connection?.close();
   }
+}
+
+/** The version table and the adopted heads, where a run writes them before its first script. */
+function placedUnderControl(
+  state: DatabaseState,
+  run: { readonly adopt?: Adoption; readonly steps: readonly PlannedStep[] },
+): DatabasePlanStep[] {
+  const rows = state.found.alembic;
+  if ((rows !== undefined || run.steps.length === 0) && run.adopt === undefined) {
+    return [];
+  }
+  const create = rows === undefined ? [{ sql: CREATE_VERSION_TABLE, alone: false }] : [];
+  const adopted = run.adopt === undefined ? [] : record(rows ?? [], run.adopt.heads);
+  return [{ name: 'alembic_version', kind: 'control', statements: [...create, ...adopted] }];
 }
 
 async function planScript(
