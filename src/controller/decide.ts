@@ -355,7 +355,8 @@ function startJob(situation: Situation, kind: Purpose['kind'], target: Position 
   const purpose: Purpose = {
     kind,
     target,
-    sequence: (last?.sequence ?? 0) + 1,
+    // Whoever noted a place may still be about to make that Job: only under the same name can there be no second one.
+    sequence: Math.max((last?.sequence ?? 0) + 1, schema.starting),
     attempt: again ? last.attempt + 1 : 1,
     generation: schema.generation,
     ...(kind === 'Observe' && schema.observe !== undefined ? { observe: schema.observe } : {}),

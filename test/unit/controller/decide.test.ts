@@ -645,6 +645,12 @@ describe('decide', () => {
     expect(started).to.deep.equal([1, 2, 42]);
   });
 
+  it('takes the place that was noted, though the status has been wiped since', () => {
+    const schema = aSchema({ metadata: { annotations: { [STARTING_ANNOTATION]: '7' } } });
+    const { effect } = decide(observe(schema, [], []), NOW);
+    expect(effect?.kind === 'startJob' && effect.purpose.sequence).to.equal(7);
+  });
+
   it('counts the attempts for one spec and begins anew with the next', () => {
     const again = decideOn({ ...due(1), fact: '', effect: 'startJob', reason: undefined });
     const changed = decideOn({ ...due(2), fact: '', effect: 'startJob', reason: undefined });
