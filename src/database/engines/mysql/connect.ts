@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import type { ConnectionOptions, Connection as DriverConnection, RowDataPacket } from 'mysql2/promise';
 import { type DatabaseError, databaseError, describeDatabaseError } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
-import { type ConnectionTarget, describeTarget, type TlsOptions } from '../../url.ts';
+import { type ConnectionTarget, describeTarget } from '../../url.ts';
 import type { Row } from '../engine.ts';
+import { readTlsFiles } from '../tls-files.ts';
 
 /** An open session and how it was made, for others like it. */
 export interface Session {
@@ -123,24 +123,6 @@ function tlsAttempts(target: ConnectionTarget): readonly (ConnectionOptions['ssl
       return [{ ...files, rejectUnauthorized: true, verifyIdentity: false }];
     case 'verify-full':
       return [{ ...files, rejectUnauthorized: true, verifyIdentity: true }];
-  }
-}
-
-function readTlsFiles(tls: TlsOptions): { ca?: string; cert?: string; key?: string } {
-  return {
-    ...(tls.ca === undefined || tls.ca === 'system' ? {} : { ca: readPem(tls.ca) }),
-    ...(tls.cert === undefined ? {} : { cert: readPem(tls.cert) }),
-    ...(tls.key === undefined ? {} : { key: readPem(tls.key) }),
-  };
-}
-
-function readPem(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new Failure('Usage', `Cannot read the certificate file ${path}: ${databaseError(error).message}`, {
-      cause: error,
-    });
   }
 }
 

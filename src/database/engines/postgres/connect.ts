@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { type DatabaseError, databaseError, describeDatabaseError } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
-import { type ConnectionTarget, describeTarget, type TlsOptions } from '../../url.ts';
+import { type ConnectionTarget, describeTarget } from '../../url.ts';
+import { readTlsFiles } from '../tls-files.ts';
 
 /** An open session and how it was made, for others like it. */
 export interface Session {
@@ -111,25 +111,6 @@ function tlsAttempts(target: ConnectionTarget): readonly (false | NonNullable<pg
       return [chain];
     case 'verify-full':
       return [files];
-  }
-}
-
-function readTlsFiles(tls: TlsOptions): { ca?: string; cert?: string; key?: string } {
-  // `system` is libpq's word for the authorities that the machine trusts, which is also what no file means.
-  return {
-    ...(tls.ca === undefined || tls.ca === 'system' ? {} : { ca: readPem(tls.ca) }),
-    ...(tls.cert === undefined ? {} : { cert: readPem(tls.cert) }),
-    ...(tls.key === undefined ? {} : { key: readPem(tls.key) }),
-  };
-}
-
-function readPem(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new Failure('Usage', `Cannot read the certificate file ${path}: ${databaseError(error).message}`, {
-      cause: error,
-    });
   }
 }
 
