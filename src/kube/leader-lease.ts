@@ -1,5 +1,6 @@
 import type { KubeClient } from './kube-client.ts';
 import { hasStatus } from './kube-error.ts';
+import { pause } from './pause.ts';
 
 export interface LeaderLeaseOptions {
   readonly client: KubeClient;
@@ -223,16 +224,4 @@ function withDeadline<T>(work: Promise<T>, milliseconds: number): Promise<T> {
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener('abort', done);
-  });
 }

@@ -1,6 +1,7 @@
 import { Watch } from '@kubernetes/client-node';
 import type { KubeClient } from './kube-client.ts';
 import { causeOf, KubeError } from './kube-error.ts';
+import { pause } from './pause.ts';
 
 /** What a reflector needs to know of an object. */
 export interface Reflected {
@@ -97,7 +98,7 @@ export class Reflector<T extends Reflected> {
         this.#options.onTrouble(error instanceof Error ? error : new Error(String(error)));
         const asked = error instanceof KubeError ? (error.retryAfter ?? 0) : 0;
         const delay = Math.min(RETRY.most, RETRY.first * 2 ** Math.min(failures - 1, 10));
-        await sleep(Math.max(asked, delay * (0.5 + Math.random() / 2)), this.#stop.signal);
+        await pause(Math.max(asked, delay * (0.5 + Math.random() / 2)), this.#stop.signal);
       }
     }
   }
@@ -275,18 +276,4 @@ function endedTooSoon(started: number): KubeError | undefined {
 function asKubeError(error: unknown): KubeError {
   const status = (error as { readonly statusCode?: number }).statusCode;
   return new KubeError(`The watch ended: ${causeOf(error)}`, { status, cause: error });
-}
-
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }

@@ -1,6 +1,5 @@
 import type { Found, MigrateRow } from '../../../revision/locate.ts';
-import { databaseError, describeDatabaseError, isConnectionLoss } from '../../database-error.ts';
-import { Failure } from '../../failure.ts';
+import { readFailure } from '../read-failure.ts';
 import type { Session } from './connect.ts';
 import { throwIfCutOff } from './cut-off.ts';
 
@@ -30,15 +29,8 @@ export async function readFound(session: Session): Promise<Found> {
     }
     return { tables, triggers, ...(await readVersions(session, tables)) };
   } catch (error) {
-    const cause = databaseError(error);
     throwIfCutOff(error, session.place);
-    throw new Failure(
-      'DatabaseUnreachable',
-      isConnectionLoss(cause)
-        ? `Lost the connection to ${session.place} while reading: ${describeDatabaseError(cause)}`
-        : `Cannot read ${session.place}: ${describeDatabaseError(cause)}`,
-      { cause: error },
-    );
+    throw readFailure(error, session.place);
   }
 }
 

@@ -1,6 +1,5 @@
 import type { Found, MigrateRow } from '../../../revision/locate.ts';
-import { databaseError, describeDatabaseError, isConnectionLoss } from '../../database-error.ts';
-import { Failure } from '../../failure.ts';
+import { readFailure } from '../read-failure.ts';
 import type { Session } from './connect.ts';
 
 /** What one look at a database tells. */
@@ -70,14 +69,7 @@ export async function readState(session: Session): Promise<PostgresState> {
       notOwned: new Set(catalog.tables.filter((table) => !table.owned).map((table) => table.name)),
     };
   } catch (error) {
-    const cause = databaseError(error);
-    throw new Failure(
-      'DatabaseUnreachable',
-      isConnectionLoss(cause)
-        ? `Lost the connection to ${session.place} while reading: ${describeDatabaseError(cause)}`
-        : `Cannot read ${session.place}: ${describeDatabaseError(cause)}`,
-      { cause: error },
-    );
+    throw readFailure(error, session.place);
   }
 }
 
