@@ -1,5 +1,5 @@
 import type { RowDataPacket } from 'mysql2/promise';
-import type { SeedOptions } from './glance-data.ts';
+import { imagesSinceOcata, type SeedOptions } from './glance-data.ts';
 import { buildMysqlGolden } from './golden-mysql-database.ts';
 import { withMysql } from './mysql-client.ts';
 
@@ -14,10 +14,15 @@ export async function seedMysqlNewton(url: string, options: SeedOptions): Promis
   await fillMysqlNewton(url, options);
 }
 
-/** Fills a database that has `images.is_public` already; see `seedMysqlNewton`. */
-export async function fillMysqlNewton(url: string, { images }: SeedOptions): Promise<void> {
+/** Fills a database that has Glance's tables already; see `seedMysqlNewton`. */
+export async function fillMysqlNewton(url: string, { images, sinceOcata }: SeedOptions): Promise<void> {
   await withMysql(url, async (client) => {
-    for (const sql of [IMAGES, MEMBERS, LOCATIONS, PROPERTIES]) {
+    for (const sql of [
+      sinceOcata === true ? imagesSinceOcata(IMAGES, 'mysql') : IMAGES,
+      MEMBERS,
+      LOCATIONS,
+      PROPERTIES,
+    ]) {
       await client.query(sql.replace('seq_numbers', `seq_1_to_${images}`));
     }
     await client.query(RESOURCE_TYPES);

@@ -3,6 +3,8 @@ import { buildGolden } from './golden-database.ts';
 
 export interface SeedOptions {
   readonly images: number;
+  /** Whether `images` has `visibility` and no `is_public` any more, as since Ocata. */
+  readonly sinceOcata?: boolean;
 }
 
 export interface SeedCounts {
@@ -21,13 +23,15 @@ export async function seedNewton(connectionString: string, options: SeedOptions)
   return fillNewton(connectionString, options);
 }
 
-/** Fills a database that has `images.is_public` already; see `seedNewton`. */
+/** Fills a database that has Glance's tables already; see `seedNewton`. */
 export async function fillNewton(connectionString: string, options: SeedOptions): Promise<SeedCounts> {
   const client = new pg.Client({ connectionString });
   await client.connect();
   try {
     await client.query('BEGIN');
-    await client.query(IMAGES, [options.images]);
+    await client.query(options.sinceOcata === true ? imagesSinceOcata(IMAGES, 'postgres') : IMAGES, [
+      options.images,
+    ]);
     const members = await client.query(MEMBERS, [options.images]);
     const locations = await client.query(LOCATIONS, [options.images]);
     await client.query(PROPERTIES, [options.images]);
@@ -39,6 +43,18 @@ export async function fillNewton(connectionString: string, options: SeedOptions)
   } finally {
     await client.end();
   }
+}
+
+const WORDS = `'public', 'private', 'community', 'shared', 'shared'`;
+
+const IN_ENGINE = {
+  postgres: `(ARRAY[${WORDS}]::image_visibility[])[n % 5 + 1],`,
+  mysql: `ELT(seq % 5 + 1, ${WORDS}),`,
+};
+
+/** The same INSERT for a table that has `visibility` in the place of `is_public`. */
+export function imagesSinceOcata(insert: string, engine: keyof typeof IN_ENGINE): string {
+  return insert.replace('is_public,', 'visibility,').replace(/(n|seq) % 5 = 0,/, IN_ENGINE[engine]);
 }
 
 const ID = `lpad(to_hex(n), 8, '0') || '-0000-4000-8000-' || lpad(to_hex(n), 12, '0')`;
@@ -64,9 +80,11 @@ SELECT ${ID}, 'project-' || (n % 40) || '-' || m, false, ${CREATED}, ${CREATED},
 FROM generate_series(1, $1::integer) n, generate_series(1, 2) m
 WHERE n % 2 = 0 AND m <= 1 + n % 4 / 2`;
 
+// One location in three has the key that Train renames.
 const LOCATIONS = `
 INSERT INTO image_locations (image_id, value, created_at, updated_at, deleted_at, deleted, meta_data, status)
-SELECT ${ID}, 'file:///var/lib/glance/images/' || n, ${CREATED}, ${CREATED}, NULL, false, '{}',
+SELECT ${ID}, 'file:///var/lib/glance/images/' || n, ${CREATED}, ${CREATED}, NULL, false,
+  CASE WHEN n % 3 = 0 THEN '{"backend": "ceph"}' ELSE '{}' END,
   CASE WHEN n % 7 = 0 THEN 'deleted' ELSE 'active' END
 FROM generate_series(1, $1::integer) n`;
 

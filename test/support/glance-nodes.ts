@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { RowDataPacket } from 'mysql2';
+import mysql from 'mysql2/promise';
 import pg from 'pg';
+import { mysqlOptions } from './mysql-client.ts';
 
 /** Which of the two columns a release of Glance knows: Newton and before `is_public`, Ocata and after `visibility`. */
 export type NodeStyle = 'old' | 'new';
@@ -20,6 +23,47 @@ export interface GlanceNodes {
   stop(): Promise<NodeTally>;
 }
 
+type Row = Readonly<Record<string, unknown>>;
+
+/** One connection of a node, on either engine; `?` in a statement stands for a value. */
+interface NodeClient {
+  ask(statement: string, values: readonly unknown[]): Promise<readonly Row[]>;
+  end(): Promise<void>;
+}
+
+async function connect(
+  url: string,
+  application: string,
+  onError: (error: Error) => void,
+): Promise<NodeClient> {
+  if (url.startsWith('mysql')) {
+    const client = await mysql.createConnection(mysqlOptions(url));
+    client.on('error', onError);
+    return {
+      async ask(statement, values) {
+        const [rows] = await client.query<RowDataPacket[]>(statement, [...values]);
+        return Array.isArray(rows) ? rows : [];
+      },
+      end: () => client.end(),
+    };
+  }
+  const client = new pg.Client({ connectionString: url, application_name: application });
+  client.on('error', onError);
+  await client.connect();
+  return {
+    async ask(statement, values) {
+      let number = 0;
+      return (
+        await client.query(
+          statement.replaceAll('?', () => `$${++number}`),
+          [...values],
+        )
+      ).rows;
+    },
+    end: () => client.end(),
+  };
+}
+
 /**
  * Lets some nodes of one release read and write as Glance's API does: it makes images, changes and deletes them, shares
  * them, and lists them. Every statement is timed.
@@ -33,14 +77,12 @@ export async function startGlanceNodes(url: string, style: NodeStyle, nodes: num
   let longestStatement = '';
 
   async function node(number: number): Promise<void> {
-    const client = new pg.Client({ connectionString: url, application_name: `glance-api-${style}` });
-    client.on('error', (error) => errors.push(error.message));
-    await client.connect();
-    const ask = async (text: string, values: readonly unknown[]): Promise<readonly pg.QueryResultRow[]> => {
+    const client = await connect(url, `glance-api-${style}`, (error) => errors.push(error.message));
+    const ask = async (text: string, values: readonly unknown[]): Promise<readonly Row[]> => {
       const started = performance.now();
       queries += 1;
       try {
-        return (await client.query(text, [...values])).rows;
+        return await client.ask(text, values);
       } catch (error) {
         errors.push(`${text}: ${error instanceof Error ? error.message : String(error)}`);
         return [];
@@ -65,24 +107,24 @@ export async function startGlanceNodes(url: string, style: NodeStyle, nodes: num
       const value = values[turn % values.length];
       await ask(
         `INSERT INTO images (id, name, status, ${column}, created_at, updated_at, deleted, min_disk, min_ram, owner)
-          VALUES ($1, 'made meanwhile', 'queued', $2, now(), now(), false, 0, 0, 'nodes')`,
+          VALUES (?, 'made meanwhile', 'queued', ?, now(), now(), false, 0, 0, 'nodes')`,
         [id, value],
       );
-      await ask(`UPDATE images SET status = 'active', updated_at = now() WHERE id = $1`, [id]);
+      await ask(`UPDATE images SET status = 'active', updated_at = now() WHERE id = ?`, [id]);
       const next = values[(turn + 1) % values.length];
-      await ask(`UPDATE images SET ${column} = $2, updated_at = now() WHERE id = $1`, [id, next]);
+      await ask(`UPDATE images SET ${column} = ?, updated_at = now() WHERE id = ?`, [next, id]);
       if (shareable.includes(next)) {
         await ask(
           `INSERT INTO image_members (image_id, member, can_share, created_at, deleted, status)
-            VALUES ($1, 'somebody', false, now(), false, 'pending')`,
+            VALUES (?, 'somebody', false, now(), false, 'pending')`,
           [id],
         );
       }
-      await ask(`SELECT id, name, ${column} FROM images WHERE ${column} = $1 AND deleted = false LIMIT 20`, [
+      await ask(`SELECT id, name, ${column} FROM images WHERE ${column} = ? AND deleted = false LIMIT 20`, [
         value,
       ]);
       const [seed] = await ask(
-        `SELECT id, ${column} FROM images WHERE id >= $1 AND owner <> 'nodes' ORDER BY id LIMIT 1`,
+        `SELECT id, ${column} FROM images WHERE id >= ? AND owner <> 'nodes' ORDER BY id LIMIT 1`,
         [
           Math.floor(Math.random() * 0xffffff)
             .toString(16)
@@ -91,9 +133,9 @@ export async function startGlanceNodes(url: string, style: NodeStyle, nodes: num
       );
       if (seed !== undefined) {
         touched.add(String(seed.id));
-        await ask(`UPDATE images SET ${column} = $2, updated_at = now() WHERE id = $1`, [
-          seed.id,
+        await ask(`UPDATE images SET ${column} = ?, updated_at = now() WHERE id = ?`, [
           forSeeds[turn % forSeeds.length],
+          seed.id,
         ]);
       }
       await sleep(2);

@@ -4,6 +4,7 @@ import { runCli } from '../../support/bundle.ts';
 import { fillNewton, seedNewton } from '../../support/glance-data.ts';
 import { buildGolden } from '../../support/golden-database.ts';
 import { expectedImages, readImages, withClient } from '../../support/images.ts';
+import { expectedAtHead, ORIGINS, sortedRows, type Tables } from '../../support/populated.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
 describe('the data after db sync on PostgreSQL', function () {
@@ -37,6 +38,37 @@ describe('the data after db sync on PostgreSQL', function () {
     const counts = Object.groupBy(images, (image) => String(image.visibility));
     expect(Object.keys(counts).sort()).to.deep.equal(['private', 'public', 'shared']);
   });
+
+  async function readTables(url: string): Promise<Tables> {
+    return withClient(url, async (client) => {
+      const tables: Record<string, readonly Record<string, unknown>[]> = {};
+      const { rows } = await client.query(
+        `SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' ORDER BY 1`,
+      );
+      for (const { tablename } of rows) {
+        const found = await client.query(`SELECT to_jsonb(t) AS r FROM ${tablename} t `);
+        if (found.rows.length > 0) {
+          tables[tablename] = found.rows.map(({ r }) => r);
+        }
+      }
+      return tables;
+    });
+  }
+
+  for (const origin of ORIGINS) {
+    it(`of a database of ${origin.release}, at the newest revision: each row of each table`, async () => {
+      const url = await server.createDatabase(`from_${origin.release}`);
+      await buildGolden(url, origin);
+      await fillNewton(url, { images: 2000, sinceOcata: origin.sinceOcata });
+      const before = await readTables(url);
+      const expected = origin.sinceOcata ? (before.images ?? []) : await expectedImages(url);
+      await sync(url);
+      expect(sortedRows(await readTables(url))).to.deep.equal(
+        sortedRows(expectedAtHead(before, expected, false)),
+      );
+      expect((await runCli(['db', 'check'], { DATABASE_CONNECTION: url })).code).to.equal(0);
+    });
+  }
 
   it("leaves the table's own settings as they were", async () => {
     const url = await server.createDatabase('settings');

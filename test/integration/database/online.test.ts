@@ -3,10 +3,11 @@ import { expect } from 'chai';
 import pg from 'pg';
 import { runCli, startCli } from '../../support/bundle.ts';
 import { seedNewton } from '../../support/glance-data.ts';
-import { type NodeTally, startGlanceNodes } from '../../support/glance-nodes.ts';
+import { startGlanceNodes } from '../../support/glance-nodes.ts';
 import { goldenSchema, readSchema } from '../../support/golden.ts';
 import { expectedImages, readImages, withClient } from '../../support/images.ts';
 import { type LongestWait, watchLocks } from '../../support/lock-watch.ts';
+import { tellNodes, upgradeOcataOnline } from '../../support/online-ocata.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
 /** ONLINE_IMAGES=1000000 for the real size. */
@@ -34,13 +35,6 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
     process.stdout.write(`      ${args.join(' ')}: ${((performance.now() - started) / 1000).toFixed(1)} s\n`);
   }
 
-  function tell(what: string, tally: NodeTally): void {
-    process.stdout.write(
-      `      ${what}: ${tally.queries} queries, longest ${tally.longest.toFixed(0)} ms (${tally.longestStatement.replaceAll(/\s+/g, ' ').slice(0, 50)})\n`,
-    );
-    expect(tally.errors, what).to.deep.equal([]);
-  }
-
   function tellWait(wait: LongestWait): void {
     const query = wait.query.replaceAll(/\s+/g, ' ').slice(0, 50);
     process.stdout.write(`      longest wait for a lock: ${wait.milliseconds.toFixed(0)} ms (${query})\n`);
@@ -50,38 +44,21 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
   it(`${IMAGES} images: no query fails or waits for long, and each row agrees with itself until contract`, async () => {
     const url = await server.createDatabase('online');
     await seedNewton(url, { images: IMAGES });
-    const expected = new Map((await expectedImages(url)).map((image) => [image.id, image]));
     const locks = await watchLocks(url, 'glance-api-%');
-    const old = await startGlanceNodes(url, 'old', 4);
-    await sleep(500);
-    await db(url, 'expand', 'ocata01');
-    const fresh = await startGlanceNodes(url, 'new', 4);
-    await db(url, 'migrate', 'ocata01');
-    await sleep(500);
-    const { rows } = await withClient(url, (client) =>
-      client.query(`SELECT id, is_public, visibility FROM images WHERE visibility IS NULL
-        OR is_public IS DISTINCT FROM (visibility = 'public') LIMIT 5`),
-    );
-    expect(rows, 'both columns agree').to.deep.equal([]);
-    const oldTally = await old.stop();
-    // What the old nodes shared at the end.
-    await db(url, 'migrate', 'ocata01');
-    await db(url, 'contract', 'ocata01');
-    await sleep(500);
-    const newTally = await fresh.stop();
-    tell('old nodes', oldTally);
-    tell('new nodes', newTally);
+    await upgradeOcataOnline({
+      url,
+      images: IMAGES,
+      expected: await expectedImages(url),
+      readImages: () => readImages(url),
+      readTorn: async () => {
+        const { rows } = await withClient(url, (client) =>
+          client.query(`SELECT id, is_public, visibility FROM images WHERE visibility IS NULL
+            OR is_public IS DISTINCT FROM (visibility = 'public') LIMIT 5`),
+        );
+        return rows;
+      },
+    });
     tellWait(await locks.stop());
-    const untouched = (await readImages(url)).filter(
-      (image) =>
-        expected.has(image.id) &&
-        !oldTally.touched.has(String(image.id)) &&
-        !newTally.touched.has(String(image.id)),
-    );
-    expect(untouched.length).to.be.greaterThan(IMAGES / 20);
-    for (const image of untouched) {
-      expect(image).to.deep.equal(expected.get(image.id));
-    }
     expect((await readSchema(url)).tables.images).to.deep.equal(
       goldenSchema('ocata_contract01').tables.images,
     );
@@ -101,7 +78,7 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
     await reader.end();
     const result = await run.done;
     expect(result.code, result.stderr).to.equal(0);
-    tell('old nodes', await nodes.stop());
+    tellNodes('old nodes', await nodes.stop());
     tellWait(await locks.stop());
   });
 

@@ -2,31 +2,16 @@ import { expect } from 'chai';
 import pg from 'pg';
 import { scriptsOf } from '../../../src/revision/heads.ts';
 import { NEWEST_CARRIED, REVISIONS } from '../../../src/revision/revisions.ts';
-import { SCRIPTS, type Script } from '../../../src/revision/scripts.ts';
+import { SCRIPTS } from '../../../src/revision/scripts.ts';
 import { runCli } from '../../support/bundle.ts';
 import { goldenSchema, readSchema, type Schema, withAlembicVersion } from '../../support/golden.ts';
 import { buildGolden, type GoldenOptions } from '../../support/golden-database.ts';
+import { headOf, interleaved } from '../../support/golden-names.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
 /** What ours has between Ocata's expand and contract; the real tool has no triggers on PostgreSQL. */
 const TRIGGERS = { triggers: ['insert_visibility', 'update_visibility'] };
 const NEITHER = { triggers: [], functions: [] };
-
-/** The head that a whole revision leaves, which is also the name of its golden file. */
-function headOf(revision: string): string {
-  return scriptsOf(revision).at(-1)?.name ?? '';
-}
-
-/**
- * The golden file of a script that follows its revision's forerunner, contracted. That of an expand was taken with all
- * expands before it and no contract; and no contract after Pike's changes anything.
- */
-function interleaved(script: Script): string {
-  if (script.kind !== 'expand' || script.revision === 'ocata01') {
-    return script.name;
-  }
-  return script.revision === 'pike01' ? 'ocata_contract01' : headOf(script.revision);
-}
 
 async function rowsOf(url: string, table: string): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: url });

@@ -11,6 +11,7 @@ import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
 import { withMysql } from '../../support/mysql-client.ts';
 import { leaveOut } from '../../support/needs.ts';
+import { expectedAtHead, ORIGINS, sortedRows, type Tables } from '../../support/populated.ts';
 
 describe('the data after db sync on MariaDB', function () {
   this.timeout(240_000);
@@ -49,6 +50,36 @@ describe('the data after db sync on MariaDB', function () {
     const counts = Object.groupBy(images, (image) => String(image.visibility));
     expect(Object.keys(counts).sort()).to.deep.equal(['private', 'public', 'shared']);
   });
+
+  async function readTables(url: string): Promise<Tables> {
+    const tables: Record<string, readonly Record<string, unknown>[]> = {};
+    for (const { name } of await ask(
+      url,
+      `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()
+        AND table_name <> 'alembic_version' ORDER BY 1`,
+    )) {
+      const rows = await ask(url, `SELECT * FROM ${name}`);
+      if (rows.length > 0) {
+        tables[String(name)] = rows;
+      }
+    }
+    return tables;
+  }
+
+  for (const origin of ORIGINS) {
+    it(`of a database of ${origin.release}, at the newest revision: each row of each table`, async () => {
+      const url = await server.createDatabase(`from_${origin.release}`);
+      await buildMysqlGolden(url, origin);
+      await fillMysqlNewton(url, { images: 2000, sinceOcata: origin.sinceOcata });
+      const before = await readTables(url);
+      const expected = origin.sinceOcata ? (before.images ?? []) : await expectedMysqlImages(url);
+      await sync(url);
+      expect(sortedRows(await readTables(url))).to.deep.equal(
+        sortedRows(expectedAtHead(before, expected, 0)),
+      );
+      expect((await runCli(['db', 'check'], { DATABASE_CONNECTION: url })).code).to.equal(0);
+    });
+  }
 
   it('continues an expanded database: what has a visibility keeps it, but private images with members', async () => {
     const url = await server.createDatabase('expanded');

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import type { RowDataPacket } from 'mysql2/promise';
-import { headsOf, scriptsOf } from '../../../src/revision/heads.ts';
+import { scriptsOf } from '../../../src/revision/heads.ts';
 import { REVISIONS } from '../../../src/revision/revisions.ts';
+import { SCRIPTS } from '../../../src/revision/scripts.ts';
 import { runCli } from '../../support/bundle.ts';
 import type { GoldenOptions } from '../../support/golden-database.ts';
 import {
@@ -11,17 +12,12 @@ import {
   withMysqlAlembicVersion,
 } from '../../support/golden-mysql.ts';
 import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
+import { headOf, interleaved } from '../../support/golden-names.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
 import { withMysql } from '../../support/mysql-client.ts';
 import { leaveOut } from '../../support/needs.ts';
 
 const NEWEST = '2024_1_01';
-
-/** The head that a revision leaves, which is also the name of its golden file. */
-function headOf(revision: string): string {
-  const before = REVISIONS.slice(0, REVISIONS.findIndex(({ name }) => name === revision) + 1);
-  return headsOf(new Set(before.flatMap(({ name }) => scriptsOf(name)).map((script) => script.name))).join();
-}
 
 async function rowsOf(url: string, table: string): Promise<unknown[]> {
   return withMysql(url, async (client) => {
@@ -78,6 +74,52 @@ describe('the schema that db sync leaves on MariaDB', function () {
       await expectAt(url, name);
       expect(await sync(url, name)).to.equal(`Database is up to date at ${name}. No migrations needed.\n`);
     }
+  });
+
+  async function expectGolden(url: string, golden: string, heads: readonly string[]): Promise<void> {
+    expect(await readMysqlSchema(url), heads.join()).to.deep.equal(
+      withMysqlAlembicVersion(goldenMysqlSchema(golden)),
+    );
+    expect(await rowsOf(url, 'alembic_version')).to.deep.equal(
+      [...heads].sort().map((version_num) => ({ version_num })),
+    );
+  }
+
+  it('is that of each of the 29 scripts, revision by revision through the phases', async () => {
+    const url = await server.createDatabase('interleaved');
+    let last = '';
+    for (const { name: revision } of REVISIONS) {
+      for (const script of scriptsOf(revision)) {
+        await sync(url, revision, '--through', script.kind === 'expand' ? 'Expand' : 'Contract');
+        const beside = script.kind === 'expand' && revision !== 'ocata01' ? [last] : [];
+        await expectGolden(url, interleaved(script), [script.name, ...beside]);
+      }
+      last = headOf(revision);
+    }
+  });
+
+  it('is that of each of the 29 scripts, all expands first and then all contracts', async () => {
+    const url = await server.createDatabase('expand_first');
+    const run = async (...args: readonly string[]): Promise<void> => {
+      const result = await runCli(['db', ...args], { DATABASE_CONNECTION: url });
+      expect(result.code, result.stderr).to.equal(0);
+    };
+    await sync(url, 'mitaka02');
+    const expands = SCRIPTS.filter(({ kind }) => kind === 'expand');
+    for (const { name, revision } of expands) {
+      await run('expand', revision);
+      await expectGolden(url, name, [name]);
+    }
+    await run('migrate');
+    for (const { revision } of expands) {
+      await run('contract', revision);
+      expect(await rowsOf(url, 'alembic_version')).to.deep.equal(
+        (revision === NEWEST ? [headOf(NEWEST)] : ['2024_1_expand01', headOf(revision)])
+          .sort()
+          .map((version_num) => ({ version_num })),
+      );
+    }
+    await expectAt(url, NEWEST);
   });
 
   const adoptable: readonly (readonly [string, GoldenOptions, string])[] = [
