@@ -10,7 +10,7 @@ FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-progress
-COPY scripts/build.ts scripts/
+COPY scripts/build.ts scripts/one-file.ts scripts/
 COPY src src
 COPY migrations migrations
 COPY tsconfig.json ./

@@ -35,14 +35,17 @@ function throwInsteadOfExit(command: Command): void {
   command.commands.forEach(throwInsteadOfExit);
 }
 
-for (const stream of [process.stdout, process.stderr]) {
-  // Whoever read what is said may have gone (`| head`); what is under way is finished all the same.
-  stream.on('error', () => undefined);
+async function run(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) {
+    // Whoever read what is said may have gone (`| head`); what is under way is finished all the same.
+    stream.on('error', () => undefined);
+  }
+  try {
+    await main(process.argv.slice(2));
+  } catch (error) {
+    const { endWith } = await import('./commands/exit.ts');
+    process.exitCode = endWith(error);
+  }
 }
 
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  const { endWith } = await import('./commands/exit.ts');
-  process.exitCode = endWith(error);
-}
+void run();
