@@ -22,6 +22,8 @@ export class SimulatedCluster implements Cluster {
   readonly #jobs = new Map<string, JobObject>();
   readonly #pods = new Map<string, PodObject>();
   #read: number;
+  /** How many changes there were when it last looked for pods. */
+  #looked = 0;
   /** Set when a key should be looked at. */
   dirty = true;
 
@@ -86,11 +88,12 @@ export class SimulatedCluster implements Cluster {
   }
 
   async readPods(_namespace: string, schemaUid: string): Promise<readonly PodObject[]> {
-    return this.#request(() =>
-      [...this.#world.pods.values()]
+    return this.#request(() => {
+      this.#looked = this.#world.changes.length;
+      return [...this.#world.pods.values()]
         .map((pod) => pod.object)
-        .filter((pod) => pod.metadata.labels?.[SCHEMA_UID_LABEL] === schemaUid),
-    );
+        .filter((pod) => pod.metadata.labels?.[SCHEMA_UID_LABEL] === schemaUid);
+    });
   }
 
   async mark(schema: SchemaObject, { finalizers, starting }: Mark): Promise<SchemaObject | Stale> {
@@ -124,6 +127,7 @@ export class SimulatedCluster implements Cluster {
         return { kind: 'refused', message: 'exceeded quota' };
       }
       this.#world.writes += 1;
+      this.#world.excuse(this.#looked);
       const created = this.#world.putJob({
         metadata: {
           ...metadata,
