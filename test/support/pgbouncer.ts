@@ -22,8 +22,6 @@ export interface PgBouncerOptions {
   readonly poolSize: number;
   /** As in pgbouncer.ini: settings of a client's start-up that are dropped without a word. */
   readonly ignoreStartupParameters?: string;
-  /** How long a client may wait for one of those connections; PgBouncer's own default is two minutes. */
-  readonly queryWaitTimeout?: number;
 }
 
 /** The path of the program, or null where the machine has none: Debian keeps it where a user's PATH does not lead. */
@@ -77,7 +75,7 @@ function configuration(
   server: TestPostgres,
   port: number,
   users: string,
-  { poolSize, ignoreStartupParameters, queryWaitTimeout }: PgBouncerOptions,
+  { poolSize, ignoreStartupParameters }: PgBouncerOptions,
 ): string {
   return `
 [databases]
@@ -91,7 +89,6 @@ auth_file = ${users}
 admin_users = ${server.user}
 pool_mode = transaction
 default_pool_size = ${poolSize}
-query_wait_timeout = ${queryWaitTimeout ?? 120}
 ${ignoreStartupParameters === undefined ? '' : `ignore_startup_parameters = ${ignoreStartupParameters}`}
 `;
 }

@@ -16,6 +16,10 @@ const OTHER_CHARSETS = `SELECT TABLE_NAME AS tab, TABLE_COLLATION AS collation F
   WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' AND TABLE_COLLATION NOT LIKE 'utf8%'
     AND TABLE_NAME NOT IN ('alembic_version', 'migrate_version') ORDER BY 1 LIMIT 1`;
 
+/** How full the disk with the tables is, in bytes. Source: mariadb.com/docs, Information Schema DISKS Table (a plugin). */
+const ROOM = `SELECT Available * 1024 AS free FROM information_schema.DISKS WHERE @@datadir LIKE CONCAT(Path, '%')
+  ORDER BY LENGTH(Path) DESC LIMIT 1`;
+
 const NEEDED = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'ALTER', 'INDEX', 'REFERENCES'];
 
 /**
@@ -35,7 +39,8 @@ export async function checkChanges(session: Session, migrations: readonly Migrat
     const refused =
       (await whyRefused(session, settings, touchesTriggers(migrations, catalog))) ??
       whyForeign((await session.query(OTHER_CHARSETS))[0]) ??
-      (await whyLost(session, migrations, catalog));
+      (await whyLost(session, migrations, catalog)) ??
+      (await whyNoRoom(session, migrations));
     if (refused !== undefined) {
       throw new Failure('MigrationFailed', `${cannot}: ${refused}`);
     }
@@ -144,6 +149,36 @@ async function whyLost(
     }
   }
   return undefined;
+}
+
+/** Whether a table that is to be written anew finds no room beside its old form; only where the server tells how much there is. */
+async function whyNoRoom(session: Session, migrations: readonly Migration[]): Promise<string | undefined> {
+  const tables = new Set(
+    migrations.flatMap(({ steps }) =>
+      steps.flatMap((step) =>
+        REWRITES.some((rewrite) => step.do === rewrite) && 'table' in step ? [step.table] : [],
+      ),
+    ),
+  );
+  if (tables.size === 0) {
+    return undefined;
+  }
+  const names = [...tables].map((table) => `'${table}'`).join(', ');
+  const [largest] = await session.query(
+    `SELECT TABLE_NAME AS tab, DATA_LENGTH + INDEX_LENGTH AS size FROM information_schema.TABLES
+      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (${names}) ORDER BY 2 DESC LIMIT 1`,
+  );
+  const [room] = await session.query(ROOM).catch(() => []);
+  const needed = Number(largest?.size ?? 0);
+  return room === undefined || Number(room.free) >= needed
+    ? undefined
+    : `the disk of the server has ${mebibytes(Number(room.free))} left and writing ${largest?.tab} anew takes about ${mebibytes(needed)}, do make room`;
+}
+
+const REWRITES = ['drop column', 'change column', 'add filled column'];
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)} MiB`;
 }
 
 function whyForeign(row: Row | undefined): string | undefined {

@@ -28,9 +28,33 @@ interface UntypedOptions extends Options {
 /** How long a waiting lock may hold up those who come after it, in milliseconds. */
 const PATIENCE_MILLISECONDS = 150;
 
-/** Opens the connection that migrations run on; `session` holds the lock, and cancels what runs here. */
-export function openWriter(session: Session, state: PostgresState, options: WriterOptions): Writer {
-  return new PostgresWriter(session, state, options);
+/**
+ * Opens the connection that migrations run on; `session` holds the lock, and cancels what runs here.
+ *
+ * @throws Failure `DatabaseUnreachable` where a pooler has no second connection to the server
+ */
+export async function openWriter(
+  session: Session,
+  state: PostgresState,
+  options: WriterOptions,
+): Promise<Writer> {
+  const sequelize = openSequelize(session, state);
+  const patience = session.config.connectionTimeoutMillis ?? 0;
+  const timer = new AbortController();
+  // What fails here fails again with the first statement, which tells of it.
+  const answer = sequelize.authenticate().catch(() => undefined);
+  // A pooler lets everybody in and then may have no server connection to give, as the lock has the only one.
+  const silence = sleep(patience, 'silent', { signal: timer.signal }).catch(() => undefined);
+  if ((await Promise.race([answer, silence])) === 'silent') {
+    // It is answered once the lock has been given back, and must not keep the process then.
+    answer.then(() => sequelize.close()).catch(() => undefined);
+    throw new Failure(
+      'DatabaseUnreachable',
+      `Cannot change ${session.place}: the connection for the work got no answer within ${patience / 1000} s though the one for the lock is alive, as behind a pooler with one server connection, do give it two (PgBouncer: default_pool_size)`,
+    );
+  }
+  timer.abort();
+  return new PostgresWriter(session, state, options, sequelize);
 }
 
 class PostgresWriter implements Writer {
@@ -45,11 +69,11 @@ class PostgresWriter implements Writer {
   /** The server's process for the open transaction; undefined while it commits. */
   #pid: number | undefined;
 
-  constructor(session: Session, state: PostgresState, options: WriterOptions) {
+  constructor(session: Session, state: PostgresState, options: WriterOptions, sequelize: Sequelize) {
     this.#session = session;
     this.#state = state;
     this.#options = options;
-    this.#sequelize = openSequelize(session, state);
+    this.#sequelize = sequelize;
   }
 
   async begin(rows: readonly string[] | undefined): Promise<void> {
