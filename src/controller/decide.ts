@@ -131,7 +131,7 @@ function jobShapedByAnOlderSpec({ job, schema }: Situation): Answer | undefined 
   };
 }
 
-/** How long the Job controller may take to make a pod before a person should look, in milliseconds. */
+/** How long the Job controller may take to make a pod, or to notice the end of one, before a person should look, in milliseconds. */
 const POD_PATIENCE = 30_000;
 
 function jobAtWork({ job, schema, status, now }: Situation): Answer | undefined {
@@ -152,8 +152,8 @@ function jobAtWork({ job, schema, status, now }: Situation): Answer | undefined 
       message: `${sentence(lastReport.error.message)} Job ${job.name} tries again.${waitsForIt}`,
     };
   }
-  if (pod.kind === 'none') {
-    const age = now - Date.parse(job.createdAt);
+  if (pod.kind === 'none' && pod.since !== undefined) {
+    const age = now - Date.parse(pod.since);
     if (age >= POD_PATIENCE) {
       return {
         reason: 'JobBlocked',

@@ -67,8 +67,8 @@ export type JobState =
     };
 
 export type PodState =
-  /** No pod is there yet, or all there were have ended. */
-  | { readonly kind: 'none' }
+  /** No pod is there yet, or all there were have ended; since when, RFC 3339, where that is known. */
+  | { readonly kind: 'none'; readonly since: string | undefined }
   /** Waiting for a node or for its container to start. */
   | { readonly kind: 'starting' }
   | { readonly kind: 'running' }
@@ -153,7 +153,7 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
     const alive = pods.find((pod) => !hasEnded(pod));
     return {
       kind: 'active',
-      pod: alive === undefined ? { kind: 'none' } : podState(alive),
+      pod: alive === undefined ? { kind: 'none', since: noneSince(job, ended) } : podState(alive),
       lastReport: report,
     };
   }
@@ -166,6 +166,11 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
     failure: succeeded ? undefined : [end.message ?? end.reason, howItEnded(last)].filter(Boolean).join('; '),
     deadlineExceeded: end.reason === 'DeadlineExceeded',
   };
+}
+
+function noneSince(job: JobObject, ended: readonly PodObject[]): string | undefined {
+  const [last] = ended;
+  return last === undefined ? job.metadata.creationTimestamp : container(last)?.state?.terminated?.finishedAt;
 }
 
 /** `container exited with 137 (OOMKilled)`, or why the pod itself failed, as on an eviction. */

@@ -180,6 +180,25 @@ const ROWS: readonly Row[] = [
     says: 'kubectl describe job',
   },
   {
+    fact: 'a Job whose pod has just ended after a long time, not yet marked as complete',
+    jobs: [aJob()],
+    pods: [
+      aPod('Succeeded', {
+        terminated: { exitCode: 0, message: JSON.stringify(aReport()), finishedAt: FINISHED },
+      }),
+    ],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a Job whose pod ended long ago and that is neither marked nor gets another',
+    jobs: [aJob()],
+    pods: [aPod('Failed', { terminated: { exitCode: 137, finishedAt: FINISHED } })],
+    now: new Date('2026-11-23T07:01:30Z'),
+    effect: 'none',
+    reason: 'JobBlocked',
+  },
+  {
     fact: 'a Job whose pod runs',
     jobs: [aJob()],
     pods: [aPod('Running', { running: {} })],
