@@ -213,9 +213,15 @@ export const statusSchema = z
       .optional()
       .describe('The newest Job.'),
     progress: z
-      .strictObject({ migration: z.string().max(64), done: z.int(), total: z.int() })
+      .strictObject({
+        migration: z.string().max(64),
+        done: z.int().describe('The rows that it has moved.'),
+        total: z.int().describe('The rows that it is to move, those included.'),
+      })
       .optional()
-      .describe('How far a long data migration has come, in rows.'),
+      .describe(
+        'How far a data migration has come that takes longer than some seconds: the newest that its log tells; after a Job that did not end it, where that stopped.',
+      ),
     lastMigration: historyEntry.optional().describe('The newest migration that ended well.'),
     history: z
       .array(historyEntry)

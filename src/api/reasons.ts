@@ -30,7 +30,7 @@ export const REASONS = {
     ready: 'False',
     also: 'Reconciling',
     meaning: 'A Job is at work on the database.',
-    doThis: 'Wait; `kubectl logs job/NAME` shows it at work.',
+    doThis: 'Wait; the message says how far a long one is, and `kubectl logs job/NAME` shows it at work.',
   },
   Observing: {
     ready: 'False',

@@ -1,3 +1,4 @@
+import { progressLine } from '../api/progress-line.ts';
 import { describeHolder } from '../database/lock.ts';
 import type { MigrationEvents } from '../database/migrate.ts';
 import { describeStep } from '../database/step.ts';
@@ -81,14 +82,15 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
       });
     },
     moving(data, done, total) {
-      bar?.tell(`${data.name}: ${done} of ${total} rows`);
+      const told = progressLine({ migration: data.name, done, total });
+      bar?.tell(told);
       const now = Date.now();
       if (now - toldAt >= TELL_EVERY_MILLISECONDS) {
         toldAt = now;
         bar?.clear();
         write({
           level: 'info',
-          message: `${data.name}: ${done} of ${total} rows`,
+          message: told,
           facts: { migration: data.name, done, total },
         });
       }
@@ -125,7 +127,7 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
 }
 
 /** How often what goes on and on is told in a line, in milliseconds. */
-const TELL_EVERY_MILLISECONDS = 10_000;
+const TELL_EVERY_MILLISECONDS = 5_000;
 
 type Write = (line: Line) => void;
 

@@ -94,6 +94,12 @@ export interface Cluster {
   readJob(namespace: string, name: string): Promise<JobObject | undefined>;
   /** The pods that carry the label of the schema with this UID, as the API server has them now. */
   readPods(namespace: string, schemaUid: string): Promise<readonly PodObject[]>;
+  /**
+   * The newest lines of what the container of a migration's pod has printed.
+   *
+   * @throws when they cannot be had within two seconds: no right to read them, no pod, a node that is away.
+   */
+  readLog(namespace: string, pod: string): Promise<string>;
   /** Changes the metadata, provided that the schema is still at the resource version that is given. */
   mark(schema: SchemaObject, mark: Mark): Promise<SchemaObject | Stale>;
   createJob(namespace: string, job: object): Promise<JobCreation>;

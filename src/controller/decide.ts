@@ -65,7 +65,7 @@ const CHECKS: readonly ((situation: Situation) => Answer | undefined)[] = [
 /** Chooses what to do about one GlanceSchema, and what its status is to say. */
 export function decide(observed: Observed, now: Date): Decision {
   const { schema } = observed;
-  const recorded = recordJob(schema, observed.job);
+  const recorded = recordJob(schema, observed.job, observed.progress?.told);
   if (schema.deleting && !mayRun(observed)) {
     // Nobody reads the status of what is gone in a moment; the result need not be stored either.
     return { effect: housekeeping(observed), status: schema.status, lookAgainAfter: undefined };
@@ -134,7 +134,7 @@ function jobShapedByAnOlderSpec({ job, schema }: Situation): Answer | undefined 
 /** How long the Job controller may take to make a pod, or to notice the end of one, before a person should look, in milliseconds. */
 const POD_PATIENCE = 30_000;
 
-function jobAtWork({ job, schema, status, now }: Situation): Answer | undefined {
+function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | undefined {
   if (job?.state.kind !== 'active') {
     return undefined;
   }
@@ -162,7 +162,10 @@ function jobAtWork({ job, schema, status, now }: Situation): Answer | undefined 
     }
     return { ...workOf(job, status, waitsForIt), lookAgainAfter: POD_PATIENCE - age };
   }
-  return workOf(job, status, waitsForIt);
+  return {
+    ...workOf(job, status, waitsForIt),
+    ...(progress === undefined ? {} : { lookAgainAfter: Math.max(0, progress.lookAgainAt - now) }),
+  };
 }
 
 /** Whether the Job has no further try after this failure, and only has not been marked as failed yet. */
@@ -177,10 +180,19 @@ function workOf(job: ObservedJob, status: GlanceSchemaStatus, waitsForIt: string
   }
   const recorded = recordedPosition(status);
   const from = recorded === undefined ? '' : ` from ${formatPosition(recorded)}`;
+  const { progress } = status;
+  const howFar =
+    progress === undefined
+      ? ''
+      : `; ${progress.migration}: ${count(progress.done)} of ${count(progress.total)} rows`;
   return {
     reason: 'MigrationRunning',
-    message: `Job ${job.name} brings the database${from} to ${formatPosition(target)}.${waitsForIt}`,
+    message: `Job ${job.name} brings the database${from} to ${formatPosition(target)}${howFar}.${waitsForIt}`,
   };
+}
+
+function count(rows: number): string {
+  return rows.toLocaleString('en-US');
 }
 
 function podsOutliveTheirJob({ livePods }: Situation): Answer | undefined {

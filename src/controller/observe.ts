@@ -9,6 +9,7 @@ import {
   RETRY_ANNOTATION,
   STARTING_ANNOTATION,
 } from '../api/names.ts';
+import type { ToldProgress } from '../api/progress-line.ts';
 import type { JobObject, PodObject, SchemaObject } from './cluster.ts';
 import { type Purpose, parsePurpose } from './migration-job.ts';
 
@@ -21,6 +22,15 @@ export interface Observed {
   readonly olderUnarmedJobs: readonly string[];
   /** Names of pods of this schema that may still run, whether their Job is there or not. */
   readonly livePods: readonly string[];
+  /** How far the pod at work has come, as far as that is known; absent while none is. */
+  readonly progress?: ObservedProgress;
+}
+
+export interface ObservedProgress {
+  /** What its log told last; undefined while nothing could be read in it. */
+  readonly told: ToldProgress | undefined;
+  /** When there may be more to know, in milliseconds since the epoch. */
+  readonly lookAgainAt: number;
 }
 
 export interface ObservedSchema {
@@ -71,7 +81,7 @@ export type PodState =
   | { readonly kind: 'none'; readonly since: string | undefined }
   /** Waiting for a node or for its container to start. */
   | { readonly kind: 'starting' }
-  | { readonly kind: 'running' }
+  | { readonly kind: 'running'; readonly pod: string }
   /** It cannot start; the message is the kubelet's or the scheduler's own. */
   | { readonly kind: 'blocked'; readonly reason: 'SecretNotReady' | 'JobBlocked'; readonly message: string };
 
@@ -205,7 +215,7 @@ function podState(pod: PodObject): PodState {
       message: waiting.message ?? waiting.reason,
     };
   }
-  return state?.running === undefined ? { kind: 'starting' } : { kind: 'running' };
+  return state?.running === undefined ? { kind: 'starting' } : { kind: 'running', pod: pod.metadata.name };
 }
 
 function container(pod: PodObject) {

@@ -7,6 +7,7 @@ import type { Cluster, JobCreation, JobObject, Notice, SchemaObject } from './cl
 import { type Decision, decide, type Effect } from './decide.ts';
 import { migrationJob, migrationJobName } from './migration-job.ts';
 import { hasEnded, isFinished, type Observed, observe } from './observe.ts';
+import { progressReader } from './progress-reader.ts';
 import { isRecorded } from './record.ts';
 import { readyReason, type Verdict, withVerdict } from './status.ts';
 
@@ -28,16 +29,18 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   const { cluster } = options;
   const now = options.now ?? (() => new Date());
   const refusals = new Map<string, Refusal>();
+  const progress = progressReader(cluster, now);
 
   async function reconcile(key: string): Promise<Outcome> {
     const schema = cluster.schema(key);
     if (schema === undefined) {
+      progress.forget(key);
       return { kind: 'done', lookAgainAfter: undefined };
     }
     if (schema.metadata.deletionTimestamp !== undefined) {
       refusals.delete(schema.metadata.uid);
     }
-    const observed = await look(schema);
+    const observed = await look(key, schema);
     const decision = withRefusal(observed, decide(observed, now()));
     if (decision.effect === undefined) {
       return store(schema, decision);
@@ -60,7 +63,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         return { kind: 'done', lookAgainAfter: undefined };
       case 'done':
         // What the effect changed is told by the same write; a further effect waits for the next pass.
-        return store(acted.schema, decide(await look(acted.schema), now()));
+        return store(acted.schema, decide(await look(key, acted.schema), now()));
     }
   }
 
@@ -83,13 +86,14 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     };
   }
 
-  async function look(schema: SchemaObject): Promise<Observed> {
+  async function look(key: string, schema: SchemaObject): Promise<Observed> {
     const { uid, namespace } = schema.metadata;
     const jobs = await jobsOf(schema);
     const observed = observe(schema, jobs, cluster.podsOf(uid));
     const { job } = observed;
+    const howFar = progress.of(key, observed);
     if (job?.state.kind !== 'finished' || isRecorded(observed.schema.status, job)) {
-      return observed;
+      return howFar === undefined ? observed : { ...observed, progress: howFar };
     }
     // Jobs and pods come by watches of their own: the end of a Job can be seen before that of its pod, whose word it is
     // that goes into the status.

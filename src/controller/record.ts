@@ -1,6 +1,7 @@
 import type { FailureReason } from '../api/exit-codes.ts';
 import type { GlanceSchemaStatus, HistoryEntry, StatusJob } from '../api/glance-schema.ts';
 import type { MigrationReport, ReportedPosition } from '../api/migration-report.ts';
+import type { ToldProgress } from '../api/progress-line.ts';
 import { formatPosition } from '../revision/position.ts';
 import { REVISIONS } from '../revision/revisions.ts';
 import type { ObservedJob, ObservedSchema } from './observe.ts';
@@ -16,13 +17,22 @@ const MOST_HISTORY = 10;
 const LONGEST_MESSAGE = 2048;
 
 /**
- * The status with the Job and, once it has ended, its result in it. The recorded revision is what the Job read from the
+ * The status with the Job, how far it has come and, once it has ended, its result in it. The recorded revision is what the Job read from the
  * database; where it read nothing, the record stays. A result that is in the status already is not taken again.
  */
-export function recordJob(schema: ObservedSchema, job: ObservedJob | undefined): GlanceSchemaStatus {
+export function recordJob(
+  schema: ObservedSchema,
+  job: ObservedJob | undefined,
+  told?: ToldProgress,
+): GlanceSchemaStatus {
   const { status } = schema;
-  if (job === undefined || isRecorded(status, job)) {
+  if (job === undefined ? status.job?.finishedAt !== undefined : isRecorded(status, job)) {
     return status;
+  }
+  const { progress: live, ...before } = status;
+  if (job === undefined) {
+    // Nothing is at work, or what was is lost.
+    return before;
   }
   const statusJob: StatusJob = {
     name: job.name,
@@ -35,7 +45,14 @@ export function recordJob(schema: ObservedSchema, job: ObservedJob | undefined):
   };
   const retried = job.purpose?.retry === undefined ? {} : { handledRetry: job.purpose.retry };
   if (job.state.kind === 'active') {
-    return { ...status, ...retried, job: statusJob };
+    // What cannot be read at the moment leaves what was read before, but not of another Job.
+    const progress = told ?? (status.job?.uid === job.uid ? live : undefined);
+    return {
+      ...before,
+      ...retried,
+      job: statusJob,
+      ...(progress === undefined || progress === 'none' ? {} : { progress }),
+    };
   }
   const { report, finishedAt } = job.state;
   const failure = failureOf(job.state);
@@ -45,8 +62,8 @@ export function recordJob(schema: ObservedSchema, job: ObservedJob | undefined):
     (entry.applied.length > 0 || (failure !== undefined && IN_HISTORY.includes(failure.reason)));
   return {
     ...(report === undefined || report.heads === null
-      ? status
-      : recordPosition(status, report.to, report.heads)),
+      ? before
+      : recordPosition(before, report.to, report.heads)),
     ...(report?.progress === undefined ? {} : { progress: report.progress }),
     ...retried,
     ...(job.purpose?.observe === undefined || report?.heads == null
@@ -68,7 +85,7 @@ function recordPosition(
   to: ReportedPosition | null,
   heads: readonly string[],
 ): GlanceSchemaStatus {
-  const { recordedRevision: _revision, recordedPhase: _phase, progress: _progress, ...rest } = status;
+  const { recordedRevision: _revision, recordedPhase: _phase, ...rest } = status;
   const known = to !== null && REVISIONS.some((revision) => revision.name === to.revision);
   return {
     ...rest,

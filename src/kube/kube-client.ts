@@ -32,6 +32,16 @@ export class KubeClient {
    * @throws KubeError when the API server refuses, does not answer in 30 seconds, or cannot be reached.
    */
   async request<T>(request: KubeRequest, signal?: AbortSignal): Promise<T> {
+    const text = await this.requestText(request, signal);
+    try {
+      return JSON.parse(text) as T;
+    } catch (error) {
+      throw new KubeError(`Cannot ${request.method} ${request.path}: ${causeOf(error)}`, { cause: error });
+    }
+  }
+
+  /** The same for what is answered with a text that is no object, such as a log. */
+  async requestText(request: KubeRequest, signal?: AbortSignal): Promise<string> {
     const server = this.config.getCurrentCluster()?.server;
     if (server === undefined) {
       throw new KubeError(
@@ -65,7 +75,7 @@ export class KubeClient {
       if (!response.ok) {
         throw refusal(what, response.status, text, response.headers.get('retry-after'));
       }
-      return JSON.parse(text) as T;
+      return text;
     } catch (error) {
       if (error instanceof KubeError) {
         throw error;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   API_VERSION,
+  CONTAINER_NAME,
   GROUP,
   KIND,
   MANAGED_BY,
@@ -131,6 +132,17 @@ export class KubeCluster implements Cluster {
       query: { labelSelector: `${SCHEMA_UID_LABEL}=${schemaUid}` },
     });
     return items;
+  }
+
+  async readLog(namespace: string, pod: string): Promise<string> {
+    return this.#options.client.requestText(
+      {
+        method: 'GET',
+        path: `/api/v1/namespaces/${namespace}/pods/${pod}/log`,
+        query: { container: CONTAINER_NAME, tailLines: '50', limitBytes: '32768' },
+      },
+      AbortSignal.timeout(2_000),
+    );
   }
 
   async mark(schema: SchemaObject, { finalizers, starting }: Mark): Promise<SchemaObject | Stale> {

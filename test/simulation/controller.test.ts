@@ -131,8 +131,11 @@ async function peace(world: World, controller: Controller): Promise<void> {
   expect(world.writes, `writes at rest: ${tell(world)}`).to.equal(writes);
 }
 
-/** Whether the status names a time at which something more is to be done. */
+/** Whether a process is at work, or the status names a time at which something more is to be done. */
 function waits(world: World): boolean {
+  if ([...world.pods.values()].some((pod) => pod.process !== undefined)) {
+    return true;
+  }
   const message = world.schema?.status?.conditions?.[0]?.message ?? '';
   return message.includes('The next attempt is at') || message.includes('does not take Job');
 }
@@ -162,6 +165,7 @@ function expectRest(world: World): void {
   expect(schema.metadata.finalizers ?? [], what).to.deep.equal([]);
   const ready = schema.status?.conditions?.find((condition) => condition.type === 'Ready');
   expect(schema.status?.observedGeneration, what).to.equal(schema.metadata.generation);
+  expect(schema.status?.progress, what).to.equal(undefined);
   const suspended = (schema.spec as { readonly suspend: boolean }).suspend;
   if (!suspended) {
     expect(world.isAt(schema.status?.recordedRevision), `the record is the database: ${what}`).to.equal(true);

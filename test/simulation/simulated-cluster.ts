@@ -96,6 +96,23 @@ export class SimulatedCluster implements Cluster {
     });
   }
 
+  /** What a node says, if anything: it need not be true, nor ours. */
+  async readLog(): Promise<string> {
+    const { tape } = this.#world;
+    switch (tape.next(5)) {
+      case 1:
+        throw new Error('the node is away');
+      case 2:
+        return `ocata_migrate01: ${tape.next(1000)} of 1000 rows\n`;
+      case 3:
+        return 'ocata_migrate01: 1000 rows moved after 1.00 s\n';
+      case 4:
+        return 'ocata_migrate01: 2000 of 1000 rows\nno_migration: 1 of 2 rows\n';
+      default:
+        return '';
+    }
+  }
+
   async mark(schema: SchemaObject, { finalizers, starting }: Mark): Promise<SchemaObject | Stale> {
     return this.#write(schema, (current) => {
       const { [STARTING_ANNOTATION]: before, ...others } = current.metadata.annotations ?? {};
@@ -111,6 +128,9 @@ export class SimulatedCluster implements Cluster {
   ): Promise<SchemaObject | Stale> {
     return this.#write(schema, (current) => {
       this.#checkReady(current, status);
+      if (status.progress !== undefined && status.job?.finishedAt !== undefined) {
+        throw new Error(`Progress is told of a Job that has ended (${schema.metadata.uid})`);
+      }
       return { ...current, status };
     });
   }

@@ -34,7 +34,13 @@ interface SimulatedPod {
   readonly target: Position | null;
   /** Undefined until the process has started, and after its end. */
   process:
-    | { readonly target: Position | null; readonly from: number; readonly applied: string[] }
+    | {
+        readonly target: Position | null;
+        readonly from: number;
+        readonly applied: string[];
+        /** Until when it moves rows, in milliseconds, unless it is asked to end. */
+        readonly busyUntil: number;
+      }
     | undefined;
   /** When a deletion kills it, in milliseconds; undefined while nobody deletes it. */
   killAt: number | undefined;
@@ -171,7 +177,8 @@ export class World {
     }
     if (phase === 'Pending') {
       if (!this.tape.once(3)) {
-        pod.process = { target: pod.target, from: this.database, applied: [] };
+        const busyUntil = this.clock + (this.tape.once(4) ? this.tape.next(60_000) : 0);
+        pod.process = { target: pod.target, from: this.database, applied: [], busyUntil };
         this.#putPod(pod, 'Running', { running: { startedAt: this.now() } });
       }
       return;
@@ -186,6 +193,9 @@ export class World {
     // The lock of the database: whoever runs for longest has it.
     const holder = [...this.pods.values()].find((other) => other.process !== undefined);
     if (holder !== pod) {
+      return;
+    }
+    if (pod.killAt === undefined && this.clock < process.busyUntil && !this.tape.once(20)) {
       return;
     }
     switch (this.tape.next(16)) {

@@ -228,6 +228,8 @@ describe('stand-in node', () => {
     expect(all).to.include({ code: 0, stdout: 'one\ntwo\nthree\n' });
     const tail = await kubectl(plane.kubeconfigPath, ['logs', 'job/prints', '--tail=2']);
     expect(tail.stdout).to.equal('two\nthree\n');
+    const cut = await kubectl(plane.kubeconfigPath, ['logs', 'job/prints', '--tail=2', '--limit-bytes=5']);
+    expect(cut.stdout).to.equal('two\nt');
   });
 
   it('a Deployment gets ready by its probe, restarts, and acts with the rights of its ServiceAccount', async () => {

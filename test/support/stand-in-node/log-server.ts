@@ -17,7 +17,7 @@ export interface LogServer {
 
 /**
  * The one endpoint of a kubelet that `kubectl logs` needs. The API server calls it at the address that the Node object
- * tells, and forwards what it answers. `--follow` and `--tail` are understood; other options are left out of account.
+ * tells, and forwards what it answers. `--follow`, `--tail` and `--limit-bytes` are understood; other options are left out of account.
  */
 export function startLogServer(options: LogServerOptions): Promise<LogServer> {
   const tls = { cert: readFileSync(options.certFile), key: readFileSync(options.keyFile) };
@@ -32,15 +32,16 @@ export function startLogServer(options: LogServerOptions): Promise<LogServer> {
     response.writeHead(200, { 'content-type': 'text/plain' });
     let offset = tailOffset(file, url.searchParams.get('tailLines'));
     const follow = url.searchParams.get('follow') === 'true';
+    const most = offset + Number(url.searchParams.get('limitBytes') ?? Number.POSITIVE_INFINITY);
     for (;;) {
       const last = !follow || !options.isRunning(namespace, pod);
-      const size = statSync(file).size;
+      const size = Math.min(most, statSync(file).size);
       if (size > offset) {
         for await (const chunk of createReadStream(file, { start: offset, end: size - 1 }))
           response.write(chunk);
         offset = size;
       }
-      if (last || response.destroyed) break;
+      if (last || offset >= most || response.destroyed) break;
       await sleep(200);
     }
     response.end();

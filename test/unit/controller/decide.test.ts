@@ -623,6 +623,34 @@ describe('decide', () => {
     }
   });
 
+  describe('a migration that goes on for long', () => {
+    const observed = observe(
+      aSchema({ status: recordedAt('mitaka02') }),
+      [aJob()],
+      [aPod('Running', { running: {} })],
+    );
+    const told = { migration: 'ocata_migrate01', done: 41_000, total: 1_000_000 };
+    const progress = { told, lookAgainAt: NOW.getTime() + 7_000 };
+
+    it('is told with how far it is, and looked at again in time', () => {
+      const { effect, status, lookAgainAfter } = decide({ ...observed, progress }, NOW);
+      expect(effect).to.equal(undefined);
+      expect(status.progress).to.deep.equal(told);
+      expect(status.conditions?.[0]?.message).to.equal(
+        'Job glance-1-aaaaaaaa brings the database from mitaka02 to ocata01; ocata_migrate01: 41,000 of 1,000,000 rows.',
+      );
+      expect(lookAgainAfter).to.equal(7_000);
+    });
+
+    it('is not written again while it says the same', () => {
+      const first = decide({ ...observed, progress }, NOW).status;
+      const schema = { ...observed.schema, status: first };
+      for (const again of [progress, { ...progress, told: undefined }]) {
+        expect(decide({ ...observed, schema, progress: again }, NOW).status).to.deep.equal(first);
+      }
+    });
+  });
+
   it('stores the result of the newest Job though another one is stored', () => {
     const newer = aJob({
       end: 'Failed',

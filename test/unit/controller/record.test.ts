@@ -54,6 +54,34 @@ describe('recordJob', () => {
     expect(ended.progress).to.equal(undefined);
   });
 
+  describe('how far the log of a Job at work says that it is', () => {
+    const half = { migration: 'ocata_migrate01', done: 500, total: 1000 };
+    const { schema, job } = observe(aSchema(), [aJob()], []);
+    const atWork = recordJob(schema, job, half);
+    const known = { ...schema, status: atWork };
+
+    it('is told', () => expect(atWork.progress).to.deep.equal(half));
+    it('stays while nothing can be read', () => {
+      expect(recordJob(known, job, undefined)).to.deep.equal(atWork);
+    });
+    it('goes when the data migration has ended', () => {
+      expect(recordJob(known, job, 'none').progress).to.equal(undefined);
+    });
+    it('is not taken for that of the next Job', () => {
+      const next = observe(aSchema(), [aJob({ metadata: { uid: 'next' } })], []).job;
+      expect(recordJob(known, next, undefined).progress).to.equal(undefined);
+    });
+    it('goes when the Job is lost', () => {
+      expect(recordJob(known, undefined, undefined).progress).to.equal(undefined);
+    });
+    it('goes when the Job ends, whatever it left', () => {
+      expect(statusAfter(aReport(), atWork).progress).to.equal(undefined);
+      expect(statusAfter(undefined, atWork).progress).to.equal(undefined);
+      const unread = aRefusal('DatabaseUnreachable', { from: null, to: null, heads: null });
+      expect(statusAfter(unread, atWork).progress).to.equal(undefined);
+    });
+  });
+
   it('a reading that found nothing to do is no migration', () => {
     const status = statusAfter(aReport({ from: at('ocata01'), applied: [] }));
     expect(status.recordedRevision).to.equal('ocata01');
