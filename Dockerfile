@@ -2,6 +2,10 @@
 #
 #   docker build -t glance-schema:0.1.0 .
 #
+# It carries the kubectl plugin too, which needs Node 24 where it runs:
+#
+#   docker run --rm --entrypoint cat glance-schema:0.1.0 /app/glance-schema.js >kubectl-glanceschema
+#
 # The bases are arguments, so that a mirror or a distroless Node can stand in their place.
 ARG BUILD_IMAGE=node:24-bookworm-slim
 ARG RUNTIME_IMAGE=node:24-bookworm-slim

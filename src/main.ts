@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { Command } from 'commander';
 import { VERSION } from './commands/version.ts';
 
@@ -11,14 +12,33 @@ const GROUPS: Readonly<Record<string, { readonly description: string; load(): Pr
     description: 'run the operator in a Kubernetes cluster',
     load: async () => (await import('./commands/controller.ts')).controllerCommand(),
   },
+  kubectl: {
+    description: 'look at GlanceSchemas and steer them; `kubectl glanceschema` is the same',
+    load: () => loadKubectl('kubectl'),
+  },
 };
 
-async function main(args: readonly string[]): Promise<void> {
+/** The name under which kubectl finds this program as its plugin. */
+const PLUGIN = /^kubectl-glanceschema\b/;
+
+async function main(path: string, args: readonly string[]): Promise<void> {
+  const program = PLUGIN.test(basename(path))
+    ? await loadKubectl('kubectl glanceschema')
+    : await withGroups(args);
+  program.version(VERSION);
+  throwInsteadOfExit(program);
+  await program.parseAsync([...args], { from: 'user' });
+}
+
+async function loadKubectl(name: string): Promise<Command> {
+  return (await import('./commands/kubectl.ts')).kubectlCommand(name);
+}
+
+async function withGroups(args: readonly string[]): Promise<Command> {
   const program = new Command('glance-schema')
     .description(
       'The schema of the OpenStack Glance database: its migrations, and the operator that runs them.',
     )
-    .version(VERSION)
     .helpCommand(false);
   const chosen = args.find((argument) => !argument.startsWith('-')) ?? '';
   for (const [name, group] of Object.entries(GROUPS)) {
@@ -26,8 +46,7 @@ async function main(args: readonly string[]): Promise<void> {
       name === chosen ? await group.load() : new Command(name).description(group.description),
     );
   }
-  throwInsteadOfExit(program);
-  await program.parseAsync([...args], { from: 'user' });
+  return program;
 }
 
 function throwInsteadOfExit(command: Command): void {
@@ -41,7 +60,7 @@ async function run(): Promise<void> {
     stream.on('error', () => undefined);
   }
   try {
-    await main(process.argv.slice(2));
+    await main(process.argv[1] ?? '', process.argv.slice(2));
   } catch (error) {
     const { endWith } = await import('./commands/exit.ts');
     process.exitCode = endWith(error);

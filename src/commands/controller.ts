@@ -7,7 +7,8 @@ import { reconciler } from '../controller/reconcile.ts';
 import { KubeClient } from '../kube/kube-client.ts';
 import { KubeCluster } from '../kube/kube-cluster.ts';
 import { LeaderLease } from '../kube/leader-lease.ts';
-import { PooledKubeConfig } from '../kube/pooled-kube-config.ts';
+import { openKubeConfig } from '../kube/open-kube-config.ts';
+import type { PooledKubeConfig } from '../kube/pooled-kube-config.ts';
 import { serveHealth } from '../runtime/health.ts';
 import { type Log, openLog } from '../runtime/log.ts';
 import { WorkQueue } from '../runtime/work-queue.ts';
@@ -66,16 +67,11 @@ Exit codes:
 
 async function runController(flags: ControllerFlags): Promise<void> {
   const log = openLog(flags.logLevel);
-  const config = new PooledKubeConfig();
+  let config: PooledKubeConfig;
   try {
-    if (flags.kubeconfig === undefined) {
-      config.loadFromDefault();
-    } else {
-      config.loadFromFile(flags.kubeconfig);
-    }
+    config = openKubeConfig(flags);
   } catch (error) {
-    const found = error instanceof Error ? error.message : String(error);
-    log.error(`Cannot read the kubeconfig: found ${found}, do name a file that can be read by --kubeconfig`);
+    log.error(error instanceof Error ? error.message : String(error));
     process.exitCode = 1;
     return;
   }

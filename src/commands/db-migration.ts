@@ -4,9 +4,8 @@ import { Failure } from '../database/failure.ts';
 import { type MigrateOptions, migrateDatabase, type Outcome } from '../database/migrate.ts';
 import { PHASES, type Phase } from '../revision/phase.ts';
 import { targetOf } from '../revision/plan.ts';
-import { formatPosition, type Position } from '../revision/position.ts';
+import { formatPosition, type Position, wantedPosition } from '../revision/position.ts';
 import { explainUnresolved, resolveRevision } from '../revision/resolve.ts';
-import { REVISIONS } from '../revision/revisions.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { helpWithExitCodes } from './exit.ts';
 import { addOutputOptions, finish, type OutputFlags } from './output.ts';
@@ -154,9 +153,7 @@ function readGoal(command: Verb, version: string | undefined, flags: MigrationFl
  * @throws Failure `RevisionNotFound`
  */
 export function readTarget(version: string | undefined, through: Phase): Position {
-  const revision = readRevision(version);
-  const phased = REVISIONS.some((known) => known.name === revision && known.phased);
-  return { revision, phase: phased ? through : 'Contract' };
+  return wantedPosition(readRevision(version), through);
 }
 
 /**

@@ -2,7 +2,7 @@ import { EXIT_CODES, type FailureReason, FINAL_EXIT_CODES } from '../api/exit-co
 import type { GlanceSchemaStatus } from '../api/glance-schema.ts';
 import type { Reason } from '../api/reasons.ts';
 import { isPast, isReached } from '../revision/plan.ts';
-import { formatPosition, type Position } from '../revision/position.ts';
+import { formatPosition, type Position, wantedPosition } from '../revision/position.ts';
 import { explainUnresolved, resolveRevision } from '../revision/resolve.ts';
 import { NEWEST_CARRIED, REVISIONS } from '../revision/revisions.ts';
 import { exponentialBackoff } from './backoff.ts';
@@ -382,15 +382,13 @@ function startJob(situation: Situation, kind: Purpose['kind'], target: Position 
   };
 }
 
-/** Where the spec wants the database; revisions without phases are whole or not there. */
+/** Where the spec wants the database. */
 function targetPosition(spec: {
   readonly revision?: string | number | undefined;
   readonly through: Position['phase'];
 }): Position {
   const resolved = resolveRevision(spec.revision === undefined ? undefined : String(spec.revision));
-  const revision = resolved.kind === 'revision' ? resolved.revision : NEWEST_CARRIED;
-  const phased = REVISIONS.some((known) => known.name === revision && known.phased);
-  return { revision, phase: phased ? spec.through : 'Contract' };
+  return wantedPosition(resolved.kind === 'revision' ? resolved.revision : NEWEST_CARRIED, spec.through);
 }
 
 function recordedPosition(status: GlanceSchemaStatus): Position | undefined {

@@ -25,6 +25,12 @@ export function comparePositions(a: Position, b: Position): number {
   return ordinal(a) - ordinal(b);
 }
 
+/** Where a revision is wanted through a phase: one that has no phases is whole or not there. */
+export function wantedPosition(revision: string, through: Phase): Position {
+  const phased = REVISIONS.some((known) => known.name === revision && known.phased);
+  return { revision, phase: phased ? through : 'Contract' };
+}
+
 /** `ocata01` for a revision that is whole, `ocata01 (Expand)` for one that is under way. */
 export function formatPosition(position: Position): string {
   return position.phase === 'Contract' ? position.revision : `${position.revision} (${position.phase})`;

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { homedir } from 'node:os';
+import { dirname } from 'node:path';
 import { ensureBinaries } from '../cluster/binaries.ts';
 
 export interface KubectlResult {
@@ -12,6 +13,8 @@ export interface KubectlOptions {
   /** For `apply -f -`. */
   readonly input?: string;
   readonly cwd?: string;
+  /** A folder with plugins, before all others on the PATH; behind it is that of the Node that runs this. */
+  readonly plugins?: string;
   /** The program to run; default: the one that `ensureBinaries` finds. */
   readonly path?: string;
 }
@@ -23,7 +26,8 @@ export async function kubectl(
   options: KubectlOptions = {},
 ): Promise<KubectlResult> {
   const path = options.path ?? (await ensureBinaries()).kubectl;
-  const env = { PATH: process.env.PATH, HOME: homedir(), KUBECONFIG: kubeconfigPath };
+  const folders = options.plugins === undefined ? '' : `${options.plugins}:${dirname(process.execPath)}:`;
+  const env = { PATH: folders + process.env.PATH, HOME: homedir(), KUBECONFIG: kubeconfigPath };
   const child = spawn(path, args, { cwd: options.cwd, env, stdio: 'pipe' });
   let stdout = '';
   let stderr = '';

@@ -1,0 +1,24 @@
+import { Command } from 'commander';
+import { historyCommand } from './kubectl/history.ts';
+import { observeCommand } from './kubectl/observe.ts';
+import { planCommand } from './kubectl/plan.ts';
+import { resumeCommand } from './kubectl/resume.ts';
+import { retryCommand } from './kubectl/retry.ts';
+import { statusCommand } from './kubectl/status.ts';
+import { suspendCommand } from './kubectl/suspend.ts';
+import { waitCommand } from './kubectl/wait.ts';
+
+/** `kubectl glanceschema`, which is `glance-schema kubectl` under another name. */
+export function kubectlCommand(name: string): Command {
+  return new Command(name)
+    .description("Look at GlanceSchemas and steer them, with the rights of one's own kubeconfig.")
+    .helpCommand(false)
+    .addCommand(statusCommand())
+    .addCommand(historyCommand())
+    .addCommand(planCommand())
+    .addCommand(waitCommand())
+    .addCommand(retryCommand())
+    .addCommand(observeCommand())
+    .addCommand(suspendCommand())
+    .addCommand(resumeCommand());
+}

@@ -1,0 +1,103 @@
+import type { Command } from 'commander';
+import { type SchemaFlags, type SchemaView, withSchema } from './schema-access.ts';
+import { schemaCommand } from './schema-command.ts';
+
+/** `kubectl glanceschema plan NAME` */
+export function planCommand(): Command {
+  return schemaCommand({
+    verb: 'plan',
+    description:
+      'Show what would run from where the database was last read to where it is wanted. The database is not touched.',
+    run: plan,
+  });
+}
+
+async function plan(name: string, flags: SchemaFlags): Promise<void> {
+  await withSchema(name, flags, async (schema) => {
+    process.stdout.write(await planText(await schema.read(), schema.title));
+  });
+}
+
+/**
+ * The plan by the code that makes that of the Job.
+ *
+ * @throws Error with a sentence for a person, where no Job would change anything.
+ */
+async function planText({ spec, status = {} }: SchemaView, title: string): Promise<string> {
+  const { explainUnresolved, resolveRevision } = await import('../../revision/resolve.ts');
+  const { formatPosition, wantedPosition } = await import('../../revision/position.ts');
+  const { decideRun } = await import('../../database/decide-run.ts');
+  const { describeStep } = await import('../../database/step.ts');
+
+  const named = spec.revision === undefined ? undefined : String(spec.revision);
+  const resolved = resolveRevision(named);
+  if (resolved.kind !== 'revision') {
+    throw new Error(`Cannot plan ${title}: ${explainUnresolved(named ?? '', resolved)}`);
+  }
+  const target = wantedPosition(resolved.revision, spec.through ?? 'Contract');
+  const placed = await placedAs(status, title);
+  const run = decideRun(placed, {
+    goal: { kind: 'position', target },
+    fillEmpty: true,
+    place: title,
+  });
+  if (run.refusal !== undefined) {
+    throw new Error(run.refusal.message);
+  }
+  const from = placed.located.kind === 'at' ? formatPosition(placed.located.position) : 'nothing';
+  const what =
+    run.steps.length === 0
+      ? 'nothing to run'
+      : `${run.steps.length} to run, with Glance ${run.online ? 'at work' : 'stopped'}`;
+  const lines = run.steps.flatMap((step) => {
+    if (step.kind === 'data') {
+      return [`${step.data.name}: ${step.data.what}`];
+    }
+    const { name, steps } = step.migration;
+    return [
+      `${name}${steps.length === 0 ? ': its record only' : ''}`,
+      ...steps.map((each) => `  ${describeStep(each)}`),
+    ];
+  });
+  return `${[`${title}, from ${from} to ${formatPosition(target)}: ${what}`, ...lines].join('\n')}\n`;
+}
+
+/** Where the status says that the database is, in the words of the one who reads the database itself. */
+async function placedAs(
+  status: NonNullable<SchemaView['status']>,
+  title: string,
+): Promise<import('../../database/place-database.ts').Placed> {
+  const { appliedScripts, unknownHeads } = await import('../../revision/heads.ts');
+  const { planScripts } = await import('../../revision/plan.ts');
+  const { REVISIONS } = await import('../../revision/revisions.ts');
+  const { databaseHeads: heads, recordedRevision, recordedPhase } = status;
+  if (heads === undefined) {
+    throw new Error(
+      `Cannot plan ${title}: found that its database has not been read yet, do wait for the operator or ask by observe`,
+    );
+  }
+  if (recordedRevision === undefined && heads.length === 0) {
+    return { located: { kind: 'empty' }, pending: new Set() };
+  }
+  const revision = REVISIONS.find(({ name }) => name === recordedRevision)?.name;
+  if (revision === undefined) {
+    throw new Error(
+      `Cannot plan ${title}: found its database at '${recordedRevision ?? unknownHeads(heads).join(', ')}', which this build does not know, do use a newer one`,
+    );
+  }
+  const position = { revision, phase: recordedPhase ?? 'Contract' };
+  return {
+    located: {
+      kind: 'at',
+      position,
+      // By both: a database of the old tool has no heads, and phases can have run further than the position tells.
+      applied: new Set([
+        ...planScripts(new Set(), { kind: 'position', target: position }),
+        ...appliedScripts(heads),
+      ]),
+      underWay: false,
+      lacking: false,
+    },
+    pending: new Set(position.phase === 'Expand' ? [revision] : []),
+  };
+}

@@ -1,0 +1,29 @@
+/** `2026-11-23 07:01:00 UTC (2 minutes ago)` */
+export function tellTime(time: string, now: Date): string {
+  return `${time.slice(0, 19).replace('T', ' ')} UTC (${tellDistance(Date.parse(time) - now.getTime())})`;
+}
+
+const UNITS = [
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+  ['second', 1],
+] as const;
+
+/** A time from now in milliseconds, in the largest unit that it has one of: `in 2 minutes`, `3 days ago`. */
+function tellDistance(milliseconds: number): string {
+  const seconds = milliseconds / 1000;
+  const [unit, size] = UNITS.find(([, each]) => Math.abs(seconds) >= each) ?? ['second', 1];
+  return new Intl.RelativeTimeFormat('en').format(Math.round(seconds / size), unit);
+}
+
+/** What lies between two times: `850 ms`, `1.2 s`, `12 min`, `3.5 h`. */
+export function tellDuration(from: string, to: string): string {
+  const milliseconds = Date.parse(to) - Date.parse(from);
+  const seconds = milliseconds / 1000;
+  if (seconds < 1) {
+    return `${milliseconds} ms`;
+  }
+  const [size, unit] = seconds < 120 ? [1, 's'] : seconds < 7_200 ? [60, 'min'] : [3_600, 'h'];
+  return `${Math.round((seconds / size) * 10) / 10} ${unit}`;
+}

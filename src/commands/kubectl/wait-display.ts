@@ -1,0 +1,52 @@
+import type { SchemaView } from './schema-access.ts';
+
+/** Tells on stderr what is waited for: a line for each change, and on a terminal a bar while rows are moved. */
+export interface WaitDisplay {
+  tell(view: SchemaView): void;
+  /** A sentence besides; the same one in a row is told once. */
+  line(text: string): void;
+  /** Leaves the terminal as it was. */
+  close(): void;
+}
+
+export async function openWaitDisplay(terminal: boolean): Promise<WaitDisplay> {
+  const { default: progressBars } = await import('cli-progress');
+  const bar = new progressBars.SingleBar({
+    format: '{bar} {percentage} % {migration}: {value} of {total} rows',
+    clearOnComplete: true,
+    hideCursor: true,
+    gracefulExit: false,
+    stream: process.stderr,
+  });
+  let last = '';
+
+  function line(text: string): void {
+    if (text !== last) {
+      last = text;
+      bar.stop();
+      process.stderr.write(`${text}\n`);
+    }
+  }
+
+  return {
+    line,
+    tell({ metadata, status }) {
+      const ready = status?.conditions?.find((condition) => condition.type === 'Ready');
+      const progress = status?.progress;
+      if (ready === undefined || ready.observedGeneration !== metadata.generation) {
+        line('The operator has not looked at the newest spec yet');
+      } else if (terminal && progress !== undefined) {
+        const { migration, done, total } = progress;
+        if (bar.isActive) {
+          bar.setTotal(total);
+          bar.update(done, { migration });
+        } else {
+          bar.start(total, done, { migration });
+        }
+      } else {
+        line(`${ready.reason}: ${ready.message}`);
+      }
+    },
+    close: () => bar.stop(),
+  };
+}

@@ -1,0 +1,40 @@
+import { PooledKubeConfig } from './pooled-kube-config.ts';
+
+export interface KubeConfigChoice {
+  /** The file; absent means $KUBECONFIG, then ~/.kube/config, then the ServiceAccount of the pod. */
+  readonly kubeconfig?: string;
+  /** Absent means the current one. */
+  readonly context?: string;
+}
+
+/**
+ * Reads how Kubernetes is reached, as kubectl does.
+ *
+ * @throws Error with a sentence for a person, when there is no such file or context.
+ */
+export function openKubeConfig(choice: KubeConfigChoice): PooledKubeConfig {
+  const config = new PooledKubeConfig();
+  try {
+    if (choice.kubeconfig === undefined) {
+      config.loadFromDefault();
+    } else {
+      config.loadFromFile(choice.kubeconfig);
+    }
+  } catch (error) {
+    const found = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `Cannot read the kubeconfig: found ${found}, do name a file that can be read by --kubeconfig`,
+      { cause: error },
+    );
+  }
+  if (choice.context !== undefined) {
+    const known = config.getContexts().map(({ name }) => name);
+    if (!known.includes(choice.context)) {
+      throw new Error(
+        `Cannot use the context '${choice.context}': found none of that name in the kubeconfig, do name one of ${known.join(', ')}`,
+      );
+    }
+    config.setCurrentContext(choice.context);
+  }
+  return config;
+}

@@ -1,0 +1,581 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import type { GlanceSchemaStatus } from '../../../src/api/glance-schema.ts';
+import { OBSERVE_ANNOTATION, RETRY_ANNOTATION } from '../../../src/api/names.ts';
+import { REASONS, type Reason } from '../../../src/api/reasons.ts';
+import { decide } from '../../../src/controller/decide.ts';
+import { type ObservedProgress, observe } from '../../../src/controller/observe.ts';
+import { withVerdict } from '../../../src/controller/status.ts';
+import {
+  aJob,
+  aPod,
+  aPodThatReported,
+  aRefusal,
+  aReport,
+  aSchema,
+  at,
+  failedWith,
+  recordedAt,
+} from '../../support/builders.ts';
+import { bundle, startCli } from '../../support/bundle.ts';
+import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
+import { eventually } from '../../support/eventually.ts';
+import { freePort } from '../../support/free-port.ts';
+import { writeKubeconfig } from '../../support/kubeconfig.ts';
+import { type KubectlResult, kubectl } from '../../support/kubectl.ts';
+import type { KubeObject, TestApi } from '../../support/test-api.ts';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const SCHEMAS = '/apis/db.glance.openstack.org/v1alpha1/namespaces/openstack/glanceschemas';
+const NOW = new Date('2026-11-23T07:01:05Z');
+const RUNNING = aPod('Running', { running: {} });
+const PLUGIN_PAGE = readFileSync(`${ROOT}docs/kubectl-plugin.md`, 'utf8');
+
+function shown(begin: string): readonly string[] {
+  return PLUGIN_PAGE.split('\n').filter((line) => line.startsWith(begin));
+}
+
+/** What the operator writes while this is so. */
+function statusOf(
+  schema: Parameters<typeof observe>[0],
+  jobs: Parameters<typeof observe>[1] = [],
+  pods: Parameters<typeof observe>[2] = [],
+  progress?: ObservedProgress,
+): GlanceSchemaStatus {
+  const observed = observe(schema, jobs, pods);
+  return decide(progress === undefined ? observed : { ...observed, progress }, NOW).status;
+}
+
+const REFUSED = aRefusal('MigrationFailed', {
+  from: at('mitaka01'),
+  to: at('mitaka02'),
+  applied: [{ name: 'mitaka02', milliseconds: 12 }],
+});
+
+const MIGRATED = statusOf(aSchema(), [aJob({ end: 'Complete' })], [aPodThatReported(aReport())]);
+const FAILED = statusOf(aSchema(), [aJob({ end: 'Failed' })], [aPodThatReported(REFUSED)]);
+const UNREACHABLE = statusOf(aSchema({ status: failedWith('DatabaseUnreachable') }));
+
+function atWork(done: number): GlanceSchemaStatus {
+  const told = { migration: 'ocata_migrate01', done, total: 1_000_000 };
+  const schema = aSchema({ status: recordedAt('mitaka02') });
+  return statusOf(schema, [aJob()], [RUNNING], { told, lookAgainAt: 0 });
+}
+
+describe('kubectl glanceschema', function () {
+  this.timeout(60_000);
+  let plane: ControlPlane;
+  let api: TestApi;
+  let home: string;
+  let plugins: string;
+  let withoutTheCrd: KubectlResult;
+
+  before(async () => {
+    plane = await startControlPlane({ controllers: false });
+    api = plane.api();
+    home = mkdtempSync(join(tmpdir(), 'glance-schema-home-'));
+    bundle();
+    // Installed as the page says.
+    const [install = ''] = shown('install ');
+    execFileSync('sh', ['-c', install], { cwd: ROOT, env: { PATH: process.env.PATH, HOME: home } });
+    plugins = join(home, '.local/bin');
+    withoutTheCrd = await plugin('status', 'glance', '-n', 'openstack');
+    await kubectl(plane.kubeconfigPath, ['apply', '-k', `${ROOT}crds`]);
+    await kubectl(plane.kubeconfigPath, ['wait', '--for=condition=Established', 'crd', '--all']);
+    await api.call('POST', '/api/v1/namespaces', { metadata: { name: 'openstack' } });
+  });
+
+  after(async () => {
+    await plane?.stop();
+    rmSync(home, { recursive: true, force: true });
+  });
+
+  function plugin(...args: readonly string[]): Promise<KubectlResult> {
+    return kubectl(plane.kubeconfigPath, ['glanceschema', ...args], { plugins });
+  }
+
+  /** Makes a GlanceSchema anew with a status; its generation is 1. */
+  async function given(
+    name: string,
+    status: GlanceSchemaStatus | undefined,
+    spec: Record<string, unknown> = {},
+  ): Promise<void> {
+    await api.request('DELETE', `${SCHEMAS}/${name}`);
+    await api.call('POST', SCHEMAS, {
+      apiVersion: 'db.glance.openstack.org/v1alpha1',
+      kind: 'GlanceSchema',
+      metadata: { name },
+      spec: { revision: 'ocata01', database: { secretRef: { name: 'glance-db' } }, ...spec },
+    });
+    if (status !== undefined) {
+      await say(name, status);
+    }
+  }
+
+  /** Writes a status as the operator does. */
+  async function say(name: string, status: GlanceSchemaStatus): Promise<void> {
+    const schema = await api.call('GET', `${SCHEMAS}/${name}`);
+    await api.call('PUT', `${SCHEMAS}/${name}/status`, { ...schema, status });
+  }
+
+  async function status(name: string): Promise<string> {
+    const { code, stdout, stderr } = await plugin('status', name, '-n', 'openstack');
+    expect(code, stderr).to.equal(0);
+    return stdout.replace(/\((?:in [^)]*|[^)]* ago)\)/g, '(THEN)');
+  }
+
+  describe('status', () => {
+    it('a migration that ended well', async () => {
+      await given('glance', MIGRATED);
+      expect(await status('glance')).to.equal(`GlanceSchema openstack/glance: UpToDate
+
+Database      ocata01, alembic_version ocata_contract01
+Wanted        ocata01
+State         The database is at ocata01.
+Since         2026-11-23 07:01:05 UTC (THEN)
+What to do    Nothing.
+Job           glance-1-aaaaaaaa, attempt 1, ended 2026-11-23 07:01:00 UTC (THEN)
+              kubectl logs -n openstack job/glance-1-aaaaaaaa
+Last run      mitaka02 to ocata01, ended 2026-11-23 07:01:00 UTC (THEN), took 60 s: ocata01 committed
+`);
+    });
+
+    it('a long migration at work', async () => {
+      await given('glance', atWork(41_000), { through: 'Migrate' });
+      expect(await status('glance')).to.equal(`GlanceSchema openstack/glance: MigrationRunning
+
+Database      mitaka02, alembic_version mitaka02
+Wanted        ocata01 (Migrate)
+Progress      ocata_migrate01: 41,000 of 1,000,000 rows, 4 %
+State         Job glance-1-aaaaaaaa brings the database from mitaka02 to ocata01; ocata_migrate01: 41,000 of 1,000,000 rows.
+Since         2026-11-23 07:01:05 UTC (THEN)
+What to do    Wait; the message says how far a long one is, and \`kubectl logs job/NAME\` shows it at work.
+Job           glance-1-aaaaaaaa, attempt 1, at work since 2026-11-23 07:00:00 UTC (THEN)
+              kubectl logs -n openstack job/glance-1-aaaaaaaa
+`);
+    });
+
+    it('a migration that failed for good', async () => {
+      await given('glance', FAILED);
+      const screen = await status('glance');
+      expect(screen).to.contain('Cannot sync: found MigrationFailed, do something. It is tried again when');
+      expect(screen).to.contain('              kubectl glanceschema retry glance -n openstack\n');
+      expect(screen).to.contain('Last run      mitaka01 to mitaka02, failed 2026-11-23 07:01:00 UTC (THEN)');
+      expect(screen).to.contain(
+        'mitaka02 committed\n              Cannot sync: found MigrationFailed, do something\n',
+      );
+    });
+
+    it('a next attempt', async () => {
+      await given('glance', UNREACHABLE);
+      expect(await status('glance')).to.match(/^Next attempt {2}2026-11-23 07:01:\d\d UTC \(THEN\)$/m);
+    });
+
+    it('nobody has looked at it', async () => {
+      await given('glance', undefined);
+      expect(await status('glance')).to.equal(`GlanceSchema openstack/glance: no state
+
+Database      has not been read
+Wanted        ocata01
+State         not looked at yet, do check that an operator runs
+`);
+    });
+
+    it('nobody has looked at the newest spec, which is suspended and named by an alias', async () => {
+      await given('glance', MIGRATED, { revision: 'ocata' });
+      await api.call('PATCH', `${SCHEMAS}/glance`, { spec: { suspend: true } });
+      const screen = await status('glance');
+      expect(screen).to.contain('Wanted        ocata01, named as ocata\n');
+      expect(screen).to.contain('Suspended     no migration is started\n');
+      expect(screen).to.contain('Not seen yet  the newest spec (generation 2, the operator has seen 1)');
+    });
+
+    for (const reason of Object.keys(REASONS) as Reason[]) {
+      it(`${reason} is told with what to do`, async () => {
+        const job = failedWith('MigrationFailed');
+        await given('glance', withVerdict(job, { reason, message: 'It is so.' }, 1, NOW));
+        const screen = await status('glance');
+        expect(screen).to.contain(`GlanceSchema openstack/glance: ${reason}\n`);
+        expect(screen).to.contain('State         It is so.\n');
+        expect(screen).to.contain(`What to do    ${REASONS[reason].doThis}\n`);
+        expect(screen.includes('kubectl describe pods -n openstack -l job-name=glance-1-aaaaaaaa')).to.equal(
+          reason === 'JobBlocked' || reason === 'SecretNotReady',
+        );
+      });
+    }
+  });
+
+  describe('history', () => {
+    it('lists each migration, its error below it', async () => {
+      const both = { ...FAILED, history: [...(FAILED.history ?? []), ...(MIGRATED.history ?? [])] };
+      await given('glance', both);
+      const { code, stdout } = await plugin('history', 'glance', '-n', 'openstack');
+      expect(code).to.equal(0);
+      expect(stdout).to.equal(
+        `FINISHED               TOOK   FROM       TO         RESULT   JOB                 COMMITTED
+2026-11-23T07:01:00Z   60 s   mitaka01   mitaka02   failed   glance-1-aaaaaaaa   mitaka02
+  Cannot sync: found MigrationFailed, do something
+2026-11-23T07:01:00Z   60 s   mitaka02   ocata01    ended    glance-1-aaaaaaaa   ocata01
+`,
+      );
+    });
+
+    it('none has run', async () => {
+      await given('glance', undefined);
+      const { stdout } = await plugin('history', 'glance', '-n', 'openstack');
+      expect(stdout).to.equal('GlanceSchema openstack/glance: no migration has run.\n');
+    });
+  });
+
+  describe('plan', () => {
+    const ROWS: readonly (readonly [string, GlanceSchemaStatus, Record<string, unknown>, string])[] = [
+      [
+        'with Glance stopped',
+        recordedAt('mitaka02'),
+        {},
+        `from mitaka02 to ocata01: 1 to run, with Glance stopped
+ocata01
+  drop index ix_images_is_public on images
+  create type image_visibility
+  add column images.visibility`,
+      ],
+      [
+        'in phases',
+        recordedAt('mitaka02'),
+        { through: 'Migrate' },
+        'from mitaka02 to ocata01 (Migrate): 2 to run, with Glance at work\nocata_expand01\n',
+      ],
+      [
+        'with rows that are still to be moved',
+        recordedAt('ocata01', { recordedPhase: 'Expand', databaseHeads: ['ocata_expand01'] }),
+        { through: 'Migrate' },
+        'from ocata01 (Expand) to ocata01 (Migrate): 1 to run, with Glance at work\nocata_migrate01: give each image its visibility\n',
+      ],
+      [
+        'of a database of the old tool, which has no heads',
+        recordedAt('mitaka01', { databaseHeads: [] }),
+        { revision: 'mitaka02' },
+        'from mitaka01 to mitaka02: 1 to run, with Glance stopped\nmitaka02',
+      ],
+      [
+        'of an empty database',
+        { databaseHeads: [] },
+        { revision: 'mitaka01' },
+        'from nothing to mitaka01: 2 to run, with Glance stopped\nliberty\n',
+      ],
+      ['of one that is there', recordedAt('ocata01'), {}, 'from ocata01 to ocata01: nothing to run\n'],
+    ];
+    for (const [fact, recorded, spec, says] of ROWS) {
+      it(fact, async () => {
+        await given('glance', recorded, spec);
+        const { code, stdout, stderr } = await plugin('plan', 'glance', '-n', 'openstack');
+        expect(code, stderr).to.equal(0);
+        expect(stdout).to.contain(`GlanceSchema openstack/glance, ${says}`);
+      });
+    }
+
+    for (const [fact, recorded, says] of [
+      ['not read yet', {}, 'found that its database has not been read yet, do wait for the operator'],
+      [
+        'past what is wanted',
+        recordedAt('pike01', { databaseHeads: ['pike_contract01'] }),
+        "Cannot upgrade GlanceSchema openstack/glance to 'ocata01': the database is at 'pike01'",
+      ],
+      [
+        'newer than this build',
+        recordedAt('2099_1_01'),
+        "found its database at '2099_1_01', which this build does not know",
+      ],
+    ] as const) {
+      it(`of one that is ${fact}: none`, async () => {
+        await given('glance', recorded);
+        const { code, stdout, stderr } = await plugin('plan', 'glance', '-n', 'openstack');
+        expect([code, stdout], stderr).to.deep.equal([1, '']);
+        expect(stderr).to.contain(says);
+      });
+    }
+  });
+
+  describe('wait', () => {
+    const WAIT = ['wait', 'glance', '-n', 'openstack'];
+
+    function started() {
+      return startCli(['kubectl', ...WAIT, '--timeout', '30s'], { KUBECONFIG: plane.kubeconfigPath });
+    }
+
+    it('ends at once when the database is there', async () => {
+      await given('glance', MIGRATED);
+      const { code, stdout, stderr } = await plugin(...WAIT);
+      expect([code, stderr]).to.deep.equal([0, '']);
+      expect(stdout).to.equal('GlanceSchema openstack/glance is ready: The database is at ocata01.\n');
+    });
+
+    it('ends with 3 when a person is needed', async () => {
+      await given('glance', FAILED);
+      const { code, stderr } = await plugin(...WAIT);
+      expect(code).to.equal(3);
+      expect(stderr).to.contain(
+        'is stalled, MigrationFailed: Cannot sync: found MigrationFailed, do something.',
+      );
+    });
+
+    it('ends with 4 when the time is up, and says what it was waiting for', async () => {
+      await given('glance', withVerdict({}, { reason: 'Suspended', message: 'It is so.' }, 1, NOW));
+      const { code, stderr } = await plugin(...WAIT, '--timeout', '1s');
+      expect(code).to.equal(4);
+      expect(stderr).to.equal(`Suspended: It is so.
+Cannot wait for GlanceSchema openstack/glance any longer: found Suspended when the time was up (It is so.), do wait again or look by 'kubectl glanceschema status glance -n openstack'
+`);
+    });
+
+    it('does not take the state of an older spec for the answer, and tells each change in a line', async () => {
+      await given('glance', MIGRATED);
+      await api.call('PATCH', `${SCHEMAS}/glance`, { spec: { revision: 'pike01' } });
+      const run = started();
+      await run.says('The operator has not looked at the newest spec yet\n');
+      const newer = (each: GlanceSchemaStatus) => ({
+        ...each,
+        conditions: each.conditions?.map((condition) => ({ ...condition, observedGeneration: 2 })) ?? [],
+      });
+      for (const done of [41_000, 410_000]) {
+        await say('glance', newer(atWork(done)));
+        await run.says(`; ocata_migrate01: ${done.toLocaleString('en-US')} of 1,000,000 rows.\n`);
+      }
+      await say('glance', newer(MIGRATED));
+      expect((await run.done).code).to.equal(0);
+    });
+
+    for (const [annotation, verb, before] of [
+      [RETRY_ANNOTATION, 'retry', FAILED],
+      [OBSERVE_ANNOTATION, 'observe', MIGRATED],
+    ] as const) {
+      it(`does not take the state from before ${verb} for the answer`, async () => {
+        await given('glance', before);
+        await plugin(verb, 'glance', '-n', 'openstack');
+        const run = started();
+        await run.says(`The operator has not taken up the annotation ${verb} yet\n`);
+        const asked = (await api.call('GET', `${SCHEMAS}/glance`)).metadata?.annotations[annotation];
+        await say('glance', { ...MIGRATED, handledRetry: asked, handledObserve: asked });
+        expect((await run.done).code).to.equal(0);
+      });
+    }
+
+    it('ends though an annotation was acted on long ago and is gone', async () => {
+      await given('glance', { ...MIGRATED, handledObserve: 'a', handledRetry: 'b' });
+      expect((await plugin(...WAIT)).code).to.equal(0);
+    });
+
+    it('ends though a retry was asked for that helps nothing', async () => {
+      await given('glance', withVerdict({}, { reason: 'RevisionNotFound', message: 'It is so.' }, 1, NOW));
+      await plugin('retry', 'glance', '-n', 'openstack');
+      expect((await plugin(...WAIT)).code).to.equal(3);
+    });
+
+    it('goes on through an outage of the API server', async () => {
+      await given('glance', atWork(1));
+      const run = started();
+      await run.says('MigrationRunning');
+      await plane.stopApiServer();
+      await run.says('; waiting goes on\n');
+      await plane.startApiServer();
+      await say('glance', MIGRATED);
+      const { code, stderr } = await run.done;
+      expect(code, stderr).to.equal(0);
+    });
+
+    it('ends when the GlanceSchema is gone', async () => {
+      await given('glance', atWork(1));
+      const run = started();
+      await run.says('MigrationRunning');
+      await api.call('DELETE', `${SCHEMAS}/glance`);
+      const { code, stderr } = await run.done;
+      expect(code).to.equal(1);
+      expect(stderr).to.contain('Cannot read GlanceSchema openstack/glance: found none of that name');
+    });
+
+    it('has a bar on a terminal, and leaves the cursor there when it is interrupted', async () => {
+      await given('glance', atWork(41_000));
+      const command = `exec '${process.execPath}' '${bundle()}' kubectl ${WAIT.join(' ')}`;
+      const terminal = spawn('script', ['-qec', command, '/dev/null'], {
+        env: { PATH: process.env.PATH, KUBECONFIG: plane.kubeconfigPath, TERM: 'xterm' },
+      });
+      let text = '';
+      terminal.stdout.setEncoding('utf8').on('data', (more: string) => {
+        text += more;
+      });
+      const ended = new Promise((resolve) => terminal.once('close', resolve));
+      setTimeout(() => terminal.kill('SIGKILL'), 40_000).unref();
+      await eventually(() => expect(text).to.contain(' 4 % ocata_migrate01: 41000 of 1000000 rows'));
+      await say('glance', atWork(410_000));
+      await eventually(() => expect(text).to.contain(' 41 % ocata_migrate01: 410000 of 1000000 rows'));
+      expect(text).to.contain('\u001b[?25l');
+      expect(text).not.to.contain('\u001b[?25h');
+      terminal.stdin.write('\u0003');
+      await ended;
+      expect(text.lastIndexOf('\u001b[?25h'), JSON.stringify(text)).to.be.greaterThan(0);
+      expect(text).not.to.contain('is ready');
+    });
+  });
+
+  describe('the verbs that change something', () => {
+    it('set the annotation or the field, each time anew', async () => {
+      await given('glance', MIGRATED);
+      const seen: KubeObject[] = [];
+      for (const verb of ['retry', 'observe', 'suspend', 'retry', 'observe', 'resume']) {
+        const { code, stdout, stderr } = await plugin(verb, 'glance', '-n', 'openstack');
+        expect(code, stderr).to.equal(0);
+        expect(stdout).to.match(
+          /^GlanceSchema openstack\/glance .*kubectl glanceschema (wait|status) glance -n openstack\n$/,
+        );
+        seen.push(await api.call('GET', `${SCHEMAS}/glance`));
+      }
+      const annotations = seen.map(({ metadata }) => metadata?.annotations ?? {});
+      for (const [name, first, second] of [
+        [RETRY_ANNOTATION, 0, 3],
+        [OBSERVE_ANNOTATION, 1, 4],
+      ] as const) {
+        expect(Date.now() - Date.parse(annotations[first]?.[name])).to.be.within(0, 30_000);
+        expect(Date.parse(annotations[second]?.[name])).to.be.greaterThan(
+          Date.parse(annotations[first]?.[name]),
+        );
+      }
+      expect(seen.map(({ spec }) => spec.suspend)).to.deep.equal([false, false, true, true, true, false]);
+    });
+  });
+
+  describe('what cannot be done', () => {
+    const nobody = () =>
+      writeKubeconfig(join(home, 'nobody'), { server: plane.server, caFile: plane.caFile, token: 'nobody' });
+    const nowhere = async () =>
+      writeKubeconfig(join(home, 'nowhere'), {
+        server: `https://127.0.0.1:${await freePort()}`,
+        caFile: plane.caFile,
+        token: 'x',
+      });
+
+    async function without(): Promise<string> {
+      await api.request('POST', '/api/v1/namespaces/openstack/serviceaccounts', {
+        metadata: { name: 'guest' },
+      });
+      return plane.serviceAccountKubeconfig('openstack', 'guest');
+    }
+
+    const ROWS: readonly (readonly [
+      string,
+      readonly string[],
+      (() => string | Promise<string>) | undefined,
+      number,
+      RegExp,
+    ])[] = [
+      [
+        'no such object',
+        ['status', 'nosuch', '-n', 'openstack'],
+        undefined,
+        1,
+        /^Cannot read GlanceSchema openstack\/nosuch: found none of that name, do list those that are there by 'kubectl get glanceschemas -n openstack'\n$/,
+      ],
+      [
+        'a name that is a path',
+        ['retry', '../../../../pods', '-n', 'openstack'],
+        undefined,
+        1,
+        /^Cannot change GlanceSchema openstack\/\.\.\/\.\.\/\.\.\/\.\.\/pods: found /,
+      ],
+      [
+        'no right to read, in the namespace of the context',
+        ['status', 'glance'],
+        without,
+        1,
+        /^Cannot read GlanceSchema openstack\/glance: found no right to it \(.*User "system:serviceaccount:openstack:guest" cannot get.*\), do ask for the verb 'get' on glanceschemas\.db\.glance\.openstack\.org\n$/,
+      ],
+      [
+        'no right to change',
+        ['suspend', 'glance'],
+        without,
+        1,
+        /^Cannot change GlanceSchema openstack\/glance: found no right to it \(.*cannot patch.*\), do ask for the verb 'patch'/,
+      ],
+      [
+        'a token that nobody knows',
+        ['status', 'glance'],
+        nobody,
+        1,
+        /^Cannot read GlanceSchema default\/glance: found that https:.* does not know who asks \(Unauthorized\), do log in again/,
+      ],
+      [
+        'no API server',
+        ['wait', 'glance'],
+        nowhere,
+        1,
+        /^Cannot read GlanceSchema default\/glance: found no answer from https:\/\/127\.0\.0\.1:\d+ \(.*ECONNREFUSED.*\), do check the network and the context 'test' of the kubeconfig\n$/,
+      ],
+      [
+        'an unknown context',
+        ['status', 'glance', '--context', 'nosuch'],
+        undefined,
+        1,
+        /^Cannot use the context 'nosuch': found none of that name in the kubeconfig, do name one of test\n$/,
+      ],
+      [
+        'no such kubeconfig',
+        ['status', 'glance', '--kubeconfig', '/nonexistent'],
+        undefined,
+        1,
+        /^Cannot read the kubeconfig: found ENOENT/,
+      ],
+      ['an unknown verb', ['destroy', 'glance'], undefined, 2, /unknown command 'destroy'/],
+      ['no name', ['status'], undefined, 2, /missing required argument 'name'/],
+      [
+        'a time that is none',
+        ['wait', 'glance', '--timeout', 'long'],
+        undefined,
+        2,
+        /found 'long', do write a number with s, m or h/,
+      ],
+    ];
+    for (const [fact, args, config, code, says] of ROWS) {
+      it(fact, async () => {
+        const path = (await config?.()) ?? plane.kubeconfigPath;
+        const result = await kubectl(path, ['glanceschema', ...args], { plugins });
+        expect([result.code, result.stdout], result.stderr).to.deep.equal([code, '']);
+        expect(result.stderr).to.match(says);
+        expect(result.stderr).not.to.match(/^ {4}at /m);
+      });
+    }
+
+    it('no CRD', () => {
+      expect(withoutTheCrd.code).to.equal(1);
+      expect(withoutTheCrd.stderr).to.match(
+        /^Cannot read GlanceSchema openstack\/glance: found no GlanceSchemas on https:.*, do install the CRD by 'kubectl apply -k crds'/,
+      );
+    });
+  });
+
+  describe('its page', () => {
+    for (const command of shown('kubectl glanceschema ')) {
+      it(command, async () => {
+        await given('glance', MIGRATED);
+        const result = await plugin(...command.split(' ').slice(2));
+        expect(result.code, result.stderr).to.equal(0);
+      });
+    }
+  });
+
+  it('a link does as well as a copy', async () => {
+    const folder = mkdtempSync(join(home, 'link-'));
+    symlinkSync(bundle(), join(folder, 'kubectl-glanceschema'));
+    const help = await kubectl(plane.kubeconfigPath, ['glanceschema', 'status', '--help'], {
+      plugins: folder,
+    });
+    expect(help.stdout).to.contain('Usage: kubectl glanceschema status [options] <name>');
+  });
+
+  it('npm installs it under that name', () => {
+    const { bin } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'));
+    expect(bin['kubectl-glanceschema']).to.equal(bin['glance-schema']);
+  });
+});
