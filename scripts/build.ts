@@ -130,11 +130,16 @@ async function main(): Promise<void> {
   for (const { path, text } of outputFiles) {
     parts.set(`./${basename(path)}`, await asFunction(text));
   }
+  const options = {
+    runs: SHORT_COMMANDS,
+    expected: EXIT_CODES.DatabaseUnreachable,
+    later: [...parts.keys()].filter((name) => /^\.\/(run-migrations|writer)-/.test(name)),
+  };
   const outfile = `${root}dist/glance-schema.js`;
   mkdirSync(dirname(outfile), { recursive: true });
   writeFileSync(`${root}dist/package.json`, '{ "type": "commonjs" }\n');
   // In one step, as a program that runs may be reading it.
-  writeFileSync(`${outfile}.new`, oneFile(parts, SHORT_COMMANDS, EXIT_CODES.DatabaseUnreachable));
+  writeFileSync(`${outfile}.new`, oneFile(parts, options));
   chmodSync(`${outfile}.new`, 0o755);
   renameSync(`${outfile}.new`, outfile);
   console.log(`dist/glance-schema.js ${Math.round(statSync(outfile).size / 1024)} KiB`);
