@@ -10,3 +10,21 @@ SELECT set_config(name, CASE name WHEN 'client_connection_check_interval' THEN '
 FROM pg_settings
 WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
   OR (name = 'client_connection_check_interval' AND version() LIKE '%linux%')`;
+
+/** The same as the columns of a SELECT, for a server of which the version is known: to read pg_settings takes a millisecond. */
+export function localSettings(serverVersion: number): string {
+  const limits = [
+    'statement_timeout',
+    'lock_timeout',
+    'idle_in_transaction_session_timeout',
+    ...(serverVersion >= 170_000 ? ['transaction_timeout'] : []),
+  ];
+  return [
+    ...limits.map((name) => `set_config('${name}', '0', true)`),
+    ...(serverVersion >= 140_000
+      ? [
+          `CASE WHEN version() LIKE '%linux%' THEN set_config('client_connection_check_interval', '500ms', true) END`,
+        ]
+      : []),
+  ].join(', ');
+}

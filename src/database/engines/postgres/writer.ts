@@ -8,7 +8,7 @@ import type { Row, StepProgress, Writer, WriterOptions } from '../engine.ts';
 import { CREATE_VERSION_TABLE, versionRowChanges } from '../version-rows.ts';
 import type { Session } from './connect.ts';
 import type { PostgresState } from './read-state.ts';
-import { LOCAL_SETTINGS } from './session-settings.ts';
+import { localSettings } from './session-settings.ts';
 import {
   locksOf,
   offlineStatements,
@@ -171,7 +171,7 @@ class PostgresWriter implements Writer {
   async #open(): Promise<void> {
     this.#transaction = await this.#sequelize.transaction();
     const [own] = await this.query(
-      'SELECT pg_backend_pid() AS pid, current_schema() AS schema, pg_is_in_recovery() AS replica',
+      `SELECT pg_backend_pid() AS pid, current_schema() AS schema, pg_is_in_recovery() AS replica, ${localSettings(this.#state.serverVersion)}`,
     );
     this.#pid = typeof own?.pid === 'number' ? own.pid : undefined;
     // A balancer may send one connection here and the next one there.
@@ -181,7 +181,6 @@ class PostgresWriter implements Writer {
         `Cannot go on with ${this.#session.place}: a second connection reached another server or schema than the first, do name one server`,
       );
     }
-    await this.#execute(LOCAL_SETTINGS);
   }
 
   async #commit(): Promise<void> {
