@@ -168,6 +168,30 @@ async function bench(server: BenchServer, glance: RealGlance): Promise<void> {
   const title = `${images.toLocaleString('en')} images, Newton to \`ocata01\`; theirs: ${glanceOcata.what} by ${server.clientName}`;
   await add(title, aim, upgrade, none, longRuns);
 
+  const rocky = await copyOf(newton);
+  used.length = 0;
+  await ours(rocky, 'sync', 'rocky02');
+  const toTrain = await ours(rocky, 'plan', 'train01', '--output', 'sql');
+  await add(
+    `${images.toLocaleString('en')} locations through Train; theirs: Glance's one UPDATE by ${server.clientName}`,
+    '',
+    [
+      { name: 'ours', prepare: async () => oursAs(await lone(rocky), 'sync', 'train01') },
+      {
+        name: "Glance's one UPDATE",
+        prepare: async () => server.client(await lone(rocky), server.glanceTrain),
+      },
+      {
+        name: `the same SQL by ${server.clientName}`,
+        prepare: async () => server.client(await lone(rocky), toTrain),
+      },
+      startOfNode(),
+    ],
+    lastTwo,
+    longRuns,
+  );
+  await server.drop(rocky);
+
   console.log(`### ${server.title}\n`);
   console.log('| what | ours | theirs | ours / theirs | floor | ours / floor | aims |');
   console.log('|---|---|---|---|---|---|---|');

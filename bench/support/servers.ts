@@ -26,6 +26,8 @@ export interface BenchServer {
   client(url: string, sql: string): Program;
   /** Glance's own way to ocata01, as it is compared with: see docs/performance.md. */
   readonly glanceOcata: { readonly before: string; readonly measured: string; readonly what: string };
+  /** Glance's own data migration of Train. */
+  readonly glanceTrain: string;
   stop(): Promise<void>;
 }
 
@@ -36,6 +38,9 @@ UPDATE images SET visibility = 'private' WHERE NOT is_public;
 UPDATE images SET visibility = 'shared' WHERE visibility = 'private'
   AND id IN (SELECT DISTINCT image_id FROM image_members WHERE NOT deleted);
 `;
+
+/** The data migration of Train as Glance's script does it. Source: data_migrations/train_migrate01_backend_to_store.py. */
+const RENAME = `UPDATE image_locations SET meta_data = REPLACE(meta_data, '"backend":', '"store":') WHERE`;
 
 export const SERVERS: Readonly<Record<string, () => Promise<BenchServer>>> = { postgres, mariadb };
 
@@ -74,6 +79,7 @@ ALTER TABLE images ALTER COLUMN is_public DROP NOT NULL;
 `,
       measured: THREE_UPDATES,
     },
+    glanceTrain: `${RENAME} POSITION('"backend":' IN meta_data) > 0;`,
     stop: () => server.stop(),
   };
 }
@@ -115,6 +121,7 @@ ALTER TABLE images DROP COLUMN is_public;
 ALTER TABLE images MODIFY visibility ENUM('private', 'public', 'shared', 'community') NOT NULL DEFAULT 'shared';
 `,
     },
+    glanceTrain: `${RENAME} INSTR(meta_data, '"backend":') > 0;`,
     stop: () => server.stop(),
   };
 }
