@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process';
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
+import { withBuildLock } from '../tools/build-lock.ts';
+import { cacheFolder } from '../tools/cache-folder.ts';
+import { executable } from '../tools/executable.ts';
 import { type BinaryName, buildBinaries } from './build-binaries.ts';
-import { withBuildLock } from './build-lock.ts';
 import { type ClusterVersions, clusterVersions } from './versions.ts';
 
 /** Paths of the programs that the tests and the demo run. */
@@ -31,7 +30,7 @@ const names: readonly BinaryName[] = ['etcd', 'kube-apiserver', 'kube-controller
  */
 export async function ensureBinaries(say: (line: string) => void = sayNothing): Promise<Binaries> {
   const versions = clusterVersions();
-  const cache = cacheFolder(versions);
+  const cache = cacheOf(versions);
   const found = await findBinaries(cache);
   const missing = names.filter((name) => !found.has(name));
   if (missing.length > 0) {
@@ -54,15 +53,11 @@ export async function ensureBinaries(say: (line: string) => void = sayNothing): 
 
 /** Whether everything is there already, so that a caller can say beforehand that a build comes. */
 export async function binariesAreReady(): Promise<boolean> {
-  return (await findBinaries(cacheFolder(clusterVersions()))).size === names.length;
+  return (await findBinaries(cacheOf(clusterVersions()))).size === names.length;
 }
 
-/** Where binaries of these versions are kept, for this machine's kind. */
-export function cacheFolder(versions: ClusterVersions): string {
-  const root = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
-  const arch = process.arch === 'x64' ? 'amd64' : process.arch;
-  const key = `kubernetes-${versions.kubernetes}-etcd-${versions.etcd}-${process.platform}-${arch}`;
-  return join(root, 'glance-schema', key);
+function cacheOf(versions: ClusterVersions): string {
+  return cacheFolder(`kubernetes-${versions.kubernetes}-etcd-${versions.etcd}`);
 }
 
 async function findBinaries(cache: string): Promise<Map<BinaryName, string>> {
@@ -91,15 +86,6 @@ async function machineKubectl(): Promise<string | null> {
     }
   }
   return null;
-}
-
-async function executable(path: string): Promise<string | null> {
-  try {
-    await access(path, constants.X_OK);
-    return path;
-  } catch {
-    return null;
-  }
 }
 
 function pathOf(found: ReadonlyMap<BinaryName, string>, name: BinaryName): string {

@@ -5,7 +5,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { withBuildLock } from '../cluster/build-lock.ts';
+import { withBuildLock } from '../tools/build-lock.ts';
 
 /** The real Glance from PyPI, in a venv of its own. */
 export interface RealGlance {

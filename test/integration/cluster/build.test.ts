@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { ensureBinaries } from '../../cluster/binaries.ts';
-import { withBuildLock } from '../../cluster/build-lock.ts';
+import { withBuildLock } from '../../tools/build-lock.ts';
 
 const build = fileURLToPath(new URL('../../cluster/build.ts', import.meta.url));
 

@@ -1,0 +1,64 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { withBuildLock } from './build-lock.ts';
+import { cacheFolder } from './cache-folder.ts';
+import { executable } from './executable.ts';
+import { goBuild } from './go-build.ts';
+import { readGoMod } from './go-mod.ts';
+
+interface Tool {
+  /** The Go module whose version `NAME/go.mod` pins. */
+  readonly module: string;
+  /** Ends with the tool's own name. */
+  readonly package: string;
+  /** Of `go build`; a linker flag may need the version. */
+  readonly flags: (version: string) => readonly string[];
+  /** How long its first build takes, in a reader's words. */
+  readonly takes: string;
+}
+
+// One entry for each folder beside this file, which has the tool's go.mod and go.sum.
+const tools = {
+  promtool: {
+    module: 'github.com/prometheus/prometheus',
+    package: 'github.com/prometheus/prometheus/cmd/promtool',
+    // Without the tag it carries the client of every cloud, some of which the module proxy does not give out.
+    flags: () => ['-tags', 'remove_all_sd', '-ldflags', '-s -w'],
+    takes: 'about 2 to 6 minutes',
+  },
+} satisfies Readonly<Record<string, Tool>>;
+
+export type ToolName = keyof typeof tools;
+
+/** All of them, to be built ahead. */
+export function toolNames(): readonly ToolName[] {
+  return Object.keys(tools).filter((name): name is ToolName => name in tools);
+}
+
+/**
+ * The path of a tool that tests run. It is in the cache folder, keyed by the version of its go.mod, or is built there
+ * from the Go module proxy; the machine's own is not taken, as its version may be any.
+ *
+ * @param say one line of progress for a person.
+ * @throws an Error of one sentence when Go is missing or too old, or with the end of Go's output when the build fails.
+ */
+export async function ensureTool(
+  name: ToolName,
+  say: (line: string) => void = () => undefined,
+): Promise<string> {
+  const tool: Tool = tools[name];
+  const moduleFolder = fileURLToPath(new URL(name, import.meta.url));
+  const version = readGoMod(moduleFolder).version(tool.module);
+  const what = `${name} ${version}`;
+  const into = cacheFolder(`${name}-${version}`);
+  const path = join(into, name);
+  if ((await executable(path)) !== null) return path;
+
+  const onWait = (owner: number): void => say(`Waiting for process ${owner}, which is building ${what}`);
+  await withBuildLock(`${into}.lock`, onWait, async () => {
+    if ((await executable(path)) !== null) return;
+    const programs = [{ name, package: tool.package, builtAs: name }];
+    await goBuild({ what, takes: tool.takes, moduleFolder, programs, flags: tool.flags(version), into, say });
+  });
+  return path;
+}
