@@ -166,6 +166,7 @@ const historyEntry = z.strictObject({
     .array(z.string().max(64))
     .max(64)
     .describe('The revision scripts that were committed, in order.'),
+  rows: z.int().optional().describe('How many rows its data migrations moved; absent where none ran.'),
   job: z.string().max(253).describe('The Job that did it.'),
   error: z.string().max(2048).optional().describe('Why it failed; absent when it did not.'),
 });

@@ -13,7 +13,9 @@ const reportSchema = z.object({
   to: position.nullable(),
   heads: z.array(z.string()).nullable(),
   adopted: z.boolean(),
-  applied: z.array(z.object({ name: z.string(), milliseconds: z.number() })),
+  applied: z.array(
+    z.object({ name: z.string(), milliseconds: z.number(), rows: z.int().nonnegative().optional() }),
+  ),
   progress: z.object({ migration: z.string(), done: z.int(), total: z.int() }).optional(),
   next: z.enum(['expand', 'migrate', 'contract']).optional(),
   startedAt: z.string(),

@@ -53,6 +53,8 @@ export interface AppliedScript {
   readonly name: string;
   /** Wall time in milliseconds, commit included. */
   readonly milliseconds: number;
+  /** How many rows a data migration moved; absent for a revision script. */
+  readonly rows?: number | undefined;
 }
 
 export interface ReportedProgress {

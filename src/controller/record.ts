@@ -126,13 +126,23 @@ function failureOf(state: Extract<ObservedJob['state'], { kind: 'finished' }>): 
 const NO_RESULT = 'NoResult';
 
 function historyEntry(job: ObservedJob, report: MigrationReport): HistoryEntry {
+  const rows = rowsMoved(report);
   return {
     ...(report.from === null ? {} : { from: formatPosition(report.from) }),
     ...(report.to === null ? {} : { to: formatPosition(report.to) }),
     startedAt: report.startedAt,
     finishedAt: report.finishedAt,
     applied: report.applied.map((script) => script.name),
+    ...(rows === undefined ? {} : { rows }),
     job: job.name,
     ...(report.error === null ? {} : { error: report.error.message.slice(0, LONGEST_MESSAGE) }),
   };
+}
+
+/** Rows of data migrations that ended, and of the one that did not; undefined when there was none. */
+function rowsMoved({ applied, progress }: MigrationReport): number | undefined {
+  const moved = [...applied.map((script) => script.rows), progress?.done].filter(
+    (rows) => rows !== undefined,
+  );
+  return moved.length === 0 ? undefined : moved.reduce((sum, rows) => sum + rows);
 }

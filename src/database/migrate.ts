@@ -1,3 +1,4 @@
+import type { AppliedScript } from '../api/migration-report.ts';
 import { headsOf, positionOf } from '../revision/heads.ts';
 import type { Adoption, Located } from '../revision/locate.ts';
 import type { Goal } from '../revision/plan.ts';
@@ -41,7 +42,7 @@ export interface Outcome {
   readonly heads?: readonly string[];
   /** What this run wrote into `alembic_version` for a database of the old tool. */
   readonly adoption?: Adoption;
-  readonly applied: readonly { readonly name: string; readonly milliseconds: number }[];
+  readonly applied: readonly AppliedScript[];
   /** How far a data migration came that did not end. */
   readonly progress?: { readonly migration: string; readonly done: number; readonly total: number };
   readonly error?: Failure;
@@ -77,7 +78,7 @@ export async function readDatabase(
  * what was committed before an error is in the outcome.
  */
 export async function migrateDatabase(options: MigrateOptions): Promise<Outcome> {
-  const applied: { name: string; milliseconds: number }[] = [];
+  const applied: AppliedScript[] = [];
   let connection: Connection | undefined;
   let outcome: Outcome = { applied };
   try {
@@ -143,7 +144,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
           pending.delete(data.revision);
           moved.add(data);
           if (rows > 0) {
-            applied.push({ name: data.name, milliseconds: Math.round(milliseconds) });
+            applied.push({ name: data.name, milliseconds: Math.round(milliseconds), rows });
           }
           const { progress: _done, ...rest } = outcome;
           outcome = { ...rest, ...whereTo(done, pending) };

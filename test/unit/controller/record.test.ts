@@ -82,6 +82,17 @@ describe('recordJob', () => {
     });
   });
 
+  it('rows that were moved are counted, those of a data migration that did not end too', () => {
+    const applied = [
+      { name: 'ocata_expand01', milliseconds: 900 },
+      { name: 'ocata_migrate01', milliseconds: 40_000, rows: 1500 },
+    ];
+    const progress = { migration: 'ocata_migrate01', done: 500, total: 2000 };
+    expect(statusAfter(aReport({ applied })).lastMigration?.rows).to.equal(1500);
+    expect(statusAfter(aRefusal('Interrupted', { applied, progress })).history?.[0]?.rows).to.equal(2000);
+    expect(statusAfter(aReport()).lastMigration, 'no data migration').to.not.have.property('rows');
+  });
+
   it('a reading that found nothing to do is no migration', () => {
     const status = statusAfter(aReport({ from: at('ocata01'), applied: [] }));
     expect(status.recordedRevision).to.equal('ocata01');
