@@ -1,21 +1,32 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GlanceSchemaStatus } from '../api/glance-schema.ts';
 import { FINALIZER } from '../api/names.ts';
-import { REASONS, type Reason, type ReasonMeaning } from '../api/reasons.ts';
 import { exponentialBackoff } from './backoff.ts';
 import type { Cluster, JobCreation, JobObject, Notice, SchemaObject } from './cluster.ts';
 import { type Decision, decide, type Effect } from './decide.ts';
 import { migrationJob, migrationJobName } from './migration-job.ts';
+import { noticeBoard, noticeOf } from './notices.ts';
 import { hasEnded, isFinished, type Observed, observe } from './observe.ts';
 import { progressReader } from './progress-reader.ts';
 import { isRecorded } from './record.ts';
-import { readyReason, type Verdict, withVerdict } from './status.ts';
+import { type Verdict, withVerdict } from './status.ts';
 
 export interface ReconcilerOptions {
   readonly cluster: Cluster;
   /** The image of the migration's pod where the spec names none. */
   readonly defaultImage: string;
   readonly now?: () => Date;
+  /** Told of each status that was written. */
+  readonly onStored?: (stored: StoredStatus) => void;
+}
+
+/** A status that the API server took. */
+export interface StoredStatus {
+  readonly key: string;
+  readonly before: GlanceSchemaStatus;
+  readonly after: GlanceSchemaStatus;
+  /** What has changed, for a person; undefined where only the message or the progress did. */
+  readonly notice: Notice | undefined;
 }
 
 /** How a pass ended, and when the key is to be looked at again though nothing happens. */
@@ -30,11 +41,13 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   const now = options.now ?? (() => new Date());
   const refusals = new Map<string, Refusal>();
   const progress = progressReader(cluster, now);
+  const board = noticeBoard(now);
 
   async function reconcile(key: string): Promise<Outcome> {
     const schema = cluster.schema(key);
     if (schema === undefined) {
       progress.forget(key);
+      board.forget(key);
       return { kind: 'done', lookAgainAfter: undefined };
     }
     if (schema.metadata.deletionTimestamp !== undefined) {
@@ -208,9 +221,13 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       if (written === 'stale') {
         return { kind: 'again', why: 'the schema has moved on before its status was written' };
       }
-      for (const notice of notices(before, decision.status)) {
+      const after = decision.status;
+      const notice = noticeOf(before, after);
+      if (notice !== undefined && board.isNews(schema, after, notice)) {
         cluster.notify(written, notice);
       }
+      const { namespace, name } = schema.metadata;
+      options.onStored?.({ key: `${namespace}/${name}`, before, after, notice });
     }
     return { kind: 'done', lookAgainAfter: decision.lookAgainAfter };
   }
@@ -242,25 +259,6 @@ function whyRefused(name: string, creation: Exclude<JobCreation, { kind: 'create
 
 function isOurs(job: JobObject, schema: SchemaObject): boolean {
   return job.metadata.ownerReferences?.some((owner) => owner.uid === schema.metadata.uid) ?? false;
-}
-
-/** Reasons that a person should see as a warning though the operator goes on by itself. */
-const WORRYING: readonly Reason[] = ['DatabaseUnreachable', 'SecretNotReady', 'JobBlocked'];
-
-/** A notice when the reason changes, and one for each Job that failed; so none repeats while nothing changes. */
-function notices(before: GlanceSchemaStatus, after: GlanceSchemaStatus): readonly Notice[] {
-  const reason = readyReason(after);
-  if (
-    reason === undefined ||
-    (reason === readyReason(before) && before.job?.failure === after.job?.failure)
-  ) {
-    return [];
-  }
-  const known = Object.keys(REASONS).find((name): name is Reason => name === reason);
-  const meaning: ReasonMeaning | undefined = known === undefined ? undefined : REASONS[known];
-  const warns = known !== undefined && (meaning?.also === 'Stalled' || WORRYING.includes(known));
-  const message = after.conditions?.find((condition) => condition.type === 'Ready')?.message ?? reason;
-  return [{ type: warns ? 'Warning' : 'Normal', reason, message }];
 }
 
 /** Without keys whose value is undefined, as JSON has it. */
