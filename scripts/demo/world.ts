@@ -93,12 +93,13 @@ async function writeFiles(world: World): Promise<void> {
   const manifests = relative(join(folder, 'operator'), join(root, 'manifests'));
   writeFileSync(
     join(folder, 'operator', 'kustomization.yaml'),
-    `# manifests/ of the repository. The pod shares this machine's network here, so its port has to be a free one.
+    `# manifests/ of the repository. The pod shares this machine's network here, so its port has to be a free one, and one is enough.
 resources: [${manifests}]
 patches:
   - target: {kind: Deployment, name: glance-schema-operator}
     patch: |
       - {op: add, path: /spec/template/spec/containers/0/args/-, value: --health-address=127.0.0.1:${port}}
+      - {op: add, path: /spec/template/spec/containers/0/args/-, value: --metrics-address=0}
       - {op: replace, path: /spec/template/spec/containers/0/ports/0/containerPort, value: ${port}}
 `,
   );

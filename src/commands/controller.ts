@@ -1,26 +1,37 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { Registry } from '@prometheus-io/client';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { exponentialBackoff } from '../controller/backoff.ts';
-import { reconciler } from '../controller/reconcile.ts';
+import { reconciler, type StoredStatus } from '../controller/reconcile.ts';
+import { schemaMetrics } from '../controller/schema-metrics.ts';
 import { KubeClient } from '../kube/kube-client.ts';
 import { KubeCluster } from '../kube/kube-cluster.ts';
 import { LeaderLease } from '../kube/leader-lease.ts';
 import { openKubeConfig } from '../kube/open-kube-config.ts';
 import type { PooledKubeConfig } from '../kube/pooled-kube-config.ts';
 import { serveHealth } from '../runtime/health.ts';
+import type { HttpServer } from '../runtime/http-server.ts';
 import { type Log, openLog } from '../runtime/log.ts';
+import { type PassResult, type RuntimeMetrics, runtimeMetrics, serveMetrics } from '../runtime/metrics.ts';
 import { WorkQueue } from '../runtime/work-queue.ts';
+import { VERSION } from './version.ts';
 
 interface ControllerFlags {
   readonly kubeconfig?: string;
   readonly image: string;
-  readonly healthAddress: { readonly host: string; readonly port: number };
+  readonly healthAddress: Address;
+  readonly metricsAddress: Address | 'none';
   readonly workers: number;
   readonly leaderElect: boolean;
   readonly leaseNamespace?: string;
   readonly logLevel: string;
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** How often every GlanceSchema is looked at though nothing happened, in milliseconds. It makes no request. */
@@ -29,6 +40,9 @@ const RESYNC = 600_000;
 const QUEUE_BACKOFF = { first: 50, most: 60_000 };
 
 const LEASE_NAME = 'glance-schema';
+
+/** What metrics call the work on GlanceSchemas. */
+const CONTROLLER_NAME = 'glanceschema';
 
 export function controllerCommand(): Command {
   return new Command('controller')
@@ -46,6 +60,12 @@ export function controllerCommand(): Command {
       host: '0.0.0.0',
       port: 8081,
     })
+    .option(
+      '--metrics-address <host:port>',
+      'where /metrics is served for Prometheus; 0 turns it off',
+      parseAddressOrNone,
+      { host: '0.0.0.0', port: 8080 },
+    )
     .option('--workers <number>', 'how many GlanceSchemas are worked on at once', parseCount, 4)
     .option('--no-leader-elect', 'do not wait for the Lease: for a single replica that is never rolled')
     .option('--lease-namespace <namespace>', 'where the Lease is (default: the namespace of the pod)')
@@ -61,7 +81,7 @@ export function controllerCommand(): Command {
 const EXIT_CODES_HELP = `
 Exit codes:
   0  stopped by SIGTERM or SIGINT
-  1  the Lease was lost, Kubernetes could not be reached at the start, or the health address is taken
+  1  the Lease was lost, Kubernetes could not be reached at the start, or an address is taken
   2  the command line cannot be understood
 `;
 
@@ -71,7 +91,7 @@ async function runController(flags: ControllerFlags): Promise<void> {
   try {
     config = openKubeConfig(flags);
   } catch (error) {
-    log.error(error instanceof Error ? error.message : String(error));
+    log.error(messageOf(error));
     process.exitCode = 1;
     return;
   }
@@ -84,30 +104,58 @@ async function runController(flags: ControllerFlags): Promise<void> {
   }
   const identity = `${hostname()}_${randomBytes(4).toString('hex')}`;
   const client = new KubeClient(config);
-  const queue = new WorkQueue({ backoff: (failures) => exponentialBackoff(failures, QUEUE_BACKOFF) });
+  let leading = false;
+  const registry = new Registry();
+  const metrics = runtimeMetrics(registry, {
+    controller: CONTROLLER_NAME,
+    lease: LEASE_NAME,
+    depth: () => queue.depth,
+    leading: () => leading,
+  });
+  config.onRequest = metrics.requested;
+  const queue = new WorkQueue({
+    backoff: (failures) => exponentialBackoff(failures, QUEUE_BACKOFF),
+    events: metrics.queue,
+  });
   const cluster = new KubeCluster({
     client,
     reporter: identity,
     onKey: (key) => queue.add(key),
-    onTrouble: (what, error) => log.warn(`Trouble with the ${what}; it is tried again`, { error }),
+    onTrouble: (what, error) => log.warn(`Trouble with the ${what}: ${error.message}`, { error }),
   });
-  let leading = false;
-  const health = await serveHealth(flags.healthAddress.host, flags.healthAddress.port, {
-    live: () => undefined,
-    // A replica that waits for the lease is ready: it is there to take over.
-    ready: () => (cluster.synced ? undefined : 'the GlanceSchemas, Jobs and pods have not been read yet'),
-  }).catch((error: unknown) => {
-    log.error(
-      'Cannot serve the health endpoints: found the address taken or forbidden, do choose another by --health-address',
-      { error },
-    );
+  const count = schemaMetrics({
+    registry,
+    version: VERSION,
+    schemas: () => (leading ? cluster.schemas() : []),
+  });
+  const onStored = ({ key, before, after, notice }: StoredStatus): void => {
+    count(before, after);
+    if (notice !== undefined) {
+      const say = notice.type === 'Warning' ? log.warn : log.info;
+      say(`${key}: ${notice.message}`, { key, reason: notice.reason });
+    }
+  };
+  const { healthAddress, metricsAddress } = flags;
+  const servers: HttpServer[] = [];
+  try {
+    const health = serveHealth(healthAddress.host, healthAddress.port, {
+      live: () => undefined,
+      // A replica that waits for the lease is ready: it is there to take over.
+      ready: () => (cluster.synced ? undefined : 'the GlanceSchemas, Jobs and pods have not been read yet'),
+    });
+    servers.push(await listening('the health endpoints', '--health-address', health));
+    if (metricsAddress !== 'none') {
+      const served = serveMetrics(metricsAddress.host, metricsAddress.port, registry);
+      servers.push(await listening('the metrics', '--metrics-address', served));
+    }
+  } catch (error) {
+    log.error(messageOf(error));
     process.exitCode = 1;
-    return undefined;
-  });
-  if (health === undefined) {
+    await Promise.all(servers.map((server) => server.close()));
     return;
   }
-  log.info('Starting', { identity, image: flags.image, healthPort: health.port });
+  const [healthPort, metricsPort] = servers.map((server) => server.port);
+  log.info(`Starting version ${VERSION}`, { identity, image: flags.image, healthPort, metricsPort });
 
   const watching = cluster.run();
   const lease = flags.leaderElect
@@ -116,7 +164,8 @@ async function runController(flags: ControllerFlags): Promise<void> {
         namespace: flags.leaseNamespace ?? ownNamespace(config),
         name: LEASE_NAME,
         identity,
-        onTrouble: (error) => log.warn('Trouble with the Lease; it is tried again', { error }),
+        onTrouble: (error) => log.warn(`Trouble with the Lease: ${error.message}`, { error }),
+        onOtherLeader: (leader) => log.info(`Waiting: ${leader} leads`, { leader }),
       })
     : undefined;
   try {
@@ -130,16 +179,17 @@ async function runController(flags: ControllerFlags): Promise<void> {
           stop.abort();
         }
       });
-      await work({ cluster, queue, log, flags, signal: stop.signal });
+      await work({ cluster, queue, log, flags, metrics, onStored, signal: stop.signal });
       await kept;
     }
   } finally {
+    leading = false;
     stop.abort();
     queue.close();
     cluster.stop();
     await watching;
     await lease?.release();
-    await health.close();
+    await Promise.all(servers.map((server) => server.close()));
     await config.close();
     log.info('Stopped');
   }
@@ -151,13 +201,15 @@ async function work(options: {
   readonly queue: WorkQueue;
   readonly log: Log;
   readonly flags: ControllerFlags;
+  readonly metrics: RuntimeMetrics;
+  readonly onStored: (stored: StoredStatus) => void;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { cluster, queue, log, flags, signal } = options;
+  const { cluster, queue, log, flags, metrics, onStored, signal } = options;
   while (!cluster.synced && !signal.aborted) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  const reconcile = reconciler({ cluster, defaultImage: flags.image });
+  const reconcile = reconciler({ cluster, defaultImage: flags.image, onStored });
   const resync = setInterval(() => {
     for (const key of cluster.keys()) {
       queue.add(key);
@@ -169,21 +221,27 @@ async function work(options: {
   }
   async function worker(): Promise<void> {
     for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
+      const began = performance.now();
+      let result: PassResult = 'success';
       try {
         const outcome = await reconcile(key);
         if (outcome.kind === 'again') {
-          log.debug('Looking again', { key, why: outcome.why });
+          result = 'requeue';
+          log.debug(`${key}: ${outcome.why}; looking again`, { key });
           queue.addRateLimited(key);
         } else {
           queue.forget(key);
           if (outcome.lookAgainAfter !== undefined) {
+            result = 'requeue_after';
             queue.addAfter(key, outcome.lookAgainAfter);
           }
         }
       } catch (error) {
-        log.warn('The pass failed; it is tried again', { key, error });
+        result = 'error';
+        log.warn(`${key}: ${messageOf(error)}; the pass is made again`, { key, error });
         queue.addRateLimited(key);
       } finally {
+        metrics.passed(result, (performance.now() - began) / 1000);
         queue.done(key);
       }
     }
@@ -203,7 +261,26 @@ function ownNamespace(config: PooledKubeConfig): string {
   }
 }
 
-function parseAddress(text: string): ControllerFlags['healthAddress'] {
+/** @throws an Error of one sentence when the address cannot be had. */
+async function listening(what: string, flag: string, server: Promise<HttpServer>): Promise<HttpServer> {
+  try {
+    return await server;
+  } catch (error) {
+    throw new Error(`Cannot serve ${what}: found ${messageOf(error)}, do choose another address by ${flag}`, {
+      cause: error,
+    });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function parseAddressOrNone(text: string): Address | 'none' {
+  return text === '' || text === '0' ? 'none' : parseAddress(text);
+}
+
+function parseAddress(text: string): Address {
   const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(text) ?? [];
   if (port === '' || Number(port) > 65535) {
     throw new InvalidArgumentError(`found '${text}', do write HOST:PORT, such as 0.0.0.0:8081.`);

@@ -149,7 +149,7 @@ function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | 
   if (lastReport?.error != null && pod.kind !== 'running' && !endsTheJob(lastReport.error.reason)) {
     return {
       reason: lastReport.error.reason === 'DatabaseUnreachable' ? 'DatabaseUnreachable' : 'MigrationPending',
-      message: `${sentence(lastReport.error.message)} Job ${job.name} tries again.${waitsForIt}`,
+      message: `${sentence(lastReport.error.message)} Job ${job.name} tries again, unless that was its last attempt.${waitsForIt}`,
     };
   }
   if (pod.kind === 'none' && pod.since !== undefined) {

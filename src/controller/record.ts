@@ -123,7 +123,7 @@ function failureOf(state: Extract<ObservedJob['state'], { kind: 'finished' }>): 
 }
 
 /** The reason in `status.job.failure` when a Job has left no report: another attempt reads the database again. */
-const NO_RESULT = 'NoResult';
+export const NO_RESULT = 'NoResult';
 
 function historyEntry(job: ObservedJob, report: MigrationReport): HistoryEntry {
   const rows = rowsMoved(report);

@@ -90,6 +90,11 @@ export class KubeCluster implements Cluster {
     }
   }
 
+  /** Every GlanceSchema there is. */
+  schemas(): Iterable<SchemaObject> {
+    return this.#schemas.objects();
+  }
+
   /** Every key there is, for the slow resync. */
   keys(): readonly string[] {
     return [...this.#schemas.objects()].map(keyOf);

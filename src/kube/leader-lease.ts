@@ -10,6 +10,8 @@ export interface LeaderLeaseOptions {
   readonly identity: string;
   /** Called when a request for the lease has failed and is tried again. */
   readonly onTrouble: (error: Error) => void;
+  /** Called when somebody else is seen to hold the lease who was not seen before. */
+  readonly onOtherLeader: (identity: string) => void;
 }
 
 /** How long others wait after the last renewal that they saw, in seconds. */
@@ -44,6 +46,7 @@ interface Lease {
 export class LeaderLease {
   readonly #options: LeaderLeaseOptions;
   readonly #path: string;
+  #otherLeader: string | undefined;
   #seen: { readonly lease: Lease; readonly at: number } | undefined;
 
   constructor(options: LeaderLeaseOptions) {
@@ -157,6 +160,7 @@ export class LeaderLease {
     const free = !lease.spec.holderIdentity;
     const expired = performance.now() - seen.at > (lease.spec.leaseDurationSeconds ?? DURATION) * 1000;
     if (!free && !expired && lease.spec.holderIdentity !== identity) {
+      this.#tellOtherLeader(lease.spec.holderIdentity);
       return false;
     }
     try {
@@ -176,6 +180,13 @@ export class LeaderLease {
         return false;
       }
       throw error;
+    }
+  }
+
+  #tellOtherLeader(identity: string | undefined): void {
+    if (identity !== undefined && identity !== this.#otherLeader) {
+      this.#otherLeader = identity;
+      this.#options.onOtherLeader(identity);
     }
   }
 

@@ -1,6 +1,7 @@
 import type { AgentOptions } from 'node:https';
 import { type Cluster, KubeConfig, type RequestContext } from '@kubernetes/client-node';
-import { Agent, type buildConnector } from 'undici';
+import { Agent, type buildConnector, type Dispatcher } from 'undici';
+import { type RequestOutcome, tellRequests } from './tell-requests.ts';
 
 type DispatcherOptions = ReturnType<KubeConfig['createDispatcherOptions']>;
 type ConnectOptions = Extract<DispatcherOptions, { type: 'agent' }>['connect'];
@@ -13,8 +14,10 @@ const CONNECTIONS = 16;
  * connection, for every request. A change of the CA or of a client certificate makes a new set.
  */
 export class PooledKubeConfig extends KubeConfig {
-  #pool: { readonly key: string; readonly agent: Agent } | undefined;
+  #pool: { readonly key: string; readonly agent: Dispatcher } | undefined;
   #connect: ConnectOptions | undefined;
+  /** Told of each request, watches included; of none behind a proxy, where the library connects by itself. */
+  onRequest: ((outcome: RequestOutcome) => void) | undefined;
 
   override createDispatcherOptions(cluster: Cluster | null, agentOptions: AgentOptions): DispatcherOptions {
     const options = super.createDispatcherOptions(cluster, agentOptions);
@@ -40,7 +43,7 @@ export class PooledKubeConfig extends KubeConfig {
     this.#pool = undefined;
   }
 
-  #agentFor(connect: ConnectOptions): Agent {
+  #agentFor(connect: ConnectOptions): Dispatcher {
     const key = JSON.stringify(connect);
     if (this.#pool?.key !== key) {
       // Not closed: what is under way on the old connections may end; they are idle soon and then time out.
@@ -51,7 +54,7 @@ export class PooledKubeConfig extends KubeConfig {
           connect: connect as buildConnector.BuildOptions,
           connections: CONNECTIONS,
           bodyTimeout: 0,
-        }),
+        }).compose(tellRequests((outcome) => this.onRequest?.(outcome))),
       };
     }
     return this.#pool.agent;

@@ -1,5 +1,4 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type Answer, type HttpServer, serveHttp } from './http-server.ts';
 
 /** What the health endpoints ask; each answers with why not, or undefined when all is well. */
 export interface HealthChecks {
@@ -9,37 +8,18 @@ export interface HealthChecks {
   readonly ready: () => string | undefined;
 }
 
-export interface HealthServer {
-  readonly port: number;
-  close(): Promise<void>;
-}
-
 /**
  * Serves `/healthz` and `/readyz` for a kubelet's probes.
  *
  * @throws the listen error of node:http (EADDRINUSE, EACCES) when the address cannot be had.
  */
-export async function serveHealth(host: string, port: number, checks: HealthChecks): Promise<HealthServer> {
-  const server = createServer((request, response) => {
-    const check =
-      request.url === '/healthz' ? checks.live : request.url === '/readyz' ? checks.ready : undefined;
-    if (check === undefined) {
-      response.writeHead(404).end('Not found; there are /healthz and /readyz\n');
-      return;
-    }
-    const complaint = check();
-    response.writeHead(complaint === undefined ? 200 : 503).end(`${complaint ?? 'ok'}\n`);
+export function serveHealth(host: string, port: number, checks: HealthChecks): Promise<HttpServer> {
+  return serveHttp(host, port, {
+    '/healthz': () => answer(checks.live()),
+    '/readyz': () => answer(checks.ready()),
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => resolve());
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+}
+
+function answer(complaint: string | undefined): Answer {
+  return { status: complaint === undefined ? 200 : 503, text: `${complaint ?? 'ok'}\n` };
 }

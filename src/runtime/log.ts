@@ -27,7 +27,10 @@ export function openLog(level: string): Log {
         }
         return entry;
       })(),
-      winston.format.json({ deterministic: false }),
+      // What a person reads first comes first.
+      winston.format.printf(({ timestamp, level: of, message, ...fields }) =>
+        JSON.stringify({ timestamp, level: of, message, ...fields }),
+      ),
     ),
     transports: [new winston.transports.Console({ stderrLevels: ['error', 'warn', 'info', 'debug'] })],
   });

@@ -1,7 +1,20 @@
-/** How a key is put off after failures, and who says what time it is. */
+/** How a key is put off after failures, and who is told. */
 export interface WorkQueueOptions {
   /** The delay in milliseconds before the next try of a key that has failed `failures` times in a row, from 1. */
   readonly backoff: (failures: number) => number;
+  readonly events?: WorkQueueEvents;
+}
+
+/** What a queue tells of its keys, for metrics. */
+export interface WorkQueueEvents {
+  /** A key waits that did not wait before. */
+  added(): void;
+  /** A key is to be added later. */
+  putOff(): void;
+  /** A key was taken after so many seconds. */
+  begun(waited: number): void;
+  /** The work on a key has ended after so many seconds. */
+  ended(worked: number): void;
 }
 
 /**
@@ -12,8 +25,10 @@ export interface WorkQueueOptions {
  */
 export class WorkQueue {
   readonly #backoff: (failures: number) => number;
-  readonly #waiting = new Set<string>();
-  readonly #working = new Set<string>();
+  readonly #events: WorkQueueEvents | undefined;
+  /** Since when each key waits, and is worked on, as performance.now() has it. */
+  readonly #waiting = new Map<string, number>();
+  readonly #working = new Map<string, number>();
   readonly #again = new Set<string>();
   readonly #failures = new Map<string, number>();
   readonly #delayed = new Map<string, { readonly due: number; readonly timer: NodeJS.Timeout }>();
@@ -22,6 +37,7 @@ export class WorkQueue {
 
   constructor(options: WorkQueueOptions) {
     this.#backoff = options.backoff;
+    this.#events = options.events;
   }
 
   /** How many keys wait to be worked on now. */
@@ -37,7 +53,10 @@ export class WorkQueue {
       this.#again.add(key);
       return;
     }
-    this.#waiting.add(key);
+    if (!this.#waiting.has(key)) {
+      this.#waiting.set(key, performance.now());
+      this.#events?.added();
+    }
     this.#hand();
   }
 
@@ -54,6 +73,7 @@ export class WorkQueue {
       }
       clearTimeout(earlier.timer);
     }
+    this.#events?.putOff();
     const timer = setTimeout(() => {
       this.#delayed.delete(key);
       this.add(key);
@@ -75,7 +95,7 @@ export class WorkQueue {
 
   /** The next key, as soon as there is one; undefined once the queue is closed. Pair each key with `done`. */
   take(): Promise<string | undefined> {
-    const [key] = this.#waiting;
+    const [key] = this.#waiting.keys();
     if (key !== undefined) {
       this.#start(key);
       return Promise.resolve(key);
@@ -88,7 +108,11 @@ export class WorkQueue {
 
   /** Ends the work on a key that `take` gave. */
   done(key: string): void {
+    const since = this.#working.get(key);
     this.#working.delete(key);
+    if (since !== undefined) {
+      this.#events?.ended((performance.now() - since) / 1000);
+    }
     if (this.#again.delete(key)) {
       this.add(key);
     }
@@ -109,7 +133,7 @@ export class WorkQueue {
   }
 
   #hand(): void {
-    const [key] = this.#waiting;
+    const [key] = this.#waiting.keys();
     const taker = key === undefined ? undefined : this.#takers.shift();
     if (key !== undefined && taker !== undefined) {
       this.#start(key);
@@ -118,7 +142,9 @@ export class WorkQueue {
   }
 
   #start(key: string): void {
+    const now = performance.now();
+    this.#events?.begun((now - (this.#waiting.get(key) ?? now)) / 1000);
     this.#waiting.delete(key);
-    this.#working.add(key);
+    this.#working.set(key, now);
   }
 }

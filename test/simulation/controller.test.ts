@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { hasEnded } from '../../src/controller/observe.ts';
-import { reconciler } from '../../src/controller/reconcile.ts';
+import { reconciler, type StoredStatus } from '../../src/controller/reconcile.ts';
+import { newResult } from '../../src/controller/schema-metrics.ts';
 import { Crash, SimulatedCluster } from './simulated-cluster.ts';
 import { tapeOf } from './tape.ts';
 import { KEY, NAME, revisionOf, World } from './world.ts';
@@ -24,7 +25,13 @@ class Controller {
 
   #start(): ReturnType<typeof reconciler> {
     const now = () => new Date(this.#world.clock);
-    return reconciler({ cluster: this.#cluster, defaultImage: 'glance-schema', now });
+    const onStored = ({ before, after }: StoredStatus) => {
+      const ended = newResult(before, after);
+      if (ended !== undefined) {
+        this.#world.count(ended);
+      }
+    };
+    return reconciler({ cluster: this.#cluster, defaultImage: 'glance-schema', now, onStored });
   }
 
   catchUp(most: number): void {

@@ -1,4 +1,5 @@
 import { EXIT_CODES, type FailureReason, FINAL_EXIT_CODES } from '../../src/api/exit-codes.ts';
+import type { StatusJob } from '../../src/api/glance-schema.ts';
 import type { MigrationReport } from '../../src/api/migration-report.ts';
 import {
   OBSERVE_ANNOTATION,
@@ -71,6 +72,10 @@ export class World {
   writes = 0;
   /** Pods of Jobs deleted by hand beside which another Job may be: see `excuse`. */
   readonly #excused = new Set<string>();
+  /** UIDs of the Jobs whose result has been counted, each time again. */
+  readonly #counted: string[] = [];
+  /** How often a user has wiped the status, whereupon a result is rightly taken and counted anew. */
+  #wiped = 0;
   #versions = 0;
 
   constructor(tape: Tape) {
@@ -92,6 +97,14 @@ export class World {
 
   uid(): string {
     return `uid-${this.version()}`;
+  }
+
+  /** An operator has counted the result of a Job, which it or another one must not have done before. */
+  count(job: StatusJob): void {
+    this.#counted.push(job.uid);
+    if (this.#counted.filter((uid) => uid === job.uid).length > 1 + this.#wiped) {
+      throw new Error(`The result of ${job.name} is counted twice`);
+    }
   }
 
   /** Whether the database is at this revision now. */
@@ -423,6 +436,7 @@ export class World {
         // The status is wiped by hand.
         const { status: _status, ...rest } = schema;
         this.putSchema(rest);
+        this.#wiped += 1;
         return;
       }
       case 8:

@@ -21,7 +21,7 @@ export interface Environment {
   readonly proxy: ApiProxy;
   readonly api: TestApi;
   /** Starts an operator whose requests go through the proxy. */
-  operator(args?: OperatorOptions['args']): Promise<Operator>;
+  operator(args?: OperatorOptions['args'], more?: Pick<OperatorOptions, 'standby'>): Promise<Operator>;
   /** Makes a namespace with the Secret `glance-db` for a database, and gives what a test needs in it. */
   tenant(name: string, connection: string): Promise<Tenant>;
   stop(): Promise<void>;
@@ -73,7 +73,7 @@ export async function startEnvironment(): Promise<Environment> {
     postgres,
     proxy,
     api,
-    operator: (args = []) => startOperator({ kubeconfig, args }),
+    operator: (args = [], more = {}) => startOperator({ kubeconfig, args, ...more }),
     tenant: (name, connection) => makeTenant(plane, api, name, connection),
     stop: async () => {
       await node.stop();

@@ -7,6 +7,8 @@ export interface OperatorOptions {
   readonly kubeconfig: string;
   /** More arguments of `glance-schema controller`. */
   readonly args?: readonly string[];
+  /** Another one leads, and this one only has to wait for it. */
+  readonly standby?: boolean;
 }
 
 /** A running `glance-schema controller`, as a process of its own. */
@@ -14,6 +16,8 @@ export interface Operator {
   readonly pid: number;
   /** Where its health endpoints are. */
   readonly health: string;
+  /** What it tells Prometheus, as text. */
+  metrics(): Promise<string>;
   /** What it has logged, a line each, parsed. */
   log(): readonly { readonly level: string; readonly message: string; readonly [field: string]: unknown }[];
   /** True until the process has ended. */
@@ -23,10 +27,11 @@ export interface Operator {
   stop(): Promise<number | null>;
 }
 
-/** Starts the bundled operator and waits until it leads and has read everything. */
+/** Starts the bundled operator and waits until it leads, or sees that another one does, and has read everything. */
 export async function startOperator(options: OperatorOptions): Promise<Operator> {
   const args = [bundle(), 'controller', '--kubeconfig', options.kubeconfig, '--image', 'glance-schema:test'];
-  args.push('--health-address', '127.0.0.1:0', '--lease-namespace', 'glance-schema-system');
+  args.push('--health-address', '127.0.0.1:0', '--metrics-address', '127.0.0.1:0');
+  args.push('--lease-namespace', 'glance-schema-system');
   args.push('--log-level', 'debug', ...(options.args ?? []));
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const end = () => child.kill('SIGKILL');
@@ -41,16 +46,17 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
       .split('\n')
       .slice(0, -1)
       .map((line) => JSON.parse(line));
-  const health = await eventually(
+  const { health, metrics } = await eventually(
     () => {
       if (child.exitCode !== null) {
         return Promise.reject(new Error(`The operator ended with ${child.exitCode}: ${text}`));
       }
-      const port = log().find((line) => line.message === 'Starting')?.healthPort;
-      if (port === undefined || !log().some((line) => line.message === 'Leading')) {
-        throw new Error(`The operator does not lead: ${text}`);
+      const { healthPort, metricsPort } = log().find((line) => line.healthPort !== undefined) ?? {};
+      const there = options.standby ? /^Waiting: .* leads$/ : /^Leading$/;
+      if (healthPort === undefined || !log().some((line) => there.test(line.message))) {
+        throw new Error(`The operator is not there yet: ${text}`);
       }
-      return `http://127.0.0.1:${port}`;
+      return { health: `http://127.0.0.1:${healthPort}`, metrics: `http://127.0.0.1:${metricsPort}/metrics` };
     },
     { timeoutMilliseconds: 40_000 },
   );
@@ -63,6 +69,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
   return {
     pid: pidOf(child),
     health,
+    metrics: async () => (await fetch(metrics)).text(),
     log,
     running: () => child.exitCode === null && child.signalCode === null,
     kill: (signal) => void child.kill(signal),

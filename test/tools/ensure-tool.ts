@@ -17,7 +17,7 @@ interface Tool {
   readonly takes: string;
 }
 
-// One entry for each folder beside this file, which has the tool's go.mod and go.sum.
+// One entry for each tool, which has a folder beside this file with its go.mod and go.sum.
 const tools = {
   promtool: {
     module: 'github.com/prometheus/prometheus',

@@ -68,6 +68,15 @@ describe('glance-schema controller, wrong input', () => {
       1,
       'Cannot serve the health endpoints',
     ],
+    [
+      'an address for metrics that is taken',
+      () => [
+        ...['--image', 'x', '--kubeconfig', nobody, '--health-address', '127.0.0.1:0'],
+        ...['--metrics-address', address()],
+      ],
+      1,
+      'Cannot serve the metrics: found listen EADDRINUSE',
+    ],
   ];
 
   it('a reader that has gone is no error', () => {

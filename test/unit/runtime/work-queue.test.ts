@@ -71,6 +71,35 @@ describe('work queue', () => {
     queue.close();
   });
 
+  it('each key is told of when it comes, is taken and is done, and when it is put off', async () => {
+    const told: string[] = [];
+    const queue = new WorkQueue({
+      backoff: () => 1,
+      events: {
+        added: () => told.push('added'),
+        putOff: () => told.push('put off'),
+        begun: (waited) => told.push(`begun after ${waited >= 0.02 ? 'a while' : 'no time'}`),
+        ended: (worked) => told.push(`ended after ${worked >= 0.02 ? 'a while' : 'no time'}`),
+      },
+    });
+    queue.add('a');
+    queue.add('a');
+    await sleep(25);
+    await queue.take();
+    queue.add('a');
+    await sleep(25);
+    queue.done('a');
+    await queue.take();
+    queue.done('a');
+    queue.addRateLimited('b');
+    expect(told).to.deep.equal([
+      ...['added', 'begun after a while', 'ended after a while'],
+      ...['added', 'begun after no time', 'ended after no time'],
+      'put off',
+    ]);
+    queue.close();
+  });
+
   it('closed, it wakes those that wait, takes nothing in and keeps no timer', async () => {
     const queue = aQueue();
     const taking = queue.take();

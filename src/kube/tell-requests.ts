@@ -1,0 +1,43 @@
+import type { Dispatcher } from 'undici';
+
+/** How one request went. */
+export interface RequestOutcome {
+  readonly method: string;
+  /** Host and port. */
+  readonly host: string;
+  /** The HTTP status; undefined when there was no answer. */
+  readonly status: number | undefined;
+  /** Until the head of the answer was there, in seconds. */
+  readonly seconds: number;
+}
+
+/** Has a dispatcher tell of each request once: when its answer begins, or when it fails before. Watches are requests too. */
+export function tellRequests(
+  tell: (outcome: RequestOutcome) => void,
+): Dispatcher.DispatcherComposeInterceptor {
+  return (dispatch) => (options, handler) => {
+    const { method } = options;
+    const host = new URL(String(options.origin)).host;
+    const began = performance.now();
+    let told = false;
+    const once = (status: number | undefined): void => {
+      if (!told) {
+        told = true;
+        tell({ method, host, status, seconds: (performance.now() - began) / 1000 });
+      }
+    };
+    return dispatch(options, {
+      onRequestStart: (controller, context) => handler.onRequestStart?.(controller, context),
+      onResponseStart(controller, status, headers, text) {
+        once(status);
+        handler.onResponseStart?.(controller, status, headers, text);
+      },
+      onResponseData: (controller, chunk) => handler.onResponseData?.(controller, chunk),
+      onResponseEnd: (controller, trailers) => handler.onResponseEnd?.(controller, trailers),
+      onResponseError(controller, error) {
+        once(undefined);
+        handler.onResponseError?.(controller, error);
+      },
+    });
+  };
+}
