@@ -1,8 +1,12 @@
-/** Writes what is made from the source: the CRD, and the tables of the reference. CI fails when they are stale. */
+/** Writes what is made from the source: the CRD, tables of the documents, the dashboard. CI fails when they are stale. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { Registry } from '@prometheus-io/client';
 import { stringify } from 'yaml';
 import { customResourceDefinition, structuralSchemas } from '../src/api/custom-resource-definition.ts';
-import { exitCodesTable, fieldsTable, reasonsTable } from '../src/api/reference.ts';
+import { exitCodesTable, fieldsTable, reasonsTable, table } from '../src/api/reference.ts';
+import { schemaMetrics } from '../src/controller/schema-metrics.ts';
+import { runtimeMetrics } from '../src/runtime/metrics.ts';
+import { dashboard } from './dashboard.ts';
 
 const header = '# Generated from src/api by `make generate`; do not edit.\n';
 const crd = stringify(customResourceDefinition(), { lineWidth: 110, aliasDuplicateObjects: false });
@@ -14,10 +18,34 @@ const tables: Readonly<Record<string, string>> = {
   'spec-fields': fieldsTable(spec, 'spec'),
   'status-fields': fieldsTable(status, 'status'),
   'exit-codes': exitCodesTable(),
+  'schema-metrics': metricsTable(/^glanceschema_/),
+  'operator-metrics': metricsTable(/^(workqueue|controller_runtime|rest_client|leader_election)_/),
 };
-const reference = new URL('../docs/glance-schema.md', import.meta.url);
-const text = readFileSync(reference, 'utf8').replace(
-  /(<!-- generated: ([a-z-]+) -->\n)[\s\S]*?(<!-- end -->)/g,
-  (_match, begin: string, name: string, end: string) => `${begin}${tables[name]}\n${end}`,
-);
-writeFileSync(reference, text);
+for (const document of ['glance-schema', 'monitoring']) {
+  const file = new URL(`../docs/${document}.md`, import.meta.url);
+  const text = readFileSync(file, 'utf8').replace(
+    /(<!-- generated: ([a-z-]+) -->\n)[\s\S]*?(<!-- end -->)/g,
+    (_match, begin: string, name: string, end: string) => `${begin}${tables[name]}\n${end}`,
+  );
+  writeFileSync(file, text);
+}
+
+const json = JSON.stringify(dashboard(), null, 2);
+writeFileSync(new URL('../manifests/monitoring/dashboard.json', import.meta.url), `${json}\n`);
+
+/** The operator's own metrics; those of the process and of Node are the library's. */
+function metricsTable(prefix: RegExp): string {
+  const registry = new Registry();
+  runtimeMetrics(registry, { controller: '', lease: '', depth: () => 0, leading: () => false });
+  schemaMetrics({ registry, version: '', schemas: () => [] });
+  const rows = registry
+    .getMetricsAsArray()
+    .filter(({ name }) => prefix.test(name))
+    .map((metric) => [`\`${metric.name}\``, metric.type, labelsOf(metric), metric.help].join(' | '));
+  return table(['metric', 'type', 'labels', 'meaning'], rows);
+}
+
+function labelsOf(metric: object): string {
+  const names = 'labelNames' in metric && Array.isArray(metric.labelNames) ? metric.labelNames : [];
+  return names.map((name) => `\`${name}\``).join(', ') || '-';
+}

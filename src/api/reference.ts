@@ -44,7 +44,8 @@ export function exitCodesTable(): string {
   return table(['exit code', 'reason', 'meaning'], rows);
 }
 
-function table(head: readonly string[], rows: readonly string[]): string {
+/** A table in Markdown; the cells of a row are joined by ` | ` already. */
+export function table(head: readonly string[], rows: readonly string[]): string {
   const lines = [head.join(' | '), head.map(() => '---').join(' | '), ...rows];
   return lines.map((line) => `| ${line} |`).join('\n');
 }

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
 import { kubectl } from '../../support/kubectl.ts';
+import { prometheusOperatorCrds } from '../../support/prometheus-operator-crds.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: ROOT })];
@@ -98,6 +99,10 @@ describe('the documents', () => {
       plane = await startControlPlane({ controllers: false });
       const applied = await kubectl(plane.kubeconfigPath, ['apply', '-k', `${ROOT}manifests`]);
       expect(applied.code, applied.stderr).to.equal(0);
+      for (const file of await prometheusOperatorCrds()) {
+        const crd = await kubectl(plane.kubeconfigPath, ['apply', '--server-side', '-f', file]);
+        expect(crd.code, crd.stderr).to.equal(0);
+      }
       await kubectl(plane.kubeconfigPath, ['wait', '--for=condition=Established', 'crd', '--all']);
       await kubectl(plane.kubeconfigPath, ['create', 'namespace', 'openstack']);
     });

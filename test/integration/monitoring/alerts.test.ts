@@ -1,0 +1,48 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { parse } from 'yaml';
+import { alertRules, type Promtool, startPromtool } from '../../support/promtool.ts';
+
+const TESTS = readFileSync(new URL('alerts.yaml', import.meta.url), 'utf8');
+
+describe('alerts', () => {
+  const rules = alertRules();
+  const alerts = rules.groups.flatMap((group) => group.rules);
+  let promtool: Promtool;
+
+  before(async function () {
+    this.timeout(1_800_000);
+    promtool = await startPromtool();
+  });
+
+  it('are rules that Prometheus takes', () => {
+    expect(promtool.checkRules(rules)).to.equal('');
+  });
+
+  it('fire, and do not fire, as alerts.yaml says', () => {
+    expect(promtool.testRules(rules, TESTS)).to.equal('');
+  });
+
+  for (const { alert, labels, annotations } of alerts) {
+    it(`${alert} has a test in which it fires and one in which it does not`, () => {
+      const { tests } = parse(TESTS);
+      const cases = tests
+        .flatMap((test: { readonly alert_rule_test: readonly object[] }) => test.alert_rule_test)
+        .filter((one: { readonly alertname: string }) => one.alertname === alert)
+        .map((one: { readonly exp_alerts: readonly object[] }) => one.exp_alerts.length);
+      expect(cases).to.include(0);
+      expect(cases).to.include(1);
+    });
+
+    it(`${alert} says what is wrong and what to do, and leads to a page that is there`, () => {
+      expect(Object.keys(annotations)).to.deep.equal(['summary', 'description', 'runbook']);
+      expect(labels.severity).to.be.oneOf(['critical', 'warning']);
+      const [path = '', heading] = annotations.runbook?.split('#') ?? [];
+      const page = new URL(`../../../${path}`, import.meta.url);
+      expect(existsSync(page), path).to.equal(true);
+      const headings = [...readFileSync(page, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, text]) => text);
+      expect(headings).to.include(alert);
+      expect(heading).to.equal(alert.toLowerCase());
+    });
+  }
+});

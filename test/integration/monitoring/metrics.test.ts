@@ -1,0 +1,168 @@
+import { expect } from 'chai';
+import { readable, readDashboard } from '../../support/dashboard.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
+import { eventually } from '../../support/eventually.ts';
+import { seedNewton } from '../../support/glance-data.ts';
+import type { Operator } from '../../support/operator.ts';
+import { alertRules, type Promtool, startPromtool } from '../../support/promtool.ts';
+import { queriedMetrics } from '../../support/queried-metrics.ts';
+
+/** Put on a series by Prometheus itself, from where it found it. */
+const OF_TARGET = ['job', 'instance', 'namespace', 'pod'];
+
+describe('metrics', () => {
+  let environment: Environment;
+  let promtool: Promtool;
+  let operator: Operator;
+  let tenant: Tenant;
+
+  before(async function () {
+    this.timeout(1_800_000);
+    [environment, promtool] = await Promise.all([startEnvironment(), startPromtool()]);
+    operator = await environment.operator();
+    const url = await environment.postgres.createDatabase('metrics');
+    await seedNewton(url, { images: 700 });
+    tenant = await environment.tenant('metrics', url);
+    await tenant.apply({ revision: 'ocata01', through: 'Migrate' });
+    await tenant.reaches('UpToDate');
+  });
+
+  after(async () => {
+    await operator?.stop();
+    await environment?.stop();
+  });
+
+  const OF_GLANCE = 'namespace="metrics",name="glance"';
+
+  it('tell of a migration when it is done', async () => {
+    const text = await operator.metrics();
+    const about = `${OF_GLANCE},recorded_revision="ocata01",recorded_phase="Migrate",target_revision="ocata01"`;
+    const ready = `${OF_GLANCE},condition="Ready",status="True",reason="UpToDate"`;
+    for (const line of [
+      `glanceschema_info{${about}} 1`,
+      `glanceschema_status_condition{${ready}} 1`,
+      `glanceschema_attempts{${OF_GLANCE}} 1`,
+      'glanceschema_job_results_total{purpose="Migrate",reason="Done"} 1',
+      'glanceschema_migration_duration_seconds_count{result="success"} 1',
+      'glanceschema_migrated_rows_total 700',
+      'leader_election_master_status{name="glance-schema"} 1',
+      'workqueue_depth{name="glanceschema"} 0',
+    ]) {
+      expect(text.split('\n')).to.include(line);
+    }
+    const success = Number(seriesValue(text, `glanceschema_last_success_timestamp_seconds{${OF_GLANCE}}`));
+    expect(Date.now() / 1000 - success).to.be.within(0, 60);
+    expect(text.match(/^glanceschema_status_condition\{/gm)).to.have.length(1);
+  });
+
+  it('count what the operator did: passes, keys, and its requests with the watches', async () => {
+    const text = await operator.metrics();
+    const passes = 'controller_runtime_reconcile_total{controller="glanceschema",result="success"}';
+    expect(Number(seriesValue(text, passes))).to.be.greaterThan(1);
+    expect(Number(seriesValue(text, 'workqueue_adds_total{name="glanceschema"}'))).to.be.greaterThan(1);
+    const host = new URL(environment.proxy.server).host;
+    const requests = (code: string, method: string) =>
+      Number(
+        seriesValue(text, `rest_client_requests_total{code="${code}",method="${method}",host="${host}"}`),
+      );
+    const asked = environment.proxy.requests.length;
+    const told = [...text.matchAll(/^rest_client_requests_total\{.*\} (\d+)$/gm)].map(([, count]) =>
+      Number(count),
+    );
+    expect(requests('201', 'POST'), 'the Job and the Events').to.be.greaterThan(2);
+    expect(told.reduce((sum, count) => sum + count)).to.be.within(asked - 5, asked + 1);
+  });
+
+  it('are text that promtool finds nothing to object to', async () => {
+    const ours = (await operator.metrics())
+      .split('\n\n')
+      .filter((metric) => !/^# HELP (nodejs|process)_/.test(metric));
+    expect(ours).to.have.length.greaterThan(20);
+    expect(promtool.checkMetrics(`${ours.join('\n')}\n`)).to.equal('');
+  });
+
+  it('are all that the alerts and the dashboard ask for, with their labels', async () => {
+    const text = await operator.metrics();
+    const queries = [
+      ...alertRules().groups.flatMap((group) => group.rules.map((rule) => rule.expr)),
+      ...readDashboard().panels.flatMap((panel) =>
+        (panel.targets ?? []).map((target) => readable(target.expr)),
+      ),
+      ...readDashboard().templating.list.flatMap(
+        ({ query }) => /label_values\((\w+)/.exec(JSON.stringify(query))?.[1] ?? [],
+      ),
+    ];
+    const asked = queries.flatMap(queriedMetrics);
+    expect(asked).to.have.length.greaterThan(30);
+    for (const { name, labels } of asked) {
+      const known = labelsOf(text, name);
+      expect(known, name).not.to.equal(undefined);
+      expect([...OF_TARGET, ...(known ?? [])], name).to.include.members([...labels]);
+    }
+  });
+
+  it('of one operator that waits say that it does not lead, and nothing of GlanceSchemas', async () => {
+    const other = await environment.operator([], { standby: true });
+    try {
+      const text = await other.metrics();
+      expect(seriesValue(text, 'leader_election_master_status{name="glance-schema"}')).to.equal('0');
+      expect(text).to.match(
+        /^glanceschema_operator_info\{version="\d+\.\d+\.\d+",newest_revision="2024_1_01"\} 1$/m,
+      );
+      expect(text).not.to.match(/namespace="metrics"/);
+    } finally {
+      await other.stop();
+    }
+  });
+
+  it('count a result no second time after a restart', async () => {
+    await operator.stop();
+    operator = await environment.operator();
+    const text = await operator.metrics();
+    expect(text).to.contain(`glanceschema_info{${OF_GLANCE}`);
+    expect(seriesValue(text, 'glanceschema_job_results_total{purpose="Migrate",reason="Done"}')).to.equal(
+      '0',
+    );
+    expect(seriesValue(text, 'glanceschema_migrated_rows_total')).to.equal('0');
+  });
+
+  it('count a refusal, and know nothing more of what is deleted', async () => {
+    // Past the rules of admission, as with a resource that was made before its database moved on.
+    await tenant.kubectl('delete', 'glanceschema', 'glance');
+    await tenant.apply({ revision: 'mitaka01' });
+    await tenant.reaches('DowngradeNotSupported');
+    const text = await operator.metrics();
+    expect(seriesValue(text, 'glanceschema_refusals_total{reason="DowngradeNotSupported"}')).to.equal('1');
+    const stalled = `${OF_GLANCE},condition="Stalled",status="True",reason="DowngradeNotSupported"`;
+    expect(seriesValue(text, `glanceschema_status_condition{${stalled}}`)).to.equal('1');
+    await tenant.kubectl('delete', 'glanceschema', 'glance');
+    await eventually(async () => {
+      expect(await operator.metrics()).not.to.contain(OF_GLANCE);
+    });
+  });
+
+  it('are not served when the address is 0', async () => {
+    const other = await environment.operator(['--metrics-address', '0'], { standby: true });
+    try {
+      expect(other.log().find((line) => 'healthPort' in line)).not.to.have.property('metricsPort');
+    } finally {
+      await other.stop();
+    }
+  });
+});
+
+/** The value of one series, undefined when there is none. */
+function seriesValue(text: string, series: string): string | undefined {
+  const line = text.split('\n').find((candidate) => candidate.startsWith(`${series} `));
+  return line?.slice(series.length + 1);
+}
+
+/** The labels of all series of a metric; undefined when it is not there at all, not even without a series. */
+function labelsOf(text: string, metric: string): readonly string[] | undefined {
+  const family = metric.replace(/_(bucket|sum|count)$/, '');
+  if (!new RegExp(`^# TYPE (${metric} |${family} histogram)`, 'm').test(text)) {
+    return undefined;
+  }
+  const series = text.split('\n').filter((line) => line.startsWith(`${metric}{`));
+  return series.flatMap((line) => [...line.matchAll(/[{,](\w+)="/g)].map(([, label = '']) => label));
+}
