@@ -75,9 +75,17 @@ export function recordJob(
   };
 }
 
-/** Whether the result of this Job is in the status. */
-export function isRecorded(status: GlanceSchemaStatus, job: ObservedJob): boolean {
-  return status.job?.uid === job.uid && status.job.finishedAt !== undefined;
+/**
+ * Whether the result of this Job is in the status, or was before that of a later one came: a cache that lacks the later one, or
+ * a user who deleted it, must not bring the older result back.
+ */
+export function isRecorded({ job: known }: GlanceSchemaStatus, job: ObservedJob): boolean {
+  if (known === undefined) {
+    return false;
+  }
+  return known.uid === job.uid
+    ? known.finishedAt !== undefined
+    : job.purpose !== undefined && job.purpose.sequence < known.sequence;
 }
 
 function recordPosition(

@@ -146,6 +146,19 @@ describe('recordJob', () => {
     expect(statusAfter(aReport(), once)).to.equal(once);
   });
 
+  it('the result of an older Job does not come back when the newest is not to be seen', () => {
+    const [older, newest] = [2, 3].map((sequence) => ({
+      purpose: { sequence },
+      metadata: { uid: `${sequence}` },
+    }));
+    const end = 'Complete';
+    const newer = observe(aSchema(), [aJob({ ...newest, end })], []);
+    const status = recordJob(newer.schema, newer.job);
+    expect(status.job?.sequence).to.equal(3);
+    const stale = observe(aSchema({ status }), [aJob({ ...older, end })], []);
+    expect(recordJob(stale.schema, stale.job)).to.equal(status);
+  });
+
   it('a Job that left nothing to read says so', () => {
     expect(statusAfter(undefined, recordedAt('mitaka02'))).to.deep.include({ recordedRevision: 'mitaka02' });
     expect(statusAfter(undefined).job?.failure?.reason).to.equal('NoResult');
