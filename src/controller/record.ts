@@ -22,10 +22,11 @@ const LONGEST_MESSAGE = 2048;
  */
 export function recordJob(
   schema: ObservedSchema,
-  job: ObservedJob | undefined,
+  newest: ObservedJob | undefined,
   told?: ToldProgress,
 ): GlanceSchemaStatus {
   const { status } = schema;
+  const job = newest !== undefined && isOlder(status, newest) ? undefined : newest;
   if (job === undefined ? status.job?.finishedAt !== undefined : isRecorded(status, job)) {
     return status;
   }
@@ -75,17 +76,17 @@ export function recordJob(
   };
 }
 
+/** Whether the result of this Job is in the status, or was before a later one came. */
+export function isRecorded(status: GlanceSchemaStatus, job: ObservedJob): boolean {
+  return isOlder(status, job) || (status.job?.uid === job.uid && status.job.finishedAt !== undefined);
+}
+
 /**
- * Whether the result of this Job is in the status, or was before that of a later one came: a cache that lacks the later one, or
- * a user who deleted it, must not bring the older result back.
+ * Whether the status tells of a later Job: a cache that lacks that one, or a user who deleted it, must not bring the result of this
+ * one back.
  */
-export function isRecorded({ job: known }: GlanceSchemaStatus, job: ObservedJob): boolean {
-  if (known === undefined) {
-    return false;
-  }
-  return known.uid === job.uid
-    ? known.finishedAt !== undefined
-    : job.purpose !== undefined && job.purpose.sequence < known.sequence;
+function isOlder({ job: known }: GlanceSchemaStatus, { purpose }: ObservedJob): boolean {
+  return known !== undefined && purpose !== undefined && purpose.sequence < known.sequence;
 }
 
 function recordPosition(
