@@ -98,6 +98,7 @@ resources: [${manifests}]
 patches:
   - target: {kind: Deployment, name: glance-schema-operator}
     patch: |
+      - {op: replace, path: /spec/replicas, value: 1}
       - {op: add, path: /spec/template/spec/containers/0/args/-, value: --health-address=127.0.0.1:${port}}
       - {op: add, path: /spec/template/spec/containers/0/args/-, value: --metrics-address=0}
       - {op: replace, path: /spec/template/spec/containers/0/ports/0/containerPort, value: ${port}}

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { Registry } from '@prometheus-io/client';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { exponentialBackoff } from '../controller/backoff.ts';
-import { reconciler, type StoredStatus } from '../controller/reconcile.ts';
+import { type Outcome, reconciler, type StoredStatus } from '../controller/reconcile.ts';
 import { schemaMetrics } from '../controller/schema-metrics.ts';
 import { KubeClient } from '../kube/kube-client.ts';
 import { KubeCluster } from '../kube/kube-cluster.ts';
@@ -21,6 +21,7 @@ import { VERSION } from './version.ts';
 interface ControllerFlags {
   readonly kubeconfig?: string;
   readonly image: string;
+  readonly namespaces?: readonly string[];
   readonly healthAddress: Address;
   readonly metricsAddress: Address | 'none';
   readonly workers: number;
@@ -36,6 +37,8 @@ interface Address {
 
 /** How often every GlanceSchema is looked at though nothing happened, in milliseconds. It makes no request. */
 const RESYNC = 600_000;
+
+const NOT_READ: Outcome = { kind: 'again', why: 'its namespace has not been read yet' };
 
 const QUEUE_BACKOFF = { first: 50, most: 60_000 };
 
@@ -56,6 +59,7 @@ export function controllerCommand(): Command {
         .env('GLANCE_SCHEMA_IMAGE')
         .makeOptionMandatory(),
     )
+    .option('--namespaces <a,b>', 'work in these namespaces only (default: all)', parseNamespaces)
     .option('--health-address <host:port>', 'where /healthz and /readyz are served', parseAddress, {
       host: '0.0.0.0',
       port: 8081,
@@ -89,7 +93,8 @@ async function runController(flags: ControllerFlags): Promise<void> {
   const log = openLog(flags.logLevel);
   let config: PooledKubeConfig;
   try {
-    config = openKubeConfig(flags);
+    // GlanceSchemas, Jobs and pods, in each namespace.
+    config = openKubeConfig(flags, 3 * (flags.namespaces?.length ?? 1));
   } catch (error) {
     log.error(messageOf(error));
     process.exitCode = 1;
@@ -119,6 +124,7 @@ async function runController(flags: ControllerFlags): Promise<void> {
   });
   const cluster = new KubeCluster({
     client,
+    namespaces: flags.namespaces,
     reporter: identity,
     onKey: (key) => queue.add(key),
     onTrouble: (what, error) => log.warn(`Trouble with the ${what}: ${error.message}`, { error }),
@@ -155,7 +161,13 @@ async function runController(flags: ControllerFlags): Promise<void> {
     return;
   }
   const [healthPort, metricsPort] = servers.map((server) => server.port);
-  log.info(`Starting version ${VERSION}`, { identity, image: flags.image, healthPort, metricsPort });
+  log.info(`Starting version ${VERSION}`, {
+    identity,
+    image: flags.image,
+    namespaces: flags.namespaces ?? 'all',
+    healthPort,
+    metricsPort,
+  });
 
   const watching = cluster.run();
   const lease = flags.leaderElect
@@ -206,7 +218,7 @@ async function work(options: {
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { cluster, queue, log, flags, metrics, onStored, signal } = options;
-  while (!cluster.synced && !signal.aborted) {
+  while (!cluster.begun && !signal.aborted) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const reconcile = reconciler({ cluster, defaultImage: flags.image, onStored });
@@ -224,7 +236,8 @@ async function work(options: {
       const began = performance.now();
       let result: PassResult = 'success';
       try {
-        const outcome = await reconcile(key);
+        // Namespace by namespace: one in which the operator has lost its rights holds up no other.
+        const outcome = cluster.isRead(key) ? await reconcile(key) : NOT_READ;
         if (outcome.kind === 'again') {
           result = 'requeue';
           log.debug(`${key}: ${outcome.why}; looking again`, { key });
@@ -286,6 +299,17 @@ function parseAddress(text: string): Address {
     throw new InvalidArgumentError(`found '${text}', do write HOST:PORT, such as 0.0.0.0:8081.`);
   }
   return { host: host.replace(/^\[(.*)\]$/, '$1') || '0.0.0.0', port: Number(port) };
+}
+
+function parseNamespaces(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  const wrong = names.find((name) => name.length > 63 || !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name));
+  if (wrong !== undefined) {
+    throw new InvalidArgumentError(
+      `found '${wrong}', do write names of namespaces, such as openstack,staging.`,
+    );
+  }
+  return [...new Set(names)];
 }
 
 function parseCount(text: string): number {

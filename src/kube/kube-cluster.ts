@@ -23,10 +23,12 @@ import type {
 } from '../controller/cluster.ts';
 import type { KubeClient } from './kube-client.ts';
 import { hasStatus, KubeError } from './kube-error.ts';
-import { Reflector } from './reflector.ts';
+import { Reflectors } from './reflectors.ts';
 
 export interface KubeClusterOptions {
   readonly client: KubeClient;
+  /** The only namespaces that are read and written; undefined for all. */
+  readonly namespaces?: readonly string[] | undefined;
   /** Called with `namespace/name` when a GlanceSchema, or a Job or pod of it, has changed. */
   readonly onKey: (key: string) => void;
   /** Called when something failed that is tried again or let be: a list, a watch, an Event. */
@@ -38,13 +40,13 @@ export interface KubeClusterOptions {
 /** The cluster as the controller needs it: three caches kept by watches, and the writes. */
 export class KubeCluster implements Cluster {
   readonly #options: KubeClusterOptions;
-  readonly #schemas: Reflector<SchemaObject>;
-  readonly #jobs: Reflector<JobObject>;
-  readonly #pods: Reflector<PodObject>;
+  readonly #schemas: Reflectors<SchemaObject>;
+  readonly #jobs: Reflectors<JobObject>;
+  readonly #pods: Reflectors<PodObject>;
 
   constructor(options: KubeClusterOptions) {
     this.#options = options;
-    const { client, onKey, onTrouble } = options;
+    const { client, namespaces, onKey, onTrouble } = options;
     const ours = `${MANAGED_BY_LABEL}=${MANAGED_BY}`;
     const tellOwner = (object: JobObject | PodObject) => {
       const schema = this.#schemaWithUid(object.metadata.labels?.[SCHEMA_UID_LABEL]);
@@ -52,31 +54,48 @@ export class KubeCluster implements Cluster {
         onKey(keyOf(schema));
       }
     };
-    this.#schemas = new Reflector<SchemaObject>({
+    this.#schemas = new Reflectors<SchemaObject>({
       client,
-      path: `/apis/${GROUP}/${VERSION}/${PLURAL}`,
+      api: `/apis/${GROUP}/${VERSION}`,
+      plural: PLURAL,
+      namespaces,
       onChange: (schema) => onKey(keyOf(schema)),
       onTrouble: (error) => onTrouble('watch of GlanceSchemas', error),
     });
-    this.#jobs = new Reflector<JobObject>({
+    this.#jobs = new Reflectors<JobObject>({
       client,
-      path: '/apis/batch/v1/jobs',
+      api: '/apis/batch/v1',
+      plural: 'jobs',
+      namespaces,
       labelSelector: ours,
       onChange: tellOwner,
       onTrouble: (error) => onTrouble('watch of Jobs', error),
     });
-    this.#pods = new Reflector<PodObject>({
+    this.#pods = new Reflectors<PodObject>({
       client,
-      path: '/api/v1/pods',
+      api: '/api/v1',
+      plural: 'pods',
+      namespaces,
       labelSelector: ours,
       onChange: tellOwner,
       onTrouble: (error) => onTrouble('watch of Pods', error),
     });
   }
 
-  /** Whether all three caches have been read whole; before that nothing may be decided. */
+  /** Whether all caches have been read whole. */
   get synced(): boolean {
-    return this.#schemas.synced && this.#jobs.synced && this.#pods.synced;
+    return this.#schemas.synced() && this.#jobs.synced() && this.#pods.synced();
+  }
+
+  /** Whether there is a namespace of which all has been read. */
+  get begun(): boolean {
+    return (this.#options.namespaces ?? ['']).some((namespace) => this.isRead(`${namespace}/`));
+  }
+
+  /** Whether all that concerns this key has been read whole; before that nothing may be decided about it. */
+  isRead(key: string): boolean {
+    const [namespace = ''] = key.split('/');
+    return [this.#schemas, this.#jobs, this.#pods].every((caches) => caches.synced(namespace));
   }
 
   /** Keeps the caches until `stop`. */

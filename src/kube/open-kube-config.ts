@@ -10,10 +10,11 @@ export interface KubeConfigChoice {
 /**
  * Reads how Kubernetes is reached, as kubectl does.
  *
+ * @param watches how many watches there will be at once.
  * @throws Error with a sentence for a person, when there is no such file or context.
  */
-export function openKubeConfig(choice: KubeConfigChoice): PooledKubeConfig {
-  const config = new PooledKubeConfig();
+export function openKubeConfig(choice: KubeConfigChoice, watches = 1): PooledKubeConfig {
+  const config = new PooledKubeConfig(watches);
   try {
     if (choice.kubeconfig === undefined) {
       config.loadFromDefault();

@@ -6,18 +6,25 @@ import { type RequestOutcome, tellRequests } from './tell-requests.ts';
 type DispatcherOptions = ReturnType<KubeConfig['createDispatcherOptions']>;
 type ConnectOptions = Extract<DispatcherOptions, { type: 'agent' }>['connect'];
 
-/** The most connections that are open to the API server at once; three of them are watches. */
-const CONNECTIONS = 16;
+/** The most connections that are open to the API server at once besides the watches, each of which has one for itself. */
+const CONNECTIONS = 13;
 
 /**
  * The library's KubeConfig with one set of connections. The library itself makes a new agent, and with it a new TLS
  * connection, for every request. A change of the CA or of a client certificate makes a new set.
  */
 export class PooledKubeConfig extends KubeConfig {
+  readonly #connections: number;
   #pool: { readonly key: string; readonly agent: Dispatcher } | undefined;
   #connect: ConnectOptions | undefined;
   /** Told of each request, watches included; of none behind a proxy, where the library connects by itself. */
   onRequest: ((outcome: RequestOutcome) => void) | undefined;
+
+  /** @param watches how many watches there will be at once. */
+  constructor(watches: number) {
+    super();
+    this.#connections = CONNECTIONS + watches;
+  }
 
   override createDispatcherOptions(cluster: Cluster | null, agentOptions: AgentOptions): DispatcherOptions {
     const options = super.createDispatcherOptions(cluster, agentOptions);
@@ -52,7 +59,7 @@ export class PooledKubeConfig extends KubeConfig {
         agent: new Agent({
           // The library's type of the same options, which only lists its undefined members otherwise.
           connect: connect as buildConnector.BuildOptions,
-          connections: CONNECTIONS,
+          connections: this.#connections,
           bodyTimeout: 0,
         }).compose(tellRequests((outcome) => this.onRequest?.(outcome))),
       };

@@ -5,6 +5,7 @@ import { bundle } from './bundle.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { eventually } from './eventually.ts';
 import { kubectl } from './kubectl.ts';
+import { asList, RIGHTS, renderManifests } from './manifests.ts';
 import { type Operator, type OperatorOptions, startOperator } from './operator.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
 import { type StandInNode, startStandInNode } from './stand-in-node.ts';
@@ -21,7 +22,10 @@ export interface Environment {
   readonly proxy: ApiProxy;
   readonly api: TestApi;
   /** Starts an operator whose requests go through the proxy. */
-  operator(args?: OperatorOptions['args'], more?: Pick<OperatorOptions, 'standby'>): Promise<Operator>;
+  operator(
+    args?: OperatorOptions['args'],
+    more?: Omit<OperatorOptions, 'kubeconfig' | 'args'>,
+  ): Promise<Operator>;
   /** Makes a namespace with the Secret `glance-db` for a database, and gives what a test needs in it. */
   tenant(name: string, connection: string): Promise<Tenant>;
   stop(): Promise<void>;
@@ -45,7 +49,14 @@ export interface Tenant {
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-export async function startEnvironment(): Promise<Environment> {
+export interface EnvironmentOptions {
+  /** Where the operator has rights: in the whole cluster, or by a Role in each tenant's namespace. Default: cluster. */
+  readonly rights?: 'cluster' | 'namespaced';
+}
+
+export async function startEnvironment({
+  rights = 'cluster',
+}: EnvironmentOptions = {}): Promise<Environment> {
   const [plane, postgres] = await Promise.all([startControlPlane(), startPostgres()]);
   const [node, proxy] = await Promise.all([
     startStandInNode({
@@ -57,9 +68,11 @@ export async function startEnvironment(): Promise<Environment> {
   ]);
   const api = plane.api();
   await applied(plane, ['apply', '-k', `${ROOT}crds`]);
-  for (const file of ['namespace', 'service-account', 'cluster-role', 'role']) {
-    await applied(plane, ['apply', '-f', `${ROOT}manifests/base/${file}.yaml`]);
-  }
+  const manifests = await renderManifests(
+    rights === 'cluster' ? 'manifests/overlays/cluster' : 'manifests/base',
+  );
+  const given = manifests.filter((object) => RIGHTS.includes(object.kind ?? ''));
+  await applied(plane, ['apply', '-f', '-'], asList(given));
   await applied(plane, ['wait', '--for=condition=Established', 'crd/glanceschemas.db.glance.openstack.org']);
   const token = await api.call(
     'POST',
@@ -74,7 +87,13 @@ export async function startEnvironment(): Promise<Environment> {
     proxy,
     api,
     operator: (args = [], more = {}) => startOperator({ kubeconfig, args, ...more }),
-    tenant: (name, connection) => makeTenant(plane, api, name, connection),
+    tenant: async (name, connection) => {
+      const tenant = await makeTenant(plane, api, name, connection);
+      if (rights === 'namespaced') {
+        await applied(plane, ['apply', '-n', name, '-k', `${ROOT}manifests/tenant`]);
+      }
+      return tenant;
+    },
     stop: async () => {
       await node.stop();
       await proxy.stop();

@@ -9,6 +9,8 @@ export interface OperatorOptions {
   readonly args?: readonly string[];
   /** Another one leads, and this one only has to wait for it. */
   readonly standby?: boolean;
+  /** It cannot become ready, which is not waited for. */
+  readonly unready?: boolean;
 }
 
 /** A running `glance-schema controller`, as a process of its own. */
@@ -62,7 +64,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
   );
   await eventually(async () => {
     const answer = await fetch(`${health}/readyz`);
-    if (!answer.ok) {
+    if (!answer.ok && !options.unready) {
       throw new Error(`The operator is not ready: ${await answer.text()}`);
     }
   });

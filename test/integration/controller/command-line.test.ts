@@ -49,6 +49,18 @@ describe('glance-schema controller, wrong input', () => {
       2,
       "found '0', do write a whole number from 1 to 64",
     ],
+    [
+      'a namespace that can be none',
+      () => ['--image', 'x', '--namespaces', 'openstack,'],
+      2,
+      "found '', do write names of namespaces",
+    ],
+    [
+      'a namespace that would change the path',
+      () => ['--image', 'x', '--namespaces', '../..'],
+      2,
+      "found '../..', do write names of namespaces",
+    ],
     ['an unknown level', () => ['--image', 'x', '--log-level', 'loud'], 2, "argument 'loud' is invalid"],
     [
       'a kubeconfig that is not there',

@@ -297,7 +297,26 @@ describe('the controller at rest', () => {
     operator = await environment.operator();
     expect(Date.now() - started, 'the next one need not wait').to.be.lessThan(10_000);
   });
+
+  it('a second replica takes over within seconds of the SIGTERM of the first', async () => {
+    const second = await environment.operator([], { standby: true });
+    try {
+      expect((await fetch(`${second.health}/readyz`)).status, 'ready though it waits').to.equal(200);
+      await sleep(3_000);
+      expect(leads(second), 'it waits').to.equal(false);
+      const began = Date.now();
+      await operator.stop();
+      await eventually(() => expect(leads(second)).to.equal(true));
+      expect(Date.now() - began).to.be.lessThan(5_000);
+    } finally {
+      await second.stop();
+    }
+  });
 });
+
+function leads(operator: Operator): boolean {
+  return operator.log().some((line) => line.message === 'Leading');
+}
 
 function versions(list: KubeObject): readonly string[] {
   return list.items.map((schema: KubeObject) => schema.metadata?.resourceVersion);
