@@ -1,7 +1,7 @@
 import { PHASES } from '../revision/phase.ts';
 import { ordinal } from '../revision/position.ts';
 import { LEGACY_NUMBERS, NEWEST_CARRIED, REVISIONS } from '../revision/revisions.ts';
-import { CONNECTION_VARIABLE } from './names.ts';
+import { RESERVED_VARIABLES } from './names.ts';
 
 /** A validation rule of a CustomResourceDefinition, in CEL. */
 export interface AdmissionRule {
@@ -28,11 +28,13 @@ export function revisionIsCarried(): AdmissionRule {
   };
 }
 
-/** On `spec.job.env`: the variable that carries the connection is the operator's own. */
-export function environmentIsNotOurs(): AdmissionRule {
+/** On the name of each of `spec.job.env`: some the operator or the program keeps to itself. */
+export function variableIsNotReserved(): AdmissionRule {
+  const found = 'in job.env: found a name that the operator keeps to itself, do leave it out';
   return {
-    rule: `self.all(variable, variable.name != '${CONNECTION_VARIABLE}')`,
-    message: `Cannot set ${CONNECTION_VARIABLE} in job.env: found a variable that the operator sets, do use spec.database.secretRef`,
+    rule: `!self.matches('${RESERVED_VARIABLES}')`,
+    message: `Cannot set this variable ${found}`,
+    messageExpression: `'Cannot set ' + self + ' ${found}'`,
   };
 }
 

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import {
   type AdmissionRule,
-  environmentIsNotOurs,
   revisionIsCarried,
   targetIsNotLower,
+  variableIsNotReserved,
 } from './admission-rules.ts';
 import { specSchema, statusSchema } from './glance-schema.ts';
 import { GROUP, KIND, PLURAL, VERSION } from './names.ts';
@@ -23,7 +23,7 @@ export interface Schema {
 export function customResourceDefinition(): object {
   const { spec, status } = structuralSchemas();
   addRule(at(spec, 'revision'), revisionIsCarried());
-  addRule(at(spec, 'job', 'env'), environmentIsNotOurs());
+  addRule(at(spec, 'job', 'env', '[]', 'name'), variableIsNotReserved());
   Object.assign(at(status, 'conditions'), {
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['type'],
@@ -144,9 +144,10 @@ function isOpen(additional: Schema['additionalProperties']): boolean {
   return typeof additional === 'object' && Object.keys(additional).length === 0;
 }
 
+/** The node under these names of fields; `[]` is what is in a list. */
 function at(schema: Schema, ...path: readonly string[]): Schema {
   return path.reduce((node, name) => {
-    const child = node.properties?.[name];
+    const child = name === '[]' ? node.items : node.properties?.[name];
     if (child === undefined) {
       throw new Error(`Cannot add to '${path.join('.')}' of the CRD: the schema has no '${name}'`);
     }

@@ -9,25 +9,38 @@ function podField(description: string) {
 
 const quantity = z.union([z.string().max(64), z.int()]);
 
+/** The name of an object in the same namespace: never a path to another. Source: RFC 1123, as Kubernetes reads it. */
+const objectName = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/);
+
+const secretName = objectName.describe('The name of a Secret in the namespace of this GlanceSchema.');
+
+const keyName = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^[-._a-zA-Z0-9]+$/);
+
 const secretKey = z.strictObject({
-  name: z.string().min(1).max(253).describe('The name of a Secret in the namespace of this GlanceSchema.'),
-  key: z
-    .string()
-    .min(1)
-    .max(253)
-    .default('connection')
-    .describe('The key in the Secret whose value is the connection URL.'),
+  name: secretName,
+  key: keyName.default('connection').describe('The key in the Secret whose value is the connection URL.'),
 });
 
 const caKey = z.strictObject({
-  name: z.string().min(1).max(253).describe('The name of a Secret in the namespace of this GlanceSchema.'),
-  key: z
-    .string()
-    .min(1)
-    .max(253)
-    .default('ca.crt')
-    .describe('The key in the Secret whose value is the CA, as PEM.'),
+  name: secretName,
+  key: keyName.default('ca.crt').describe('The key in the Secret whose value is the CA, as PEM.'),
 });
+
+/** A map of at most 64 entries. */
+function few<T extends z.ZodType>(value: T) {
+  return z.record(z.string(), value).meta({ maxProperties: 64 });
+}
+
+/** What Kubernetes keeps in 32 bits. */
+const MOST = 2_147_483_647;
 
 const database = z
   .strictObject({
@@ -56,7 +69,7 @@ const toleration = z.strictObject({
   operator: z.enum(['Exists', 'Equal', 'Lt', 'Gt']).optional(),
   value: z.string().max(256).optional(),
   effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
-  tolerationSeconds: z.int().optional(),
+  tolerationSeconds: z.int().min(-MOST).max(MOST).optional(),
 });
 
 const environmentVariable = z.strictObject({
@@ -64,7 +77,9 @@ const environmentVariable = z.strictObject({
     .string()
     .min(1)
     .max(253)
-    .describe('The name of the variable; names that the operator sets are refused.'),
+    .describe(
+      'The name of the variable; `DATABASE_CONNECTION` and what begins with `GLANCE_SCHEMA_`, `NODE_` or `LD_` is refused.',
+    ),
   value: z.string().max(4096).optional(),
   valueFrom: podField('As in a Pod: a key of a ConfigMap or Secret, or a field.').optional(),
 });
@@ -78,33 +93,26 @@ const job = z
       .optional()
       .describe("The image of the migration's pod; default is the operator's own image."),
     imagePullSecrets: z
-      .array(z.strictObject({ name: z.string().min(1).max(253) }))
+      .array(z.strictObject({ name: objectName }))
       .max(16)
       .optional()
       .describe('Secrets with which the image is pulled.'),
-    serviceAccountName: z
-      .string()
-      .min(1)
-      .max(253)
+    serviceAccountName: objectName
       .optional()
       .describe('The ServiceAccount of the pod; `default` if absent. No token of it is mounted.'),
     resources: z
       .strictObject({
-        limits: z.record(z.string(), quantity).optional(),
-        requests: z.record(z.string(), quantity).optional(),
+        limits: few(quantity).optional(),
+        requests: few(quantity).optional(),
       })
       .optional()
       .describe("The container's compute resources."),
-    nodeSelector: z.record(z.string(), z.string().max(63)).optional().describe("The pod's node selector."),
+    nodeSelector: few(z.string().max(63)).optional().describe("The pod's node selector."),
     tolerations: z.array(toleration).max(32).optional().describe("The pod's tolerations."),
     affinity: podField("The pod's affinity, as in a Pod.").optional(),
-    priorityClassName: z.string().max(253).optional().describe("The pod's priority class."),
-    labels: z
-      .record(z.string(), z.string().max(63))
-      .optional()
-      .describe("Labels on the pod; the operator's own win."),
-    annotations: z
-      .record(z.string(), z.string().max(4096))
+    priorityClassName: objectName.optional().describe("The pod's priority class."),
+    labels: few(z.string().max(63)).optional().describe("Labels on the pod; the operator's own win."),
+    annotations: few(z.string().max(4096))
       .optional()
       .describe("Annotations on the pod; they win over the operator's defaults."),
     env: z
@@ -121,11 +129,13 @@ const job = z
     activeDeadlineSeconds: z
       .int()
       .min(1)
+      .max(MOST)
       .optional()
       .describe('The longest that a Job may take, in seconds; no bound if absent.'),
     ttlSecondsAfterFinished: z
       .int()
       .min(0)
+      .max(MOST)
       .default(86400)
       .describe('How long a finished Job stays, in seconds, counted once its result is in the status.'),
   })

@@ -2,8 +2,18 @@ import { z } from 'zod';
 import { PHASES } from '../revision/phase.ts';
 import { EXIT_CODES, type FailureReason } from './exit-codes.ts';
 import { type MigrationReport, REPORTED_COMMANDS } from './migration-report.ts';
+import { printable } from './printable.ts';
 
-const position = z.object({ revision: z.string(), phase: z.enum(PHASES) });
+/** A word of the pod, whose image anybody may have made: it must fit the status, or the status could not be written. */
+function text(longest: number) {
+  return z.string().transform((value) => printable(value, longest));
+}
+
+function few<T extends z.ZodType>(item: T) {
+  return z.array(item).transform((items) => items.slice(0, 64));
+}
+
+const position = z.object({ revision: text(32), phase: z.enum(PHASES) });
 
 const reportSchema = z.object({
   version: z.literal(1),
@@ -11,22 +21,22 @@ const reportSchema = z.object({
   target: position.nullable(),
   from: position.nullable(),
   to: position.nullable(),
-  heads: z.array(z.string()).nullable(),
+  heads: few(text(64)).nullable(),
   adopted: z.boolean(),
-  applied: z.array(
-    z.object({ name: z.string(), milliseconds: z.number(), rows: z.int().nonnegative().optional() }),
+  applied: few(
+    z.object({ name: text(64), milliseconds: z.number(), rows: z.int().nonnegative().optional() }),
   ),
-  progress: z.object({ migration: z.string(), done: z.int(), total: z.int() }).optional(),
+  progress: z.object({ migration: text(64), done: z.int(), total: z.int() }).optional(),
   next: z.enum(['expand', 'migrate', 'contract']).optional(),
-  startedAt: z.string(),
-  finishedAt: z.string(),
+  startedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime(),
   error: z
     .object({
       reason: z.custom<FailureReason>(
-        (value) => typeof value === 'string' && value !== 'Done' && value in EXIT_CODES,
+        (value) => typeof value === 'string' && value !== 'Done' && Object.hasOwn(EXIT_CODES, value),
       ),
-      message: z.string(),
-      migration: z.string().nullable(),
+      message: text(4096),
+      migration: text(64).nullable(),
     })
     .nullable(),
 });

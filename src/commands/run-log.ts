@@ -1,3 +1,4 @@
+import { printable } from '../api/printable.ts';
 import { progressLine } from '../api/progress-line.ts';
 import { describeHolder } from '../database/lock.ts';
 import type { MigrationEvents } from '../database/migrate.ts';
@@ -129,6 +130,8 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
 /** How often what goes on and on is told in a line, in milliseconds. */
 const TELL_EVERY_MILLISECONDS = 5_000;
 
+const LONGEST_LINE = 65_536;
+
 type Write = (line: Line) => void;
 
 function textWriter(options: RunLogOptions): Write {
@@ -141,7 +144,9 @@ function textWriter(options: RunLogOptions): Write {
   return ({ level, message }) => {
     if (level !== 'debug' || options.verbose) {
       const colour = options.colour ? colours[level] : '';
-      process.stderr.write(`${colour}${message}${colour === '' ? '' : '\u001b[0m'}\n`);
+      // A database says what its users have written into it.
+      const shown = printable(message, LONGEST_LINE);
+      process.stderr.write(`${colour}${shown}${colour === '' ? '' : '\u001b[0m'}\n`);
     }
   };
 }

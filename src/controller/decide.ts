@@ -306,8 +306,11 @@ const FINAL: Readonly<Record<string, Reason>> = {
 
 function failedForGood(situation: Situation): Answer | undefined {
   const failure = standingFailure(situation);
-  const reason = FINAL[failure?.reason ?? ''];
-  return failure === undefined || reason === undefined
+  if (failure === undefined || !Object.hasOwn(FINAL, failure.reason)) {
+    return undefined;
+  }
+  const reason = FINAL[failure.reason];
+  return reason === undefined
     ? undefined
     : { reason, message: `${sentence(failure.message)} ${whatWouldHelp(reason)}` };
 }

@@ -10,6 +10,7 @@ import {
   MANAGED_BY,
   MANAGED_BY_LABEL,
   PURPOSE_ANNOTATION,
+  RESERVED_VARIABLES,
   SCHEMA_NAME_LABEL,
   SCHEMA_UID_LABEL,
 } from '../api/names.ts';
@@ -42,6 +43,9 @@ export interface MigrationJobInput {
   /** The image where the spec names none. */
   readonly defaultImage: string;
 }
+
+/** The API server has refused these; but a CRD can be older than the operator. */
+const IS_RESERVED = new RegExp(RESERVED_VARIABLES);
 
 const TLS_FOLDER = '/etc/glance-schema/tls';
 
@@ -154,7 +158,7 @@ export function migrationJob(input: MigrationJobInput): object {
               image: job?.image ?? input.defaultImage,
               args: [...commandFor(purpose), ...tlsArguments(spec)],
               env: [
-                ...(job?.env ?? []),
+                ...(job?.env ?? []).filter(({ name }) => !IS_RESERVED.test(name)),
                 {
                   name: CONNECTION_VARIABLE,
                   valueFrom: {

@@ -9,6 +9,7 @@ import {
   RETRY_ANNOTATION,
   STARTING_ANNOTATION,
 } from '../api/names.ts';
+import { printable } from '../api/printable.ts';
 import type { ToldProgress } from '../api/progress-line.ts';
 import type { JobObject, PodObject, SchemaObject } from './cluster.ts';
 import { type Purpose, parsePurpose } from './migration-job.ts';
@@ -42,7 +43,7 @@ export interface ObservedSchema {
   readonly hasFinalizer: boolean;
   readonly spec: GlanceSchemaSpec;
   readonly status: GlanceSchemaStatus;
-  /** The annotations `observe` and `retry`, as they are. */
+  /** The annotations `observe` and `retry`, as the status can hold them. */
   readonly observe: string | undefined;
   readonly retry: string | undefined;
   /** The place in the row of the newest Job that was about to be made. */
@@ -95,8 +96,12 @@ export function observe(
   jobs: readonly JobObject[],
   pods: readonly PodObject[],
 ): Observed {
-  const [newest, ...older] = jobs.map(withPurpose).sort(newestJobFirst);
-  const annotations = schema.metadata.annotations ?? {};
+  const { namespace, annotations = {} } = schema.metadata;
+  // Labels and owners can be written by anybody: what is in another namespace is not of this schema.
+  const isNear = ({ metadata }: JobObject | PodObject) => metadata.namespace === namespace;
+  const [newest, ...older] = jobs.filter(isNear).map(withPurpose).sort(newestJobFirst);
+  const starting = annotations[STARTING_ANNOTATION] ?? '';
+  const nearPods = pods.filter(isNear);
   return {
     schema: {
       name: schema.metadata.name,
@@ -107,16 +112,21 @@ export function observe(
       hasFinalizer: schema.metadata.finalizers?.includes(FINALIZER) ?? false,
       spec: specSchema.parse(schema.spec),
       status: schema.status ?? {},
-      observe: annotations[OBSERVE_ANNOTATION],
-      retry: annotations[RETRY_ANNOTATION],
-      starting: Number(annotations[STARTING_ANNOTATION] ?? 0),
+      observe: asHandled(annotations[OBSERVE_ANNOTATION]),
+      retry: asHandled(annotations[RETRY_ANNOTATION]),
+      starting: /^\d{1,9}$/.test(starting) ? Number(starting) : 0,
     },
-    job: newest === undefined ? undefined : observeJob(newest.job, newest.purpose, pods),
+    job: newest === undefined ? undefined : observeJob(newest.job, newest.purpose, nearPods),
     olderUnarmedJobs: older
       .filter(({ job }) => isFinished(job) && job.spec.ttlSecondsAfterFinished === undefined)
       .map(({ job }) => job.metadata.name),
-    livePods: pods.filter((pod) => !hasEnded(pod)).map((pod) => pod.metadata.name),
+    livePods: nearPods.filter((pod) => !hasEnded(pod)).map((pod) => pod.metadata.name),
   };
+}
+
+/** An annotation as `status.handledObserve` and `handledRetry` can hold it. */
+function asHandled(annotation: string | undefined): string | undefined {
+  return annotation === undefined ? undefined : printable(annotation, 256);
 }
 
 interface JobWithPurpose {

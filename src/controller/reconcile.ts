@@ -153,7 +153,9 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         return observed.schema.deleting ? { kind: 'gone' } : { kind: 'done', schema: released };
       }
       case 'deleteBlockedJob': {
-        const job = cluster.jobsOf(schema.metadata.uid).find(({ metadata }) => metadata.name === effect.name);
+        const job = cluster
+          .jobsOf(schema.metadata.uid)
+          .find(({ metadata }) => metadata.namespace === namespace && metadata.name === effect.name);
         if (job !== undefined) {
           await cluster.deleteJob(job);
         }

@@ -1,6 +1,7 @@
 import type { FailureReason } from '../api/exit-codes.ts';
 import type { GlanceSchemaStatus, HistoryEntry, StatusJob } from '../api/glance-schema.ts';
 import type { MigrationReport, ReportedPosition } from '../api/migration-report.ts';
+import { printable } from '../api/printable.ts';
 import type { ToldProgress } from '../api/progress-line.ts';
 import { formatPosition } from '../revision/position.ts';
 import { REVISIONS } from '../revision/revisions.ts';
@@ -108,7 +109,7 @@ function failureOf(state: Extract<ObservedJob['state'], { kind: 'finished' }>): 
   const databaseRead = report !== undefined && report.heads !== null;
   const fail = (reason: string, message: string) => ({
     reason,
-    message: message.slice(0, LONGEST_MESSAGE),
+    message: printable(message, LONGEST_MESSAGE),
     databaseRead,
   });
   if (state.deadlineExceeded) {
@@ -144,7 +145,7 @@ function historyEntry(job: ObservedJob, report: MigrationReport): HistoryEntry {
     applied: report.applied.map((script) => script.name),
     ...(rows === undefined ? {} : { rows }),
     job: job.name,
-    ...(report.error === null ? {} : { error: report.error.message.slice(0, LONGEST_MESSAGE) }),
+    ...(report.error === null ? {} : { error: printable(report.error.message, LONGEST_MESSAGE) }),
   };
 }
 

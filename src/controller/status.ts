@@ -1,4 +1,5 @@
 import type { Condition, GlanceSchemaStatus } from '../api/glance-schema.ts';
+import { printable } from '../api/printable.ts';
 import { REASONS, type Reason, type ReasonMeaning } from '../api/reasons.ts';
 
 /** What the condition `Ready` is to say. */
@@ -8,10 +9,11 @@ export interface Verdict {
   readonly message: string;
 }
 
+const LONGEST_MESSAGE = 4096;
+
 /**
  * The status with a verdict in its conditions. `lastTransitionTime` moves only when a condition changes its status, so
  * that a status which says the same is equal to the one before.
- *
  */
 export function withVerdict(
   status: GlanceSchemaStatus,
@@ -22,6 +24,8 @@ export function withVerdict(
   // Kubernetes writes the times of conditions in whole seconds.
   const time = `${now.toISOString().slice(0, 19)}Z`;
   const meaning: ReasonMeaning = REASONS[verdict.reason];
+  // The API server's and the kubelet's words carry those of the spec, of any length.
+  const message = printable(verdict.message, LONGEST_MESSAGE);
   const wanted = [
     { type: 'Ready', status: meaning.ready },
     ...(meaning.also === undefined ? [] : [{ type: meaning.also, status: 'True' as const }]),
@@ -33,7 +37,7 @@ export function withVerdict(
       observedGeneration: generation,
       lastTransitionTime: before?.status === condition.status ? before.lastTransitionTime : time,
       reason: verdict.reason,
-      message: verdict.message,
+      message,
     };
   });
   return { ...status, observedGeneration: generation, conditions };

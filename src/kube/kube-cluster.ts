@@ -50,7 +50,7 @@ export class KubeCluster implements Cluster {
     const ours = `${MANAGED_BY_LABEL}=${MANAGED_BY}`;
     const tellOwner = (object: JobObject | PodObject) => {
       const schema = this.#schemaWithUid(object.metadata.labels?.[SCHEMA_UID_LABEL]);
-      if (schema !== undefined) {
+      if (schema?.metadata.namespace === object.metadata.namespace) {
         onKey(keyOf(schema));
       }
     };
@@ -257,12 +257,14 @@ export class KubeCluster implements Cluster {
         body: {
           apiVersion: 'events.k8s.io/v1',
           kind: 'Event',
-          metadata: { name: `${name.slice(0, 200)}.${randomBytes(8).toString('hex')}`, namespace },
+          metadata: {
+            name: `${name.slice(0, 200).replace(/[.-]+$/, '')}.${randomBytes(8).toString('hex')}`,
+            namespace,
+          },
           eventTime: new Date().toISOString().replace('Z', '000Z'),
           type: notice.type,
           reason: notice.reason,
-          // The API server takes no longer ones. Source: k8s.io/kubernetes, pkg/apis/core/validation/events.go.
-          note: notice.message.slice(0, 1024),
+          note: cutToBytes(notice.message, LONGEST_NOTE),
           action: 'Reconcile',
           regarding: { apiVersion: API_VERSION, kind: KIND, namespace, name, uid, resourceVersion },
           reportingController: GROUP,
@@ -310,7 +312,15 @@ function schemaPath({ metadata }: SchemaObject): string {
 }
 
 function jobPath(namespace: string, name: string): string {
-  return `/apis/batch/v1/namespaces/${namespace}/jobs/${name}`;
+  return `/apis/batch/v1/namespaces/${namespace}/jobs/${encodeURIComponent(name)}`;
+}
+
+/** The API server takes no longer ones, in bytes. Source: k8s.io/kubernetes, pkg/apis/core/validation/events.go. */
+const LONGEST_NOTE = 1024;
+
+function cutToBytes(text: string, most: number): string {
+  const cut = Buffer.from(text).subarray(0, most).toString('utf8');
+  return cut === text ? text : cut.replace(/\uFFFD+$/, '');
 }
 
 function find<T>(values: Iterable<T>, matches: (value: T) => boolean): T | undefined {

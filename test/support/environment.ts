@@ -8,7 +8,7 @@ import { kubectl } from './kubectl.ts';
 import { asList, RIGHTS, renderManifests } from './manifests.ts';
 import { type Operator, type OperatorOptions, startOperator } from './operator.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
-import { type StandInNode, startStandInNode } from './stand-in-node.ts';
+import { type StandInNode, type StandInNodeOptions, startStandInNode } from './stand-in-node.ts';
 import type { KubeObject, TestApi } from './test-api.ts';
 
 /**
@@ -34,6 +34,8 @@ export interface Environment {
 /** One namespace with GlanceSchemas in it. */
 export interface Tenant {
   readonly namespace: string;
+  /** Where the API server has its GlanceSchemas. */
+  readonly path: string;
   /** Applies a GlanceSchema named `glance` with kubectl; throws with its words when it is refused. */
   apply(spec: Record<string, unknown>, annotations?: Record<string, string>): Promise<void>;
   /** The words with which `apply` is refused. */
@@ -52,16 +54,19 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export interface EnvironmentOptions {
   /** Where the operator has rights: in the whole cluster, or by a Role in each tenant's namespace. Default: cluster. */
   readonly rights?: 'cluster' | 'namespaced';
+  /** What further images start; see StandInNodeOptions. */
+  readonly images?: StandInNodeOptions['images'];
 }
 
 export async function startEnvironment({
   rights = 'cluster',
+  images = {},
 }: EnvironmentOptions = {}): Promise<Environment> {
   const [plane, postgres] = await Promise.all([startControlPlane(), startPostgres()]);
   const [node, proxy] = await Promise.all([
     startStandInNode({
       plane,
-      images: { 'glance-schema': [process.execPath, bundle()] },
+      images: { 'glance-schema': [process.execPath, bundle()], ...images },
       retryEvery: 100,
     }),
     startApiProxy(plane),
@@ -115,7 +120,8 @@ async function makeTenant(
     metadata: { name: 'glance-db' },
     stringData: { connection },
   });
-  const path = `/apis/db.glance.openstack.org/v1alpha1/namespaces/${namespace}/glanceschemas/glance`;
+  const schemas = `/apis/db.glance.openstack.org/v1alpha1/namespaces/${namespace}/glanceschemas`;
+  const path = `${schemas}/glance`;
   const list = async (collection: string) =>
     (await api.call('GET', collection)).items as readonly KubeObject[];
 
@@ -129,6 +135,7 @@ async function makeTenant(
   }
   return {
     namespace,
+    path: schemas,
     apply: async (spec, annotations = {}) => {
       await applied(plane, ['apply', '-f', '-'], manifest(spec, annotations));
     },

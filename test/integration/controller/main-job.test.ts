@@ -161,7 +161,7 @@ describe('GlanceSchema, from apply to Ready', () => {
       metadata: { name: 'none' },
       spec: { hard: { 'count/jobs.batch': '0' } },
     });
-    await tenant.apply({ job: { priorityClassName: 'Not_A_Name' } });
+    await tenant.apply({ job: { labels: { 'no label': 'x' } } });
     const blocked = await tenant.reaches('JobBlocked');
     expect(blocked.status.conditions[0].message).to.contain('The API server does not take Job glance-1-');
     const before = environment.proxy.requests.length;
