@@ -1,6 +1,6 @@
 # Everything sets itself up: Node packages, the bundle and, for tests and demo, Kubernetes itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test build lint generate check-generated bench bench-migrations clean
+.PHONY: help setup demo test build lint audit sbom generate check-generated bench bench-migrations clean
 .DELETE_ON_ERROR:
 
 # Node 24 comes with the packages on Linux; elsewhere scripts/check-tools.sh asks the machine for it.
@@ -28,6 +28,12 @@ lint: $(SETUP) check-generated ## Check formatting, rules, types, the direction 
 	tsc --noEmit
 	npm run --silent --if-present lint:deps
 	npm run --silent --if-present lint:unused
+
+audit: $(SETUP) ## Ask the registry for known holes in what is shipped; see docs/security.md
+	npm audit --omit=dev --audit-level=high
+
+sbom: $(SETUP) ## Write what the bundle is made of to dist/glance-schema.cdx.json
+	@node scripts/sbom.ts
 
 generate: $(SETUP) ## Write the CRD and what else is made from the source
 	node scripts/generate.ts
