@@ -10,7 +10,10 @@ import { dashboard } from './dashboard.ts';
 
 const header = '# Generated from src/api by `make generate`; do not edit.\n';
 const crd = stringify(customResourceDefinition(), { lineWidth: 110, aliasDuplicateObjects: false });
-writeFileSync(new URL('../crds/glanceschemas.db.glance.openstack.org.yaml', import.meta.url), header + crd);
+for (const folder of ['crds', 'charts/glance-schema/crds']) {
+  const file = `../${folder}/glanceschemas.db.glance.openstack.org.yaml`;
+  writeFileSync(new URL(file, import.meta.url), header + crd);
+}
 
 const { spec, status } = structuralSchemas();
 const tables: Readonly<Record<string, string>> = {

@@ -53,7 +53,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface EnvironmentOptions {
   /** Where the operator has rights: in the whole cluster, or by a Role in each tenant's namespace. Default: cluster. */
-  readonly rights?: 'cluster' | 'namespaced';
+  readonly rights?: 'cluster' | 'namespaced' | 'given by the test';
   /** What further images start; see StandInNodeOptions. */
   readonly images?: StandInNodeOptions['images'];
 }
@@ -73,25 +73,28 @@ export async function startEnvironment({
   ]);
   const api = plane.api();
   await applied(plane, ['apply', '-k', `${ROOT}crds`]);
-  const manifests = await renderManifests(
-    rights === 'cluster' ? 'manifests/overlays/cluster' : 'manifests/base',
-  );
-  const given = manifests.filter((object) => RIGHTS.includes(object.kind ?? ''));
-  await applied(plane, ['apply', '-f', '-'], asList(given));
+  if (rights !== 'given by the test') {
+    const folder = rights === 'cluster' ? 'manifests/overlays/cluster' : 'manifests/base';
+    const given = (await renderManifests(folder)).filter(({ kind = '' }) => RIGHTS.includes(kind));
+    await applied(plane, ['apply', '-f', '-'], asList(given));
+  }
   await applied(plane, ['wait', '--for=condition=Established', 'crd/glanceschemas.db.glance.openstack.org']);
-  const token = await api.call(
-    'POST',
-    '/api/v1/namespaces/glance-schema-system/serviceaccounts/glance-schema-operator/token',
-    { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 7200 } },
-  );
-  const kubeconfig = proxy.kubeconfig(token.status.token);
+  async function kubeconfig(): Promise<string> {
+    const token = await api.call(
+      'POST',
+      '/api/v1/namespaces/glance-schema-system/serviceaccounts/glance-schema-operator/token',
+      { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 7200 } },
+    );
+    return proxy.kubeconfig(token.status.token);
+  }
   return {
     plane,
     node,
     postgres,
     proxy,
     api,
-    operator: (args = [], more = {}) => startOperator({ kubeconfig, args, ...more }),
+    operator: async (args = [], more = {}) =>
+      startOperator({ kubeconfig: await kubeconfig(), args, ...more }),
     tenant: async (name, connection) => {
       const tenant = await makeTenant(plane, api, name, connection);
       if (rights === 'namespaced') {

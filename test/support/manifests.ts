@@ -23,7 +23,7 @@ export async function renderManifests(folder: string): Promise<readonly KubeObje
 }
 
 /** The objects in a stream of YAML documents. */
-function parseObjects(text: string): readonly KubeObject[] {
+export function parseObjects(text: string): readonly KubeObject[] {
   return parseAllDocuments(text)
     .map((document): KubeObject | null => document.toJS())
     .filter((object) => object !== null);

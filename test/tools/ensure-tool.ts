@@ -26,6 +26,18 @@ const tools = {
     flags: () => ['-tags', 'remove_all_sd', '-ldflags', '-s -w'],
     takes: 'about 2 to 6 minutes',
   },
+  helm: {
+    module: 'helm.sh/helm/v4',
+    package: 'helm.sh/helm/v4/cmd/helm',
+    flags: (version) => ['-ldflags', `-s -w -X helm.sh/helm/v4/internal/version.version=${version}`],
+    takes: 'about 3 to 7 minutes',
+  },
+  kubeconform: {
+    module: 'github.com/yannh/kubeconform',
+    package: 'github.com/yannh/kubeconform/cmd/kubeconform',
+    flags: () => ['-ldflags', '-s -w'],
+    takes: 'some seconds',
+  },
 } satisfies Readonly<Record<string, Tool>>;
 
 export type ToolName = keyof typeof tools;

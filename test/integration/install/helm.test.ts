@@ -1,0 +1,177 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { parse } from 'yaml';
+import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
+import { documented, follow } from '../../support/documented.ts';
+import { eventually } from '../../support/eventually.ts';
+import { CHART, helm, prepareHelm } from '../../support/helm.ts';
+import { conformance } from '../../support/kubeconform.ts';
+import { kubectl } from '../../support/kubectl.ts';
+import { asList, renderManifests } from '../../support/manifests.ts';
+import type { KubeObject } from '../../support/test-api.ts';
+
+const NAMESPACE = 'glance-schema-system';
+const RELEASE = ['glance-schema', CHART, '--namespace', NAMESPACE];
+const CRD = 'glanceschemas.db.glance.openstack.org';
+
+/** Kinds that a release is made of, where it has them. */
+const KINDS = [
+  'deployments',
+  'serviceaccounts',
+  'roles',
+  'rolebindings',
+  'networkpolicies',
+  'poddisruptionbudgets',
+];
+
+describe('the chart on a real API server', () => {
+  let plane: ControlPlane;
+
+  before(async function () {
+    this.timeout(1_200_000);
+    await prepareHelm();
+    plane = await startControlPlane();
+  });
+
+  after(async () => {
+    await plane?.stop();
+  });
+
+  async function run(args: readonly string[], input = ''): Promise<string> {
+    const result = await kubectl(plane.kubeconfigPath, args, { input });
+    expect(result.code, result.stderr).to.equal(0);
+    return result.stdout;
+  }
+
+  async function runHelm(...args: readonly string[]): Promise<string> {
+    const result = await helm(args, plane.kubeconfigPath);
+    expect(result.code, result.stderr).to.equal(0);
+    return result.stdout;
+  }
+
+  /** The names of what is there of a release, without what Kubernetes puts into every namespace. */
+  async function release(namespace = NAMESPACE): Promise<readonly string[]> {
+    const found = await run(['get', KINDS.join(','), '-n', namespace, '-o', 'name']);
+    const everywhere = await run(['get', 'clusterroles,clusterrolebindings', '-o', 'name']);
+    const lines = [...found.split('\n'), ...everywhere.split('\n')];
+    return lines.filter((line) => line.includes('glance-schema')).sort();
+  }
+
+  async function deployment(): Promise<KubeObject> {
+    return plane
+      .api()
+      .call('GET', `/apis/apps/v1/namespaces/${NAMESPACE}/deployments/glance-schema-operator`);
+  }
+
+  it('is installed, and its pods are taken by a namespace that is restricted', async () => {
+    await run(['create', 'namespace', NAMESPACE]);
+    await run(['label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/enforce=restricted']);
+    const said = await runHelm('install', ...RELEASE);
+    expect(said).to.contain('STATUS: deployed').and.to.contain('The operator serves every namespace');
+    expect(await release()).to.deep.equal([
+      'clusterrole.rbac.authorization.k8s.io/glance-schema-operator',
+      'clusterrolebinding.rbac.authorization.k8s.io/glance-schema-operator',
+      'deployment.apps/glance-schema-operator',
+      'networkpolicy.networking.k8s.io/glance-schema-operator',
+      'poddisruptionbudget.policy/glance-schema-operator',
+      'role.rbac.authorization.k8s.io/glance-schema-leader',
+      'rolebinding.rbac.authorization.k8s.io/glance-schema-leader',
+      'serviceaccount/glance-schema-operator',
+    ]);
+    await eventually(async () => expect((await deployment()).status.replicas).to.equal(2));
+    await run(['wait', '--for=condition=Established', `crd/${CRD}`]);
+  });
+
+  it('and the manifests are what this API server takes, field by field', async () => {
+    const check = await conformance(plane);
+    for (const args of [[], ['--set', 'namespaces={openstack}', '--set', 'imagePullSecrets[0].name=x']]) {
+      const { stdout } = await helm(['template', ...RELEASE, '--include-crds', ...args]);
+      expect(check(stdout)).to.equal('');
+      expect(check(stdout.replace('replicas:', 'replica:'))).to.contain("'replica' not allowed");
+      expect(check(stdout.replace('runAsUser: 65532', 'runAsUser: nobody'))).to.contain(
+        'got string, want integer',
+      );
+    }
+    for (const folder of [
+      'manifests/overlays/cluster',
+      'manifests/overlays/namespaced',
+      'manifests/samples',
+    ]) {
+      expect(check(asList(await renderManifests(folder))), folder).to.equal('');
+    }
+    const sample = readFileSync(
+      new URL('../../../manifests/samples/glance-schema-full.yaml', import.meta.url),
+      'utf8',
+    );
+    expect(check(sample)).to.equal('');
+    expect(check(sample.replace('secretRef:', 'secretReference:'))).to.contain(
+      "'secretReference' not allowed",
+    );
+  });
+
+  it('is upgraded, and rolled back', async () => {
+    await runHelm('upgrade', ...RELEASE, '--set', 'image.tag=0.2.0,replicas=3');
+    const { replicas, template } = (await deployment()).spec;
+    expect(replicas).to.equal(3);
+    expect(template.spec.containers[0].image).to.equal('glance-schema:0.2.0');
+    await runHelm('rollback', 'glance-schema', '--namespace', NAMESPACE);
+    expect((await deployment()).spec.template.spec.containers[0].image).to.equal('glance-schema:0.1.0');
+  });
+
+  it('goes from the whole cluster to single namespaces and leaves no right behind', async () => {
+    await run(['create', 'namespace', 'openstack']);
+    await runHelm('upgrade', ...RELEASE, '--set', 'namespaces={openstack}');
+    expect((await release()).filter((name) => name.startsWith('cluster'))).to.deep.equal([]);
+    expect(await release('openstack')).to.deep.equal([
+      'role.rbac.authorization.k8s.io/glance-schema-operator',
+      'rolebinding.rbac.authorization.k8s.io/glance-schema-operator',
+    ]);
+    await runHelm('upgrade', ...RELEASE, '--reset-values');
+    expect(await release('openstack')).to.have.length(2);
+  });
+
+  it('does not upgrade the CRD; the command of the notes does, beneath resources', async () => {
+    const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${CRD}`;
+    const columns = async () => {
+      const [version] = (await plane.api().call('GET', path)).spec.versions;
+      return version.additionalPrinterColumns.length;
+    };
+    const now = await columns();
+    const older = parse(readFileSync(`${CHART}/crds/${CRD}.yaml`, 'utf8'));
+    older.spec.versions[0].additionalPrinterColumns.pop();
+    await run(['replace', '-f', '-'], JSON.stringify(older));
+    await run(['apply', '-n', 'openstack', '-f', 'manifests/samples/glance-schema.yaml']);
+    const before = await run(['get', 'glanceschema', 'glance', '-n', 'openstack', '-o', 'yaml']);
+    await runHelm('upgrade', ...RELEASE);
+    expect(await columns(), 'Helm leaves it').to.equal(now - 1);
+
+    const crds = await runHelm('show', 'crds', CHART);
+    await run(['apply', '--server-side', '--force-conflicts', '-f', '-'], crds);
+    expect(await columns()).to.equal(now);
+    expect(await run(['get', 'glanceschema', 'glance', '-n', 'openstack', '-o', 'yaml'])).to.equal(before);
+  });
+
+  it('is uninstalled whole, but for the CRD and the resources', async () => {
+    await runHelm('uninstall', 'glance-schema', '--namespace', NAMESPACE);
+    expect(await release()).to.deep.equal([]);
+    expect(await run(['get', 'glanceschema', '-A', '-o', 'name'])).to.contain('glance');
+  });
+
+  const upgrade = documented('docs/operations.md', 'Upgrade the operator').filter((line) =>
+    /^helm/.test(line),
+  );
+  const uninstall = documented('docs/operations.md', 'Remove the operator').filter((line) =>
+    /^helm/.test(line),
+  );
+  for (const install of documented('README.md', 'Install').filter((line) => /^helm/.test(line))) {
+    it(`can be followed as it is written: ${install}`, async () => {
+      const crds = install.includes('--skip-crds') ? ['kubectl apply -k crds'] : [];
+      for (const line of ['kubectl delete -k crds', ...crds, install, ...upgrade, ...uninstall]) {
+        const followed = await follow(plane, line);
+        expect(followed.code, `${line}: ${followed.stderr}`).to.equal(0);
+      }
+      expect(upgrade).to.have.length(2);
+      expect(uninstall).to.have.length(1);
+    });
+  }
+});

@@ -1,0 +1,125 @@
+import { expect } from 'chai';
+import { documented, follow } from '../../support/documented.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
+import { eventually } from '../../support/eventually.ts';
+import { seedNewton } from '../../support/glance-data.ts';
+import { goldenSchema, readSchema, withAlembicVersion } from '../../support/golden.ts';
+import { CHART, helm, prepareHelm } from '../../support/helm.ts';
+import type { Operator } from '../../support/operator.ts';
+
+const REMOVE = documented('docs/operations.md', 'Remove the operator');
+
+function remove(what: string): string {
+  return REMOVE.find((line) => line.includes(what)) ?? expect.fail(`the document has no line with ${what}`);
+}
+
+describe('the operator is removed', () => {
+  let environment: Environment;
+  let operator: Operator;
+
+  before(async function () {
+    this.timeout(1_200_000);
+    await prepareHelm();
+    environment = await startEnvironment({ rights: 'given by the test' });
+  });
+
+  after(async () => {
+    await operator?.stop();
+    await environment?.stop();
+  });
+
+  beforeEach(async () => {
+    await run('kubectl apply -k crds');
+    const release = ['install', 'glance-schema', CHART, '--namespace', 'glance-schema-system'];
+    // Its pods find no node: a process of the test does their work, with their rights.
+    const nowhere = ['--create-namespace', '--skip-crds', '--set', 'nodeSelector.nowhere=yes'];
+    const installed = await helm([...release, ...nowhere], environment.plane.kubeconfigPath);
+    expect(installed.code, installed.stderr).to.equal(0);
+    operator = await environment.operator(['--no-leader-elect']);
+  });
+
+  async function run(line: string): Promise<string> {
+    const result = await follow(environment.plane, line);
+    expect(result.code, `${line}: ${result.stderr}`).to.equal(0);
+    return result.stdout;
+  }
+
+  /** A tenant named as in the document, with a migration at work that takes some seconds. */
+  async function atWork(database: string): Promise<{ readonly tenant: Tenant; readonly url: string }> {
+    const url = await environment.postgres.createDatabase(database);
+    await seedNewton(url, { images: 20_000 });
+    const tenant = await environment.tenant('openstack', url);
+    await tenant.apply({ revision: 'ocata01' });
+    await eventually(async () => {
+      expect((await tenant.pods())[0]?.status?.phase).to.equal('Running');
+    });
+    await tenant.reaches('MigrationRunning');
+    return { tenant, url };
+  }
+
+  async function expectNothingLeft(): Promise<void> {
+    await run('kubectl delete namespace openstack');
+    await run(remove('kubectl delete -k crds'));
+    const found = await run('kubectl get clusterroles,clusterrolebindings,crds -o name');
+    expect(found.split('\n').filter((name) => name.includes('glance'))).to.deep.equal([]);
+    const own = await run(
+      'kubectl get all,roles,rolebindings,networkpolicies -n glance-schema-system -o name',
+    );
+    expect(own).to.equal('');
+  }
+
+  it('after its resources: the migration at work is waited for, and nothing is left', async () => {
+    const { url } = await atWork('in_order');
+    await run(remove('delete glanceschemas --all'));
+    expect(await readSchema(url), 'migrated').to.deep.equal(
+      withAlembicVersion(goldenSchema('ocata_era__ocata01')),
+    );
+    await operator.stop();
+    await run(remove('helm uninstall'));
+    await expectNothingLeft();
+  });
+
+  it('before them: the Job ends by itself, and the documented command releases the resource', async () => {
+    const { tenant, url } = await atWork('too_early');
+    operator.kill('SIGKILL');
+    await run(remove('helm uninstall'));
+    const waiting = await tenant.kubectl('delete', 'glanceschema', 'glance', '--timeout=1s');
+    expect(waiting.code, 'nobody releases it').to.equal(1);
+    await run(remove('kubectl wait --for=condition=Complete'));
+    expect(await readSchema(url), 'migrated').to.deep.equal(
+      withAlembicVersion(goldenSchema('ocata_era__ocata01')),
+    );
+    expect((await tenant.read()).metadata?.finalizers).to.deep.equal([
+      'db.glance.openstack.org/migration-running',
+    ]);
+    await run(remove('"finalizers": null'));
+    expect((await tenant.kubectl('get', 'glanceschema', 'glance')).stderr).to.contain('not found');
+    await expectNothingLeft();
+  });
+
+  it('before them: an operator that is installed again releases the resource', async () => {
+    const { tenant } = await atWork('again');
+    operator.kill('SIGKILL');
+    await tenant.kubectl('delete', 'glanceschema', 'glance', '--wait=false');
+    await run(remove('kubectl wait --for=condition=Complete'));
+    operator = await environment.operator(['--no-leader-elect']);
+    await eventually(async () => {
+      expect((await tenant.kubectl('get', 'glanceschema', 'glance')).stderr).to.contain('not found');
+    });
+    await operator.stop();
+    await run(remove('helm uninstall'));
+    await expectNothingLeft();
+  });
+
+  it('as it came with the manifests', async () => {
+    await operator.stop();
+    await run(remove('helm uninstall'));
+    await run('kubectl delete namespace glance-schema-system');
+    await run('kubectl apply -k manifests/overlays/cluster');
+    for (const line of REMOVE.filter((each) => /delete -[kf] /.test(each))) {
+      await run(line);
+    }
+    const found = await run('kubectl get clusterroles,clusterrolebindings,crds,namespaces -o name');
+    expect(found.split('\n').filter((name) => name.includes('glance'))).to.deep.equal([]);
+  });
+});

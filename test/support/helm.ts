@@ -1,0 +1,36 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { progressLine } from '../cluster/progress-line.ts';
+import { ensureTool } from '../tools/ensure-tool.ts';
+import type { KubectlResult } from './kubectl.ts';
+
+export const CHART = fileURLToPath(new URL('../../charts/glance-schema', import.meta.url));
+
+/** Builds what the tests of the chart run, where it is not there yet: that takes minutes, and a test has one. */
+export async function prepareHelm(): Promise<void> {
+  const progress = progressLine(process.stderr);
+  await ensureTool('helm', progress.say);
+  await ensureTool('kubeconform', progress.say);
+  progress.end();
+}
+
+/** Runs the real helm, with nothing of this machine's own settings. An exit code is a value. */
+export async function helm(args: readonly string[], kubeconfigPath = ''): Promise<KubectlResult> {
+  const path = await ensureTool('helm');
+  const home = mkdtempSync(join(tmpdir(), 'glance-schema-helm-'));
+  const env = { PATH: process.env.PATH, HOME: home, KUBECONFIG: kubeconfigPath };
+  const child = spawn(path, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  rmSync(home, { recursive: true, force: true });
+  return { code, stdout, stderr };
+}
