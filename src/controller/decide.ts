@@ -121,12 +121,12 @@ function jobShapedByAnOlderSpec({ job, schema }: Situation): Answer | undefined 
   if (job?.state.kind !== 'active' || job.state.pod.kind !== 'blocked' || job.deleting) {
     return undefined;
   }
-  if (job.purpose === undefined || job.purpose.shape === shapeOf(schema.spec)) {
+  if (job.purpose === undefined || job.purpose.shape === shapeOf(schema)) {
     return undefined;
   }
   return {
     reason: 'MigrationPending',
-    message: `Job ${job.name} never started and was made for an older spec; it is replaced.`,
+    message: `Job ${job.name} never started and was made for an older spec or another image; it is replaced.`,
     effect: { kind: 'deleteBlockedJob', name: job.name },
   };
 }
@@ -376,7 +376,7 @@ function startJob(situation: Situation, kind: Purpose['kind'], target: Position 
     generation: schema.generation,
     ...(kind === 'Observe' && schema.observe !== undefined ? { observe: schema.observe } : {}),
     ...(schema.retry === undefined ? {} : { retry: schema.retry }),
-    shape: shapeOf(schema.spec),
+    shape: shapeOf(schema),
   };
   return {
     kind: 'startJob',

@@ -29,7 +29,7 @@ const purposeSchema = z.object({
   /** The annotations `observe` and `retry` as they were then. */
   observe: z.string().optional(),
   retry: z.string().optional(),
-  /** Stands for everything in the spec that shapes the pod. */
+  /** Stands for everything that shapes the pod. */
   shape: z.string(),
 });
 
@@ -40,8 +40,8 @@ export interface MigrationJobInput {
   readonly schema: { readonly name: string; readonly namespace: string; readonly uid: string };
   readonly spec: GlanceSchemaSpec;
   readonly purpose: Purpose;
-  /** The image where the spec names none. */
-  readonly defaultImage: string;
+  /** What the pod runs: the spec's image, or the operator's own. */
+  readonly image: string;
 }
 
 /** The API server has refused these; but a CRD can be older than the operator. */
@@ -58,9 +58,9 @@ export function parsePurpose(annotation: string | undefined): Purpose | undefine
   }
 }
 
-/** Stands for everything in the spec that shapes the pod: two specs of one shape give the same pod. */
-export function shapeOf(spec: GlanceSchemaSpec): string {
-  return digest(JSON.stringify([spec.database, spec.job ?? {}]));
+/** Stands for everything that shapes the pod: two specs of one shape give the same pod. */
+export function shapeOf({ spec, image }: Pick<MigrationJobInput, 'spec' | 'image'>): string {
+  return digest(JSON.stringify([spec.database, spec.job ?? {}, image]));
 }
 
 /**
@@ -155,7 +155,7 @@ export function migrationJob(input: MigrationJobInput): object {
           containers: [
             {
               name: CONTAINER_NAME,
-              image: job?.image ?? input.defaultImage,
+              image: input.image,
               args: [...commandFor(purpose), ...tlsArguments(spec)],
               env: [
                 ...(job?.env ?? []).filter(({ name }) => !IS_RESERVED.test(name)),

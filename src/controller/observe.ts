@@ -42,6 +42,8 @@ export interface ObservedSchema {
   readonly deleting: boolean;
   readonly hasFinalizer: boolean;
   readonly spec: GlanceSchemaSpec;
+  /** What its next Job runs. */
+  readonly image: string;
   readonly status: GlanceSchemaStatus;
   /** The annotations `observe` and `retry`, as the status can hold them. */
   readonly observe: string | undefined;
@@ -89,13 +91,16 @@ export type PodState =
 /**
  * Reduces API objects to what decide needs.
  *
+ * @param defaultImage the operator's own, where the spec names none; absent where no Job will be made.
  * @throws ZodError when the spec does not have the CRD's shape, which the API server does not let through.
  */
 export function observe(
   schema: SchemaObject,
   jobs: readonly JobObject[],
   pods: readonly PodObject[],
+  defaultImage = '',
 ): Observed {
+  const spec = specSchema.parse(schema.spec);
   const { namespace, annotations = {} } = schema.metadata;
   // Labels and owners can be written by anybody: what is in another namespace is not of this schema.
   const isNear = ({ metadata }: JobObject | PodObject) => metadata.namespace === namespace;
@@ -110,7 +115,8 @@ export function observe(
       generation: schema.metadata.generation ?? 0,
       deleting: schema.metadata.deletionTimestamp !== undefined,
       hasFinalizer: schema.metadata.finalizers?.includes(FINALIZER) ?? false,
-      spec: specSchema.parse(schema.spec),
+      spec,
+      image: spec.job?.image ?? defaultImage,
       status: schema.status ?? {},
       observe: asHandled(annotations[OBSERVE_ANNOTATION]),
       retry: asHandled(annotations[RETRY_ANNOTATION]),

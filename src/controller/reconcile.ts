@@ -37,7 +37,7 @@ export type Outcome =
 
 /** One pass over one GlanceSchema: observe, decide, at most one effect, at most one write of the status. */
 export function reconciler(options: ReconcilerOptions): (key: string) => Promise<Outcome> {
-  const { cluster } = options;
+  const { cluster, defaultImage } = options;
   const now = options.now ?? (() => new Date());
   const refusals = new Map<string, Refusal>();
   const progress = progressReader(cluster, now);
@@ -102,7 +102,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   async function look(key: string, schema: SchemaObject): Promise<Observed> {
     const { uid, namespace } = schema.metadata;
     const jobs = await jobsOf(schema);
-    const observed = observe(schema, jobs, cluster.podsOf(uid));
+    const observed = observe(schema, jobs, cluster.podsOf(uid), defaultImage);
     const { job } = observed;
     const howFar = progress.of(key, observed);
     if (job?.state.kind !== 'finished' || isRecorded(observed.schema.status, job)) {
@@ -110,7 +110,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     }
     // Jobs and pods come by watches of their own: the end of a Job can be seen before that of its pod, whose word it is
     // that goes into the status.
-    return observe(schema, jobs, await cluster.readPods(namespace, uid));
+    return observe(schema, jobs, await cluster.readPods(namespace, uid), defaultImage);
   }
 
   /** The cached Jobs, and the one that the status names: if the cache does not have it, only a read can tell why. */
@@ -198,7 +198,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         schema: observed.schema,
         spec: observed.schema.spec,
         purpose: effect.purpose,
-        defaultImage: options.defaultImage,
+        image: observed.schema.image,
       }),
     );
     if (creation.kind === 'created') {
@@ -230,6 +230,11 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       }
       const { namespace, name } = schema.metadata;
       options.onStored?.({ key: `${namespace}/${name}`, before, after, notice });
+      if (!isDeepStrictEqual(plain(written.status ?? {}), plain(after))) {
+        throw new Error(
+          `Cannot keep the status of ${namespace}/${name}: found a CRD that is older than this operator, do apply the CRD of its version`,
+        );
+      }
     }
     return { kind: 'done', lookAgainAfter: decision.lookAgainAfter };
   }

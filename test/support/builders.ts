@@ -93,7 +93,7 @@ export function aJob(
     sequence: 1,
     attempt: 1,
     generation: 1,
-    shape: shapeOf(observe(aSchema(), [], []).schema.spec),
+    shape: shapeOf(observe(aSchema(), [], []).schema),
     ...changes.purpose,
   };
   return {

@@ -94,7 +94,7 @@ describe('the manifests', () => {
       generation: 1,
       shape: '',
     } as const;
-    const job: KubeObject = { ...migrationJob({ schema, spec: schema.spec, purpose, defaultImage: 'x' }) };
+    const job: KubeObject = { ...migrationJob({ schema, spec: schema.spec, purpose, image: 'x' }) };
     expect(job.spec.template.metadata.labels).to.include(podSelector.matchLabels);
   });
 

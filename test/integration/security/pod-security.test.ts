@@ -21,7 +21,7 @@ function jobPod(spec: Record<string, unknown>): KubeObject {
     generation: 1,
     shape: '',
   } as const;
-  const job: KubeObject = { ...migrationJob({ schema, spec: schema.spec, purpose, defaultImage: 'x' }) };
+  const job: KubeObject = { ...migrationJob({ schema, spec: schema.spec, purpose, image: 'x' }) };
   return job.spec.template;
 }
 

@@ -26,11 +26,12 @@ function specOf(changes: Record<string, unknown> = {}): GlanceSchemaSpec {
 
 // biome-ignore lint/suspicious/noExplicitAny: the Job is what the API server will read, field by field.
 function jobFor(spec: Record<string, unknown> = {}, purpose: Purpose = PURPOSE): any {
+  const parsed = specOf(spec);
   return migrationJob({
     schema: { name: 'glance', namespace: 'openstack', uid: SCHEMA_UID },
-    spec: specOf(spec),
+    spec: parsed,
     purpose,
-    defaultImage: 'glance-schema:1',
+    image: parsed.job?.image ?? 'glance-schema:1',
   });
 }
 
