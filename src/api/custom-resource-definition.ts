@@ -28,6 +28,8 @@ export function customResourceDefinition(): object {
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['type'],
   });
+  // kstatus takes an object without a status for finished, and Flux would go on before the operator has seen it.
+  status.default = { observedGeneration: -1 };
   const schema: Schema = {
     description: 'The wanted and the recorded revision of the schema of one OpenStack Glance database.',
     type: 'object',

@@ -183,7 +183,12 @@ const historyEntry = z.strictObject({
 
 export const statusSchema = z
   .strictObject({
-    observedGeneration: z.int().optional().describe('The generation of the spec that this status speaks of.'),
+    observedGeneration: z
+      .int()
+      .optional()
+      .describe(
+        'The generation of the spec that this status speaks of; -1 until the operator has seen the resource.',
+      ),
     recordedRevision: z
       .string()
       .max(64)
