@@ -1,8 +1,9 @@
-/** Writes what is made from the source: the CRD, tables of the documents, the dashboard. CI fails when they are stale. */
+/** Writes what is made from the source: the CRD, tables of the documents, the dashboard, the patch for Argo CD. CI fails when they are stale. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Registry } from '@prometheus-io/client';
 import { stringify } from 'yaml';
 import { customResourceDefinition, structuralSchemas } from '../src/api/custom-resource-definition.ts';
+import { GROUP, KIND } from '../src/api/names.ts';
 import { exitCodesTable, fieldsTable, reasonsTable, table } from '../src/api/reference.ts';
 import { schemaMetrics } from '../src/controller/schema-metrics.ts';
 import { runtimeMetrics } from '../src/runtime/metrics.ts';
@@ -14,6 +15,16 @@ for (const folder of ['crds', 'charts/glance-schema/crds']) {
   const file = `../${folder}/glanceschemas.db.glance.openstack.org.yaml`;
   writeFileSync(new URL(file, import.meta.url), header + crd);
 }
+
+const health = readFileSync(new URL('../manifests/gitops/argocd-health.lua', import.meta.url), 'utf8');
+const patch = stringify(
+  { data: { [`resource.customizations.health.${GROUP}_${KIND}`]: health } },
+  { lineWidth: 0 },
+);
+writeFileSync(
+  new URL('../manifests/gitops/argocd-cm-patch.yaml', import.meta.url),
+  `# Generated from argocd-health.lua by \`make generate\`; do not edit. A merge patch of Argo CD's ConfigMap argocd-cm.\n${patch}`,
+);
 
 const { spec, status } = structuralSchemas();
 const tables: Readonly<Record<string, string>> = {
