@@ -105,6 +105,9 @@ describe('the documents', () => {
       }
       await kubectl(plane.kubeconfigPath, ['wait', '--for=condition=Established', 'crd', '--all']);
       await kubectl(plane.kubeconfigPath, ['create', 'namespace', 'openstack']);
+      // Argo CD's, which the documents patch.
+      await kubectl(plane.kubeconfigPath, ['create', 'namespace', 'argocd']);
+      await kubectl(plane.kubeconfigPath, ['create', 'configmap', 'argocd-cm', '-n', 'argocd']);
     });
 
     after(async () => {
