@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withBuildLock } from './build-lock.ts';
@@ -9,7 +11,7 @@ import { readGoMod } from './go-mod.ts';
 interface Tool {
   /** The Go module whose version `NAME/go.mod` pins. */
   readonly module: string;
-  /** Ends with the tool's own name. */
+  /** Ends with the tool's own name; '.' is a main.go of ours in that folder. */
   readonly package: string;
   /** Of `go build`; a linker flag may need the version. */
   readonly flags: (version: string) => readonly string[];
@@ -19,6 +21,18 @@ interface Tool {
 
 // One entry for each tool, which has a folder beside this file with its go.mod and go.sum.
 const tools = {
+  'argocd-health': {
+    module: 'github.com/argoproj/argo-cd/v3',
+    package: '.',
+    flags: () => ['-ldflags', '-s -w'],
+    takes: 'about 5 to 14 minutes',
+  },
+  kstatus: {
+    module: 'github.com/fluxcd/cli-utils',
+    package: '.',
+    flags: () => ['-ldflags', '-s -w'],
+    takes: 'about a minute',
+  },
   promtool: {
     module: 'github.com/prometheus/prometheus',
     package: 'github.com/prometheus/prometheus/cmd/promtool',
@@ -62,7 +76,7 @@ export async function ensureTool(
   const moduleFolder = fileURLToPath(new URL(name, import.meta.url));
   const version = readGoMod(moduleFolder).version(tool.module);
   const what = `${name} ${version}`;
-  const into = cacheFolder(`${name}-${version}`);
+  const into = cacheFolder(`${name}-${version}${ownSource(moduleFolder)}`);
   const path = join(into, name);
   if ((await executable(path)) !== null) return path;
 
@@ -73,4 +87,11 @@ export async function ensureTool(
     await goBuild({ what, takes: tool.takes, moduleFolder, programs, flags: tool.flags(version), into, say });
   });
   return path;
+}
+
+/** What a main.go of ours adds to the key of the cache, as no version tells of a change to it. */
+function ownSource(moduleFolder: string): string {
+  const file = join(moduleFolder, 'main.go');
+  if (!existsSync(file)) return '';
+  return `-${createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 8)}`;
 }
