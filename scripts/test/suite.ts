@@ -30,6 +30,7 @@ export async function findSuites(root: string): Promise<readonly Suite[]> {
     'simulation',
     ...(await foldersOf(join(root, 'test/integration'))).map((name) => `integration/${name}`),
     'interop',
+    'faults',
   ];
   for (const name of names) {
     const folder = join(root, 'test', name);

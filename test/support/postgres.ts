@@ -23,6 +23,9 @@ export interface TestPostgres {
   crash(): Promise<void>;
   /** Starts the server again after `crash`, on the same port with the same data. */
   restart(): Promise<void>;
+  /** SIGSTOP to all of its processes: connections stay open and nothing answers, until `thaw`. Linux only. */
+  freeze(): void;
+  thaw(): void;
   stop(): Promise<void>;
 }
 
@@ -132,6 +135,20 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
     }
   }
 
+  /** The first process before its children, so that it makes none meanwhile; each has a process group of its own. */
+  function signalAll(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    const { pid } = server;
+    if (pid === undefined) {
+      throw new Error('Cannot signal PostgreSQL: it was never started');
+    }
+    process.kill(pid, signal);
+    for (const child of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')) {
+      if (child !== '') {
+        process.kill(Number(child), signal);
+      }
+    }
+  }
+
   const endWithProcess = (): void => {
     server.kill('SIGQUIT');
   };
@@ -156,6 +173,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
     async restart() {
       server = await launch();
     },
+    freeze: () => signalAll('SIGSTOP'),
+    thaw: () => signalAll('SIGCONT'),
     async stop() {
       process.removeListener('exit', endWithProcess);
       await end(options.dataDirectory === undefined ? 'SIGQUIT' : 'SIGINT');

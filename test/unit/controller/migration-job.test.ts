@@ -82,6 +82,15 @@ describe('migration Job', () => {
     ]);
   });
 
+  it('asks sidecars to stay out of its pod, which they would keep from ever ending', () => {
+    const { metadata } = jobFor().spec.template;
+    expect(metadata.labels).to.include({ 'sidecar.istio.io/inject': 'false' });
+    expect(metadata.annotations).to.include({
+      'sidecar.istio.io/inject': 'false',
+      'linkerd.io/inject': 'disabled',
+    });
+  });
+
   it("puts the user's variables before its own, so that its own win", () => {
     const [container] = jobFor({ job: { env: [{ name: 'TZ', value: 'UTC' }] } }).spec.template.spec
       .containers;

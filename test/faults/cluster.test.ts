@@ -1,0 +1,241 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import pg from 'pg';
+import type { ProxiedRequest } from '../support/api-proxy.ts';
+import { committedDdl, countDdl } from '../support/ddl-count.ts';
+import { type Environment, startEnvironment, type Tenant } from '../support/environment.ts';
+import { eventually } from '../support/eventually.ts';
+import { seedNewton } from '../support/glance-data.ts';
+import { expectedImages, readImages, withClient } from '../support/images.ts';
+import type { Operator } from '../support/operator.ts';
+import type { KubeObject } from '../support/test-api.ts';
+
+/** Without the Lease, so that the next operator need not wait for that of the one before to expire. */
+const ALONE = ['--no-leader-elect'];
+
+const USER = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
+
+interface Given {
+  readonly tenant: Tenant;
+  readonly url: string;
+  /** Every image as it has to be in the end. */
+  readonly expected: Awaited<ReturnType<typeof expectedImages>>;
+}
+
+describe('the operator when what it stands on fails', function () {
+  this.timeout(200_000);
+  let environment: Environment;
+  let operator: Operator;
+  let undisturbed: readonly string[];
+  const sessions: pg.Client[] = [];
+
+  before(async () => {
+    environment = await startEnvironment();
+    operator = await environment.operator(ALONE);
+    const { tenant, url } = await newton('undisturbed');
+    await tenant.apply({ revision: 'ocata01' });
+    await tenant.reaches('UpToDate');
+    undisturbed = await committedDdl(url);
+    expect(undisturbed).to.include('CREATE TYPE');
+  });
+
+  afterEach(async () => {
+    await release();
+  });
+
+  after(async () => {
+    await operator?.stop();
+    await environment?.stop();
+  });
+
+  async function newton(name: string): Promise<Given> {
+    const url = await environment.postgres.createDatabase(name);
+    await seedNewton(url, { images: 100 });
+    await countDdl(url);
+    return { tenant: await environment.tenant(name, url), url, expected: await expectedImages(url) };
+  }
+
+  /** Wants ocata01 and keeps its Job at work, until `release`. Gives the name of its pod. */
+  async function atWork({ tenant, url }: Given, job: Record<string, unknown> = {}): Promise<string> {
+    const session = new pg.Client({ connectionString: url });
+    session.on('error', () => undefined);
+    sessions.push(session);
+    await session.connect();
+    await session.query('BEGIN; LOCK TABLE images IN ACCESS SHARE MODE');
+    await tenant.apply({ revision: 'ocata01', job });
+    await withClient(url, (client) =>
+      eventually(async () => {
+        const { rows } = await client.query(
+          `SELECT 1 FROM pg_stat_activity WHERE application_name = 'glance-schema' AND state = 'active'
+            AND datname = current_database() AND query LIKE '%LOCK TABLE images%'`,
+        );
+        expect(rows, 'it waits for the table').to.have.length(1);
+      }),
+    );
+    return (await tenant.pods())[0]?.metadata?.name ?? '';
+  }
+
+  async function release(): Promise<void> {
+    await Promise.all(sessions.splice(0).map((session) => session.end()));
+  }
+
+  /** Nothing is lost, nothing was done twice, and the resource says so. */
+  async function expectDoneOnce({ tenant, url, expected }: Given, milliseconds = 30_000): Promise<void> {
+    const schema = await tenant.reaches('UpToDate', milliseconds);
+    expect(schema.status).to.deep.include({
+      recordedRevision: 'ocata01',
+      recordedPhase: 'Contract',
+      databaseHeads: ['ocata_contract01'],
+    });
+    expect(await committedDdl(url)).to.deep.equal(undisturbed);
+    expect(await readImages(url)).to.deep.equal(expected);
+  }
+
+  function of({ tenant }: Given) {
+    return (request: ProxiedRequest) => request.path.includes(`/${tenant.namespace}/`);
+  }
+
+  it('PostgreSQL killed while a Job runs, and back after a while: Ready without a person, and no Job after that', async () => {
+    const given = await newton('killed');
+    await atWork(given, { backoffLimit: 0 });
+    await environment.postgres.crash();
+    try {
+      await eventually(
+        async () => {
+          const { status } = await given.tenant.reaches('DatabaseUnreachable', 0);
+          expect(status.conditions[0].message).to.match(/127\.0\.0\.1:\d+.* The next attempt is at/);
+        },
+        { timeoutMilliseconds: 60_000 },
+      );
+      await sleep(15_000);
+    } finally {
+      await environment.postgres.restart();
+    }
+    await expectDoneOnce(given, 90_000);
+    const jobs = await given.tenant.jobs();
+    await operator.stop();
+    operator = await environment.operator(ALONE);
+    await sleep(3_000);
+    expect((await given.tenant.jobs()).map(uid).sort()).to.deep.equal(jobs.map(uid).sort());
+  });
+
+  it('PostgreSQL frozen while a Job runs, and thawed: the Job waits and ends well', async () => {
+    const given = await newton('frozen');
+    await atWork(given);
+    environment.postgres.freeze();
+    try {
+      await sleep(10_000);
+      await given.tenant.reaches('MigrationRunning', 0);
+    } finally {
+      environment.postgres.thaw();
+    }
+    await release();
+    await expectDoneOnce(given);
+    expect(await given.tenant.pods()).to.have.length(1);
+  });
+
+  it('the API server frozen for 20 s while a Job ends, and thawed', async () => {
+    const given = await newton('frozen-api');
+    await atWork(given);
+    environment.plane.killApiServer('SIGSTOP');
+    try {
+      await release();
+      await sleep(20_000);
+      expect(operator.running(), 'the operator outlives it').to.equal(true);
+    } finally {
+      environment.plane.killApiServer('SIGCONT');
+    }
+    await expectDoneOnce(given, 90_000);
+    expect(await given.tenant.pods()).to.have.length(1);
+  });
+
+  it('an API server that takes two seconds for each answer', async () => {
+    const given = await newton('slow');
+    const rule = environment.proxy.onRequest(of(given), { kind: 'delay', milliseconds: 2000 });
+    await given.tenant.apply({ revision: 'ocata01' });
+    try {
+      await expectDoneOnce(given, 60_000);
+    } finally {
+      rule.remove();
+    }
+    expect(rule.hits).to.be.greaterThan(2);
+    expect(await given.tenant.jobs()).to.have.length(1);
+  });
+
+  it('a Job deleted with --cascade=orphan while its pod runs: nothing starts beside the pod', async () => {
+    const given = await newton('orphaned');
+    const pod = await atWork(given);
+    await given.tenant.kubectl('delete', 'job', '--all', '--cascade=orphan');
+    const waiting = await eventually(async () => {
+      const schema = await given.tenant.reaches('MigrationRunning', 0);
+      expect(await given.tenant.jobs()).to.deep.equal([]);
+      expect(schema.status.conditions[0].message).to.contain('though its Job is gone');
+      return schema;
+    });
+    expect(waiting.status.conditions[0].message).to.contain(pod);
+    await sleep(2_000);
+    expect((await given.tenant.pods()).map((each) => each.metadata?.name)).to.deep.equal([pod]);
+    await release();
+    await expectDoneOnce(given);
+  });
+
+  it('the next version of the operator takes over while a Job is at work, and leaves that as it is', async () => {
+    const given = await newton('upgraded');
+    const pod = await atWork(given);
+    const [before] = await given.tenant.jobs();
+    expect(await operator.stop()).to.equal(0);
+    operator = await environment.operator([...ALONE, '--image', 'glance-schema:next']);
+    await sleep(2_000);
+    expect((await given.tenant.jobs()).map((job) => job.spec)).to.deep.equal([before?.spec]);
+    await release();
+    await expectDoneOnce(given);
+    expect((await given.tenant.pods()).map((each) => each.metadata?.name)).to.deep.equal([pod]);
+    expect(operator.log().filter((line) => line.level === 'error')).to.deep.equal([]);
+  });
+
+  it('a change while the operator is away: the old Ready speaks of the old generation', async () => {
+    const given = await newton('away');
+    await given.tenant.apply({ revision: 'mitaka02' });
+    await given.tenant.reaches('UpToDate');
+    await operator.stop();
+    await given.tenant.apply({ revision: 'ocata01' });
+    const { metadata, status } = await given.tenant.read();
+    const generations = [status.observedGeneration, status.conditions[0].observedGeneration];
+    expect(generations).to.deep.equal(
+      [metadata?.generation ?? 0, metadata?.generation ?? 0].map((now) => Number(now) - 1),
+    );
+    operator = await environment.operator(ALONE);
+    await expectDoneOnce(given);
+  });
+
+  it('etcd compacted and the API server started anew while no watch gets through: 410, and changes are seen again', async () => {
+    const given = await newton('compacted');
+    const rule = environment.proxy.onRequest((request) => request.isWatch, { kind: 'drop' });
+    environment.proxy.cutWatches();
+    await given.tenant.apply({ revision: 'ocata01' });
+    await environment.plane.compactEtcd();
+    await environment.plane.stopApiServer();
+    await environment.plane.startApiServer();
+    expect(await given.tenant.jobs(), 'nothing was seen').to.deep.equal([]);
+    const from = environment.proxy.requests.length;
+    rule.remove();
+    await eventually(async () => expect(await given.tenant.jobs()).to.have.length(1), {
+      timeoutMilliseconds: 40_000,
+    });
+    const listed = environment.proxy.requests
+      .slice(from)
+      .filter((request) => request.path.endsWith('/v1alpha1/glanceschemas') && !request.isWatch);
+    expect(listed, 'read anew, once').to.have.length(1);
+    // The Job controller itself takes up to a minute to notice that the API server is back.
+    await expectDoneOnce(given, 150_000);
+  });
+
+  it('through all of that it never asked for a Secret', () => {
+    const asked = environment.plane.auditEvents({ user: USER }).map((event) => event.objectRef?.resource);
+    expect(asked).to.include('jobs').and.not.to.include('secrets');
+  });
+});
+
+function uid(object: KubeObject): string {
+  return object.metadata?.uid ?? '';
+}

@@ -1,0 +1,46 @@
+import { connect, createServer, type Socket } from 'node:net';
+import { freePort } from './free-port.ts';
+
+/** A wire between a client and a server on loopback that a test can cut. */
+export interface TcpProxy {
+  readonly port: number;
+  /** Ends each connection by RST, to both sides, as a firewall does that has lost its state; tells how many there were. */
+  reset(): number;
+  stop(): Promise<void>;
+}
+
+export async function startTcpProxy(upstreamPort: number): Promise<TcpProxy> {
+  const pairs = new Set<readonly Socket[]>();
+  const server = createServer((client) => {
+    const pair = [client, connect(upstreamPort, '127.0.0.1')] as const;
+    const [, upstream] = pair;
+    pairs.add(pair);
+    client.pipe(upstream).pipe(client);
+    for (const socket of pair) {
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => {
+        pairs.delete(pair);
+        for (const each of pair) each.destroy();
+      });
+    }
+  });
+  const port = await freePort();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  function reset(): number {
+    const open = [...pairs];
+    for (const socket of open.flat()) socket.resetAndDestroy();
+    return open.length;
+  }
+  return {
+    port,
+    reset,
+    async stop() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      reset();
+      await closed;
+    },
+  };
+}
