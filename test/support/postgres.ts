@@ -143,7 +143,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
     }
     process.kill(pid, signal);
     for (const child of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')) {
-      if (child !== '') {
+      if (child !== '' && existsSync(`/proc/${child}`)) {
         process.kill(Number(child), signal);
       }
     }
