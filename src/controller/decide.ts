@@ -18,7 +18,7 @@ export type Effect =
       readonly name: string;
       readonly purpose: Purpose;
     }
-  /** A Job that never started a container is taken away, because the spec that shaped it has changed. */
+  /** A Job that never started a container is taken away, because the spec that shaped it has changed or is deleted. */
   | { readonly kind: 'deleteBlockedJob'; readonly name: string }
   | { readonly kind: 'armTtl'; readonly name: string }
   | { readonly kind: 'releaseFinalizer' };
@@ -48,7 +48,7 @@ interface Answer extends Verdict {
  * function of what was observed and of the time, nothing else.
  */
 const CHECKS: readonly ((situation: Situation) => Answer | undefined)[] = [
-  jobShapedByAnOlderSpec,
+  blockedJobUnwanted,
   jobAtWork,
   podsOutliveTheirJob,
   observeAsked,
@@ -117,9 +117,17 @@ function mayRun({ job, livePods }: Observed): boolean {
   return job?.state.kind === 'active' || livePods.length > 0;
 }
 
-function jobShapedByAnOlderSpec({ job, schema }: Situation): Answer | undefined {
+function blockedJobUnwanted({ job, schema }: Situation): Answer | undefined {
   if (job?.state.kind !== 'active' || job.state.pod.kind !== 'blocked' || job.deleting) {
     return undefined;
+  }
+  const effect: Effect = { kind: 'deleteBlockedJob', name: job.name };
+  if (schema.deleting) {
+    return {
+      reason: 'MigrationPending',
+      message: `Job ${job.name} never started; it is taken away with its GlanceSchema.`,
+      effect,
+    };
   }
   if (job.purpose === undefined || job.purpose.shape === shapeOf(schema)) {
     return undefined;
@@ -127,7 +135,7 @@ function jobShapedByAnOlderSpec({ job, schema }: Situation): Answer | undefined 
   return {
     reason: 'MigrationPending',
     message: `Job ${job.name} never started and was made for an older spec or another image; it is replaced.`,
-    effect: { kind: 'deleteBlockedJob', name: job.name },
+    effect,
   };
 }
 
@@ -143,7 +151,7 @@ function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | 
   if (pod.kind === 'blocked') {
     return {
       reason: pod.reason,
-      message: `The pod of Job ${job.name} cannot start: ${pod.message}.${waitsForIt}`,
+      message: `The pod of Job ${job.name} cannot start: ${pod.message}.`,
     };
   }
   if (lastReport?.error != null && pod.kind !== 'running' && !endsTheJob(lastReport.error.reason)) {

@@ -88,7 +88,8 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       return decision;
     }
     const wait = refusal.until - now().getTime();
-    if (refusal.generation !== generation || wait <= 0) {
+    // A clock that was put back meanwhile must not make it wait for longer.
+    if (refusal.generation !== generation || wait <= 0 || wait > REFUSAL_BACKOFF.most) {
       return decision;
     }
     const verdict: Verdict = { reason: 'JobBlocked', message: refusal.message };

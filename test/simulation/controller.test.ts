@@ -1,11 +1,12 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import type { SchemaObject } from '../../src/controller/cluster.ts';
 import { hasEnded } from '../../src/controller/observe.ts';
 import { reconciler, type StoredStatus } from '../../src/controller/reconcile.ts';
 import { newResult } from '../../src/controller/schema-metrics.ts';
 import { Crash, SimulatedCluster } from './simulated-cluster.ts';
 import { tapeOf } from './tape.ts';
-import { KEY, NAME, revisionOf, World } from './world.ts';
+import { KEY, NAME, NO_IMAGE, specOf, World } from './world.ts';
 
 /** One process of the operator: it works on the key when it is dirty or due. */
 class Controller {
@@ -15,16 +16,18 @@ class Controller {
   #reconcile: ReturnType<typeof reconciler>;
   #due = Number.POSITIVE_INFINITY;
   #working = false;
+  /** How far its clock is off, in milliseconds. */
+  #skew = 0;
 
   constructor(world: World, meanwhile: () => Promise<void>) {
     this.#world = world;
     this.#meanwhile = meanwhile;
-    this.#cluster = new SimulatedCluster(world, meanwhile);
+    this.#cluster = new SimulatedCluster(world, this.#now, meanwhile);
     this.#reconcile = this.#start();
   }
 
   #start(): ReturnType<typeof reconciler> {
-    const now = () => new Date(this.#world.clock);
+    const now = () => new Date(this.#now());
     const onStored = ({ before, after }: StoredStatus) => {
       const ended = newResult(before, after);
       if (ended !== undefined) {
@@ -32,6 +35,12 @@ class Controller {
       }
     };
     return reconciler({ cluster: this.#cluster, defaultImage: 'glance-schema', now, onStored });
+  }
+
+  readonly #now = (): number => this.#world.clock + this.#skew;
+
+  setClock(skew: number): void {
+    this.#skew = skew;
   }
 
   catchUp(most: number): void {
@@ -55,7 +64,7 @@ class Controller {
       }
     } catch (error) {
       if (error instanceof Crash) {
-        this.#cluster = new SimulatedCluster(this.#world, this.#meanwhile);
+        this.#cluster = new SimulatedCluster(this.#world, this.#now, this.#meanwhile);
         this.#reconcile = this.#start();
       } else if (error instanceof Error && /^the (request|answer) never arrived$/.test(error.message)) {
         this.#due = this.#world.clock + 1000;
@@ -89,7 +98,7 @@ async function live(numbers: readonly number[]): Promise<World> {
 
   async function anything(): Promise<void> {
     const controller = tape.pick([first, second]);
-    switch (tape.next(8)) {
+    switch (tape.next(9)) {
       case 1:
         return world.edit();
       case 2:
@@ -97,6 +106,8 @@ async function live(numbers: readonly number[]): Promise<World> {
         return controller.catchUp(1 + tape.next(5));
       case 4:
         return controller.pass();
+      case 5:
+        return controller.setClock(tape.pick([0, -3_600_000, 3_600_000]));
       default:
         return world.step();
     }
@@ -112,6 +123,7 @@ async function live(numbers: readonly number[]): Promise<World> {
     controller.catchUp(1 + tape.next(20));
     await controller.pass();
   }
+  first.setClock(0);
   await peace(world, first);
   return world;
 }
@@ -123,11 +135,11 @@ async function peace(world: World, controller: Controller): Promise<void> {
     if (round > 3000) {
       throw new Error(`It never comes to rest: ${tell(world)}`);
     }
-    const before = world.changes.length;
+    const before = world.moment;
     world.step();
     controller.catchUp(100);
     await controller.pass();
-    still = world.changes.length === before && !waits(world) ? still + 1 : 0;
+    still = world.moment === before && !waits(world) ? still + 1 : 0;
   }
   const writes = world.writes;
   for (let round = 0; round < 20; round += 1) {
@@ -163,24 +175,38 @@ function tell(world: World): string {
 /** What must hold once all is at rest. */
 function expectRest(world: World): void {
   const { schema } = world;
-  expect([...world.pods.values()].filter((pod) => !hasEnded(pod.object))).to.deep.equal([]);
+  const what = tell(world);
+  const alive = [...world.pods.values()].filter((pod) => !hasEnded(pod.object));
+  const image = schema === undefined ? undefined : specOf(schema).job.image;
+  if (schema !== undefined && image === NO_IMAGE && alive.length > 0) {
+    expect(alive.map((pod) => pod.image)).to.deep.equal([image]);
+    expect(reasonOf(schema), what).to.equal('JobBlocked');
+    return;
+  }
+  expect(alive, what).to.deep.equal([]);
   if (schema === undefined) {
     return;
   }
-  const what = tell(world);
   expect(schema.metadata.name).to.equal(NAME);
   expect(schema.metadata.finalizers ?? [], what).to.deep.equal([]);
   const ready = schema.status?.conditions?.find((condition) => condition.type === 'Ready');
   expect(schema.status?.observedGeneration, what).to.equal(schema.metadata.generation);
   expect(schema.status?.progress, what).to.equal(undefined);
-  const suspended = (schema.spec as { readonly suspend: boolean }).suspend;
-  if (!suspended) {
+  if (specOf(schema).suspend) {
+    expect(reasonOf(schema), what).to.equal('Suspended');
+  } else {
     expect(world.isAt(schema.status?.recordedRevision), `the record is the database: ${what}`).to.equal(true);
-    expect(ready?.status === 'True', `Ready is the truth: ${what}`).to.equal(world.isAt(revisionOf(schema)));
+    expect(ready?.status === 'True', `Ready is the truth: ${what}`).to.equal(
+      world.isAt(specOf(schema).revision),
+    );
   }
   for (const job of world.jobs.values()) {
     expect(job.spec.ttlSecondsAfterFinished, `${job.metadata.name} has its TTL: ${what}`).to.equal(86_400);
   }
+}
+
+function reasonOf(schema: SchemaObject): string | undefined {
+  return schema.status?.conditions?.find((condition) => condition.type === 'Ready')?.reason;
 }
 
 const RUNS = Number(process.env.SIMULATIONS ?? (process.env.CI === undefined ? 2000 : 10_000));

@@ -1,4 +1,9 @@
-import { SCHEMA_UID_LABEL, STARTING_ANNOTATION } from '../../src/api/names.ts';
+import {
+  PURPOSE_ANNOTATION,
+  RETRY_ANNOTATION,
+  SCHEMA_UID_LABEL,
+  STARTING_ANNOTATION,
+} from '../../src/api/names.ts';
 import type {
   Cluster,
   JobCreation,
@@ -9,7 +14,20 @@ import type {
   SchemaObject,
   Stale,
 } from '../../src/controller/cluster.ts';
-import type { World } from './world.ts';
+import { parsePurpose } from '../../src/controller/migration-job.ts';
+import { REVISIONS } from '../../src/revision/revisions.ts';
+import { SimulatedWatch } from './simulated-watch.ts';
+import { specOf, type World } from './world.ts';
+
+/** No attempt follows a failed one sooner, in milliseconds. */
+const SHORTEST_PAUSE = 5_000;
+
+/** Failures in this world that no further attempt betters. */
+const FINAL: readonly string[] = ['MigrationFailed', 'DowngradeNotSupported'];
+
+interface JobSpec {
+  readonly template: { readonly spec: { readonly containers: readonly [{ readonly image: string }] } };
+}
 
 /** The process dies here; nothing of it goes on. */
 export class Crash extends Error {}
@@ -17,71 +35,57 @@ export class Crash extends Error {}
 /** A controller's view of the world: a cache that lags behind, and requests that can fail in every way. */
 export class SimulatedCluster implements Cluster {
   readonly #world: World;
+  readonly #now: () => number;
   readonly #meanwhile: () => Promise<void>;
-  readonly #schemas = new Map<string, SchemaObject>();
-  readonly #jobs = new Map<string, JobObject>();
-  readonly #pods = new Map<string, PodObject>();
-  #read: number;
+  readonly #schemas: SimulatedWatch<SchemaObject>;
+  readonly #jobs: SimulatedWatch<JobObject>;
+  readonly #pods: SimulatedWatch<PodObject>;
   /** How many changes there were when it last looked for pods. */
   #looked = 0;
+  /** The schema as it was when the place for the next Job was noted. */
+  #fenced: SchemaObject | undefined;
   /** Set when a key should be looked at. */
   dirty = true;
 
-  /** @param meanwhile what happens in the world while a request is on its way */
-  constructor(world: World, meanwhile: () => Promise<void>) {
+  /**
+   * @param now what the controller's clock says, in milliseconds
+   * @param meanwhile what happens in the world while a request is on its way
+   */
+  constructor(world: World, now: () => number, meanwhile: () => Promise<void>) {
     this.#world = world;
+    this.#now = now;
     this.#meanwhile = meanwhile;
-    for (const schema of world.schemas.values()) {
-      this.#schemas.set(schema.metadata.uid, schema);
-    }
-    for (const job of world.jobs.values()) {
-      this.#jobs.set(job.metadata.uid, job);
-    }
-    for (const pod of world.pods.values()) {
-      this.#pods.set(pod.object.metadata.uid, pod.object);
-    }
-    this.#read = world.changes.length;
+    this.#schemas = new SimulatedWatch(world.tape, () => world.schemas, world.schemaChanges);
+    this.#jobs = new SimulatedWatch(world.tape, () => world.jobs, world.jobChanges);
+    this.#pods = new SimulatedWatch(world.tape, () => world.podObjects(), world.podChanges);
   }
 
-  /** Takes in up to so many changes; a watch loses none, but each may come late. */
+  /** Takes in up to so many changes of each collection; the watches know nothing of one another. */
   catchUp(most: number): void {
-    for (const change of this.#world.changes.slice(this.#read, this.#read + most)) {
-      this.#read += 1;
-      this.dirty = true;
-      const { uid } = change;
-      switch (change.kind) {
-        case 'schema':
-          refresh(this.#schemas, uid, this.#world.schemas.get(uid));
-          break;
-        case 'job':
-          refresh(this.#jobs, uid, this.#world.jobs.get(uid));
-          break;
-        case 'pod':
-          refresh(this.#pods, uid, this.#world.pods.get(uid)?.object);
-          break;
-      }
+    for (const watch of [this.#schemas, this.#jobs, this.#pods]) {
+      this.dirty = watch.catchUp(most) || this.dirty;
     }
   }
 
   schema(): SchemaObject | undefined {
-    return [...this.#schemas.values()][0];
+    return this.#schemas.objects()[0];
   }
 
   jobsOf(schemaUid: string): readonly JobObject[] {
-    return [...this.#jobs.values()].filter((job) =>
-      job.metadata.ownerReferences?.some((owner) => owner.uid === schemaUid),
-    );
+    return this.#jobs
+      .objects()
+      .filter((job) => job.metadata.ownerReferences?.some((owner) => owner.uid === schemaUid));
   }
 
   podsOf(schemaUid: string): readonly PodObject[] {
-    return [...this.#pods.values()].filter((pod) => pod.metadata.labels?.[SCHEMA_UID_LABEL] === schemaUid);
+    return this.#pods.objects().filter((pod) => pod.metadata.labels?.[SCHEMA_UID_LABEL] === schemaUid);
   }
 
   async readJob(_namespace: string, name: string): Promise<JobObject | undefined> {
     return this.#request(() => {
       const job = this.#world.jobNamed(name);
       if (job !== undefined) {
-        this.#jobs.set(job.metadata.uid, job);
+        this.#jobs.remember(job);
       }
       return job;
     });
@@ -89,7 +93,7 @@ export class SimulatedCluster implements Cluster {
 
   async readPods(_namespace: string, schemaUid: string): Promise<readonly PodObject[]> {
     return this.#request(() => {
-      this.#looked = this.#world.changes.length;
+      this.#looked = this.#world.moment;
       return [...this.#world.pods.values()]
         .map((pod) => pod.object)
         .filter((pod) => pod.metadata.labels?.[SCHEMA_UID_LABEL] === schemaUid);
@@ -115,6 +119,7 @@ export class SimulatedCluster implements Cluster {
 
   async mark(schema: SchemaObject, { finalizers, starting }: Mark): Promise<SchemaObject | Stale> {
     return this.#write(schema, (current) => {
+      this.#fenced = current;
       const { [STARTING_ANNOTATION]: before, ...others } = current.metadata.annotations ?? {};
       const after = starting === undefined ? before : starting === null ? undefined : String(starting);
       const annotations = after === undefined ? others : { ...others, [STARTING_ANNOTATION]: after };
@@ -136,16 +141,17 @@ export class SimulatedCluster implements Cluster {
   }
 
   async createJob(_namespace: string, job: object): Promise<JobCreation> {
-    const { metadata } = job as JobObject;
+    const { metadata, spec } = job as JobObject & { readonly spec: JobSpec };
     return this.#request((): JobCreation => {
       const existing = this.#world.jobNamed(metadata.name);
       if (existing !== undefined) {
-        this.#jobs.set(existing.metadata.uid, existing);
+        this.#jobs.remember(existing);
         return { kind: 'exists', job: existing };
       }
       if (this.#world.tape.once(20)) {
         return { kind: 'refused', message: 'exceeded quota' };
       }
+      this.#checkStart(metadata.annotations?.[PURPOSE_ANNOTATION]);
       this.#world.writes += 1;
       this.#world.excuse(this.#looked);
       const created = this.#world.putJob({
@@ -156,16 +162,20 @@ export class SimulatedCluster implements Cluster {
           creationTimestamp: this.#world.now(),
         },
         spec: {},
+        image: spec.template.spec.containers[0].image,
       });
-      this.#jobs.set(created.metadata.uid, created);
+      this.#jobs.remember(created);
       return { kind: 'created', job: created };
     });
   }
 
   async deleteJob(job: JobObject): Promise<void> {
     await this.#request(() => {
-      this.#world.writes += 1;
-      this.#world.deleteJob(job.metadata.uid);
+      const current = this.#world.jobs.get(job.metadata.uid);
+      if (current?.metadata.resourceVersion === job.metadata.resourceVersion) {
+        this.#world.writes += 1;
+        this.#world.deleteJob(job.metadata.uid);
+      }
     });
   }
 
@@ -175,7 +185,7 @@ export class SimulatedCluster implements Cluster {
       if (job !== undefined) {
         this.#world.writes += 1;
         const armed = this.#world.putJob({ ...job, spec: { ttlSecondsAfterFinished: seconds } });
-        this.#jobs.set(armed.metadata.uid, armed);
+        this.#jobs.remember(armed);
       }
     });
   }
@@ -199,10 +209,40 @@ export class SimulatedCluster implements Cluster {
       this.#world.writes += 1;
       const stored = this.#world.putSchema(changed);
       if (schema.metadata.deletionTimestamp === undefined) {
-        this.#schemas.set(stored.metadata.uid, stored);
+        this.#schemas.remember(stored);
       }
       return stored;
     });
+  }
+
+  /** What the user wants and what failed before, as they were when the place of this Job was noted, must allow it. */
+  #checkStart(annotation: string | undefined): void {
+    const purpose = parsePurpose(annotation);
+    const schema = this.#fenced;
+    if (purpose?.target == null || schema === undefined) {
+      return;
+    }
+    const { recordedRevision, job, handledRetry } = schema.status ?? {};
+    if (specOf(schema).suspend) {
+      throw new Error(`A migration is started though it is suspended (${schema.metadata.uid})`);
+    }
+    const recorded = REVISIONS.findIndex(({ name }) => name === recordedRevision);
+    if (REVISIONS.findIndex(({ name }) => name === purpose.target?.revision) < recorded) {
+      throw new Error(`A migration is started to before what is recorded (${schema.metadata.uid})`);
+    }
+    const retry = schema.metadata.annotations?.[RETRY_ANNOTATION];
+    const nothingNew =
+      job?.generation === schema.metadata.generation && (retry === undefined || retry === handledRetry);
+    if (job?.failure === undefined || job.finishedAt === undefined || !nothingNew) {
+      return;
+    }
+    const { reason } = job.failure;
+    if (FINAL.includes(reason)) {
+      throw new Error(`${reason} is final, and it is tried again (${schema.metadata.uid})`);
+    }
+    if (this.#now() < Date.parse(job.finishedAt) + SHORTEST_PAUSE) {
+      throw new Error(`It is tried again at once after ${reason} (${schema.metadata.uid})`);
+    }
   }
 
   /** Ready=True must be the truth when it is written, unless a user restored a backup that nobody has read. */
@@ -237,13 +277,5 @@ export class SimulatedCluster implements Cluster {
       throw new Error('the answer never arrived');
     }
     return result;
-  }
-}
-
-function refresh<T>(cache: Map<string, T>, uid: string, object: T | undefined): void {
-  if (object === undefined) {
-    cache.delete(uid);
-  } else {
-    cache.set(uid, object);
   }
 }

@@ -12,13 +12,8 @@ import { parsePurpose } from '../../src/controller/migration-job.ts';
 import { hasEnded } from '../../src/controller/observe.ts';
 import { comparePositions, type Position } from '../../src/revision/position.ts';
 import { REVISIONS as CHAIN } from '../../src/revision/revisions.ts';
+import type { Change } from './simulated-watch.ts';
 import type { Tape } from './tape.ts';
-
-/** What a watch would tell. */
-export interface Change {
-  readonly kind: 'schema' | 'job' | 'pod';
-  readonly uid: string;
-}
 
 const NAMESPACE = 'openstack';
 export const NAME = 'glance';
@@ -28,11 +23,18 @@ export const KEY = `${NAMESPACE}/${NAME}`;
 const REVISIONS = CHAIN.slice(0, 4).map((revision) => revision.name);
 const GRACE = 30_000;
 
+/** An image that no registry has: its pods never start. */
+export const NO_IMAGE = 'missing';
+
+/** A Job, with the image of its pods. */
+type SimulatedJob = JobObject & { readonly image?: string };
+
 /** A pod with the process in it. */
 interface SimulatedPod {
   object: PodObject;
   /** What its command line names; null for a Job that only reads. */
   readonly target: Position | null;
+  readonly image: string | undefined;
   /** Undefined until the process has started, and after its end. */
   process:
     | {
@@ -59,10 +61,12 @@ export class World {
   /** Milliseconds since the epoch. */
   clock = Date.parse('2026-11-23T07:00:00Z');
   readonly schemas = new Map<string, SchemaObject>();
-  readonly jobs = new Map<string, JobObject>();
+  readonly jobs = new Map<string, SimulatedJob>();
   readonly pods = new Map<string, SimulatedPod>();
-  /** All changes in order; a cache remembers how far it has read. */
-  readonly changes: Change[] = [];
+  /** What the watches of each collection tell, in order. */
+  readonly schemaChanges: Change<SchemaObject>[] = [];
+  readonly jobChanges: Change<JobObject>[] = [];
+  readonly podChanges: Change<PodObject>[] = [];
   /** The revision that the database is at, as an index; -1 is an empty one. */
   database = 1;
   /** How often each script was applied since the last restore. */
@@ -84,6 +88,16 @@ export class World {
 
   get schema(): SchemaObject | undefined {
     return [...this.schemas.values()][0];
+  }
+
+  /** The pods as the API server has them. */
+  podObjects(): ReadonlyMap<string, PodObject> {
+    return new Map([...this.pods].map(([uid, { object }]) => [uid, object]));
+  }
+
+  /** How many changes there have been. */
+  get moment(): number {
+    return this.schemaChanges.length + this.jobChanges.length + this.podChanges.length;
   }
 
   version(): string {
@@ -112,6 +126,11 @@ export class World {
     return revision !== undefined && REVISIONS[this.database] === revision;
   }
 
+  /** Whether the database is past this revision now. */
+  isPast(revision: string): boolean {
+    return this.database > REVISIONS.indexOf(revision);
+  }
+
   // Writes of the API server.
 
   putSchema(schema: SchemaObject): SchemaObject {
@@ -127,21 +146,22 @@ export class World {
     } else {
       this.schemas.set(stored.metadata.uid, stored);
     }
-    this.changes.push({ kind: 'schema', uid: stored.metadata.uid });
+    const { uid } = stored.metadata;
+    this.schemaChanges.push({ uid, object: this.schemas.get(uid) });
     return stored;
   }
 
-  putJob(job: JobObject): JobObject {
+  putJob(job: SimulatedJob): JobObject {
     const stored = { ...job, metadata: { ...job.metadata, resourceVersion: this.version() } };
     this.jobs.set(stored.metadata.uid, stored);
-    this.changes.push({ kind: 'job', uid: stored.metadata.uid });
+    this.jobChanges.push({ uid: stored.metadata.uid, object: stored });
     return stored;
   }
 
   /** With its pods, which have their grace. */
   deleteJob(uid: string): void {
     this.jobs.delete(uid);
-    this.changes.push({ kind: 'job', uid });
+    this.jobChanges.push({ uid, object: undefined });
     for (const pod of this.pods.values()) {
       if (pod.object.metadata.ownerReferences?.some((owner) => owner.uid === uid)) {
         pod.killAt ??= this.clock + (pod.process === undefined ? 0 : this.tape.next(GRACE));
@@ -185,10 +205,16 @@ export class World {
     const { phase } = pod.object.status ?? {};
     if (pod.killAt !== undefined && pod.killAt <= this.clock) {
       this.pods.delete(pod.object.metadata.uid);
-      this.changes.push({ kind: 'pod', uid: pod.object.metadata.uid });
+      this.podChanges.push({ uid: pod.object.metadata.uid, object: undefined });
       return;
     }
     if (phase === 'Pending') {
+      if (pod.image === NO_IMAGE) {
+        if (pod.object.status?.containerStatuses?.[0]?.state === undefined) {
+          this.#putPod(pod, 'Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } });
+        }
+        return;
+      }
       if (!this.tape.once(3)) {
         const busyUntil = this.clock + (this.tape.once(4) ? this.tape.next(60_000) : 0);
         pod.process = { target: pod.target, from: this.database, applied: [], busyUntil };
@@ -300,11 +326,11 @@ export class World {
       },
     };
     this.pods.set(pod.object.metadata.uid, pod);
-    this.changes.push({ kind: 'pod', uid: pod.object.metadata.uid });
+    this.podChanges.push({ uid: pod.object.metadata.uid, object: pod.object });
   }
 
   /** The Job controller, with `podReplacementPolicy: Failed`, our `podFailurePolicy` and a `backoffLimit` of 2. */
-  #stepJob(job: JobObject): void {
+  #stepJob(job: SimulatedJob): void {
     if (!this.schemas.has(job.metadata.ownerReferences?.[0]?.uid ?? '')) {
       // The garbage collector's share: a Job whose owner is gone, as when it was made in the moment of the deletion.
       this.deleteJob(job.metadata.uid);
@@ -355,9 +381,10 @@ export class World {
             },
           },
           target: parsePurpose(job.metadata.annotations?.[PURPOSE_ANNOTATION])?.target ?? null,
+          image: job.image,
           process: undefined,
           killAt: undefined,
-          madeAfter: this.changes.length,
+          madeAfter: this.moment,
         },
         'Pending',
         undefined,
@@ -365,7 +392,7 @@ export class World {
     }
   }
 
-  #finish(job: JobObject, type: 'Complete' | 'Failed', reason: string): void {
+  #finish(job: SimulatedJob, type: 'Complete' | 'Failed', reason: string): void {
     this.putJob({
       ...job,
       status: {
@@ -387,7 +414,13 @@ export class World {
         creationTimestamp: this.now(),
         generation: 1,
       },
-      spec: specOf(revision, false),
+      spec: {
+        revision,
+        through: 'Contract',
+        suspend: false,
+        database: { secretRef: { name: 'glance-db', key: 'connection' } },
+        job: {},
+      },
     });
   }
 
@@ -406,13 +439,16 @@ export class World {
           annotations: { ...schema.metadata.annotations, [name]: this.version() },
         },
       });
-    switch (tape.next(9)) {
+    switch (tape.next(10)) {
       case 0:
       case 1:
-        this.#editSpec(schema, tape.pick(['ocata01', 'mitaka02', 'mitaka01', 'liberty']), false);
+        this.#editSpec(schema, {
+          revision: tape.pick(['ocata01', 'mitaka02', 'mitaka01', 'liberty']),
+          suspend: false,
+        });
         return;
       case 2:
-        this.#editSpec(schema, revisionOf(schema), tape.once(2));
+        this.#editSpec(schema, { suspend: tape.once(2) });
         return;
       case 3:
         annotate(OBSERVE_ANNOTATION);
@@ -442,26 +478,25 @@ export class World {
       case 8:
         this.#restore();
         return;
+      case 9:
+        this.#editSpec(schema, { job: tape.once(2) ? { image: NO_IMAGE } : {} });
+        return;
       default:
     }
   }
 
   /** The CRD's rule lets no lower revision in than the recorded one. */
-  #editSpec(schema: SchemaObject, revision: string, suspend: boolean): void {
-    const recorded = schema.status?.recordedRevision;
-    const changed = revision !== revisionOf(schema);
+  #editSpec(schema: SchemaObject, edit: Partial<Spec>): void {
+    const spec = { ...specOf(schema), ...edit };
+    const recorded = positionAt(REVISIONS.indexOf(schema.status?.recordedRevision ?? ''));
+    const changed = spec.revision !== specOf(schema).revision;
     const lower =
-      recorded !== undefined &&
-      comparePositions({ revision, phase: 'Contract' }, { revision: recorded, phase: 'Contract' }) < 0;
+      recorded !== null && comparePositions({ ...recorded, revision: spec.revision }, recorded) < 0;
     if (schema.metadata.deletionTimestamp !== undefined || (changed && lower)) {
       return;
     }
     const generation = (schema.metadata.generation ?? 1) + 1;
-    this.putSchema({
-      ...schema,
-      metadata: { ...schema.metadata, generation },
-      spec: specOf(revision, suspend),
-    });
+    this.putSchema({ ...schema, metadata: { ...schema.metadata, generation }, spec });
   }
 
   /** A backup is restored while no migration runs, and the annotation is set, as the runbook has it. */
@@ -501,8 +536,15 @@ export class World {
   }
 }
 
-export function revisionOf(schema: SchemaObject): string {
-  return String((schema.spec as { readonly revision: string }).revision);
+/** What users write, as far as they write it here. */
+interface Spec {
+  readonly revision: string;
+  readonly suspend: boolean;
+  readonly job: { readonly image?: string };
+}
+
+export function specOf(schema: SchemaObject): Spec {
+  return schema.spec as Spec;
 }
 
 function positionAt(index: number): Position | null {
@@ -512,13 +554,4 @@ function positionAt(index: number): Position | null {
 
 function headsAt(index: number): readonly string[] {
   return index < 0 ? [] : [REVISIONS[index] ?? ''];
-}
-
-function specOf(revision: string, suspend: boolean): object {
-  return {
-    revision,
-    through: 'Contract',
-    suspend,
-    database: { secretRef: { name: 'glance-db', key: 'connection' } },
-  };
 }

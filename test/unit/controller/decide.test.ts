@@ -319,6 +319,15 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationPending',
   },
   {
+    fact: 'a blocked pod of a schema that is deleted',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob()],
+    pods: [aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })],
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+    says: 'it is taken away with its GlanceSchema',
+  },
+  {
     fact: 'a running pod of an older spec',
     schema: aSchema({ ...NEWER, spec: { database: { secretRef: { name: 'other', key: 'connection' } } } }),
     jobs: [aJob()],

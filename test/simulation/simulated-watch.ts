@@ -1,0 +1,80 @@
+import type { Reflected } from '../../src/kube/reflector.ts';
+import type { Tape } from './tape.ts';
+
+/** What a watch tells of one object; undefined when it is gone. */
+export interface Change<T> {
+  readonly uid: string;
+  readonly object: T | undefined;
+}
+
+/**
+ * One collection as a controller knows it, a stand-in for src/kube/reflector.ts on a bad network: changes come late, some come
+ * twice, some are lost with the watch, after which all is read anew. Like that, it never goes back to an older version.
+ */
+export class SimulatedWatch<T extends Reflected> {
+  readonly #tape: Tape;
+  readonly #current: () => ReadonlyMap<string, T>;
+  readonly #changes: readonly Change<T>[];
+  readonly #objects: Map<string, T>;
+  readonly #deleted = new Set<string>();
+  #read: number;
+
+  /** Begins with what there is. */
+  constructor(tape: Tape, current: () => ReadonlyMap<string, T>, changes: readonly Change<T>[]) {
+    this.#tape = tape;
+    this.#current = current;
+    this.#changes = changes;
+    this.#objects = new Map(current());
+    this.#read = changes.length;
+  }
+
+  objects(): readonly T[] {
+    return [...this.#objects.values()];
+  }
+
+  /** The answer to a request of our own. */
+  remember(object: T): void {
+    const known = this.#objects.get(object.metadata.uid);
+    const isNewer = Number(object.metadata.resourceVersion) > Number(known?.metadata.resourceVersion ?? 0);
+    if (isNewer && !this.#deleted.has(object.metadata.uid)) {
+      this.#objects.set(object.metadata.uid, object);
+    }
+  }
+
+  /** Takes in up to so many changes; tells whether there were any. */
+  catchUp(most: number): boolean {
+    if (this.#tape.once(40)) {
+      this.#readAnew();
+      return true;
+    }
+    const from = Math.max(0, this.#read - (this.#tape.once(10) ? this.#tape.next(4) : 0));
+    const until = Math.min(this.#changes.length, this.#read + most - this.#tape.next(most));
+    for (const change of this.#changes.slice(from, until)) {
+      this.#take(change);
+    }
+    this.#read = until;
+    return until > from;
+  }
+
+  #readAnew(): void {
+    const current = this.#current();
+    for (const uid of this.#objects.keys()) {
+      if (!current.has(uid)) {
+        this.#take({ uid, object: undefined });
+      }
+    }
+    for (const [uid, object] of current) {
+      this.#take({ uid, object });
+    }
+    this.#read = this.#changes.length;
+  }
+
+  #take({ uid, object }: Change<T>): void {
+    if (object === undefined) {
+      this.#objects.delete(uid);
+      this.#deleted.add(uid);
+    } else {
+      this.remember(object);
+    }
+  }
+}
