@@ -105,12 +105,18 @@ export interface Cluster {
   createJob(namespace: string, job: object): Promise<JobCreation>;
   /** Deletes a Job and its pods, provided that it is still the one that is given. */
   deleteJob(job: JobObject): Promise<void>;
-  /** Has a finished Job deleted by Kubernetes after so many seconds. */
-  armTtl(namespace: string, name: string, seconds: number): Promise<void>;
+  /** Has a finished Job deleted by Kubernetes after so many seconds; another one of the same name is left as it is. */
+  armTtl(namespace: string, job: JobReference, seconds: number): Promise<void>;
   /** Writes the status, provided that the schema is still at the resource version that is given. */
   writeStatus(schema: SchemaObject, status: GlanceSchemaStatus): Promise<SchemaObject | Stale>;
   /** Tells people. Never fails: a lost notice must not hold up a migration. */
   notify(schema: SchemaObject, notice: Notice): void;
+}
+
+/** One Job, and no later one of the same name. */
+export interface JobReference {
+  readonly name: string;
+  readonly uid: string;
 }
 
 export interface Mark {

@@ -6,6 +6,7 @@ import { formatPosition, type Position, wantedPosition } from '../revision/posit
 import { explainUnresolved, resolveRevision } from '../revision/resolve.ts';
 import { NEWEST_CARRIED, REVISIONS } from '../revision/revisions.ts';
 import { exponentialBackoff } from './backoff.ts';
+import type { JobReference } from './cluster.ts';
 import { migrationJobName, type Purpose, shapeOf } from './migration-job.ts';
 import type { Observed, ObservedJob } from './observe.ts';
 import { isRecorded, recordJob } from './record.ts';
@@ -20,7 +21,7 @@ export type Effect =
     }
   /** A Job that never started a container is taken away, because the spec that shaped it has changed or is deleted. */
   | { readonly kind: 'deleteBlockedJob'; readonly name: string }
-  | { readonly kind: 'armTtl'; readonly name: string }
+  | { readonly kind: 'armTtl'; readonly job: JobReference }
   | { readonly kind: 'releaseFinalizer' };
 
 export interface Decision {
@@ -101,10 +102,10 @@ function housekeeping(observed: Observed): Effect | undefined {
   const { schema, job, olderUnarmedJobs } = observed;
   const [older] = olderUnarmedJobs;
   if (older !== undefined) {
-    return { kind: 'armTtl', name: older };
+    return { kind: 'armTtl', job: older };
   }
   if (job?.state.kind === 'finished' && !job.ttlArmed && !job.deleting && isRecorded(schema.status, job)) {
-    return { kind: 'armTtl', name: job.name };
+    return { kind: 'armTtl', job: { name: job.name, uid: job.uid } };
   }
   if (schema.hasFinalizer && !mayRun(observed)) {
     return { kind: 'releaseFinalizer' };
@@ -346,7 +347,8 @@ function nextAttemptNotDue(situation: Situation): Answer | undefined {
   return {
     reason: TRANSIENT_UNREACHABLE.includes(failure.reason) ? 'DatabaseUnreachable' : 'MigrationPending',
     message: `${sentence(failure.message)} The next attempt is at ${new Date(due).toISOString().slice(0, 19)}Z.`,
-    lookAgainAfter: due - situation.now,
+    // A clock that is behind, and put right meanwhile, must not make it sleep for longer.
+    lookAgainAfter: Math.min(due - situation.now, delay),
   };
 }
 

@@ -11,7 +11,7 @@ import {
 } from '../api/names.ts';
 import { printable } from '../api/printable.ts';
 import type { ToldProgress } from '../api/progress-line.ts';
-import type { JobObject, PodObject, SchemaObject } from './cluster.ts';
+import type { JobObject, JobReference, PodObject, SchemaObject } from './cluster.ts';
 import { type Purpose, parsePurpose } from './migration-job.ts';
 
 /** All that a decision rests on: API objects, reduced. */
@@ -20,7 +20,7 @@ export interface Observed {
   /** The newest Job of this schema. */
   readonly job: ObservedJob | undefined;
   /** Finished Jobs before the newest one that have no TTL yet: their turn passed before it was set. */
-  readonly olderUnarmedJobs: readonly string[];
+  readonly olderUnarmedJobs: readonly JobReference[];
   /** Names of pods of this schema that may still run, whether their Job is there or not. */
   readonly livePods: readonly string[];
   /** How far the pod at work has come, as far as that is known; absent while none is. */
@@ -125,7 +125,7 @@ export function observe(
     job: newest === undefined ? undefined : observeJob(newest.job, newest.purpose, nearPods),
     olderUnarmedJobs: older
       .filter(({ job }) => isFinished(job) && job.spec.ttlSecondsAfterFinished === undefined)
-      .map(({ job }) => job.metadata.name),
+      .map(({ job }) => ({ name: job.metadata.name, uid: job.metadata.uid })),
     livePods: nearPods.filter((pod) => !hasEnded(pod)).map((pod) => pod.metadata.name),
   };
 }

@@ -118,16 +118,14 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   async function jobsOf(schema: SchemaObject): Promise<readonly JobObject[]> {
     const { uid, namespace } = schema.metadata;
     const jobs = cluster.jobsOf(uid);
+    const has = (uid: string) => jobs.some((job) => job.metadata.uid === uid);
     const known = schema.status?.job;
-    if (
-      known === undefined ||
-      known.finishedAt !== undefined ||
-      jobs.some((job) => job.metadata.uid === known.uid)
-    ) {
+    if (known === undefined || known.finishedAt !== undefined || has(known.uid)) {
       return jobs;
     }
     const job = await cluster.readJob(namespace, known.name);
-    return job === undefined || !isOurs(job, schema) ? jobs : [...jobs, job];
+    // By that name there can be a later one, which the cache may have.
+    return job === undefined || !isOurs(job, schema) || has(job.metadata.uid) ? jobs : [...jobs, job];
   }
 
   async function act(schema: SchemaObject, observed: Observed, effect: Effect): Promise<Acted> {
@@ -138,7 +136,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       case 'armTtl':
         await cluster.armTtl(
           namespace,
-          effect.name,
+          effect.job,
           observed.schema.spec.job?.ttlSecondsAfterFinished ?? 86_400,
         );
         return { kind: 'done', schema };

@@ -15,6 +15,7 @@ import type {
   Cluster,
   JobCreation,
   JobObject,
+  JobReference,
   Mark,
   Notice,
   PodObject,
@@ -232,16 +233,17 @@ export class KubeCluster implements Cluster {
     }
   }
 
-  async armTtl(namespace: string, name: string, seconds: number): Promise<void> {
+  async armTtl(namespace: string, { name, uid }: JobReference, seconds: number): Promise<void> {
     try {
       const job = await this.#options.client.request<JobObject>({
         method: 'PATCH',
         path: jobPath(namespace, name),
-        body: { spec: { ttlSecondsAfterFinished: seconds } },
+        body: { metadata: { uid }, spec: { ttlSecondsAfterFinished: seconds } },
       });
       this.#jobs.remember(job);
     } catch (error) {
-      if (!hasStatus(error, 404)) {
+      // Gone, or another Job has its name.
+      if (!hasStatus(error, 404) && !hasStatus(error, 409)) {
         throw error;
       }
     }

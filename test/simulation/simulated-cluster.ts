@@ -8,6 +8,7 @@ import type {
   Cluster,
   JobCreation,
   JobObject,
+  JobReference,
   Mark,
   Notice,
   PodObject,
@@ -15,6 +16,7 @@ import type {
   Stale,
 } from '../../src/controller/cluster.ts';
 import { parsePurpose } from '../../src/controller/migration-job.ts';
+import { isFinished } from '../../src/controller/observe.ts';
 import { REVISIONS } from '../../src/revision/revisions.ts';
 import { SimulatedWatch } from './simulated-watch.ts';
 import { specOf, type World } from './world.ts';
@@ -35,7 +37,7 @@ export class Crash extends Error {}
 /** A controller's view of the world: a cache that lags behind, and requests that can fail in every way. */
 export class SimulatedCluster implements Cluster {
   readonly #world: World;
-  readonly #now: () => number;
+  readonly #lookedAt: () => number;
   readonly #meanwhile: () => Promise<void>;
   readonly #schemas: SimulatedWatch<SchemaObject>;
   readonly #jobs: SimulatedWatch<JobObject>;
@@ -48,12 +50,12 @@ export class SimulatedCluster implements Cluster {
   dirty = true;
 
   /**
-   * @param now what the controller's clock says, in milliseconds
+   * @param lookedAt what the controller's clock said when it last looked, in milliseconds
    * @param meanwhile what happens in the world while a request is on its way
    */
-  constructor(world: World, now: () => number, meanwhile: () => Promise<void>) {
+  constructor(world: World, lookedAt: () => number, meanwhile: () => Promise<void>) {
     this.#world = world;
-    this.#now = now;
+    this.#lookedAt = lookedAt;
     this.#meanwhile = meanwhile;
     this.#schemas = new SimulatedWatch(world.tape, () => world.schemas, world.schemaChanges);
     this.#jobs = new SimulatedWatch(world.tape, () => world.jobs, world.jobChanges);
@@ -136,6 +138,9 @@ export class SimulatedCluster implements Cluster {
       if (status.progress !== undefined && status.job?.finishedAt !== undefined) {
         throw new Error(`Progress is told of a Job that has ended (${schema.metadata.uid})`);
       }
+      if (status.job?.finishedAt !== undefined) {
+        this.#world.stored.add(status.job.uid);
+      }
       return { ...current, status };
     });
   }
@@ -179,11 +184,12 @@ export class SimulatedCluster implements Cluster {
     });
   }
 
-  async armTtl(_namespace: string, name: string, seconds: number): Promise<void> {
+  async armTtl(_namespace: string, { name, uid }: JobReference, seconds: number): Promise<void> {
     await this.#request(() => {
       const job = this.#world.jobNamed(name);
-      if (job !== undefined) {
+      if (job?.metadata.uid === uid) {
         this.#world.writes += 1;
+        this.#checkStored(job);
         const armed = this.#world.putJob({ ...job, spec: { ttlSecondsAfterFinished: seconds } });
         this.#jobs.remember(armed);
       }
@@ -219,6 +225,11 @@ export class SimulatedCluster implements Cluster {
   #checkStart(annotation: string | undefined): void {
     const purpose = parsePurpose(annotation);
     const schema = this.#fenced;
+    for (const job of this.#world.jobs.values()) {
+      if (job.metadata.ownerReferences?.[0]?.uid === schema?.metadata.uid && isFinished(job)) {
+        this.#checkStored(job);
+      }
+    }
     if (purpose?.target == null || schema === undefined) {
       return;
     }
@@ -240,8 +251,16 @@ export class SimulatedCluster implements Cluster {
     if (FINAL.includes(reason)) {
       throw new Error(`${reason} is final, and it is tried again (${schema.metadata.uid})`);
     }
-    if (this.#now() < Date.parse(job.finishedAt) + SHORTEST_PAUSE) {
+    if (this.#lookedAt() < Date.parse(job.finishedAt) + SHORTEST_PAUSE) {
       throw new Error(`It is tried again at once after ${reason} (${schema.metadata.uid})`);
+    }
+  }
+
+  /** Nothing happens to a Job, nor after it, before its result is in the status. */
+  #checkStored({ metadata }: JobObject): void {
+    const owner = this.#world.schemas.get(metadata.ownerReferences?.[0]?.uid ?? '');
+    if (owner?.metadata.deletionTimestamp === undefined && !this.#world.stored.has(metadata.uid)) {
+      throw new Error(`The result of ${metadata.name} is not stored yet, and it goes on (${metadata.uid})`);
     }
   }
 

@@ -9,7 +9,7 @@ export interface Change<T> {
 
 /**
  * One collection as a controller knows it, a stand-in for src/kube/reflector.ts on a bad network: changes come late, some come
- * twice, some are lost with the watch, after which all is read anew. Like that, it never goes back to an older version.
+ * twice, a watch falls silent, some are lost with the watch, after which all is read anew. Like that, it never goes back to an older version.
  */
 export class SimulatedWatch<T extends Reflected> {
   readonly #tape: Tape;
@@ -18,6 +18,8 @@ export class SimulatedWatch<T extends Reflected> {
   readonly #objects: Map<string, T>;
   readonly #deleted = new Set<string>();
   #read: number;
+  /** How often it will still say nothing though there is something to say. */
+  #silent = 0;
 
   /** Begins with what there is. */
   constructor(tape: Tape, current: () => ReadonlyMap<string, T>, changes: readonly Change<T>[]) {
@@ -43,9 +45,16 @@ export class SimulatedWatch<T extends Reflected> {
 
   /** Takes in up to so many changes; tells whether there were any. */
   catchUp(most: number): boolean {
+    if (this.#silent > 0) {
+      this.#silent -= 1;
+      return false;
+    }
     if (this.#tape.once(40)) {
       this.#readAnew();
       return true;
+    }
+    if (this.#tape.once(40)) {
+      this.#silent = this.#tape.next(40);
     }
     const from = Math.max(0, this.#read - (this.#tape.once(10) ? this.#tape.next(4) : 0));
     const until = Math.min(this.#changes.length, this.#read + most - this.#tape.next(most));

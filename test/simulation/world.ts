@@ -71,11 +71,15 @@ export class World {
   database = 1;
   /** How often each script was applied since the last restore. */
   readonly applied = new Map<string, number>();
+  /** Until when nobody reaches the database, in milliseconds. */
+  #awayUntil = 0;
   /** When a user last restored a backup. */
   restoredAt = Number.NEGATIVE_INFINITY;
   writes = 0;
   /** Pods of Jobs deleted by hand beside which another Job may be: see `excuse`. */
   readonly #excused = new Set<string>();
+  /** UIDs of the Jobs whose result was in the status once. */
+  readonly stored = new Set<string>();
   /** UIDs of the Jobs whose result has been counted, each time again. */
   readonly #counted: string[] = [];
   /** How often a user has wiped the status, whereupon a result is rightly taken and counted anew. */
@@ -232,6 +236,10 @@ export class World {
     // The lock of the database: whoever runs for longest has it.
     const holder = [...this.pods.values()].find((other) => other.process !== undefined);
     if (holder !== pod) {
+      return;
+    }
+    if (this.clock < this.#awayUntil) {
+      this.#endWith(pod, process, 'DatabaseUnreachable', false);
       return;
     }
     if (pod.killAt === undefined && this.clock < process.busyUntil && !this.tape.once(20)) {
@@ -439,7 +447,7 @@ export class World {
           annotations: { ...schema.metadata.annotations, [name]: this.version() },
         },
       });
-    switch (tape.next(10)) {
+    switch (tape.next(11)) {
       case 0:
       case 1:
         this.#editSpec(schema, {
@@ -480,6 +488,9 @@ export class World {
         return;
       case 9:
         this.#editSpec(schema, { job: tape.once(2) ? { image: NO_IMAGE } : {} });
+        return;
+      case 10:
+        this.#awayUntil = this.clock + tape.next(120_000);
         return;
       default:
     }

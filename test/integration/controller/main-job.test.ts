@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { type Environment, startEnvironment } from '../../support/environment.ts';
+import { eventually } from '../../support/eventually.ts';
 import { seedNewton } from '../../support/glance-data.ts';
 import { startGlanceNodes } from '../../support/glance-nodes.ts';
 import { goldenSchema, readSchema, withAlembicVersion } from '../../support/golden.ts';
@@ -193,6 +194,16 @@ describe('GlanceSchema, from apply to Ready', () => {
     const deleted = await tenant.kubectl('delete', 'glanceschema', 'glance', '--timeout=30s');
     expect(deleted.code, deleted.stderr).to.equal(0);
     expect(await readSchema(url)).to.deep.equal(withAlembicVersion(goldenSchema('ocata_era__ocata01')));
+  });
+
+  it('deletes a resource whose migration can never start', async () => {
+    const url = await environment.postgres.createDatabase('never_started');
+    const tenant = await environment.tenant('never-started', url);
+    await tenant.apply({ revision: 'ocata01', job: { image: 'mistyped:latest' } });
+    await tenant.reaches('JobBlocked');
+    const deleted = await tenant.kubectl('delete', 'glanceschema', 'glance', '--timeout=30s');
+    expect(deleted.code, deleted.stderr).to.equal(0);
+    await eventually(async () => expect(await tenant.jobs()).to.deep.equal([]));
   });
 
   it('reads the database again when the annotation observe asks for it', async () => {
