@@ -86,8 +86,14 @@ export function isRecorded(status: GlanceSchemaStatus, job: ObservedJob): boolea
  * Whether the status tells of a later Job: a cache that lacks that one, or a user who deleted it, must not bring the result of this
  * one back.
  */
-function isOlder({ job: known }: GlanceSchemaStatus, { purpose }: ObservedJob): boolean {
-  return known !== undefined && purpose !== undefined && purpose.sequence < known.sequence;
+function isOlder({ job: known }: GlanceSchemaStatus, { purpose, createdAt }: ObservedJob): boolean {
+  if (known === undefined || purpose === undefined) {
+    return false;
+  }
+  // A place is taken twice when a Job was deleted by hand and the status wiped.
+  return purpose.sequence === known.sequence
+    ? createdAt < known.startedAt
+    : purpose.sequence < known.sequence;
 }
 
 function recordPosition(

@@ -121,7 +121,8 @@ async function live(numbers: readonly number[]): Promise<World> {
   const first = new Controller(world, meanwhile);
   const second = new Controller(world, meanwhile);
   controllers.push(first, second);
-  world.createSchema('ocata01');
+  world.database = tape.next(3) - 1;
+  world.createSchema(tape.pick(['ocata01', 'mitaka01', 'mitaka02']));
   while (!tape.ended) {
     await anything();
     const controller = tape.pick([first, second]);

@@ -140,6 +140,7 @@ export class SimulatedCluster implements Cluster {
       }
       if (status.job?.finishedAt !== undefined) {
         this.#world.stored.add(status.job.uid);
+        this.#world.readAt = Date.parse(status.job.finishedAt);
       }
       return { ...current, status };
     });
@@ -267,8 +268,7 @@ export class SimulatedCluster implements Cluster {
   /** Ready=True must be the truth when it is written, unless a user restored a backup that nobody has read. */
   #checkReady(schema: SchemaObject, status: NonNullable<SchemaObject['status']>): void {
     const ready = status.conditions?.find((condition) => condition.type === 'Ready');
-    const readAt = Date.parse(status.job?.finishedAt ?? '');
-    const readBeforeRestore = !(readAt > this.#world.restoredAt);
+    const readBeforeRestore = this.#world.readAt <= this.#world.restoredAt;
     if (ready?.status === 'True' && !readBeforeRestore && !this.#world.isAt(status.recordedRevision)) {
       throw new Error(
         `Ready, though the database is not at ${status.recordedRevision} (${schema.metadata.uid})`,

@@ -45,7 +45,7 @@ export class SimulatedWatch<T extends Reflected> {
 
   /** Takes in up to so many changes; tells whether there were any. */
   catchUp(most: number): boolean {
-    if (this.#silent > 0) {
+    if (this.#silent > 0 && !this.#tape.ended) {
       this.#silent -= 1;
       return false;
     }
@@ -53,8 +53,8 @@ export class SimulatedWatch<T extends Reflected> {
       this.#readAnew();
       return true;
     }
-    if (this.#tape.once(40)) {
-      this.#silent = this.#tape.next(40);
+    if (this.#tape.once(15)) {
+      this.#silent = this.#tape.next(60);
     }
     const from = Math.max(0, this.#read - (this.#tape.once(10) ? this.#tape.next(4) : 0));
     const until = Math.min(this.#changes.length, this.#read + most - this.#tape.next(most));

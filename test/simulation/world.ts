@@ -68,13 +68,15 @@ export class World {
   readonly jobChanges: Change<JobObject>[] = [];
   readonly podChanges: Change<PodObject>[] = [];
   /** The revision that the database is at, as an index; -1 is an empty one. */
-  database = 1;
+  database = -1;
   /** How often each script was applied since the last restore. */
   readonly applied = new Map<string, number>();
   /** Until when nobody reaches the database, in milliseconds. */
   #awayUntil = 0;
   /** When a user last restored a backup. */
   restoredAt = Number.NEGATIVE_INFINITY;
+  /** When the Job ended whose result was stored last. */
+  readAt = 0;
   writes = 0;
   /** Pods of Jobs deleted by hand beside which another Job may be: see `excuse`. */
   readonly #excused = new Set<string>();
