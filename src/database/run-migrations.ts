@@ -51,6 +51,8 @@ interface Context {
   meaningless: readonly Step[];
   /** When the running migration began, as performance.now() has it. */
   started: number;
+  /** Scripts that are done and will be recorded with the next record. */
+  readonly unrecorded: Migration[];
   /** Its record may be written already. */
   recording: boolean;
 }
@@ -74,6 +76,7 @@ export async function runMigrations(options: RunOptions): Promise<void> {
     kept: [],
     meaningless: [],
     started: 0,
+    unrecorded: [],
     recording: false,
   };
   const cancel = (): void => writer.cancel();
@@ -114,7 +117,8 @@ function versionTableStorage(options: RunOptions): UmzugStorage<Context> {
       return [];
     },
     async logMigration({ name, context }) {
-      const step = options.plan.find((candidate) => nameOf(candidate) === name);
+      const index = options.plan.findIndex((candidate) => nameOf(candidate) === name);
+      const step = options.plan[index];
       if (step?.kind !== 'script') {
         context.running = undefined;
         return;
@@ -122,8 +126,18 @@ function versionTableStorage(options: RunOptions): UmzugStorage<Context> {
       for (const script of step.migration.scripts) {
         context.applied.add(script);
       }
+      context.unrecorded.push(step.migration);
+      if (isEmpty(options.plan[index + 1])) {
+        return;
+      }
       await record(context, headsOf(context.applied));
-      options.events.applied(step.migration, performance.now() - context.started);
+      const [first, ...others] = context.unrecorded.splice(0);
+      if (first !== undefined) {
+        options.events.applied(first, performance.now() - context.started);
+      }
+      for (const migration of others) {
+        options.events.applied(migration, 0);
+      }
       context.running = undefined;
     },
     async unlogMigration({ name }) {
@@ -132,11 +146,20 @@ function versionTableStorage(options: RunOptions): UmzugStorage<Context> {
   };
 }
 
+/** Whether all that a script does is its record, as 19 of Glance's 29: it is recorded together with the one before. */
+function isEmpty(step: PlannedStep | undefined): boolean {
+  return step?.kind === 'script' && step.migration.steps.length === 0;
+}
+
 function nameOf(step: PlannedStep): string {
   return step.kind === 'script' ? step.migration.name : step.data.name;
 }
 
 async function runPlanned(step: PlannedStep, context: Context, options: RunOptions): Promise<void> {
+  if (step.kind === 'script' && context.unrecorded.length > 0) {
+    options.events.started(step.migration);
+    return;
+  }
   context.kept.length = 0;
   context.started = performance.now();
   if (step.kind === 'script') {

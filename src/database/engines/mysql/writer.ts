@@ -72,6 +72,9 @@ class MysqlWriter implements Writer {
   async prepare(): Promise<void> {}
 
   async run(steps: readonly Step[], progress: StepProgress): Promise<void> {
+    if (steps.length === 0) {
+      return;
+    }
     const { operations, found, empty } = planSteps(steps, await readCatalog((sql) => this.query(sql)));
     const numberOf = (step: Step): number => steps.indexOf(step);
     progress.meaningless?.(empty);
