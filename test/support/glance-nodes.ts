@@ -13,6 +13,8 @@ export interface NodeTally {
   /** The longest that a statement took, in milliseconds, and which. */
   readonly longest: number;
   readonly longestStatement: string;
+  /** When it began, as performance.now() has it. */
+  readonly longestAt: number;
   readonly errors: readonly string[];
   /** Images that were there before and that these nodes have changed. */
   readonly touched: ReadonlySet<string>;
@@ -75,6 +77,7 @@ export async function startGlanceNodes(url: string, style: NodeStyle, nodes: num
   let queries = 0;
   let longest = 0;
   let longestStatement = '';
+  let longestAt = 0;
 
   async function node(number: number): Promise<void> {
     const client = await connect(url, `glance-api-${style}`, (error) => errors.push(error.message));
@@ -91,6 +94,7 @@ export async function startGlanceNodes(url: string, style: NodeStyle, nodes: num
         if (took > longest) {
           longest = took;
           longestStatement = text;
+          longestAt = started;
         }
       }
     };
@@ -148,7 +152,7 @@ export async function startGlanceNodes(url: string, style: NodeStyle, nodes: num
     async stop() {
       stop.abort();
       await working;
-      return { queries, longest, longestStatement, errors, touched };
+      return { queries, longest, longestStatement, longestAt, errors, touched };
     },
   };
 }

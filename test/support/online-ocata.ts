@@ -22,8 +22,10 @@ export interface OnlineOptions {
  */
 export async function upgradeOcataOnline(options: OnlineOptions): Promise<readonly NodeTally[]> {
   const { url, images } = options;
+  const phases: { readonly name: string; readonly started: number }[] = [];
   async function db(...args: readonly string[]): Promise<void> {
     const started = performance.now();
+    phases.push({ name: args.join(' '), started });
     const result = await runCli(['db', ...args], { DATABASE_CONNECTION: url });
     expect(result.code, `${args.join(' ')}: ${result.stderr}`).to.equal(0);
     process.stdout.write(`      ${args.join(' ')}: ${((performance.now() - started) / 1000).toFixed(1)} s\n`);
@@ -42,8 +44,14 @@ export async function upgradeOcataOnline(options: OnlineOptions): Promise<readon
   await db('contract', 'ocata01');
   await sleep(500);
   const newTally = await fresh.stop();
-  tellNodes('old nodes', oldTally);
-  tellNodes('new nodes', newTally);
+  for (const [name, tally] of [
+    ['old nodes', oldTally],
+    ['new nodes', newTally],
+  ] as const) {
+    const phase = phases.findLast(({ started }) => started < tally.longestAt);
+    const after = ((tally.longestAt - (phase?.started ?? 0)) / 1000).toFixed(1);
+    tellNodes(`${name}, the longest ${after} s into ${phase?.name}`, tally);
+  }
   const untouched = (await options.readImages()).filter(
     ({ id }) => expected.has(id) && !oldTally.touched.has(String(id)) && !newTally.touched.has(String(id)),
   );
