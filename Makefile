@@ -1,6 +1,6 @@
 # Everything sets itself up: Node packages, the bundle and, for tests and demo, Kubernetes itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-faults build lint audit sbom generate check-generated bench bench-migrations clean
+.PHONY: help setup demo test test-faults test-mutation build lint audit sbom generate check-generated bench bench-migrations clean
 .DELETE_ON_ERROR:
 
 # Node 24 comes with the packages on Linux; elsewhere scripts/check-tools.sh asks the machine for it.
@@ -23,6 +23,9 @@ test: $(BUNDLE) ## Run all tests; ONLY="unit integration/database" runs some of 
 
 test-faults: $(BUNDLE) ## Run the fault tests alone: frozen, killed, full and cut-off servers; see docs/faults.md
 	@node scripts/test/main.ts faults
+
+test-mutation: $(SETUP) ## Change the decisions in a thousand ways and count how many changes the unit tests see
+	NODE_OPTIONS="--require ./test/mutation/mocha-12.cjs" stryker run
 
 build: $(BUNDLE) ## Bundle the program into dist/glance-schema.js
 

@@ -8,7 +8,7 @@ import { NEWEST_CARRIED, REVISIONS } from '../revision/revisions.ts';
 import { exponentialBackoff } from './backoff.ts';
 import type { JobReference } from './cluster.ts';
 import { migrationJobName, type Purpose, shapeOf } from './migration-job.ts';
-import type { Observed, ObservedJob } from './observe.ts';
+import type { Observed, ObservedJob, ObservedSchema } from './observe.ts';
 import { isRecorded, recordJob } from './record.ts';
 import { type Verdict, withVerdict } from './status.ts';
 
@@ -45,8 +45,8 @@ interface Answer extends Verdict {
 }
 
 /**
- * The specification: checks named after the fact that they find, in order; the first that answers wins. Each is a
- * function of what was observed and of the time, nothing else.
+ * The specification: checks named after the fact that they find, in order; the first that answers wins, and where none
+ * does, a migration is due. Each is a function of what was observed and of the time, nothing else.
  */
 const CHECKS: readonly ((situation: Situation) => Answer | undefined)[] = [
   blockedJobUnwanted,
@@ -60,7 +60,6 @@ const CHECKS: readonly ((situation: Situation) => Answer | undefined)[] = [
   targetReached,
   failedForGood,
   nextAttemptNotDue,
-  migrationDue,
 ];
 
 /** Chooses what to do about one GlanceSchema, and what its status is to say. */
@@ -94,7 +93,7 @@ function firstAnswer(situation: Situation): Answer {
       return answer;
     }
   }
-  throw new Error('Cannot decide: no check answered, though the last one always does');
+  return migrationDue(situation);
 }
 
 /** What is owed to Jobs that have ended, before anything new begins. */
@@ -246,7 +245,7 @@ function observeAsked(situation: Situation): Answer | undefined {
 
 function revisionNotCarried({ schema }: Situation): Answer | undefined {
   const { revision } = schema.spec;
-  const resolved = resolveRevision(revision === undefined ? undefined : String(revision));
+  const resolved = resolveRevision(revision?.toString());
   return resolved.kind === 'revision'
     ? undefined
     : {
@@ -269,7 +268,7 @@ function databaseNewerThanCarried({ status }: Situation): Answer | undefined {
 
 function targetBeforeRecorded({ schema, status }: Situation): Answer | undefined {
   const recorded = recordedPosition(status);
-  const target = targetPosition(schema.spec);
+  const target = targetPosition(schema, status);
   if (recorded === undefined || !isPast(recorded, target)) {
     return undefined;
   }
@@ -285,7 +284,7 @@ function targetReached(situation: Situation): Answer | undefined {
     return undefined;
   }
   const recorded = recordedPosition(status);
-  const target = targetPosition(schema.spec);
+  const target = targetPosition(schema, status);
   return recorded === undefined || !isReached(recorded, target)
     ? undefined
     : { reason: 'UpToDate', message: `The database is at ${formatPosition(recorded)}.` };
@@ -303,25 +302,20 @@ function recordMayBeOld({ schema, status }: Situation): boolean {
   return job?.purpose === 'Migrate' && (job.finishedAt === undefined || job.failure?.databaseRead === false);
 }
 
-/** Failures that no further attempt betters, and what each is called in the condition. */
-const FINAL: Readonly<Record<string, Reason>> = {
-  MigrationFailed: 'MigrationFailed',
-  PartiallyApplied: 'PartiallyApplied',
-  DatabaseNewer: 'DatabaseNewer',
-  DatabaseNotGlance: 'DatabaseNotGlance',
-  DowngradeNotSupported: 'DowngradeNotSupported',
-  RevisionNotFound: 'RevisionNotFound',
-};
+/** Failures that no further attempt betters; the condition calls each as the Job does. */
+const FINAL: readonly Reason[] = [
+  'MigrationFailed',
+  'PartiallyApplied',
+  'DatabaseNewer',
+  'DatabaseNotGlance',
+  'DowngradeNotSupported',
+  'RevisionNotFound',
+];
 
 function failedForGood(situation: Situation): Answer | undefined {
-  const failure = standingFailure(situation);
-  if (failure === undefined || !Object.hasOwn(FINAL, failure.reason)) {
-    return undefined;
-  }
-  const reason = FINAL[failure.reason];
-  return reason === undefined
-    ? undefined
-    : { reason, message: `${sentence(failure.message)} ${whatWouldHelp(reason)}` };
+  const failure = failedJob(situation)?.failure;
+  const reason = FINAL.find((final) => final === failure?.reason);
+  return failure && reason && { reason, message: `${sentence(failure.message)} ${whatWouldHelp(reason)}` };
 }
 
 function whatWouldHelp(reason: Reason): string {
@@ -333,11 +327,11 @@ function whatWouldHelp(reason: Reason): string {
 const ATTEMPT_BACKOFF = { first: 10_000, most: 300_000 };
 
 function nextAttemptNotDue(situation: Situation): Answer | undefined {
-  const failure = standingFailure(situation);
-  const { job } = situation.status;
-  if (failure === undefined || job?.finishedAt === undefined) {
+  const job = failedJob(situation);
+  if (job?.finishedAt === undefined) {
     return undefined;
   }
+  const { failure } = job;
   // The jitter comes from the Job's own name, so that each pass says the same time and nothing is written at rest.
   const delay = exponentialBackoff(job.attempt, ATTEMPT_BACKOFF, () => fractionOf(job.uid));
   const due = Date.parse(job.finishedAt) + delay;
@@ -356,7 +350,7 @@ function nextAttemptNotDue(situation: Situation): Answer | undefined {
 const TRANSIENT_UNREACHABLE: readonly string[] = ['DatabaseUnreachable', 'Usage'];
 
 function migrationDue(situation: Situation): Answer {
-  const target = targetPosition(situation.schema.spec);
+  const target = targetPosition(situation.schema, situation.status);
   return {
     reason: 'MigrationPending',
     message: `A Job that brings the database to ${formatPosition(target)} is about to start.`,
@@ -364,13 +358,15 @@ function migrationDue(situation: Situation): Answer {
   };
 }
 
-/** Why the newest Job failed, unless the spec has changed or a retry was asked for since. */
-function standingFailure({ schema, status }: Situation): { reason: string; message: string } | undefined {
+/** The newest Job if it failed, unless the spec has changed or a retry was asked for since. */
+function failedJob({ schema, status }: Situation) {
   const { job } = status;
   if (job?.failure === undefined || job.generation !== schema.generation) {
     return undefined;
   }
-  return schema.retry !== undefined && schema.retry !== status.handledRetry ? undefined : job.failure;
+  return schema.retry !== undefined && schema.retry !== status.handledRetry
+    ? undefined
+    : { ...job, failure: job.failure };
 }
 
 function startJob(situation: Situation, kind: Purpose['kind'], target: Position | null): Effect {
@@ -395,25 +391,19 @@ function startJob(situation: Situation, kind: Purpose['kind'], target: Position 
   };
 }
 
-/** Where the spec wants the database. */
-function targetPosition(spec: {
-  readonly revision?: string | number | undefined;
-  readonly through: Position['phase'];
-}): Position {
-  const resolved = resolveRevision(spec.revision === undefined ? undefined : String(spec.revision));
-  return wantedPosition(resolved.kind === 'revision' ? resolved.revision : NEWEST_CARRIED, spec.through);
+/** Where the spec wants the database, of a status that has its target; of none, the newest is as good as any. */
+function targetPosition({ spec }: ObservedSchema, { targetRevision }: GlanceSchemaStatus): Position {
+  return wantedPosition(targetRevision ?? NEWEST_CARRIED, spec.through);
 }
 
 function recordedPosition(status: GlanceSchemaStatus): Position | undefined {
-  return status.recordedRevision === undefined ||
-    !REVISIONS.some(({ name }) => name === status.recordedRevision)
-    ? undefined
-    : { revision: status.recordedRevision, phase: status.recordedPhase ?? 'Contract' };
+  const known = REVISIONS.find(({ name }) => name === status.recordedRevision);
+  return known && { revision: known.name, phase: status.recordedPhase ?? 'Contract' };
 }
 
 function withTarget(status: GlanceSchemaStatus, wanted: string | number | undefined): GlanceSchemaStatus {
   const { targetRevision: _before, ...rest } = status;
-  const resolved = resolveRevision(wanted === undefined ? undefined : String(wanted));
+  const resolved = resolveRevision(wanted?.toString());
   return resolved.kind === 'revision' ? { ...rest, targetRevision: resolved.revision } : rest;
 }
 

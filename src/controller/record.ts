@@ -36,11 +36,12 @@ export function recordJob(
     // Nothing is at work, or what was is lost.
     return before;
   }
+  const known = status.job?.uid === job.uid ? status.job : undefined;
   const statusJob: StatusJob = {
     name: job.name,
     uid: job.uid,
     purpose: job.purpose?.kind ?? 'Migrate',
-    sequence: job.purpose?.sequence ?? (status.job?.sequence ?? 0) + 1,
+    sequence: job.purpose?.sequence ?? known?.sequence ?? (status.job?.sequence ?? 0) + 1,
     attempt: job.purpose?.attempt ?? 1,
     generation: job.purpose?.generation ?? schema.generation,
     startedAt: job.createdAt,
@@ -48,7 +49,7 @@ export function recordJob(
   const retried = job.purpose?.retry === undefined ? {} : { handledRetry: job.purpose.retry };
   if (job.state.kind === 'active') {
     // What cannot be read at the moment leaves what was read before, but not of another Job.
-    const progress = told ?? (status.job?.uid === job.uid ? live : undefined);
+    const progress = told ?? (known && live);
     return {
       ...before,
       ...retried,

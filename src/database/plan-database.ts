@@ -5,12 +5,12 @@ import type { Position } from '../revision/position.ts';
 import { connect } from './connect.ts';
 import { decideRun } from './decide-run.ts';
 import type { Connection, DatabaseState, PlannedStatement } from './engines/engine.ts';
-import { CREATE_VERSION_TABLE, versionRowChanges } from './engines/version-rows.ts';
 import { asFailure, type Failure } from './failure.ts';
 import { look } from './migrate.ts';
 import { countPending } from './move-rows.ts';
 import { placeDatabase } from './place-database.ts';
 import type { PlannedStep } from './plan-migrations.ts';
+import { planControl, planRecord } from './plan-version-table.ts';
 import type { DataMigration, Migration } from './step.ts';
 import type { ConnectionTarget } from './url.ts';
 
@@ -54,7 +54,9 @@ export async function planDatabase(
     }
     const applied = new Set(run.applied);
     let rows: readonly string[] = run.adopt?.heads ?? state.found.alembic ?? [];
-    const steps: DatabasePlanStep[] = placedUnderControl(state, run);
+    const control = planControl(state.found.alembic, run);
+    const steps: DatabasePlanStep[] =
+      control.length === 0 ? [] : [{ name: 'alembic_version', kind: 'control', statements: control }];
     for (const step of run.steps) {
       if (step.kind === 'data') {
         steps.push(await planData(step.data, connection, state, run.online));
@@ -66,7 +68,7 @@ export async function planDatabase(
       const after = headsOf(applied);
       steps.push({
         ...(await planScript(step.migration, connection, state, run)),
-        statements: [...state.statements(step.migration.steps, run.online), ...record(rows, after)],
+        statements: [...state.statements(step.migration.steps, run.online), ...planRecord(rows, after)],
       });
       rows = after;
     }
@@ -86,20 +88,6 @@ export async function planDatabase(
   } finally {
     await connection?.close();
   }
-}
-
-/** The version table and the adopted heads, where a run writes them before its first script. */
-function placedUnderControl(
-  state: DatabaseState,
-  run: { readonly adopt?: Adoption; readonly steps: readonly PlannedStep[] },
-): DatabasePlanStep[] {
-  const rows = state.found.alembic;
-  if ((rows !== undefined || run.steps.length === 0) && run.adopt === undefined) {
-    return [];
-  }
-  const create = rows === undefined ? [{ sql: CREATE_VERSION_TABLE, alone: false }] : [];
-  const adopted = run.adopt === undefined ? [] : record(rows ?? [], run.adopt.heads);
-  return [{ name: 'alembic_version', kind: 'control', statements: [...create, ...adopted] }];
 }
 
 async function planScript(
@@ -160,21 +148,4 @@ async function count(
   }
   const [row] = await connection.query(`SELECT count(*) AS n FROM ${table}`);
   return Number(row?.n ?? 0);
-}
-
-function record(before: readonly string[], after: readonly string[]): readonly PlannedStatement[] {
-  return versionRowChanges(before, after).map(({ sql, values }) => ({
-    sql: Object.entries(values).reduce(
-      (text, [name, value]) =>
-        text.replace(
-          `:${name}`,
-          [value]
-            .flat()
-            .map((each) => `'${each}'`)
-            .join(', '),
-        ),
-      sql,
-    ),
-    alone: false,
-  }));
 }

@@ -33,14 +33,13 @@ export interface Situation {
  */
 export function planMigrations(situation: Situation, goal: Goal, registry: Registry): readonly PlannedStep[] {
   let scripts = planScripts(situation.applied, goal);
-  const due = registry.data.filter((data) => isDue(data, situation, goal, scripts.length > 0));
+  let due = registry.data.filter((data) => isDue(data, situation, goal, scripts.length > 0));
   const plan: PlannedStep[] = [];
   const applied = new Set(situation.applied);
   const planData = (): void => {
-    for (const data of due) {
-      if (canRun(data, applied) && !plan.some((step) => step.kind === 'data' && step.data === data)) {
-        plan.push({ kind: 'data', data });
-      }
+    for (const data of due.filter((each) => canRun(each, applied))) {
+      plan.push({ kind: 'data', data });
+      due = due.filter((each) => each !== data);
     }
   };
   planData();

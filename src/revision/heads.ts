@@ -6,12 +6,11 @@ const BY_NAME = new Map(SCRIPTS.map((script) => [script.name, script]));
 
 /** The scripts that a set of heads implies: themselves and all that they come after. Unknown names are left out. */
 export function appliedScripts(heads: readonly string[]): ReadonlySet<string> {
-  const applied = new Set<string>();
-  const pending = heads.filter((head) => BY_NAME.has(head));
-  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
-    if (!applied.has(name)) {
-      applied.add(name);
-      pending.push(...scriptNamed(name).after);
+  const applied = new Set(heads.filter((head) => BY_NAME.has(head)));
+  // Every script stands after those that it comes after.
+  for (const { name, after } of SCRIPTS.toReversed()) {
+    for (const before of applied.has(name) ? after : []) {
+      applied.add(before);
     }
   }
   return applied;

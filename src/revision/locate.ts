@@ -1,7 +1,6 @@
-import { appliedScripts, positionOf, unknownHeads } from './heads.ts';
+import { appliedScripts, positionOf, scriptsOf, unknownHeads } from './heads.ts';
 import { formatPosition, type Position } from './position.ts';
 import { LEGACY_NUMBERS, NEWEST_CARRIED } from './revisions.ts';
-import { SCRIPTS } from './scripts.ts';
 
 type TableColumns = ReadonlyMap<string, ReadonlySet<string>>;
 
@@ -121,9 +120,10 @@ function locateByAlembic(rows: readonly string[], found: Found, known: KnownSche
 
 function locateByMigrate(row: MigrateRow, found: Found, known: KnownSchema): Located {
   const says = `migrate_version says ${row.version}`;
-  const revision = row.version === null ? undefined : LEGACY_NUMBERS[row.version];
+  const number = row.version ?? 0;
+  const revision = LEGACY_NUMBERS[number];
   if (revision === undefined) {
-    const old = row.version !== null && row.version > 0 && row.version < 42;
+    const old = number >= 1 && number <= 41;
     return {
       kind: 'refused',
       reason: 'DatabaseNotGlance',
@@ -132,8 +132,9 @@ function locateByMigrate(row: MigrateRow, found: Found, known: KnownSchema): Loc
         : `${says}, which is no version that Glance had, do check that this is Glance's database`,
     };
   }
-  const script = SCRIPTS.findLast((candidate) => candidate.revision === revision);
-  const heads = script === undefined ? [] : [script.name];
+  const heads = scriptsOf(revision)
+    .slice(-1)
+    .map(({ name }) => name);
   return verify(appliedScripts(heads), `${says} ('${revision}')`, found, known, {
     from: `migrate_version ${row.version}`,
     heads,
@@ -142,10 +143,14 @@ function locateByMigrate(row: MigrateRow, found: Found, known: KnownSchema): Loc
 
 /** No version table has anything to say. */
 function locateUnmanaged(found: Found, known: KnownSchema): Located {
-  const tables = [...found.tables.keys()].filter((table) => !VERSION_TABLES.includes(table)).sort();
-  if (tables.length === 0 || isBegun(tables, found, known)) {
+  // Where a script is not one transaction, the first may have been ended after its tables and before its record.
+  const begun: TableColumns =
+    known.mayLack !== undefined && found.alembic !== undefined ? known.next(new Set()) : new Map();
+  const others = [...found.tables].filter(([table]) => !VERSION_TABLES.includes(table));
+  if (others.every(([table, columns]) => isSame(columns, begun.get(table)))) {
     return { kind: 'empty' };
   }
+  const tables = others.map(([table]) => table).sort();
   const glance = tables.filter((table) => known.ever.has(table));
   return {
     kind: 'refused',
@@ -157,18 +162,8 @@ function locateUnmanaged(found: Found, known: KnownSchema): Located {
   };
 }
 
-/** Whether the first script has made these tables, and none else, and was ended before its record. */
-function isBegun(tables: readonly string[], found: Found, known: KnownSchema): boolean {
-  const first = known.next(new Set());
-  return (
-    known.mayLack !== undefined &&
-    found.alembic !== undefined &&
-    tables.every((table) => isSame(found.tables.get(table), first.get(table)))
-  );
-}
-
-function isSame(a: ReadonlySet<string> | undefined, b: ReadonlySet<string> | undefined): boolean {
-  return a !== undefined && b !== undefined && a.size === b.size && [...a].every((name) => b.has(name));
+function isSame(a: ReadonlySet<string>, b: ReadonlySet<string> | undefined): boolean {
+  return b?.size === a.size && [...a].every((name) => b.has(name));
 }
 
 /** A stamp can lie: the tables and columns of the revision must be there, and none that only come later. */
@@ -187,9 +182,10 @@ function verify(
   const mayLack = known.mayLack?.(applied) ?? new Set();
   const absent = names(expected, found.tables);
   const missing = absent.filter((name) => !mayLack.has(name));
-  const early = names(known.ever, expected).filter((name) => has(found.tables, name));
-  const begun = early.filter((name) => has(known.next(applied), name));
-  const tooEarly = early.filter((name) => !begun.includes(name));
+  const there = allNames(found.tables);
+  const next = allNames(known.next(applied));
+  const early = names(known.ever, expected).filter((name) => there.has(name));
+  const tooEarly = early.filter((name) => !next.has(name));
   const wrong = [
     ...(missing.length > 0 ? [`${some(missing)} ${missing.length === 1 ? 'is' : 'are'} not there`] : []),
     ...(tooEarly.length > 0
@@ -210,7 +206,7 @@ function verify(
         position,
         applied,
         // Without the triggers no node can have begun to live with what is there.
-        underWay: begun.length > 0 && isInUse(found, known),
+        underWay: early.length > 0 && isInUse(found, known),
         lacking: absent.length > 0,
         ...(adopt === undefined ? {} : { adopt }),
       };
@@ -231,9 +227,11 @@ function names(a: TableColumns, b: TableColumns): readonly string[] {
   });
 }
 
-function has(tables: TableColumns, name: string): boolean {
-  const [table = '', column] = name.split('.');
-  return column === undefined ? tables.has(table) : tables.get(table)?.has(column) === true;
+/** All tables, and all columns as `table.column`. */
+function allNames(tables: TableColumns): ReadonlySet<string> {
+  return new Set(
+    [...tables].flatMap(([table, columns]) => [table, ...[...columns].map((column) => `${table}.${column}`)]),
+  );
 }
 
 /** Glance's row; where none has its name, the only one there is. */

@@ -1,5 +1,5 @@
 import { scriptsOf } from './heads.ts';
-import { comparePositions, ordinal, type Position } from './position.ts';
+import { comparePositions, type Position } from './position.ts';
 import { REVISIONS } from './revisions.ts';
 import type { Script } from './scripts.ts';
 
@@ -39,29 +39,23 @@ export function planScripts(applied: ReadonlySet<string>, goal: Goal): readonly 
 }
 
 function belongsTo(script: Script, goal: Goal): boolean {
-  switch (goal.kind) {
-    case 'position': {
-      const phase = script.kind === 'expand' ? 'Expand' : 'Contract';
-      return ordinal({ revision: script.revision, phase }) <= ordinal(goal.target);
-    }
-    case 'expand':
-      return script.kind !== 'contract';
-    case 'migrate':
-      return false;
-    case 'contract':
-      return script.kind === 'contract';
+  if (goal.kind === 'position') {
+    const phase = script.kind === 'expand' ? 'Expand' : 'Contract';
+    return comparePositions({ revision: script.revision, phase }, goal.target) <= 0;
   }
+  return script.kind === 'contract' ? goal.kind === 'contract' : goal.kind === 'expand';
 }
 
 /** Whether a database at `at` is where `target` asks for: an expanded one without rows to move is at Migrate already. */
 export function isReached(at: Position, target: Position): boolean {
-  return (
-    at.revision === target.revision &&
-    (at.phase === target.phase || (at.phase === 'Migrate' && target.phase === 'Expand'))
-  );
+  return comparePositions(at, target) === 0 || isExpanded(at, target);
 }
 
 /** Whether a database at `at` is past `target`, which no migration can take back. */
 export function isPast(at: Position, target: Position): boolean {
-  return comparePositions(target, at) < 0 && !isReached(at, target);
+  return comparePositions(target, at) < 0 && !isExpanded(at, target);
+}
+
+function isExpanded(at: Position, target: Position): boolean {
+  return at.revision === target.revision && at.phase === 'Migrate' && target.phase === 'Expand';
 }

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
-import type { GlanceSchemaStatus } from '../../../src/api/glance-schema.ts';
+import type { GlanceSchemaStatus, StatusJob } from '../../../src/api/glance-schema.ts';
 import { OBSERVE_ANNOTATION, RETRY_ANNOTATION, STARTING_ANNOTATION } from '../../../src/api/names.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../../src/controller/cluster.ts';
 import { type Decision, decide } from '../../../src/controller/decide.ts';
+import { migrationJobName, shapeOf } from '../../../src/controller/migration-job.ts';
 import { observe } from '../../../src/controller/observe.ts';
 import { recordJob } from '../../../src/controller/record.ts';
 import {
@@ -31,28 +32,61 @@ interface Row {
     ? (E extends { kind: infer K } ? K : never) | 'none'
     : never;
   readonly reason: string | undefined;
-  /** Part of the message. */
+  /** The whole message. */
   readonly says?: string;
+  readonly lookAgainAfter?: number;
   readonly also?: 'Reconciling' | 'Stalled' | undefined;
 }
+
+/** When the next attempt after a failure at `FINISHED` may begin, to the millisecond. */
+const DUE = new Date('2026-11-23T07:01:08.970Z');
 
 const NEWER = { metadata: { generation: 2 } };
 
 const ROWS: readonly Row[] = [
-  { fact: 'a new schema', effect: 'startJob', reason: 'MigrationPending', also: 'Reconciling' },
+  {
+    fact: 'a new schema',
+    effect: 'startJob',
+    reason: 'MigrationPending',
+    says: 'A Job that brings the database to ocata01 is about to start.',
+    also: 'Reconciling',
+  },
+  {
+    fact: 'a schema that is suspended after it was read',
+    schema: aSchema({ spec: { suspend: true }, status: recordedAt('mitaka02') }),
+    effect: 'none',
+    reason: 'Suspended',
+    says: 'spec.suspend is true: no migration is started. The database was last read at mitaka02.',
+  },
+  {
+    fact: 'a recorded revision without a phase is whole',
+    schema: aSchema({ status: { recordedRevision: 'ocata01' } }),
+    effect: 'none',
+    reason: 'UpToDate',
+    says: 'The database is at ocata01.',
+  },
+  {
+    fact: 'the target is recorded, and the Job that was noted is the one that the status names',
+    schema: aSchema({
+      metadata: { annotations: { [STARTING_ANNOTATION]: '1' } },
+      status: { ...stored(), recordedRevision: 'ocata01' },
+    }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
   {
     fact: 'a new schema that is suspended',
     schema: aSchema({ spec: { suspend: true } }),
     effect: 'none',
     reason: 'Suspended',
-    says: 'has not been read',
+    says: 'spec.suspend is true: no migration is started. The database has not been read.',
   },
   {
     fact: 'the target is recorded',
     schema: aSchema({ status: recordedAt('ocata01') }),
     effect: 'none',
     reason: 'UpToDate',
-    says: 'is at ocata01',
+    says: 'The database is at ocata01.',
   },
   {
     fact: 'the target is recorded, and a Job may have been made since and lost',
@@ -98,7 +132,7 @@ const ROWS: readonly Row[] = [
     schema: aSchema({ spec: { revision: 'mitaka01' }, status: recordedAt('ocata01') }),
     effect: 'none',
     reason: 'DowngradeNotSupported',
-    says: "Cannot go to 'mitaka01': found the database at 'ocata01'",
+    says: "Cannot go to 'mitaka01': found the database at 'ocata01', which comes after it, do name that or a later one, or restore a backup and then set the annotation observe. Nothing was changed.",
     also: 'Stalled',
   },
   ...(
@@ -133,14 +167,14 @@ const ROWS: readonly Row[] = [
     schema: aSchema({ spec: { revision: 'pike01', through: 'Expand' }, status: recordedAt('ocata01') }),
     effect: 'startJob',
     reason: 'MigrationPending',
-    says: 'to pike01 (Expand)',
+    says: 'A Job that brings the database to pike01 (Expand) is about to start.',
   },
   {
     fact: 'what is recorded is newer than this operator carries',
     schema: aSchema({ status: recordedAt('2027_1_01') }),
     effect: 'none',
     reason: 'DatabaseNewer',
-    says: 'upgrade the operator',
+    says: "Cannot work on this database: found it at '2027_1_01', past '2024_1_01', the newest that this operator carries, do upgrade the operator. Nothing was changed.",
     also: 'Stalled',
   },
   {
@@ -148,7 +182,7 @@ const ROWS: readonly Row[] = [
     schema: aSchema({ spec: { revision: '2027_1_01' } }),
     effect: 'none',
     reason: 'RevisionNotFound',
-    says: 'ocata01',
+    says: "Cannot use spec.revision: found '2027_1_01', which is no revision of Glance, do name one of liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01.",
     also: 'Stalled',
   },
   {
@@ -162,7 +196,7 @@ const ROWS: readonly Row[] = [
     schema: aSchema({ spec: { revision: 44 } }),
     effect: 'none',
     reason: 'RevisionNotFound',
-    says: "'mitaka02'",
+    says: "Cannot use spec.revision: found '44', a number of the migration tool before Ocata, do name the revision 'mitaka02'.",
   },
   {
     fact: 'a Job without a pod yet',
@@ -170,14 +204,16 @@ const ROWS: readonly Row[] = [
     now: new Date('2026-11-23T07:00:10Z'),
     effect: 'none',
     reason: 'MigrationRunning',
+    says: 'Job glance-1-aaaaaaaa brings the database to ocata01.',
     also: 'Reconciling',
+    lookAgainAfter: 20_000,
   },
   {
     fact: 'a Job that has had no pod for long',
     jobs: [aJob()],
     effect: 'none',
     reason: 'JobBlocked',
-    says: 'kubectl describe job',
+    says: 'Job glance-1-aaaaaaaa has no pod yet: see `kubectl describe job glance-1-aaaaaaaa` for a quota or a policy that refuses it.',
   },
   {
     fact: 'a Job whose pod has just ended after a long time, not yet marked as complete',
@@ -206,6 +242,53 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationRunning',
   },
   {
+    fact: 'a Job whose pods have all ended, the last of them nobody knows when',
+    jobs: [aJob()],
+    pods: [aPod('Failed')],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a Job at work on a database that was read',
+    schema: aSchema({ status: recordedAt('mitaka02') }),
+    jobs: [aJob()],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+    says: 'Job glance-1-aaaaaaaa brings the database from mitaka02 to ocata01.',
+  },
+  {
+    fact: 'a Job of ours that does not say what it is for',
+    jobs: [aJob({ metadata: { annotations: {} } })],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'Observing',
+    says: 'Job glance-1-aaaaaaaa reads the database.',
+  },
+  {
+    fact: 'a blocked Job of ours that does not say what it is for',
+    jobs: [aJob({ metadata: { annotations: {} } })],
+    pods: [aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })],
+    effect: 'none',
+    reason: 'JobBlocked',
+    says: 'The pod of Job glance-1-aaaaaaaa cannot start: no such image.',
+  },
+  {
+    fact: 'a Job whose pod failed waiting for a lock and is replaced',
+    jobs: [aJob()],
+    pods: [aPodThatReported(aRefusal('LockTimeout'))],
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'Cannot sync: found LockTimeout, do something. Job glance-1-aaaaaaaa tries again, unless that was its last attempt.',
+  },
+  {
+    fact: 'a Job whose second pod runs after the first could not reach the database',
+    jobs: [aJob()],
+    pods: [aPodThatReported(aRefusal('DatabaseUnreachable')), later(aPod('Running', { running: {} }))],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
     fact: 'a Job at work while the spec has moved on',
     schema: aSchema({ ...NEWER, spec: { revision: 'mitaka02' } }),
     jobs: [aJob()],
@@ -228,7 +311,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Running', { running: {} })],
     effect: 'none',
     reason: 'MigrationRunning',
-    says: 'The deletion waits',
+    says: 'Job glance-1-aaaaaaaa brings the database to ocata01. The deletion waits for it.',
   },
   {
     fact: 'a deleted schema with nothing at work',
@@ -245,6 +328,15 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationRunning',
   },
   {
+    fact: 'a deleted schema whose Job has no pod yet',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob()],
+    now: new Date('2026-11-23T07:00:10Z'),
+    effect: 'none',
+    reason: 'MigrationRunning',
+    says: 'Job glance-1-aaaaaaaa brings the database to ocata01. The deletion waits for it.',
+  },
+  {
     fact: "a deleted schema with another's finalizer only",
     schema: aSchema({ metadata: { deletionTimestamp: FINISHED, finalizers: ['example.org/other'] } }),
     effect: 'none',
@@ -256,6 +348,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Running', { running: {} })],
     effect: 'none',
     reason: 'Observing',
+    says: 'Job glance-1-aaaaaaaa reads the database.',
   },
   {
     fact: 'a Secret that is missing',
@@ -267,7 +360,7 @@ const ROWS: readonly Row[] = [
     ],
     effect: 'none',
     reason: 'SecretNotReady',
-    says: 'secret "glance-db" not found',
+    says: 'The pod of Job glance-1-aaaaaaaa cannot start: secret "glance-db" not found.',
     also: 'Reconciling',
   },
   {
@@ -278,7 +371,7 @@ const ROWS: readonly Row[] = [
     ],
     effect: 'none',
     reason: 'JobBlocked',
-    says: 'Back-off pulling image',
+    says: 'The pod of Job glance-1-aaaaaaaa cannot start: Back-off pulling image "x".',
   },
   {
     fact: 'a pod that no node takes',
@@ -297,7 +390,7 @@ const ROWS: readonly Row[] = [
     ],
     effect: 'none',
     reason: 'JobBlocked',
-    says: '0/3 nodes',
+    says: 'The pod of Job glance-1-aaaaaaaa cannot start: 0/3 nodes are available.',
   },
   {
     fact: 'a container that is being made',
@@ -312,11 +405,15 @@ const ROWS: readonly Row[] = [
     jobs: [aJob()],
     pods: [
       aPod('Pending', {
-        waiting: { reason: 'CreateContainerConfigError', message: 'secret "glance-db" not found' },
+        waiting: {
+          reason: 'CreateContainerConfigError',
+          message: 'secret "glance-db" not found',
+        },
       }),
     ],
     effect: 'deleteBlockedJob',
     reason: 'MigrationPending',
+    says: 'Job glance-1-aaaaaaaa never started and was made for an older spec or another image; it is replaced.',
   },
   {
     fact: 'a blocked pod of a schema that is deleted',
@@ -325,7 +422,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })],
     effect: 'deleteBlockedJob',
     reason: 'MigrationPending',
-    says: 'it is taken away with its GlanceSchema',
+    says: 'Job glance-1-aaaaaaaa never started; it is taken away with its GlanceSchema.',
   },
   {
     fact: 'a running pod of an older spec',
@@ -341,7 +438,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Running', { running: {} })],
     effect: 'none',
     reason: 'MigrationRunning',
-    says: 'its Job is gone',
+    says: 'Pod glance-1-aaaaaaaa-x is still there though its Job is gone; waiting for its end.',
   },
   {
     fact: 'a Job whose pod failed and is replaced',
@@ -349,7 +446,7 @@ const ROWS: readonly Row[] = [
     pods: [aPodThatReported(aRefusal('DatabaseUnreachable'))],
     effect: 'none',
     reason: 'DatabaseUnreachable',
-    says: 'tries again',
+    says: 'Cannot sync: found DatabaseUnreachable, do something. Job glance-1-aaaaaaaa tries again, unless that was its last attempt.',
   },
   {
     fact: 'a Job whose pod was refused, not yet marked as failed',
@@ -380,7 +477,7 @@ const ROWS: readonly Row[] = [
     jobs: [aJob({ end: 'Complete' })],
     effect: 'none',
     reason: 'MigrationPending',
-    says: 'read again',
+    says: 'The Job ended well but left no result that could be read; the database will be read again. The next attempt is at 2026-11-23T07:01:08Z.',
   },
   {
     fact: 'a Job that failed without a report',
@@ -388,7 +485,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Failed', { terminated: { exitCode: 137, reason: 'OOMKilled' } })],
     effect: 'none',
     reason: 'MigrationPending',
-    says: 'exit code 137 (OOMKilled)',
+    says: 'The Job ended without a result: BackoffLimitExceeded; the container ended with exit code 137 (OOMKilled). The next attempt is at 2026-11-23T07:01:08Z.',
   },
   {
     fact: 'a Job that succeeded by a pod which is gone, though one that failed is there',
@@ -396,7 +493,7 @@ const ROWS: readonly Row[] = [
     pods: [aPodThatReported(aRefusal('MigrationFailed'))],
     effect: 'none',
     reason: 'MigrationPending',
-    says: 'read again',
+    says: 'The Job ended well but left no result that could be read; the database will be read again. The next attempt is at 2026-11-23T07:01:08Z.',
   },
   {
     fact: 'a Job whose last pod left no word, though an earlier one did',
@@ -407,7 +504,7 @@ const ROWS: readonly Row[] = [
     ],
     effect: 'none',
     reason: 'MigrationPending',
-    says: 'exit code 137 (OOMKilled)',
+    says: 'The Job ended without a result: BackoffLimitExceeded; the container ended with exit code 137 (OOMKilled). The next attempt is at 2026-11-23T07:01:08Z.',
   },
   {
     fact: 'a Job that took longer than its deadline',
@@ -415,18 +512,25 @@ const ROWS: readonly Row[] = [
     pods: [aPodThatReported(aRefusal('Interrupted'), 22)],
     effect: 'none',
     reason: 'MigrationFailed',
-    says: 'activeDeadlineSeconds',
+    says: 'Cannot finish the migration: found that it takes longer than job.activeDeadlineSeconds, do raise or remove that. It is tried again when the spec or the annotation db.glance.openstack.org/retry changes.',
     also: 'Stalled',
   },
   ...(
-    ['MigrationFailed', 'PartiallyApplied', 'DatabaseNotGlance', 'DatabaseNewer', 'RevisionNotFound'] as const
+    [
+      'MigrationFailed',
+      'PartiallyApplied',
+      'DatabaseNotGlance',
+      'DatabaseNewer',
+      'DowngradeNotSupported',
+      'RevisionNotFound',
+    ] as const
   ).map(
     (reason): Row => ({
       fact: `the last Job failed with ${reason}`,
       schema: aSchema({ status: failedWith(reason) }),
       effect: 'none',
       reason,
-      says: `found ${reason}`,
+      says: `Cannot migrate: found ${reason}. ${reason === 'DatabaseNewer' ? 'Upgrade the operator.' : 'It is tried again when the spec or the annotation db.glance.openstack.org/retry changes.'}`,
       also: 'Stalled',
     }),
   ),
@@ -460,8 +564,9 @@ const ROWS: readonly Row[] = [
       schema: aSchema({ status: failedWith(reason) }),
       effect: 'none',
       reason: 'DatabaseUnreachable',
-      says: 'The next attempt is at 2026-11-23T07:01:',
+      says: `Cannot migrate: found ${reason}. The next attempt is at 2026-11-23T07:01:08Z.`,
       also: 'Reconciling',
+      lookAgainAfter: 3970,
     }),
   ),
   ...(['LockTimeout', 'Interrupted', 'NoResult'] as const).map(
@@ -470,13 +575,40 @@ const ROWS: readonly Row[] = [
       schema: aSchema({ status: failedWith(reason) }),
       effect: 'none',
       reason: 'MigrationPending',
-      says: 'The next attempt is at',
+      says: `Cannot migrate: found ${reason}. The next attempt is at 2026-11-23T07:01:08Z.`,
     }),
   ),
   {
     fact: 'the last Job failed with DatabaseUnreachable and the next attempt is due',
     schema: aSchema({ status: failedWith('DatabaseUnreachable') }),
-    now: new Date('2026-11-23T07:01:11Z'),
+    now: DUE,
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  ...(
+    [
+      ['x', 'x.'],
+      ['x.', 'x.'],
+      ['Is it? x', 'Is it? x.'],
+    ] as const
+  ).map(
+    ([message, sentence]): Row => ({
+      fact: `the last Job failed a moment ago with the message '${message}'`,
+      schema: aSchema({ status: failedAt(FINISHED, message) }),
+      effect: 'none',
+      reason: 'MigrationPending',
+      says: `${sentence} The next attempt is at 2026-11-23T07:01:08Z.`,
+    }),
+  ),
+  {
+    fact: 'the last Job failed for good and the annotation retry was taken away',
+    schema: aSchema({ status: failedWith('MigrationFailed', { handledRetry: '1' }) }),
+    effect: 'none',
+    reason: 'MigrationFailed',
+  },
+  {
+    fact: 'the last Job failed, and when is not known',
+    schema: aSchema({ status: failedAt(undefined) }),
     effect: 'startJob',
     reason: 'MigrationPending',
   },
@@ -551,6 +683,7 @@ const ROWS: readonly Row[] = [
     }),
     effect: 'startJob',
     reason: 'Observing',
+    says: 'The annotation observe asks for the database to be read again.',
   },
   {
     fact: 'the annotation observe asks for a new reading though the target is refused',
@@ -573,6 +706,41 @@ const ROWS: readonly Row[] = [
     reason: 'Observing',
   },
   {
+    fact: 'the annotation observe was acted on and taken away',
+    schema: aSchema({ status: recordedAt('ocata01', { handledObserve: 'a' }) }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'the reading that observe asks for failed a moment ago',
+    schema: aSchema({
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: failedReading(),
+    }),
+    effect: 'none',
+    reason: 'DatabaseUnreachable',
+    lookAgainAfter: 3970,
+  },
+  {
+    fact: 'the reading that observe asks for failed, and the next attempt is due',
+    schema: aSchema({
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: failedReading(),
+    }),
+    now: DUE,
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  {
+    fact: 'the annotation observe asks for a reading a moment after a migration failed',
+    schema: aSchema({
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: failedWith('DatabaseUnreachable'),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  {
     fact: 'the annotation observe was acted on',
     schema: aSchema({
       metadata: { annotations: { [OBSERVE_ANNOTATION]: 'a' } },
@@ -582,6 +750,26 @@ const ROWS: readonly Row[] = [
     reason: 'UpToDate',
   },
 ];
+
+/** The status after a Job failed at this time. */
+function failedAt(finishedAt: string | undefined, message = 'x'): GlanceSchemaStatus {
+  const { finishedAt: _finishedAt, ...job } = failedJob();
+  const failure = { reason: 'LockTimeout', message, databaseRead: true };
+  return { job: { ...job, failure, ...(finishedAt === undefined ? {} : { finishedAt }) } };
+}
+
+/** The status after a Job that only reads has failed. */
+function failedReading(): GlanceSchemaStatus {
+  return { job: { ...failedJob(), purpose: 'Observe' } };
+}
+
+function failedJob(): StatusJob {
+  const { job } = failedWith('DatabaseUnreachable');
+  if (job === undefined) {
+    throw new RangeError('the builder gives a Job');
+  }
+  return job;
+}
 
 /** The status while `aJob` was at work. */
 function unfinished(): GlanceSchemaStatus {
@@ -611,7 +799,10 @@ describe('decide', () => {
       expect(decision.effect?.kind ?? 'none').to.equal(row.effect);
       expect(ready?.reason).to.equal(row.reason);
       if (row.says !== undefined) {
-        expect(ready?.message).to.contain(row.says);
+        expect(ready?.message).to.equal(row.says);
+      }
+      if (row.lookAgainAfter !== undefined) {
+        expect(decision.lookAgainAfter).to.equal(row.lookAgainAfter);
       }
       if ('also' in row) {
         const others = decision.status.conditions?.filter((condition) => condition.type !== 'Ready');
@@ -705,6 +896,59 @@ describe('decide', () => {
     const schema = aSchema({ metadata: { annotations: { [STARTING_ANNOTATION]: '7' } } });
     const { effect } = decide(observe(schema, [], []), NOW);
     expect(effect?.kind === 'startJob' && effect.purpose.sequence).to.equal(7);
+  });
+
+  it('tells the status what the spec asks for, and nothing when it asks for what there is not', () => {
+    const targets = [undefined, 'ocata', 44].map(
+      (revision) => decide(observe(aSchema({ spec: { revision } }), [], []), NOW).status.targetRevision,
+    );
+    expect(targets).to.deep.equal(['2024_1_01', 'ocata01', undefined]);
+  });
+
+  it('looks once more when nobody knows since when there is no pod, as soon as its log may tell more', () => {
+    const observed = observe(aSchema(), [aJob()], [aPod('Failed')]);
+    expect(decide(observed, NOW).lookAgainAfter).to.equal(undefined);
+    const progress = { told: undefined, lookAgainAt: NOW.getTime() + 5 };
+    expect(decide({ ...observed, progress }, NOW).lookAgainAfter).to.equal(5);
+  });
+
+  describe('the Job that is started', () => {
+    const annotations = { [OBSERVE_ANNOTATION]: 'b', [RETRY_ANNOTATION]: 'r' };
+    const wanted = aSchema({ metadata: { generation: 4 }, spec: { through: 'Expand' } });
+    const { schema } = observe(wanted, [], []);
+    const base = { sequence: 1, attempt: 1, generation: 4, shape: shapeOf(schema) };
+
+    it('carries where it leads and why', () => {
+      expect(decide(observe(wanted, [], []), NOW).effect).to.deep.equal({
+        kind: 'startJob',
+        name: migrationJobName(schema, 1),
+        purpose: { ...base, kind: 'Migrate', target: at('ocata01', 'Expand') },
+      });
+    });
+
+    it('carries the annotations that asked for it, and a reading leads nowhere', () => {
+      const asked = { ...wanted, metadata: { ...wanted.metadata, annotations } };
+      const purposes = [{}, { handledObserve: 'b' }].map((status) => {
+        const { effect } = decide(observe({ ...asked, status }, [], []), NOW);
+        return effect?.kind === 'startJob' ? effect.purpose : undefined;
+      });
+      expect(purposes).to.deep.equal([
+        { ...base, kind: 'Observe', target: null, observe: 'b', retry: 'r' },
+        { ...base, kind: 'Migrate', target: at('ocata01', 'Expand'), retry: 'r' },
+      ]);
+    });
+
+    const attempts: readonly (readonly [string, GlanceSchemaStatus, number])[] = [
+      ['after a migration that failed', { job: { ...failedJob(), attempt: 3 } }, 4],
+      ['after a reading that failed', failedReading(), 1],
+      ['after a migration that ended well', { job: { ...failedJob(), attempt: 3, failure: undefined } }, 1],
+    ];
+    for (const [fact, status, attempt] of attempts) {
+      it(`${fact}: attempt ${attempt}`, () => {
+        const { effect } = decide(observe(aSchema({ status }), [], []), new Date('2026-11-23T08:00:00Z'));
+        expect(effect?.kind === 'startJob' && effect.purpose.attempt).to.equal(attempt);
+      });
+    }
   });
 
   it('counts the attempts for one spec and begins anew with the next', () => {

@@ -141,6 +141,15 @@ describe('recordJob', () => {
     expect(status.databaseHeads).to.deep.equal(['zz_top01']);
   });
 
+  it('a Job that does not say what it is for is counted once', () => {
+    const job = aJob({ metadata: { annotations: {} } });
+    const first = observe(aSchema({ status: recordedAt('mitaka02') }), [job], []);
+    const status = recordJob(first.schema, first.job);
+    expect(status.job?.sequence).to.equal(1);
+    const again = observe(aSchema({ status }), [job], []);
+    expect(recordJob(again.schema, again.job)).to.deep.equal(status);
+  });
+
   it('a result is taken once', () => {
     const once = statusAfter(aReport());
     expect(statusAfter(aReport(), once)).to.equal(once);

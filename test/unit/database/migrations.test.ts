@@ -112,6 +112,30 @@ describe('the plan of migrations', () => {
     ],
     ['nothing to do', { heads: ['2024_1_contract01'] }, to('2024_1_01'), ''],
     [
+      'mitaka02, to expand, without nodes',
+      { heads: ['mitaka02'] },
+      to('ocata01', 'Expand'),
+      'ocata_expand01',
+    ],
+    [
+      'the data of Train alone, where a tool that skipped it has contracted it',
+      { heads: ['ussuri_contract01'] },
+      { kind: 'migrate', revision: 'ussuri01' },
+      'train_migrate01',
+    ],
+    [
+      'the data of Train, expanded and without rows to move',
+      { heads: ['train_expand01', 'rocky_contract02'] },
+      { kind: 'migrate', revision: 'train01' },
+      '',
+    ],
+    [
+      'the contracts of what has been moved',
+      { heads: ['train_expand01', 'rocky_contract02'], pending: ['train01'] },
+      { kind: 'contract', revision: 'train01' },
+      'train_contract01',
+    ],
+    [
       'all expands',
       { heads: ['rocky_contract02'], online: true },
       { kind: 'expand', revision: 'ussuri01' },

@@ -10,9 +10,15 @@ import {
   unknownHeads,
 } from '../../../src/revision/heads.ts';
 import { PHASES } from '../../../src/revision/phase.ts';
-import { type Goal, isPast, isReached, planScripts } from '../../../src/revision/plan.ts';
-import { comparePositions, formatPosition, ordinal, type Position } from '../../../src/revision/position.ts';
-import { resolveRevision } from '../../../src/revision/resolve.ts';
+import { type Goal, isPast, isReached, planScripts, targetOf } from '../../../src/revision/plan.ts';
+import {
+  comparePositions,
+  formatPosition,
+  ordinal,
+  type Position,
+  wantedPosition,
+} from '../../../src/revision/position.ts';
+import { explainUnresolved, resolveRevision } from '../../../src/revision/resolve.ts';
 import { NEWEST_CARRIED, REVISIONS } from '../../../src/revision/revisions.ts';
 import { SCRIPTS } from '../../../src/revision/scripts.ts';
 
@@ -30,6 +36,20 @@ describe('the chain', () => {
   it('has the revisions in the order of the manual', () => {
     expect(REVISIONS.map((revision) => revision.name).join(' ')).to.equal(
       'liberty mitaka01 mitaka02 ocata01 pike01 queens01 rocky01 rocky02 train01 ussuri01 wallaby01 xena01 yoga01 zed01 2023_1_01 2024_1_01',
+    );
+  });
+
+  it('is a trunk, and then an expand and a contract of each revision', () => {
+    expect(SCRIPTS.map(({ kind }) => kind)).to.deep.equal([
+      ...Array.from({ length: 3 }, () => 'trunk'),
+      ...Array.from({ length: 13 }, () => ['expand', 'contract']).flat(),
+    ]);
+  });
+
+  it('refuses a script that it does not have', () => {
+    expect(() => headsOf(new Set(['liberty', 'x']))).to.throw(
+      RangeError,
+      "Cannot find the script 'x': it is not in Glance's chain",
     );
   });
 
@@ -106,6 +126,9 @@ describe('positions', () => {
     [at('ocata01', 'Contract'), at('ocata01', 'Migrate'), 'past'],
     [at('ocata01', 'Contract'), at('ocata01', 'Contract'), 'reached'],
     [at('pike01', 'Expand'), at('ocata01', 'Contract'), 'past'],
+    [at('pike01', 'Migrate'), at('ocata01', 'Expand'), 'past'],
+    [at('pike01', 'Contract'), at('pike01', 'Expand'), 'past'],
+    [at('pike01', 'Migrate'), at('pike01', 'Migrate'), 'reached'],
     [at('pike01', 'Contract'), at('queens01', 'Expand'), 'ahead'],
   ];
   for (const [here, target, expected] of moves) {
@@ -116,6 +139,25 @@ describe('positions', () => {
       ]);
     });
   }
+
+  it('are of revisions of Glance', () => {
+    expect(() => ordinal(at('x', 'Expand'))).to.throw(
+      RangeError,
+      "Cannot place 'x': it is no revision of Glance",
+    );
+  });
+
+  it('a goal leads to at the most', () => {
+    const kinds = ['expand', 'migrate', 'contract'] as const;
+    expect(
+      [to('ocata01', 'Migrate'), ...kinds.map((kind) => ({ kind, revision: 'pike01' }))].map(targetOf),
+    ).to.deep.equal([
+      at('ocata01', 'Migrate'),
+      at('pike01', 'Expand'),
+      at('pike01', 'Migrate'),
+      at('pike01', 'Contract'),
+    ]);
+  });
 
   it('are in one total order', () => {
     const all = REVISIONS.flatMap((revision) => PHASES.map((phase) => ({ revision: revision.name, phase })));
@@ -159,6 +201,13 @@ describe('the plan', () => {
       { kind: 'contract', revision: 'queens01' },
       'ocata_contract01 pike_contract01 queens_contract01',
     ],
+    [
+      'every contract, though no expand has run',
+      ['mitaka02'],
+      { kind: 'contract', revision: 'ocata01' },
+      'ocata_contract01',
+    ],
+    ['every expand from nothing', [], { kind: 'expand', revision: 'mitaka02' }, 'liberty mitaka01 mitaka02'],
   ];
   for (const [name, heads, goal, expected] of rows) {
     it(`${name}: ${expected || 'nothing'}`, () => {
@@ -225,4 +274,46 @@ describe('names of revisions', () => {
       ).to.equal(expected);
     });
   }
+
+  it('that are no target are explained', () => {
+    const explained = ['44', '7', 'x'].map((name) => {
+      const resolved = resolveRevision(name);
+      return resolved.kind === 'revision' ? '' : explainUnresolved(name, resolved);
+    });
+    expect(explained).to.deep.equal([
+      "found '44', a number of the migration tool before Ocata, do name the revision 'mitaka02'",
+      "found '7', a number of the migration tool before Ocata, do name a revision such as '2024_1_01'",
+      "found 'x', which is no revision of Glance, do name one of liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01",
+    ]);
+  });
+
+  it('have these aliases', () => {
+    expect(Object.fromEntries(REVISIONS.map(({ name, aliases }) => [name, aliases.join(' ')]))).to.deep.equal(
+      {
+        liberty: 'liberty_initial liberty-initial',
+        mitaka01: 'mitaka01_add_image_created_updated_idx',
+        mitaka02: 'mitaka02_update_metadef_os_nova_server mitaka newton',
+        ocata01: 'ocata01_add_visibility_remove_is_public ocata_contract01 ocata',
+        pike01: 'pike_contract01 pike',
+        queens01: 'queens_contract01 queens',
+        rocky01: 'rocky_contract01',
+        rocky02: 'rocky_contract02 rocky stein',
+        train01: 'train_contract01 train',
+        ussuri01: 'ussuri_contract01 ussuri victoria',
+        wallaby01: 'wallaby_contract01 wallaby xena yoga zed',
+        xena01: 'xena_contract01',
+        yoga01: 'yoga_contract01',
+        zed01: 'zed_contract01',
+        '2023_1_01': '2023_1_contract01 2023.1 2023.2',
+        '2024_1_01': '2024_1_contract01 2024.1 2024.2 2025.1 2025.2 2026.1 2026.2',
+      },
+    );
+  });
+
+  it('are taken by whether they have phases', () => {
+    expect([wantedPosition('mitaka02', 'Expand'), wantedPosition('ocata01', 'Expand')]).to.deep.equal([
+      at('mitaka02', 'Contract'),
+      at('ocata01', 'Expand'),
+    ]);
+  });
 });
