@@ -202,9 +202,9 @@ function expectRest(world: World): void {
   if (specOf(schema).suspend) {
     expect(reasonOf(schema), what).to.equal('Suspended');
   } else {
-    expect(world.isAt(schema.status?.recordedRevision), `the record is the database: ${what}`).to.equal(true);
+    expect(schema.status?.recordedRevision, `the record is the database: ${what}`).to.equal(world.revision);
     expect(ready?.status === 'True', `Ready is the truth: ${what}`).to.equal(
-      world.isAt(specOf(schema).revision),
+      world.revision === specOf(schema).revision,
     );
   }
   for (const job of world.jobs.values()) {

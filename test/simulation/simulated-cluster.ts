@@ -269,7 +269,7 @@ export class SimulatedCluster implements Cluster {
   #checkReady(schema: SchemaObject, status: NonNullable<SchemaObject['status']>): void {
     const ready = status.conditions?.find((condition) => condition.type === 'Ready');
     const readBeforeRestore = this.#world.readAt <= this.#world.restoredAt;
-    if (ready?.status === 'True' && !readBeforeRestore && !this.#world.isAt(status.recordedRevision)) {
+    if (ready?.status === 'True' && !readBeforeRestore && this.#world.revision !== status.recordedRevision) {
       throw new Error(
         `Ready, though the database is not at ${status.recordedRevision} (${schema.metadata.uid})`,
       );

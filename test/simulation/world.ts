@@ -127,9 +127,9 @@ export class World {
     }
   }
 
-  /** Whether the database is at this revision now. */
-  isAt(revision: string | undefined): boolean {
-    return revision !== undefined && REVISIONS[this.database] === revision;
+  /** Where the database is; undefined for an empty one. */
+  get revision(): string | undefined {
+    return REVISIONS[this.database];
   }
 
   /** Whether the database is past this revision now. */
