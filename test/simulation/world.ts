@@ -451,11 +451,14 @@ export class World {
       });
     switch (tape.next(11)) {
       case 0:
-      case 1:
         this.#editSpec(schema, {
           revision: tape.pick(['ocata01', 'mitaka02', 'mitaka01', 'liberty']),
           suspend: false,
         });
+        return;
+      case 1:
+        // A commit is reverted.
+        this.#editSpec(schema, { revision: schema.status?.recordedRevision ?? 'mitaka02', suspend: false });
         return;
       case 2:
         this.#editSpec(schema, { suspend: tape.once(2) });
@@ -467,7 +470,8 @@ export class World {
         annotate(RETRY_ANNOTATION);
         return;
       case 5: {
-        const [job] = this.jobs.values();
+        const jobs = [...this.jobs.values()].reverse();
+        const job = jobs[tape.next(Math.max(1, jobs.length))];
         if (job !== undefined) {
           this.deleteJob(job.metadata.uid);
         }
