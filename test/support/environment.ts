@@ -56,13 +56,19 @@ export interface EnvironmentOptions {
   readonly rights?: 'cluster' | 'namespaced' | 'given by the test';
   /** What further images start; see StandInNodeOptions. */
   readonly images?: StandInNodeOptions['images'];
+  /** Settings of PostgreSQL, as in postgresql.conf. */
+  readonly postgresSettings?: Readonly<Record<string, string>>;
 }
 
 export async function startEnvironment({
   rights = 'cluster',
   images = {},
+  postgresSettings = {},
 }: EnvironmentOptions = {}): Promise<Environment> {
-  const [plane, postgres] = await Promise.all([startControlPlane(), startPostgres()]);
+  const [plane, postgres] = await Promise.all([
+    startControlPlane(),
+    startPostgres({ settings: postgresSettings }),
+  ]);
   const [node, proxy] = await Promise.all([
     startStandInNode({
       plane,

@@ -7,7 +7,7 @@ export interface OperatorOptions {
   readonly kubeconfig: string;
   /** More arguments of `glance-schema controller`. */
   readonly args?: readonly string[];
-  /** Another one leads, and this one only has to wait for it. */
+  /** Another one may lead, and then this one only has to wait for it. */
   readonly standby?: boolean;
   /** It cannot become ready, which is not waited for. */
   readonly unready?: boolean;
@@ -16,6 +16,8 @@ export interface OperatorOptions {
 /** A running `glance-schema controller`, as a process of its own. */
 export interface Operator {
   readonly pid: number;
+  /** The name that it gives itself in the Lease. */
+  readonly identity: string;
   /** Where its health endpoints are. */
   readonly health: string;
   /** What it tells Prometheus, as text. */
@@ -48,17 +50,21 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
       .split('\n')
       .slice(0, -1)
       .map((line) => JSON.parse(line));
-  const { health, metrics } = await eventually(
+  const { health, metrics, identity } = await eventually(
     () => {
       if (child.exitCode !== null) {
         return Promise.reject(new Error(`The operator ended with ${child.exitCode}: ${text}`));
       }
-      const { healthPort, metricsPort } = log().find((line) => line.healthPort !== undefined) ?? {};
-      const there = options.standby ? /^Waiting: .* leads$/ : /^Leading$/;
+      const { healthPort, metricsPort, identity } = log().find((line) => line.healthPort !== undefined) ?? {};
+      const there = options.standby ? /^(Leading|Waiting: .* leads)$/ : /^Leading$/;
       if (healthPort === undefined || !log().some((line) => there.test(line.message))) {
         throw new Error(`The operator is not there yet: ${text}`);
       }
-      return { health: `http://127.0.0.1:${healthPort}`, metrics: `http://127.0.0.1:${metricsPort}/metrics` };
+      return {
+        health: `http://127.0.0.1:${healthPort}`,
+        metrics: `http://127.0.0.1:${metricsPort}/metrics`,
+        identity: String(identity),
+      };
     },
     { timeoutMilliseconds: 40_000 },
   );
@@ -70,6 +76,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
   });
   return {
     pid: pidOf(child),
+    identity,
     health,
     metrics: async () => (await fetch(metrics)).text(),
     log,

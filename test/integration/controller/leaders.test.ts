@@ -1,0 +1,53 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { type Environment, startEnvironment } from '../../support/environment.ts';
+import { eventually } from '../../support/eventually.ts';
+import { climb, FLEET_REVISIONS, type Fleet, startFleet } from '../../support/fleet.ts';
+import { random } from '../../support/random.ts';
+import { LEASE, type Replicas, startReplicas } from '../../support/replicas.ts';
+
+const RESOURCES = 20;
+const KILLS = 5;
+const TARGETS = FLEET_REVISIONS.slice(0, 3);
+
+describe('two replicas whose leaders are killed', () => {
+  let environment: Environment;
+  let fleet: Fleet;
+  let replicas: Replicas;
+
+  before(async function () {
+    this.timeout(120_000);
+    environment = await startEnvironment();
+    fleet = await startFleet(environment, 'fleet', RESOURCES);
+    replicas = await startReplicas(environment.api, 2, () => environment.operator([], { standby: true }));
+  });
+
+  after(async () => {
+    await replicas?.stop();
+    await fleet?.stop();
+    await environment?.stop();
+  });
+
+  it(`${RESOURCES} resources, ${KILLS} kills at random moments: one Job for each target, no result lost`, async function () {
+    this.timeout(240_000);
+    const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+    console.log(`      SEED=${seed}`);
+    const next = random(seed);
+    await climb(fleet, TARGETS, () => next() * 1_000);
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      await replicas.leader();
+      await sleep(next() * 3_000);
+      // Without it the next one waits for the 15 s after which the Lease of the dead one ends.
+      await replicas.killLeader(() => environment.api.request('DELETE', LEASE));
+    }
+    await eventually(() => expect(fleet.jobs.size).to.equal(RESOURCES * TARGETS.length), {
+      timeoutMilliseconds: 120_000,
+    });
+    await fleet.settled(60_000);
+    expect(await fleet.faults()).to.deep.equal([]);
+    const made = environment.plane
+      .auditEvents({ verb: 'create', resource: 'jobs', stage: 'ResponseComplete' })
+      .filter(({ responseStatus }) => responseStatus?.code === 201);
+    expect(made, 'Jobs that the API server made').to.have.length(fleet.jobs.size);
+  });
+});
