@@ -1,6 +1,6 @@
 # Everything sets itself up: Node packages, the bundle and, for tests and demo, Kubernetes itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-faults test-mutation build lint audit sbom generate check-generated bench bench-migrations clean
+.PHONY: help setup demo test test-faults test-mutation build lint audit sbom generate check-generated bench bench-migrations bench-operator clean
 .DELETE_ON_ERROR:
 
 # Node 24 comes with the packages on Linux; elsewhere scripts/check-tools.sh asks the machine for it.
@@ -53,6 +53,9 @@ bench: $(BUNDLE) ## Measure; see bench/
 
 bench-migrations: $(BUNDLE) ## Race the migrations with the real glance-manage; ARGS="--engine postgres --images 1000000 --runs 5"
 	@node bench/migrations.ts $(ARGS)
+
+bench-operator: $(BUNDLE) ## Measure the operator with many resources; ARGS="--resources 50 --minutes 1 --part kills"
+	@node bench/operator.ts $(ARGS)
 
 clean: ## Remove what was built here; packages and the cache of Kubernetes stay
 	rm -rf dist coverage

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
 import { API_VERSION, KIND, PLURAL, PURPOSE_ANNOTATION } from '../../src/api/names.ts';
 import { REVISIONS } from '../../src/revision/revisions.ts';
 import { runCli } from './bundle.ts';
@@ -78,19 +79,20 @@ export async function startFleet(
     throw new Error(`Cannot make the fleet's first database: ${made.stderr}`);
   }
   const names = Array.from({ length: size }, (_, index) => `glance-${String(index).padStart(4, '0')}`);
-  const members: Member[] = [];
-  await withClient(postgres.url('postgres'), async (client) => {
-    for (const name of names) {
-      const database = name.replace('-', '_');
+  const members = names.map((name): Member => ({ name, url: postgres.url(name.replace('-', '_')) }));
+  const unmade = [...members];
+  async function makeDatabases(client: pg.Client): Promise<void> {
+    for (let member = unmade.pop(); member !== undefined; member = unmade.pop()) {
+      const { name, url } = member;
+      const database = client.escapeIdentifier(name.replace('-', '_'));
       await client.query(`CREATE DATABASE ${database} TEMPLATE fleet_template STRATEGY FILE_COPY`);
-      const url = postgres.url(database);
       await api.call('POST', `/api/v1/namespaces/${namespace}/secrets`, {
         metadata: { name },
         stringData: { connection: url },
       });
-      members.push({ name, url });
     }
-  });
+  }
+  await Promise.all(Array.from({ length: 4 }, () => withClient(postgres.url('postgres'), makeDatabases)));
 
   const byName = new Map(members.map((member) => [member.name, member]));
   const asked = new Map<string, string[]>();
@@ -204,8 +206,12 @@ export interface Climb {
 }
 
 /** The first revision for all at once, and then to each the next one `pause()` milliseconds after it is at the one before. */
-export async function climb(fleet: Fleet, revisions: readonly string[], pause: () => number): Promise<Climb> {
-  const rows = new Map(fleet.members.map((member) => [member, [...revisions]]));
+export async function climb(
+  fleet: Fleet,
+  revisionsOf: (member: Member) => readonly string[],
+  pause: () => number,
+): Promise<Climb> {
+  const rows = new Map(fleet.members.map((member) => [member, [...revisionsOf(member)]]));
   const waiting = new Set<Member>();
   let stopped = false;
 

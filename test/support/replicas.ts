@@ -5,6 +5,8 @@ import type { TestApi } from './test-api.ts';
 /** Replicas of the operator, one of which leads. */
 export interface Replicas {
   readonly running: readonly Operator[];
+  /** Starts so many more. */
+  start(count: number): Promise<void>;
   /** The one that the Lease names, once it is one of those that run. */
   leader(): Promise<Operator>;
   /**
@@ -24,7 +26,10 @@ export async function startReplicas(
   start: () => Promise<Operator>,
 ): Promise<Replicas> {
   const running: Operator[] = [];
-  for (let index = 0; index < count; index += 1) running.push(await start());
+
+  async function startMore(more: number): Promise<void> {
+    for (let index = 0; index < more; index += 1) running.push(await start());
+  }
 
   async function leader(): Promise<Operator> {
     for (;;) {
@@ -35,8 +40,10 @@ export async function startReplicas(
     }
   }
 
+  await startMore(count);
   return {
     running,
+    start: startMore,
     leader,
     async killLeader(afterwards = async () => undefined) {
       const victim = await leader();

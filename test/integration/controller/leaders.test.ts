@@ -33,7 +33,11 @@ describe('two replicas whose leaders are killed', () => {
     const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
     console.log(`      SEED=${seed}`);
     const next = random(seed);
-    await climb(fleet, TARGETS, () => next() * 1_000);
+    await climb(
+      fleet,
+      () => TARGETS,
+      () => next() * 1_000,
+    );
     for (let kill = 0; kill < KILLS; kill += 1) {
       await replicas.leader();
       await sleep(next() * 3_000);

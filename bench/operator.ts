@@ -1,0 +1,340 @@
+// `make bench-operator`: many GlanceSchemas on a real control plane, as Markdown tables.
+//
+//   node bench/operator.ts [--resources N] [--minutes N] [--rest-minutes N] [--part apply|rest|kills]... [--seed N]
+//
+// The node is the stand-in of test/support. See docs/performance.md.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { type Environment, startEnvironment } from '../test/support/environment.ts';
+import { eventually } from '../test/support/eventually.ts';
+import {
+  applySchema,
+  climb,
+  FLEET_REVISIONS,
+  type Fleet,
+  type Member,
+  readyReason,
+  startFleet,
+} from '../test/support/fleet.ts';
+import { type Operator, startOperator } from '../test/support/operator.ts';
+import { random } from '../test/support/random.ts';
+import { type Replicas, startReplicas } from '../test/support/replicas.ts';
+import type { KubeObject } from '../test/support/test-api.ts';
+import { isWrite, newRequests, type RequestCounts, requestCounts } from './support/api-requests.ts';
+import { processUse } from './support/process-use.ts';
+
+const { values } = parseArgs({
+  options: {
+    resources: { type: 'string', default: '1000' },
+    minutes: { type: 'string', default: '10' },
+    'rest-minutes': { type: 'string', default: '2' },
+    part: { type: 'string', multiple: true, default: ['apply', 'rest', 'kills'] },
+    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+  },
+});
+const size = Number(values.resources);
+const seed = Number(values.seed);
+const next = random(seed);
+
+const OPERATOR = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
+
+/** How many upgrades are followed one at a time, request by request. */
+const FOLLOWED = Math.min(20, size);
+
+/** As much as the stand-in node and the databases of so many resources need to finish one revision, in milliseconds. */
+const PATIENCE = 60_000 + size * 2_000;
+
+const began = performance.now();
+const environment = await startEnvironment({
+  // A server of so many databases would spend the machine on looking after them.
+  postgresSettings: { max_connections: '400', autovacuum: 'off' },
+});
+try {
+  await run(environment);
+} finally {
+  await environment.stop();
+}
+
+async function run({ plane, api, node }: Environment): Promise<void> {
+  tell(`making ${size} databases`);
+  const fleet = await startFleet(environment, 'fleet', size);
+  // Straight to the API server: the tests' proxy would be measured too.
+  const kubeconfig = await plane.serviceAccountKubeconfig('glance-schema-system', 'glance-schema-operator');
+  const start = (): Promise<Operator> =>
+    startOperator({ kubeconfig, standby: true, args: ['--log-level', 'info'] });
+  const replicas = await startReplicas(api, 2, start);
+  try {
+    if (values.part.includes('apply')) {
+      tell('measuring from apply to Job');
+      node.cordon();
+      await benchApply(environment, fleet);
+      node.uncordon();
+    } else {
+      for (const member of fleet.members) await fleet.apply(member, revisionAt(0));
+    }
+    tell('waiting for all databases to be at their first target');
+    await fleet.settled(PATIENCE);
+    if (values.part.includes('rest')) {
+      tell('measuring at rest');
+      await benchRest(environment, replicas);
+      tell('measuring single upgrades');
+      await benchUpgrade(environment, fleet);
+    }
+    if (values.part.includes('kills')) {
+      tell(`killing leaders for ${values.minutes} minutes, seed ${seed}`);
+      await benchKills(environment, fleet, replicas);
+    }
+    tell('done');
+  } finally {
+    await replicas.stop();
+    await fleet.stop();
+  }
+}
+
+/**
+ * One resource at a time, on a node that takes no pods: the next is applied when nothing moves any more. In turn with it
+ * the same requests made by one client that need not watch, wait or think.
+ */
+async function benchApply({ api }: Environment, fleet: Fleet): Promise<void> {
+  const ours: number[] = [];
+  const bare: number[] = [];
+  const bareRequests: number[] = [];
+  const prepared = await prepareBare(api, fleet);
+  for (const [index, member] of fleet.members.entries()) {
+    const applied = performance.now();
+    await fleet.apply(member, revisionAt(0));
+    const seen = await eventually(
+      () => {
+        const job = [...fleet.jobs.values()].at(-1);
+        if (job?.member !== member.name) throw new Error(`${member.name} has no Job`);
+        return job;
+      },
+      { everyMilliseconds: 10 },
+    );
+    ours.push(seen.at - applied);
+    await eventually(() => {
+      if (readyReason(fleet.schemas.get(member.name)?.status) !== 'JobBlocked')
+        throw new Error(`The pod of ${member.name} is not seen to wait`);
+    });
+    const { all, two } = await prepared(index);
+    bare.push(all);
+    bareRequests.push(two);
+    await sleep(20);
+  }
+  const row = (name: string, times: readonly number[]): string =>
+    `| ${name} | ${[0.5, 0.9, 0.99, 1].map((part) => quantile(times, part).toFixed(1)).join(' | ')} |`;
+  console.log(`\n| of ${size}, in ms | p50 | p90 | p99 | slowest |\n|---|---|---|---|---|`);
+  console.log(row('from apply to Job, ours', ours));
+  console.log(row('bare: apply, PATCH, POST in turn by one client', bare));
+  console.log(row('of that PATCH and POST', bareRequests));
+  const ratio = (part: number): string => (quantile(ours, part) / quantile(bare, part)).toFixed(2);
+  console.log(`\nours / bare: p50 ${ratio(0.5)}, p99 ${ratio(0.99)}\n`);
+}
+
+/** A suspended GlanceSchema to apply and mark, and Jobs that start nothing and are not the operator's. */
+async function prepareBare(api: Environment['api'], { namespace, path }: Fleet) {
+  const name = 'bare';
+  const job = `/apis/batch/v1/namespaces/${namespace}-bare/jobs`;
+  await api.call('POST', '/api/v1/namespaces', { metadata: { name: `${namespace}-bare` } });
+  const place = path.replace(`/${namespace}/`, `/${namespace}-bare/`);
+  const applyBare = (mark: string): Promise<KubeObject> =>
+    applySchema(api, `${place}/${name}`, {
+      metadata: { name, namespace: `${namespace}-bare`, annotations: { bench: mark } },
+      spec: { suspend: true, database: { secretRef: { name } } },
+    });
+  await applyBare('first');
+  // From then on the operator has nothing more to write to it.
+  await eventually(async () => {
+    const { status } = await api.call('GET', `${place}/${name}`);
+    if (readyReason(status) !== 'Suspended') throw new Error('The bare one has no status yet');
+  });
+  return async (index: number): Promise<{ readonly all: number; readonly two: number }> => {
+    const first = performance.now();
+    const schema = await applyBare(String(index));
+    const second = performance.now();
+    await api.call('PATCH', `${place}/${name}`, {
+      metadata: {
+        resourceVersion: schema.metadata?.resourceVersion,
+        annotations: { 'bench-mark': String(index) },
+      },
+    });
+    await api.call('POST', job, {
+      metadata: { name: `bare-${index}` },
+      spec: {
+        suspend: true,
+        template: { spec: { restartPolicy: 'Never', containers: [{ name: 'bare', image: 'bare' }] } },
+      },
+    });
+    const end = performance.now();
+    return { all: end - first, two: end - second };
+  };
+}
+
+/** What is asked of the API server while nothing is to be done: with the replicas, without them, and when they come back. */
+async function benchRest({ plane }: Environment, replicas: Replicas): Promise<void> {
+  const minutes = Number(values['rest-minutes']);
+  const count = async (): Promise<RequestCounts> => requestCounts(await plane.metrics());
+  const during = async (work: () => Promise<unknown>): Promise<RequestCounts> => {
+    const before = await count();
+    await work();
+    return newRequests(before, await count());
+  };
+  const leader = await replicas.leader();
+  await untilQuiet(leader);
+  const before = replicas.running.map(({ pid }) => processUse(pid));
+  const withThem = await during(() => sleep(minutes * 60_000));
+  const after = replicas.running.map(({ pid }) => processUse(pid));
+  console.log(
+    `\n| ${size} at rest, ${minutes} min | CPU, of a core | resident, MiB | peak, MiB |\n|---|---|---|---|`,
+  );
+  for (const [index, { pid }] of replicas.running.entries()) {
+    const { cpu = 0 } = before[index] ?? {};
+    const now = after[index];
+    if (now === undefined) continue;
+    const share = (((now.cpu - cpu) / (minutes * 60)) * 100).toFixed(2);
+    const name = pid === leader.pid ? 'leader' : 'the one that waits';
+    console.log(`| ${name} | ${share} % | ${now.resident.toFixed(0)} | ${now.peak.toFixed(0)} |`);
+  }
+  await replicas.stop();
+  await sleep(5_000);
+  const withoutThem = await during(() => sleep(minutes * 60_000));
+  const sorts = [...new Set([...withThem.keys(), ...withoutThem.keys()])].sort();
+  const perMinute = (counts: RequestCounts, sort: string): string =>
+    ((counts.get(sort) ?? 0) / minutes).toFixed(1);
+  console.log('\n| requests per minute, of everybody | with two replicas | without |\n|---|---|---|');
+  for (const sort of sorts)
+    console.log(`| \`${sort}\` | ${perMinute(withThem, sort)} | ${perMinute(withoutThem, sort)} |`);
+
+  const since = new Date();
+  const began = performance.now();
+  let passed = 0;
+  const onReturn = await during(async () => {
+    await replicas.start(2);
+    const leads = await replicas.leader();
+    await eventually(
+      async () => {
+        if ((await passes(leads)) < size) throw new Error('Not all have been looked at');
+      },
+      { timeoutMilliseconds: PATIENCE, everyMilliseconds: 100 },
+    );
+    passed = performance.now() - began;
+    await untilQuiet(leads);
+    await sleep(10_000);
+  });
+  const writes = [...onReturn].filter(
+    ([sort]) => isWrite(sort) && /^\S+ (glanceschemas|jobs|pods|events)\b/.test(sort),
+  );
+  const own = plane
+    .auditEvents({ user: OPERATOR, since, stage: 'ResponseComplete' })
+    .map(({ verb, objectRef }) => `${verb} ${objectRef?.resource}`);
+  console.log(
+    `\nAfter a restart all ${size} were looked at ${(passed / 1000).toFixed(1)} s after the start of the first replica.`,
+  );
+  console.log(`Writes to GlanceSchemas, Jobs, pods and Events: ${JSON.stringify(writes)}.`);
+  console.log(`All that the operators asked for: ${JSON.stringify(tally(own))}.\n`);
+}
+
+/** One upgrade after another, each followed to its end: what the operator asks of the API server for one. */
+async function benchUpgrade({ plane }: Environment, fleet: Fleet): Promise<void> {
+  const since = new Date();
+  const times: number[] = [];
+  for (const member of fleet.members.slice(0, FOLLOWED)) {
+    const began = performance.now();
+    await fleet.apply(member, revisionAt(1));
+    await fleet.settled(PATIENCE);
+    times.push(performance.now() - began);
+  }
+  await sleep(2_000);
+  const own = plane
+    .auditEvents({ user: OPERATOR, since, stage: 'ResponseComplete' })
+    .filter(({ objectRef, verb }) => objectRef?.resource !== 'leases' && verb !== 'watch')
+    .map(({ verb, objectRef, responseStatus }) => {
+      const what = [objectRef?.resource, objectRef?.subresource].filter(Boolean).join('/');
+      return `${verb} ${what} ${responseStatus?.code}`;
+    });
+  console.log(
+    `\n| request of the operator, and its answer | for one upgrade (mean of ${FOLLOWED}) |\n|---|---|`,
+  );
+  for (const [what, count] of Object.entries(tally(own)).sort())
+    console.log(`| \`${what}\` | ${(count / FOLLOWED).toFixed(2)} |`);
+  console.log(`\nOne upgrade from apply to the end of all: p50 ${quantile(times, 0.5).toFixed(0)} ms.\n`);
+}
+
+/** All resources climb from revision to revision while each new leader is killed after a while. */
+async function benchKills({ plane }: Environment, fleet: Fleet, replicas: Replicas): Promise<void> {
+  const end = performance.now() + Number(values.minutes) * 60_000;
+  const before = fleet.jobs.size;
+  const climbing = await climb(
+    fleet,
+    (member) => FLEET_REVISIONS.slice(position(fleet, member) + 1),
+    () => next() * 20_000,
+  );
+  let kills = 0;
+  for (;;) {
+    await replicas.leader();
+    await sleep(Math.min(next() * 20_000, end - performance.now()));
+    if (performance.now() >= end) break;
+    await replicas.killLeader();
+    kills += 1;
+  }
+  climbing.stop();
+  tell(`${kills} leaders killed, ${fleet.jobs.size - before} Jobs made; waiting for the last results`);
+  await fleet.settled(PATIENCE);
+  const made = plane
+    .auditEvents({ verb: 'create', resource: 'jobs', user: OPERATOR, stage: 'ResponseComplete' })
+    .filter(({ responseStatus }) => responseStatus?.code === 201).length;
+  const faults = await fleet.faults();
+  const asked = fleet.members.reduce((sum, member) => sum + position(fleet, member) + 1, 0);
+  console.log(
+    `\n| leaders killed in ${values.minutes} min | seed | targets | Jobs, by watch | Jobs, by audit log | faults |`,
+  );
+  console.log('|---|---|---|---|---|---|');
+  console.log(`| ${kills} | ${seed} | ${asked} | ${fleet.jobs.size} | ${made} | ${faults.length} |\n`);
+  for (const fault of faults.slice(0, 50)) console.log(`- ${fault}`);
+  if (faults.length > 0 || made !== fleet.jobs.size) process.exitCode = 1;
+}
+
+/** Where in the row of revisions a member is asked to be. */
+function position(fleet: Fleet, member: Member): number {
+  return FLEET_REVISIONS.indexOf(fleet.wanted(member) ?? '');
+}
+
+function revisionAt(index: number): string {
+  const revision = FLEET_REVISIONS[index];
+  if (revision === undefined) throw new Error(`There is no revision ${index}`);
+  return revision;
+}
+
+/** Resolves once an operator has made no pass for two seconds. */
+async function untilQuiet(operator: Operator): Promise<void> {
+  for (let last = -1, now = await passes(operator); last !== now; now = await passes(operator)) {
+    last = now;
+    await sleep(2_000);
+  }
+}
+
+/** How many passes an operator has made. */
+async function passes(operator: Operator): Promise<number> {
+  const metrics = await operator.metrics();
+  return [...metrics.matchAll(/^controller_runtime_reconcile_total\{.*\} (\d+)$/gm)].reduce(
+    (sum, [, count]) => sum + Number(count),
+    0,
+  );
+}
+
+function tally(words: readonly string[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const word of words) counts[word] = (counts[word] ?? 0) + 1;
+  return counts;
+}
+
+function quantile(times: readonly number[], part: number): number {
+  const sorted = times.toSorted((one, other) => one - other);
+  return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)] ?? Number.NaN;
+}
+
+function tell(what: string): void {
+  const seconds = ((performance.now() - began) / 1000).toFixed(0);
+  process.stderr.write(`${seconds.padStart(5)} s  ${what}\n`);
+}
