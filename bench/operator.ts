@@ -45,58 +45,67 @@ const FOLLOWED = Math.min(20, size);
 /** As much as the stand-in node and the databases of so many resources need to finish one revision, in milliseconds. */
 const PATIENCE = 60_000 + size * 2_000;
 
+const PARTS: Readonly<
+  Record<string, (environment: Environment, fleet: Fleet, replicas: Replicas) => Promise<void>>
+> = {
+  apply: benchApply,
+  rest: benchRest,
+  kills: benchKills,
+};
+
 const began = performance.now();
-const environment = await startEnvironment({
-  // A server of so many databases would spend the machine on looking after them.
-  postgresSettings: { max_connections: '400', autovacuum: 'off' },
-});
-try {
-  await run(environment);
-} finally {
-  await environment.stop();
+for (const part of values.part) {
+  const bench = PARTS[part];
+  if (bench === undefined) throw new Error(`There is no part '${part}': ${Object.keys(PARTS).join(', ')}`);
+  // Each on a control plane of its own: what one leaves behind would be measured by the next.
+  const environment = await startEnvironment({
+    // A server of so many databases would spend the machine on looking after them.
+    postgresSettings: { max_connections: '400', autovacuum: 'off' },
+  });
+  try {
+    await run(part, bench, environment);
+  } finally {
+    await environment.stop();
+  }
 }
 
-async function run({ plane, api, node }: Environment): Promise<void> {
-  tell(`making ${size} databases`);
+async function run(
+  part: string,
+  bench: (environment: Environment, fleet: Fleet, replicas: Replicas) => Promise<void>,
+  environment: Environment,
+): Promise<void> {
+  const { plane, api } = environment;
+  tell(`${part}: making ${size} databases`);
   const fleet = await startFleet(environment, 'fleet', size);
   // Straight to the API server: the tests' proxy would be measured too.
   const kubeconfig = await plane.serviceAccountKubeconfig('glance-schema-system', 'glance-schema-operator');
-  const start = (): Promise<Operator> =>
-    startOperator({ kubeconfig, standby: true, args: ['--log-level', 'info'] });
-  const replicas = await startReplicas(api, 2, start);
+  const replicas = await startReplicas(api, 2, () =>
+    startOperator({ kubeconfig, standby: true, args: ['--log-level', 'info'] }),
+  );
   try {
-    if (values.part.includes('apply')) {
-      tell('measuring from apply to Job');
-      node.cordon();
-      await benchApply(environment, fleet);
-      node.uncordon();
-    } else {
-      for (const member of fleet.members) await fleet.apply(member, revisionAt(0));
-    }
-    tell('waiting for all databases to be at their first target');
-    await fleet.settled(PATIENCE);
-    if (values.part.includes('rest')) {
-      tell('measuring at rest');
-      await benchRest(environment, replicas);
-      tell('measuring single upgrades');
-      await benchUpgrade(environment, fleet);
-    }
-    if (values.part.includes('kills')) {
-      tell(`killing leaders for ${values.minutes} minutes, seed ${seed}`);
-      await benchKills(environment, fleet, replicas);
-    }
-    tell('done');
+    await bench(environment, fleet, replicas);
+    for (const loss of replicas.losses) console.log(`An operator ended by itself, and said: ${loss}`);
+    tell(`${part}: done`);
   } finally {
     await replicas.stop();
     await fleet.stop();
   }
 }
 
+/** Brings all to the first revision. */
+async function begin(fleet: Fleet): Promise<void> {
+  for (const member of fleet.members) await fleet.apply(member, revisionAt(0));
+  tell('waiting for all databases to be at their first target');
+  await fleet.settled(PATIENCE);
+}
+
 /**
  * One resource at a time, on a node that takes no pods: the next is applied when nothing moves any more. In turn with it
  * the same requests made by one client that need not watch, wait or think.
  */
-async function benchApply({ api }: Environment, fleet: Fleet): Promise<void> {
+async function benchApply({ api, node }: Environment, fleet: Fleet): Promise<void> {
+  node.cordon();
+  tell('measuring from apply to Job');
   const ours: number[] = [];
   const bare: number[] = [];
   const bareRequests: number[] = [];
@@ -172,7 +181,10 @@ async function prepareBare(api: Environment['api'], { namespace, path }: Fleet) 
 }
 
 /** What is asked of the API server while nothing is to be done: with the replicas, without them, and when they come back. */
-async function benchRest({ plane }: Environment, replicas: Replicas): Promise<void> {
+async function benchRest(environment: Environment, fleet: Fleet, replicas: Replicas): Promise<void> {
+  const { plane } = environment;
+  await begin(fleet);
+  tell('measuring at rest');
   const minutes = Number(values['rest-minutes']);
   const count = async (): Promise<RequestCounts> => requestCounts(await plane.metrics());
   const during = async (work: () => Promise<unknown>): Promise<RequestCounts> => {
@@ -233,6 +245,8 @@ async function benchRest({ plane }: Environment, replicas: Replicas): Promise<vo
   );
   console.log(`Writes to GlanceSchemas, Jobs, pods and Events: ${JSON.stringify(writes)}.`);
   console.log(`All that the operators asked for: ${JSON.stringify(tally(own))}.\n`);
+  tell('measuring single upgrades');
+  await benchUpgrade(environment, fleet);
 }
 
 /** One upgrade after another, each followed to its end: what the operator asks of the API server for one. */
@@ -263,6 +277,7 @@ async function benchUpgrade({ plane }: Environment, fleet: Fleet): Promise<void>
 
 /** All resources climb from revision to revision while each new leader is killed after a while. */
 async function benchKills({ plane }: Environment, fleet: Fleet, replicas: Replicas): Promise<void> {
+  tell(`killing leaders for ${values.minutes} minutes, seed ${seed}`);
   const end = performance.now() + Number(values.minutes) * 60_000;
   const before = fleet.jobs.size;
   const climbing = await climb(
@@ -273,7 +288,7 @@ async function benchKills({ plane }: Environment, fleet: Fleet, replicas: Replic
   let kills = 0;
   for (;;) {
     await replicas.leader();
-    await sleep(Math.min(next() * 20_000, end - performance.now()));
+    await sleep(Math.max(0, Math.min(next() * 20_000, end - performance.now())));
     if (performance.now() >= end) break;
     await replicas.killLeader();
     kills += 1;

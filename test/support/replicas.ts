@@ -5,6 +5,8 @@ import type { TestApi } from './test-api.ts';
 /** Replicas of the operator, one of which leads. */
 export interface Replicas {
   readonly running: readonly Operator[];
+  /** What those said last that ended though nobody had killed them; each was replaced, as a kubelet does it. */
+  readonly losses: readonly string[];
   /** Starts so many more. */
   start(count: number): Promise<void>;
   /** The one that the Lease names, once it is one of those that run. */
@@ -26,6 +28,7 @@ export async function startReplicas(
   start: () => Promise<Operator>,
 ): Promise<Replicas> {
   const running: Operator[] = [];
+  const losses: string[] = [];
 
   async function startMore(more: number): Promise<void> {
     for (let index = 0; index < more; index += 1) running.push(await start());
@@ -40,19 +43,30 @@ export async function startReplicas(
     }
   }
 
+  async function replaceLost(): Promise<void> {
+    for (const lost of running.filter((operator) => !operator.running())) {
+      running.splice(running.indexOf(lost), 1);
+      losses.push(lost.log().at(-2)?.message ?? 'nothing');
+      await startMore(1);
+    }
+  }
+
   await startMore(count);
+  const watching = setInterval(() => void replaceLost(), 500);
   return {
     running,
+    losses,
     start: startMore,
     leader,
     async killLeader(afterwards = async () => undefined) {
       const victim = await leader();
       victim.kill('SIGKILL');
-      await afterwards();
       running.splice(running.indexOf(victim), 1);
-      running.push(await start());
+      await afterwards();
+      await startMore(1);
     },
     async stop() {
+      clearInterval(watching);
       await Promise.all(running.splice(0).map((operator) => operator.stop()));
     },
   };
