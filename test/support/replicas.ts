@@ -11,9 +11,7 @@ export interface Replicas {
   start(count: number): Promise<void>;
   /** The one that the Lease names, once it is one of those that run. */
   leader(): Promise<Operator>;
-  /**
-   * SIGKILL to the leader; then `afterwards`, and another one is started in its place.
-   */
+  /** SIGKILL to the leader; then `afterwards`, and another one is started in its place. */
   killLeader(afterwards?: () => Promise<unknown>): Promise<void>;
   stop(): Promise<void>;
 }
