@@ -296,18 +296,27 @@ async function benchKills({ plane }: Environment, fleet: Fleet, replicas: Replic
   climbing.stop();
   tell(`${kills} leaders killed, ${fleet.jobs.size - before} Jobs made; waiting for the last results`);
   await fleet.settled(PATIENCE);
-  const made = plane
+  // Of a Job whose maker was killed before it heard the answer, the audit log need not say 201.
+  const answered = plane
     .auditEvents({ verb: 'create', resource: 'jobs', user: OPERATOR, stage: 'ResponseComplete' })
-    .filter(({ responseStatus }) => responseStatus?.code === 201).length;
-  const faults = await fleet.faults();
+    .filter(({ responseStatus }) => responseStatus?.code === 201)
+    .map(({ objectRef }) => objectRef?.name ?? '');
+  const seen = new Set([...fleet.jobs.values()].map(({ name }) => name));
+  const unseen = answered.filter((name) => !seen.has(name));
+  const faults = [
+    ...(await fleet.faults()),
+    ...unseen.map((name) => `Job ${name} is in the audit log and was never seen by the watch.`),
+  ];
   const asked = fleet.members.reduce((sum, member) => sum + position(fleet, member) + 1, 0);
   console.log(
     `\n| leaders killed in ${values.minutes} min | seed | targets | Jobs, by watch | Jobs, by audit log | faults |`,
   );
   console.log('|---|---|---|---|---|---|');
-  console.log(`| ${kills} | ${seed} | ${asked} | ${fleet.jobs.size} | ${made} | ${faults.length} |\n`);
+  console.log(
+    `| ${kills} | ${seed} | ${asked} | ${fleet.jobs.size} | ${answered.length} | ${faults.length} |\n`,
+  );
   for (const fault of faults.slice(0, 50)) console.log(`- ${fault}`);
-  if (faults.length > 0 || made !== fleet.jobs.size) process.exitCode = 1;
+  if (faults.length > 0) process.exitCode = 1;
 }
 
 /** Where in the row of revisions a member is asked to be. */
