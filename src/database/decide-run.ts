@@ -1,9 +1,8 @@
-import { expandedOnly } from '../revision/heads.ts';
+import { expandedOnly, scriptsOf } from '../revision/heads.ts';
 import type { Adoption, Located } from '../revision/locate.ts';
 import { type Goal, isPast, planScripts } from '../revision/plan.ts';
 import { formatPosition } from '../revision/position.ts';
 import { NEWEST_CARRIED } from '../revision/revisions.ts';
-import { SCRIPTS } from '../revision/scripts.ts';
 import { Failure } from './failure.ts';
 import { type Placed, REGISTRY } from './place-database.ts';
 import { type PlannedStep, planMigrations } from './plan-migrations.ts';
@@ -98,15 +97,13 @@ function outOfOrder(applied: ReadonlySet<string>, placed: Placed, goal: Goal): s
   if (missing !== undefined) {
     return `'${missing}' has not run yet, do run 'db expand ${goal.revision}' first`;
   }
-  const contracts = planScripts(applied, { kind: 'contract', revision: goal.revision }).map(revisionOf);
-  const waiting = [...placed.pending].filter((revision) => contracts.includes(revision));
+  const contracts = planScripts(applied, { kind: 'contract', revision: goal.revision });
+  const waiting = [...placed.pending].filter((revision) =>
+    scriptsOf(revision).some((script) => contracts.includes(script.name)),
+  );
   return goal.kind === 'contract' && waiting.length > 0
     ? `rows of ${waiting.join(' and ')} are still to be moved, do run 'db migrate ${goal.revision}' first`
     : undefined;
-}
-
-function revisionOf(script: string): string {
-  return SCRIPTS.find((candidate) => candidate.name === script)?.revision ?? '';
 }
 
 function sayGoal(goal: Goal, place: string): string {

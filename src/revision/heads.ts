@@ -50,8 +50,6 @@ export function positionOf(
       reached = { revision: revision.name, phase: 'Contract' };
     } else if (scripts.length > 0) {
       return { revision: revision.name, phase: pending.has(revision.name) ? 'Expand' : 'Migrate' };
-    } else {
-      return reached;
     }
   }
   return reached;

@@ -38,10 +38,11 @@ export function planScripts(applied: ReadonlySet<string>, goal: Goal): readonly 
     .map((script) => script.name);
 }
 
+/** Of a revision that is within reach, whether this script is. */
 function belongsTo(script: Script, goal: Goal): boolean {
   if (goal.kind === 'position') {
-    const phase = script.kind === 'expand' ? 'Expand' : 'Contract';
-    return comparePositions({ revision: script.revision, phase }, goal.target) <= 0;
+    const { kind, revision } = script;
+    return kind === 'expand' || comparePositions({ revision, phase: 'Contract' }, goal.target) <= 0;
   }
   return script.kind === 'contract' ? goal.kind === 'contract' : goal.kind === 'expand';
 }

@@ -912,6 +912,13 @@ describe('decide', () => {
     expect(decide({ ...observed, progress }, NOW).lookAgainAfter).to.equal(5);
   });
 
+  it('gives a TTL to the very Job whose result is stored', () => {
+    const job = aJob({ end: 'Complete' });
+    const { effect } = decide(observe(aSchema({ status: stored() }), [job], []), NOW);
+    const { name, uid } = job.metadata;
+    expect(effect).to.deep.equal({ kind: 'armTtl', job: { name, uid } });
+  });
+
   describe('the Job that is started', () => {
     const annotations = { [OBSERVE_ANNOTATION]: 'b', [RETRY_ANNOTATION]: 'r' };
     const wanted = aSchema({ metadata: { generation: 4 }, spec: { through: 'Expand' } });

@@ -110,6 +110,12 @@ describe('the plan of migrations', () => {
       to('wallaby01'),
       'train_migrate01 wallaby_expand01 wallaby_contract01',
     ],
+    [
+      'the data of two revisions, each in its place',
+      { heads: ['mitaka02'], online: true },
+      to('train01'),
+      'ocata_expand01 ocata_migrate01 ocata_contract01 pike_expand01 pike_contract01 queens_expand01 queens_contract01 rocky_expand01 rocky_contract01 rocky_expand02 rocky_contract02 train_expand01 train_migrate01 train_contract01',
+    ],
     ['nothing to do', { heads: ['2024_1_contract01'] }, to('2024_1_01'), ''],
     [
       'mitaka02, to expand, without nodes',
@@ -165,7 +171,7 @@ describe('the plan of migrations', () => {
         goal,
         REGISTRY,
       );
-      const names = plan.map((step) => (step.kind === 'script' ? step.migration.name : step.data.name));
+      const names = plan.map((step) => (step.kind === 'data' ? step.data.name : step.migration.name));
       expect(names.join(' ')).to.equal(expected);
     });
   }

@@ -68,6 +68,11 @@ describe('heads', () => {
       ['2024_1_expand01', 'ocata_contract01'],
       ['2024_1_expand01', 'ocata_contract01'],
     ],
+    [
+      ['ocata_contract01', '2024_1_expand01'],
+      ['2024_1_expand01', 'ocata_contract01'],
+    ],
+    [['liberty', 'x'], ['liberty']],
     [['2024_1_contract01'], ['2024_1_contract01']],
   ];
   for (const [heads, expected] of rows) {
