@@ -39,7 +39,7 @@ describe('controller --namespaces, with Roles only', () => {
     for (const each of [one, two]) {
       expect((await each.reaches('UpToDate')).status.recordedRevision).to.equal('mitaka02');
     }
-    expect((await other.read()).status, 'another namespace').to.equal(undefined);
+    expect((await other.read()).status, 'another namespace').to.deep.equal({ observedGeneration: -1 });
     const asked = environment.plane.auditEvents({ user: ACCOUNT });
     const namespaces = new Set(asked.map((event) => event.objectRef?.namespace));
     expect([...namespaces].sort()).to.deep.equal(['glance-schema-system', 'one', 'two']);

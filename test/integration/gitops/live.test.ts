@@ -107,8 +107,8 @@ describe('what GitOps tools make of a live GlanceSchema', () => {
       metadata: { name: 'none' },
       spec: { hard: { 'count/jobs.batch': '0' } },
     });
-    // The quota counts from when its status is written; a priority class that does not exist is refused in any case.
-    await tenant.apply({ job: { priorityClassName: 'Not_A_Name' } });
+    // The quota counts from when its status is written; such a label is refused in any case.
+    await tenant.apply({ job: { labels: { 'no label': 'x' } } });
     await expectHealth(await tenant.reaches('JobBlocked'), 'InProgress', 'Progressing');
   });
 
