@@ -6,6 +6,7 @@ import { documented, follow } from '../../support/documented.ts';
 import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
 import { eventually } from '../../support/eventually.ts';
 import { seedNewton } from '../../support/glance-data.ts';
+import { withClient } from '../../support/images.ts';
 import { kubectl } from '../../support/kubectl.ts';
 import type { Operator } from '../../support/operator.ts';
 
@@ -50,14 +51,20 @@ describe('the operator is upgraded', () => {
     (await tenant.jobs()).map((job) => job.spec.template.spec.containers[0].image).sort();
 
   it('with a Job at work: the new one takes it up and starts no other, and its next Job runs the new image', async () => {
-    const tenant = await newton('rolling', 20_000);
+    const tenant = await newton('rolling', 100);
     const old = await start(OLD);
-    await tenant.apply({ revision: 'ocata01' });
-    await tenant.reaches('MigrationRunning');
-    // As a Deployment does it: the new one is there before the old one goes.
-    await start(NEW, { standby: true });
-    expect(await old.stop()).to.equal(0);
-    expect((await tenant.pods())[0]?.status?.phase, 'the migration goes on').to.equal('Running');
+    // Somebody reads for long: the migration waits for the table.
+    await withClient(environment.postgres.url('rolling'), async (reader) => {
+      await reader.query('BEGIN; LOCK TABLE images IN ACCESS SHARE MODE');
+      await tenant.apply({ revision: 'ocata01' });
+      await tenant.reaches('MigrationRunning');
+      // As a Deployment does it: the new one is there before the old one goes.
+      await start(NEW, { standby: true });
+      expect(await old.stop()).to.equal(0);
+      await eventually(async () => {
+        expect((await tenant.pods())[0]?.status?.phase, 'the migration goes on').to.equal('Running');
+      });
+    });
 
     const { status } = await tenant.reaches('UpToDate', 60_000);
     expect(status.lastMigration).to.include({ from: 'mitaka02', to: 'ocata01' });
