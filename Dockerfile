@@ -14,7 +14,7 @@ FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-progress
-COPY scripts/build.ts scripts/one-file.ts scripts/
+COPY scripts/build.ts scripts/never-loaded.ts scripts/one-file.ts scripts/
 COPY src src
 COPY migrations migrations
 COPY tsconfig.json ./

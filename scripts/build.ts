@@ -4,6 +4,7 @@ import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile, type Plugin, transform } from 'esbuild';
 import { EXIT_CODES } from '../src/api/exit-codes.ts';
+import { NEVER_LOADED } from './never-loaded.ts';
 import { oneFile } from './one-file.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -111,17 +112,7 @@ async function main(): Promise<void> {
     keepNames: true,
     legalComments: 'none',
     define: { GLANCE_SCHEMA_VERSION: JSON.stringify(version) },
-    // Asked for by name at run time and only by what is not used here.
-    external: [
-      'pg-native',
-      'pg-hstore',
-      'mariadb',
-      'tedious',
-      'sqlite3',
-      'oracledb',
-      'snowflake-sdk',
-      'ibm_db',
-    ],
+    external: NEVER_LOADED,
     plugins: [kubernetesWithoutSideEffects, leaveOut, nodeModules],
     metafile: true,
     logLevel: 'warning',

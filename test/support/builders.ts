@@ -3,9 +3,10 @@ import type { GlanceSchemaStatus } from '../../src/api/glance-schema.ts';
 import type { MigrationReport } from '../../src/api/migration-report.ts';
 import { FINALIZER, PURPOSE_ANNOTATION, SCHEMA_UID_LABEL } from '../../src/api/names.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../src/controller/cluster.ts';
-import { type Purpose, shapeOf } from '../../src/controller/migration-job.ts';
+import { migrationJob, type Purpose, shapeOf } from '../../src/controller/migration-job.ts';
 import { observe } from '../../src/controller/observe.ts';
 import type { Position } from '../../src/revision/position.ts';
+import type { KubeObject } from './test-api.ts';
 
 export const SCHEMA_UID = '11111111-1111-4111-8111-111111111111';
 const JOB_UID = '22222222-2222-4222-8222-222222222222';
@@ -192,3 +193,18 @@ export function aRefusal(reason: FailureReason, changes: Partial<MigrationReport
 }
 
 export const WITH_FINALIZER = { finalizers: [FINALIZER] };
+
+/** The template of the pod of the Job that this spec leads to. */
+export function aPodTemplate(spec: Record<string, unknown>): KubeObject {
+  const { schema } = observe(aSchema({ spec }), [], []);
+  const purpose: Purpose = {
+    kind: 'Migrate',
+    target: at('ocata01'),
+    sequence: 1,
+    attempt: 1,
+    generation: 1,
+    shape: '',
+  };
+  const job: KubeObject = { ...migrationJob({ schema, spec: schema.spec, purpose, image: 'x' }) };
+  return job.spec.template;
+}

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureTool } from '../tools/ensure-tool.ts';
 import type { ControlPlane } from './control-plane.ts';
-import type { KubectlResult } from './kubectl.ts';
+import { endOf, type ProgramResult } from './program-end.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -22,7 +22,7 @@ export function documented(document: string, heading: string): readonly string[]
 }
 
 /** Runs a line of a document as a reader does, from the repository, with our kubectl and helm. */
-export async function follow(plane: ControlPlane, line: string): Promise<KubectlResult> {
+export async function follow(plane: ControlPlane, line: string): Promise<ProgramResult> {
   const tools = [plane.binaries.kubectl, await ensureTool('helm')].map(dirname);
   const env = {
     PATH: [...tools, process.env.PATH].join(':'),
@@ -30,13 +30,5 @@ export async function follow(plane: ControlPlane, line: string): Promise<Kubectl
     KUBECONFIG: plane.kubeconfigPath,
   };
   const child = spawn('sh', ['-c', line], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
-  return { code, stdout, stderr };
+  return endOf(child);
 }

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { type ProgramResult, type RealGlance, runProgram } from './real-glance.ts';
+import type { ProgramResult } from './program-end.ts';
+import { type RealGlance, runProgram } from './real-glance.ts';
 
 /** The real `glance-manage` and Glance's own models, with Glance's two seconds of imports paid once. */
 export interface GlanceManage {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { progressLine } from '../cluster/progress-line.ts';
 import { ensureTool } from '../tools/ensure-tool.ts';
-import type { KubectlResult } from './kubectl.ts';
+import { endOf, type ProgramResult } from './program-end.ts';
 
 export const CHART = fileURLToPath(new URL('../../charts/glance-schema', import.meta.url));
 
@@ -18,19 +18,12 @@ export async function prepareHelm(): Promise<void> {
 }
 
 /** Runs the real helm, with nothing of this machine's own settings. An exit code is a value. */
-export async function helm(args: readonly string[], kubeconfigPath = ''): Promise<KubectlResult> {
+export async function helm(args: readonly string[], kubeconfigPath = ''): Promise<ProgramResult> {
   const path = await ensureTool('helm');
   const home = mkdtempSync(join(tmpdir(), 'glance-schema-helm-'));
   const env = { PATH: process.env.PATH, HOME: home, KUBECONFIG: kubeconfigPath };
   const child = spawn(path, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
+  const end = await endOf(child);
   rmSync(home, { recursive: true, force: true });
-  return { code, stdout, stderr };
+  return end;
 }

@@ -2,12 +2,7 @@ import { spawn } from 'node:child_process';
 import { homedir } from 'node:os';
 import { dirname } from 'node:path';
 import { ensureBinaries } from '../cluster/binaries.ts';
-
-export interface KubectlResult {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+import { endOf, type ProgramResult } from './program-end.ts';
 
 export interface KubectlOptions {
   /** For `apply -f -`. */
@@ -24,22 +19,14 @@ export async function kubectl(
   kubeconfigPath: string,
   args: readonly string[],
   options: KubectlOptions = {},
-): Promise<KubectlResult> {
+): Promise<ProgramResult> {
   const path = options.path ?? (await ensureBinaries()).kubectl;
   const folders = options.plugins === undefined ? '' : `${options.plugins}:${dirname(process.execPath)}:`;
   const env = { PATH: folders + process.env.PATH, HOME: homedir(), KUBECONFIG: kubeconfigPath };
   const child = spawn(path, args, { cwd: options.cwd, env, stdio: 'pipe' });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
   child.stdin.on('error', ignoreClosedInput);
   child.stdin.end(options.input ?? '');
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
-  return { code, stdout, stderr };
+  return endOf(child);
 }
 
 /** kubectl may end without having read what it was given; its exit code and message tell why. */

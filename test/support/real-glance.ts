@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
@@ -6,6 +6,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withBuildLock } from '../tools/build-lock.ts';
+import { endOf, type ProgramResult } from './program-end.ts';
 
 /** The real Glance from PyPI, in a venv of its own. */
 export interface RealGlance {
@@ -14,12 +15,6 @@ export interface RealGlance {
   readonly folder: string;
   /** The path of one of the venv's programs: `python`, `glance-manage`, `waitress-serve`. */
   program(name: string): string;
-}
-
-export interface ProgramResult {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
 }
 
 const REQUIREMENTS = fileURLToPath(new URL('../interop/requirements.txt', import.meta.url));
@@ -104,21 +99,6 @@ async function must(path: string, args: readonly string[]): Promise<void> {
 /** With the whole environment: pip may need a proxy, a certificate or an index that this machine sets there. */
 export function runHere(path: string, args: readonly string[]): Promise<ProgramResult> {
   return endOf(spawn(path, args, { stdio: ['ignore', 'pipe', 'pipe'] }));
-}
-
-function endOf(child: ChildProcess): Promise<ProgramResult> {
-  let stdout = '';
-  let stderr = '';
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ code, stdout, stderr }));
-  });
 }
 
 function sayOnStderr(line: string): void {

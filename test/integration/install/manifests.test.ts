@@ -1,7 +1,5 @@
 import { expect } from 'chai';
-import { migrationJob } from '../../../src/controller/migration-job.ts';
-import { observe } from '../../../src/controller/observe.ts';
-import { aSchema } from '../../support/builders.ts';
+import { aPodTemplate } from '../../support/builders.ts';
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
 import { eventually } from '../../support/eventually.ts';
 import { kubectl } from '../../support/kubectl.ts';
@@ -85,17 +83,7 @@ describe('the manifests', () => {
   it('have a NetworkPolicy that picks the pods of Jobs, whatever labels a GlanceSchema asks for', async () => {
     const { podSelector } = ofKind(await renderManifests('manifests/samples'), 'NetworkPolicy').spec;
     const spec = { job: { labels: { 'app.kubernetes.io/managed-by': 'nobody' } } };
-    const { schema } = observe(aSchema({ spec }), [], []);
-    const purpose = {
-      kind: 'Observe',
-      target: null,
-      sequence: 1,
-      attempt: 1,
-      generation: 1,
-      shape: '',
-    } as const;
-    const job: KubeObject = { ...migrationJob({ schema, spec: schema.spec, purpose, image: 'x' }) };
-    expect(job.spec.template.metadata.labels).to.include(podSelector.matchLabels);
+    expect(aPodTemplate(spec).metadata?.labels).to.include(podSelector.matchLabels);
   });
 
   describe('on a real API server', () => {

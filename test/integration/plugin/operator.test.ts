@@ -8,8 +8,9 @@ import { eventually } from '../../support/eventually.ts';
 import { seedNewton } from '../../support/glance-data.ts';
 import { buildGolden } from '../../support/golden-database.ts';
 import { withClient } from '../../support/images.ts';
-import { type KubectlResult, kubectl } from '../../support/kubectl.ts';
+import { kubectl } from '../../support/kubectl.ts';
 import type { Operator } from '../../support/operator.ts';
+import type { ProgramResult } from '../../support/program-end.ts';
 
 describe('kubectl glanceschema with an operator at work', function () {
   this.timeout(120_000);
@@ -30,7 +31,7 @@ describe('kubectl glanceschema with an operator at work', function () {
     rmSync(plugins, { recursive: true, force: true });
   });
 
-  async function plugin(tenant: Tenant, verb: string, ...args: readonly string[]): Promise<KubectlResult> {
+  async function plugin(tenant: Tenant, verb: string, ...args: readonly string[]): Promise<ProgramResult> {
     const words = ['glanceschema', verb, 'glance', '-n', tenant.namespace, ...args];
     return kubectl(environment.plane.kubeconfigPath, words, { plugins });
   }

@@ -26,7 +26,8 @@ import { type ControlPlane, startControlPlane } from '../../support/control-plan
 import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/free-port.ts';
 import { writeKubeconfig } from '../../support/kubeconfig.ts';
-import { type KubectlResult, kubectl } from '../../support/kubectl.ts';
+import { kubectl } from '../../support/kubectl.ts';
+import type { ProgramResult } from '../../support/program-end.ts';
 import type { KubeObject, TestApi } from '../../support/test-api.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -72,7 +73,7 @@ describe('kubectl glanceschema', function () {
   let api: TestApi;
   let home: string;
   let plugins: string;
-  let withoutTheCrd: KubectlResult;
+  let withoutTheCrd: ProgramResult;
 
   before(async () => {
     plane = await startControlPlane({ controllers: false });
@@ -94,7 +95,7 @@ describe('kubectl glanceschema', function () {
     rmSync(home, { recursive: true, force: true });
   });
 
-  function plugin(...args: readonly string[]): Promise<KubectlResult> {
+  function plugin(...args: readonly string[]): Promise<ProgramResult> {
     return kubectl(plane.kubeconfigPath, ['glanceschema', ...args], { plugins });
   }
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { build } from 'esbuild';
+import { NEVER_LOADED } from '../../../scripts/never-loaded.ts';
 import { renderManifests } from '../../support/manifests.ts';
 import type { KubeObject } from '../../support/test-api.ts';
 
@@ -74,17 +75,7 @@ describe('make sbom', () => {
       write: false,
       metafile: true,
       logLevel: 'silent',
-      // Asked for by name by what is never run here.
-      external: [
-        'pg-native',
-        'pg-hstore',
-        'mariadb',
-        'tedious',
-        'sqlite3',
-        'oracledb',
-        'snowflake-sdk',
-        'ibm_db',
-      ],
+      external: NEVER_LOADED,
     });
     const packages = new Set(
       Object.keys(metafile.inputs).flatMap(

@@ -1,29 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parse } from 'yaml';
-import { migrationJob } from '../../../src/controller/migration-job.ts';
-import { observe } from '../../../src/controller/observe.ts';
-import { aSchema } from '../../support/builders.ts';
+import { aPodTemplate } from '../../support/builders.ts';
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
 import { renderManifests } from '../../support/manifests.ts';
 import type { ApiAnswer, KubeObject, TestApi } from '../../support/test-api.ts';
 
 const FULL_SAMPLE = new URL('../../../manifests/samples/glance-schema-full.yaml', import.meta.url);
-
-/** The pod of the Job that this spec leads to. */
-function jobPod(spec: Record<string, unknown>): KubeObject {
-  const { schema } = observe(aSchema({ spec }), [], []);
-  const purpose = {
-    kind: 'Migrate',
-    target: { revision: 'ocata01', phase: 'Contract' },
-    sequence: 1,
-    attempt: 1,
-    generation: 1,
-    shape: '',
-  } as const;
-  const job: KubeObject = { ...migrationJob({ schema, spec: schema.spec, purpose, image: 'x' }) };
-  return job.spec.template;
-}
 
 async function operatorPod(overlay: string): Promise<KubeObject> {
   const deployment = (await renderManifests(overlay)).find(({ kind }) => kind === 'Deployment');
@@ -33,8 +16,8 @@ async function operatorPod(overlay: string): Promise<KubeObject> {
 const PODS: readonly (readonly [string, () => KubeObject | Promise<KubeObject>])[] = [
   ['the operator of the cluster', () => operatorPod('manifests/overlays/cluster')],
   ['the operator of single namespaces', () => operatorPod('manifests/overlays/namespaced')],
-  ['a Job', () => jobPod({})],
-  ['a Job of every field', () => jobPod(parse(readFileSync(FULL_SAMPLE, 'utf8')).spec)],
+  ['a Job', () => aPodTemplate({})],
+  ['a Job of every field', () => aPodTemplate(parse(readFileSync(FULL_SAMPLE, 'utf8')).spec)],
 ];
 
 /** What the standard "restricted" asks for, taken away; each to be seen in the words of the refusal. */
@@ -108,7 +91,10 @@ describe('Pod Security "restricted", by the real admission', () => {
   }
 
   it('the pod of a Job has no token of a ServiceAccount, that of the operator has one', async () => {
-    const [operator, job] = await Promise.all([create(await operatorPod('manifests')), create(jobPod({}))]);
+    const [operator, job] = await Promise.all([
+      create(await operatorPod('manifests')),
+      create(aPodTemplate({})),
+    ]);
     expect(JSON.stringify(operator.body.spec.volumes)).to.contain('serviceAccountToken');
     expect(job.body.spec.volumes).to.equal(undefined);
   });
