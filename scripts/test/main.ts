@@ -120,6 +120,7 @@ function summarize(outcomes: readonly Outcome[]): number {
         : `${tally.passed} passed, ${tally.failed} failed, ${tally.skipped.length} skipped`;
     console.log(`${suite.name.padEnd(24)} ${counts}, ${seconds.toFixed(1)} s`);
     if (trouble !== null) console.log(`  ${trouble}`);
+    for (const failure of tally?.failures ?? []) console.log(`  failed: ${failure}`);
     for (const title of tally?.skipped ?? []) console.log(`  skipped: ${title}`);
   }
   const left = all.filter((suite) => !outcomes.some((outcome) => outcome.suite === suite));

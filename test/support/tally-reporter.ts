@@ -8,6 +8,8 @@ import Mocha from 'mocha';
 export interface Tally {
   readonly passed: number;
   readonly failed: number;
+  /** Full titles of the tests that failed, each with the first line of why. */
+  readonly failures: readonly string[];
   /** Full titles of the tests that were left out. */
   readonly skipped: readonly string[];
 }
@@ -19,10 +21,14 @@ class TallyReporter extends Mocha.reporters.Spec {
     if (typeof output !== 'string')
       throw new Error('Cannot write the tally: --reporter-option output=FILE is missing');
     const skipped: string[] = [];
+    const failures: string[] = [];
     runner.on('pending', (test) => void skipped.push(test.fullTitle()));
+    runner.on('fail', (test, error) => {
+      const [why = ''] = String(error.message).split('\n');
+      failures.push(`${test.fullTitle()}: ${why}`);
+    });
     runner.on('end', () => {
-      const { passes, failures } = this.stats;
-      const tally: Tally = { passed: passes, failed: failures, skipped };
+      const tally: Tally = { passed: this.stats.passes, failed: this.stats.failures, failures, skipped };
       writeFileSync(output, JSON.stringify(tally));
     });
   }
