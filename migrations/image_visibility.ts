@@ -101,5 +101,11 @@ END`,
   },
 };
 
-/** What keeps `is_public` and `visibility` in step while both live. Source: the Glance script ocata_expand01. */
-export const SYNCHRONISING_TRIGGERS: readonly Trigger[] = [INSERT_VISIBILITY, UPDATE_VISIBILITY];
+/**
+ * What keeps `is_public` and `visibility` in step while both live, in the order in which they are made. MySQL makes one after
+ * the other while nodes write: an image that gets its visibility when it is made, and whose `is_public` then changes before the
+ * trigger for that is there, would keep the wrong one for ever.
+ *
+ * Source: the Glance script ocata_expand01, which makes them the other way round.
+ */
+export const SYNCHRONISING_TRIGGERS: readonly Trigger[] = [UPDATE_VISIBILITY, INSERT_VISIBILITY];

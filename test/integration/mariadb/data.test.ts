@@ -13,6 +13,10 @@ import { withMysql } from '../../support/mysql-client.ts';
 import { leaveOut } from '../../support/needs.ts';
 import { expectedAtHead, ORIGINS, sortedRows, type Tables } from '../../support/populated.ts';
 
+interface PlannedStep {
+  readonly statements: readonly { readonly sql: string; readonly alone: boolean }[];
+}
+
 describe('the data after db sync on MariaDB', function () {
   this.timeout(240_000);
   let server: TestMariaDb;
@@ -99,6 +103,45 @@ describe('the data after db sync on MariaDB', function () {
     const expected = await expectedMysqlImages(url);
     await sync(url, 'ocata01');
     expect(await readMysqlImages(url)).to.deep.equal(expected);
+  });
+
+  it('agrees with what old nodes of Glance write between any two statements of db expand', async () => {
+    const url = await server.createDatabase('between');
+    await buildMysqlGolden(url, { schema: 'mitaka02', alembic: ['mitaka02'] });
+    const env = { DATABASE_CONNECTION: url };
+    const plan = await runCli(['db', 'plan', 'ocata01', '--through', 'Expand', '--output', 'json'], env);
+    const [expand] = JSON.parse(plan.stdout).steps as readonly PlannedStep[];
+    const statements = expand?.statements.filter(({ alone }) => alone) ?? [];
+    expect(statements).to.have.length.greaterThan(3);
+    await withMysql(url, async (client) => {
+      // One image for each place at which it can be made, and later one at which it can be changed.
+      for (let place = 0; ; place += 1) {
+        for (let later = place; later <= statements.length; later += 1) {
+          for (const isPublic of [true, false]) {
+            await client.query(
+              `INSERT INTO images (id, is_public, status, created_at, deleted, min_disk, min_ram)
+                VALUES (?, ?, 'queued', now(), false, 0, 0)`,
+              [`${place}-${later}-${isPublic}`, isPublic],
+            );
+          }
+        }
+        await client.query(`UPDATE images SET is_public = NOT is_public WHERE id LIKE '%-${place}-%'`);
+        const statement = statements[place];
+        if (statement === undefined) return;
+        await client.query(statement.sql);
+      }
+    });
+    for (const phase of ['expand', 'migrate']) {
+      const result = await runCli(['db', phase, 'ocata01'], env);
+      expect(result.code, result.stderr).to.equal(0);
+    }
+    expect(
+      await ask(url, `SELECT id FROM images WHERE NOT is_public <=> (visibility <=> 'public')`),
+    ).to.deep.equal([]);
+    expect(
+      await ask(url, `SELECT id FROM images WHERE NOT is_public <=> (id LIKE '%-false')`),
+      'each was changed once',
+    ).to.deep.equal([]);
   });
 
   it('has a resource type renamed by mitaka02, and its times as they were', async () => {
