@@ -16,3 +16,12 @@ export function exponentialBackoff(
   const full = Math.min(most, first * 2 ** Math.min(failures - 1, 30));
   return Math.round(full * (1 - 0.2 * random()));
 }
+
+/** A number in [0, 1) that a text always gives, for a jitter that is the same in each pass. */
+export function fractionOf(text: string): number {
+  let hash = 0;
+  for (const character of text) {
+    hash = (hash * 31 + character.charCodeAt(0)) % 9973;
+  }
+  return hash / 9973;
+}

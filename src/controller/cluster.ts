@@ -12,7 +12,11 @@ export interface Metadata {
   readonly finalizers?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
-  readonly ownerReferences?: readonly { readonly uid: string; readonly controller?: boolean }[];
+  readonly ownerReferences?: readonly {
+    readonly uid: string;
+    readonly name: string;
+    readonly controller?: boolean;
+  }[];
 }
 
 /** A GlanceSchema as the API server hands it out; its spec is parsed by observe. */

@@ -5,7 +5,7 @@ import { isPast, isReached } from '../revision/plan.ts';
 import { formatPosition, type Position, wantedPosition } from '../revision/position.ts';
 import { explainUnresolved, resolveRevision } from '../revision/resolve.ts';
 import { NEWEST_CARRIED, REVISIONS } from '../revision/revisions.ts';
-import { exponentialBackoff } from './backoff.ts';
+import { exponentialBackoff, fractionOf } from './backoff.ts';
 import type { JobReference } from './cluster.ts';
 import { migrationJobName, type Purpose, shapeOf } from './migration-job.ts';
 import type { Observed, ObservedJob, ObservedSchema } from './observe.ts';
@@ -103,7 +103,7 @@ function housekeeping(observed: Observed): Effect | undefined {
   if (older !== undefined) {
     return { kind: 'armTtl', job: older };
   }
-  if (job?.state.kind === 'finished' && !job.ttlArmed && !job.deleting && isRecorded(schema.status, job)) {
+  if (job?.state.kind === 'finished' && !job.ttlArmed && isRecorded(schema.status, job)) {
     return { kind: 'armTtl', job: { name: job.name, uid: job.uid } };
   }
   if (schema.hasFinalizer && !mayRun(observed)) {
@@ -118,7 +118,7 @@ function mayRun({ job, livePods }: Observed): boolean {
 }
 
 function blockedJobUnwanted({ job, schema }: Situation): Answer | undefined {
-  if (job?.state.kind !== 'active' || job.state.pod.kind !== 'blocked' || job.deleting) {
+  if (job?.state.kind !== 'active' || job.state.pod.kind !== 'blocked') {
     return undefined;
   }
   const effect: Effect = { kind: 'deleteBlockedJob', name: job.name };
@@ -405,15 +405,6 @@ function withTarget(status: GlanceSchemaStatus, wanted: string | number | undefi
   const { targetRevision: _before, ...rest } = status;
   const resolved = resolveRevision(wanted?.toString());
   return resolved.kind === 'revision' ? { ...rest, targetRevision: resolved.revision } : rest;
-}
-
-/** A number in [0, 1) that a text always gives. */
-function fractionOf(text: string): number {
-  let hash = 0;
-  for (const character of text) {
-    hash = (hash * 31 + character.charCodeAt(0)) % 9973;
-  }
-  return hash / 9973;
 }
 
 function sentence(text: string): string {

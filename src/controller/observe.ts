@@ -60,7 +60,6 @@ export interface ObservedJob {
   /** RFC 3339. */
   readonly createdAt: string;
   readonly ttlArmed: boolean;
-  readonly deleting: boolean;
   readonly state: JobState;
 }
 
@@ -163,7 +162,6 @@ function observeJob(job: JobObject, purpose: Purpose | undefined, pods: readonly
     purpose,
     createdAt: job.metadata.creationTimestamp,
     ttlArmed: job.spec.ttlSecondsAfterFinished !== undefined,
-    deleting: job.metadata.deletionTimestamp !== undefined,
     state: observeState(job, own),
   };
 }

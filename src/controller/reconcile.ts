@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GlanceSchemaStatus } from '../api/glance-schema.ts';
 import { FINALIZER } from '../api/names.ts';
-import { exponentialBackoff } from './backoff.ts';
-import type { Cluster, JobCreation, JobObject, Notice, SchemaObject } from './cluster.ts';
+import { exponentialBackoff, fractionOf } from './backoff.ts';
+import type { Cluster, JobCreation, JobObject, Notice, PodObject, SchemaObject } from './cluster.ts';
 import { type Decision, decide, type Effect } from './decide.ts';
 import { migrationJob, migrationJobName } from './migration-job.ts';
 import { noticeBoard, noticeOf } from './notices.ts';
@@ -67,7 +67,9 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         refusals.set(schema.metadata.uid, {
           generation: observed.schema.generation,
           failures,
-          until: now().getTime() + exponentialBackoff(failures, REFUSAL_BACKOFF),
+          until:
+            now().getTime() +
+            exponentialBackoff(failures, REFUSAL_BACKOFF, () => fractionOf(schema.metadata.uid)),
           message: acted.message,
         });
         return store(acted.schema, withRefusal(observed, decision));
@@ -191,6 +193,10 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     if (alive !== undefined) {
       return { kind: 'stale', why: `pod ${alive.metadata.name} has not ended yet` };
     }
+    const unseen = await unseenJobOf(pods, schema);
+    if (unseen !== undefined) {
+      return { kind: 'stale', why: `Job ${unseen.metadata.name} was not in the cache yet` };
+    }
     const creation = await cluster.createJob(
       schema.metadata.namespace,
       migrationJob({
@@ -200,19 +206,31 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         image: observed.schema.image,
       }),
     );
-    if (creation.kind === 'created') {
+    if (creation.kind === 'created' || (creation.kind === 'exists' && isOurs(creation.job, schema))) {
       refusals.delete(schema.metadata.uid);
       return { kind: 'done', schema: fenced };
-    }
-    if (creation.kind === 'exists' && isOurs(creation.job, schema)) {
-      return creation.job.metadata.deletionTimestamp === undefined
-        ? { kind: 'done', schema: fenced }
-        : { kind: 'stale', why: `Job ${effect.name} is still being deleted` };
     }
     const released = await cluster.mark(fenced, { finalizers: others, starting: null });
     return released === 'stale'
       ? { kind: 'stale', why: 'the schema has moved on while its Job was refused' }
       : { kind: 'refused', schema: released, message: whyRefused(effect.name, creation) };
+  }
+
+  /** The Job of an ended pod, where it is there still and the cache does not have it: its result is to be taken first. */
+  async function unseenJobOf(
+    pods: readonly PodObject[],
+    schema: SchemaObject,
+  ): Promise<JobObject | undefined> {
+    const seen = cluster.jobsOf(schema.metadata.uid).map((job) => job.metadata.uid);
+    for (const owner of pods.flatMap((pod) => pod.metadata.ownerReferences ?? [])) {
+      if (owner.controller === true && !seen.includes(owner.uid)) {
+        const job = await cluster.readJob(schema.metadata.namespace, owner.name);
+        if (job?.metadata.uid === owner.uid && isOurs(job, schema)) {
+          return job;
+        }
+      }
+    }
+    return undefined;
   }
 
   async function store(schema: SchemaObject, decision: Decision): Promise<Outcome> {

@@ -46,6 +46,7 @@ class Controller {
 
   setClock(skew: number): void {
     this.#skew = skew;
+    this.#cluster.clockSet();
   }
 
   catchUp(most: number): void {

@@ -24,6 +24,9 @@ import { specOf, type World } from './world.ts';
 /** No attempt follows a failed one sooner, in milliseconds. */
 const SHORTEST_PAUSE = 5_000;
 
+/** The same after a refusal: five seconds less a fifth. */
+const SHORTEST_PAUSE_AFTER_REFUSAL = 4_000;
+
 /** Failures in this world that no further attempt betters. */
 const FINAL: readonly string[] = ['MigrationFailed', 'DowngradeNotSupported'];
 
@@ -44,6 +47,10 @@ export class SimulatedCluster implements Cluster {
   readonly #pods: SimulatedWatch<PodObject>;
   /** How many changes there were when it last looked for pods. */
   #looked = 0;
+  /** How many changes there were when this pass began. */
+  #began = 0;
+  /** What was wanted, and when it was, in milliseconds, that a Job was last refused; undefined once its clock has jumped. */
+  #refused: { readonly generation: number | undefined; readonly at: number } | undefined;
   /** The schema as it was when the place for the next Job was noted. */
   #fenced: SchemaObject | undefined;
   /** Set when a key should be looked at. */
@@ -69,7 +76,12 @@ export class SimulatedCluster implements Cluster {
     }
   }
 
+  clockSet(): void {
+    this.#refused = undefined;
+  }
+
   schema(): SchemaObject | undefined {
+    this.#began = this.#world.moment;
     return this.#schemas.objects()[0];
   }
 
@@ -120,13 +132,18 @@ export class SimulatedCluster implements Cluster {
   }
 
   async mark(schema: SchemaObject, { finalizers, starting }: Mark): Promise<SchemaObject | Stale> {
-    return this.#write(schema, (current) => {
+    const marked = await this.#write(schema, (current) => {
       this.#fenced = current;
       const { [STARTING_ANNOTATION]: before, ...others } = current.metadata.annotations ?? {};
       const after = starting === undefined ? before : starting === null ? undefined : String(starting);
       const annotations = after === undefined ? others : { ...others, [STARTING_ANNOTATION]: after };
       return { ...current, metadata: { ...current.metadata, finalizers, annotations } };
     });
+    if (marked !== 'stale' && starting === null) {
+      // The place of a Job is given back once it was refused, and known to be.
+      this.#refused = { generation: schema.metadata.generation, at: this.#world.clock };
+    }
+    return marked;
   }
 
   async writeStatus(
@@ -154,6 +171,7 @@ export class SimulatedCluster implements Cluster {
         this.#jobs.remember(existing);
         return { kind: 'exists', job: existing };
       }
+      this.#checkPatience();
       if (this.#world.tape.once(20)) {
         return { kind: 'refused', message: 'exceeded quota' };
       }
@@ -214,12 +232,27 @@ export class SimulatedCluster implements Cluster {
         return current;
       }
       this.#world.writes += 1;
+      if (changed.metadata.deletionTimestamp !== undefined && changed.metadata.finalizers?.length === 0) {
+        this.#world.checkGone(this.#began);
+      }
       const stored = this.#world.putSchema(changed);
       if (schema.metadata.deletionTimestamp === undefined) {
         this.#schemas.remember(stored);
       }
       return stored;
     });
+  }
+
+  /** A Job that was refused is not asked for again at once, unless the spec has changed or the clock has jumped. */
+  #checkPatience(): void {
+    const refused = this.#refused;
+    if (refused === undefined || refused.generation !== this.#fenced?.metadata.generation) {
+      return;
+    }
+    const since = this.#world.clock - refused.at;
+    if (since < SHORTEST_PAUSE_AFTER_REFUSAL) {
+      throw new Error(`A Job is asked for again ${since} ms after it was refused`);
+    }
   }
 
   /** What the user wants and what failed before, as they were when the place of this Job was noted, must allow it. */

@@ -9,7 +9,7 @@ import {
 } from '../../src/api/names.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../src/controller/cluster.ts';
 import { parsePurpose } from '../../src/controller/migration-job.ts';
-import { hasEnded } from '../../src/controller/observe.ts';
+import { hasEnded, isFinished } from '../../src/controller/observe.ts';
 import { comparePositions, type Position } from '../../src/revision/position.ts';
 import { REVISIONS as CHAIN } from '../../src/revision/revisions.ts';
 import type { Change } from './simulated-watch.ts';
@@ -73,6 +73,8 @@ export class World {
   readonly applied = new Map<string, number>();
   /** Until when nobody reaches the database, in milliseconds. */
   #awayUntil = 0;
+  /** Until when every process is killed for want of memory, in milliseconds. */
+  #tightUntil = 0;
   /** When a user last restored a backup. */
   restoredAt = Number.NEGATIVE_INFINITY;
   /** When the Job ended whose result was stored last. */
@@ -164,15 +166,27 @@ export class World {
     return stored;
   }
 
-  /** With its pods, which have their grace. */
-  deleteJob(uid: string): void {
-    this.jobs.delete(uid);
-    this.jobChanges.push({ uid, object: undefined });
-    for (const pod of this.pods.values()) {
-      if (pod.object.metadata.ownerReferences?.some((owner) => owner.uid === uid)) {
-        pod.killAt ??= this.clock + (pod.process === undefined ? 0 : this.tape.next(GRACE));
-      }
+  /**
+   * With its pods, which have their grace. It is gone at once, or in the foreground when its pods are, as Kubernetes does it
+   * for a TTL.
+   */
+  deleteJob(uid: string, propagation: 'Background' | 'Foreground' = 'Background'): void {
+    const job = this.jobs.get(uid);
+    if (propagation === 'Background') {
+      this.jobs.delete(uid);
+      this.jobChanges.push({ uid, object: undefined });
+    } else if (job !== undefined && job.metadata.deletionTimestamp === undefined) {
+      this.putJob({ ...job, metadata: { ...job.metadata, deletionTimestamp: this.now() } });
     }
+    for (const pod of this.#podsOf(uid)) {
+      pod.killAt ??= this.clock + (pod.process === undefined ? 0 : this.tape.next(GRACE));
+    }
+  }
+
+  #podsOf(jobUid: string): readonly SimulatedPod[] {
+    return [...this.pods.values()].filter((pod) =>
+      pod.object.metadata.ownerReferences?.some((owner) => owner.uid === jobUid),
+    );
   }
 
   /**
@@ -244,6 +258,10 @@ export class World {
       this.#endWith(pod, process, 'DatabaseUnreachable', false);
       return;
     }
+    if (this.clock < this.#tightUntil && this.tape.once(2)) {
+      this.#end(pod, 137, undefined, false);
+      return;
+    }
     if (pod.killAt === undefined && this.clock < process.busyUntil && !this.tape.once(20)) {
       return;
     }
@@ -306,6 +324,10 @@ export class World {
 
   #end(pod: SimulatedPod, exitCode: number, message: string | undefined, disrupted: boolean): void {
     pod.process = undefined;
+    if (pod.killAt !== undefined) {
+      // The grace is for what runs.
+      pod.killAt = Math.min(pod.killAt, this.clock + this.tape.next(2000));
+    }
     this.#putPod(
       pod,
       exitCode === 0 ? 'Succeeded' : 'Failed',
@@ -346,19 +368,20 @@ export class World {
       this.deleteJob(job.metadata.uid);
       return;
     }
-    const finished =
-      job.status?.conditions?.some(({ type }) => type === 'Complete' || type === 'Failed') ?? false;
-    if (finished) {
+    const own = this.#podsOf(job.metadata.uid);
+    const deleting = job.metadata.deletionTimestamp !== undefined;
+    if (deleting && own.length === 0) {
+      this.deleteJob(job.metadata.uid);
+      return;
+    }
+    if (isFinished(job)) {
       const ttl = job.spec.ttlSecondsAfterFinished;
       const end = Date.parse(job.status?.completionTime ?? '');
       if (ttl !== undefined && end + ttl * 1000 <= this.clock) {
-        this.deleteJob(job.metadata.uid);
+        this.deleteJob(job.metadata.uid, 'Foreground');
       }
       return;
     }
-    const own = [...this.pods.values()].filter((pod) =>
-      pod.object.metadata.ownerReferences?.some((owner) => owner.uid === job.metadata.uid),
-    );
     // The real one waits for at least ten seconds after a failure; what counts is that no two are of one second.
     const justMade = own.some((pod) => Date.parse(pod.object.metadata.creationTimestamp) + 1000 > this.clock);
     if (justMade || own.some((pod) => !hasEnded(pod.object)) || this.tape.once(4)) {
@@ -375,7 +398,7 @@ export class World {
       this.#finish(job, 'Failed', 'PodFailurePolicy');
     } else if (failures.length > 2) {
       this.#finish(job, 'Failed', 'BackoffLimitExceeded');
-    } else {
+    } else if (!deleting) {
       const uid = this.uid();
       this.#putPod(
         {
@@ -387,7 +410,7 @@ export class World {
               resourceVersion: '0',
               creationTimestamp: this.now(),
               labels: { [SCHEMA_UID_LABEL]: job.metadata.ownerReferences?.[0]?.uid ?? '' },
-              ownerReferences: [{ uid: job.metadata.uid, controller: true }],
+              ownerReferences: [{ uid: job.metadata.uid, name: job.metadata.name, controller: true }],
             },
           },
           target: parsePurpose(job.metadata.annotations?.[PURPOSE_ANNOTATION])?.target ?? null,
@@ -449,7 +472,7 @@ export class World {
           annotations: { ...schema.metadata.annotations, [name]: this.version() },
         },
       });
-    switch (tape.next(11)) {
+    switch (tape.next(12)) {
       case 0:
         this.#editSpec(schema, {
           revision: tape.pick(['ocata01', 'mitaka02', 'mitaka01', 'liberty']),
@@ -473,7 +496,7 @@ export class World {
         const jobs = [...this.jobs.values()].reverse();
         const job = jobs[tape.next(Math.max(1, jobs.length))];
         if (job !== undefined) {
-          this.deleteJob(job.metadata.uid);
+          this.deleteJob(job.metadata.uid, tape.once(2) ? 'Foreground' : 'Background');
         }
         return;
       }
@@ -497,6 +520,9 @@ export class World {
         return;
       case 10:
         this.#awayUntil = this.clock + tape.next(120_000);
+        return;
+      case 11:
+        this.#tightUntil = this.clock + tape.next(120_000);
         return;
       default:
     }
@@ -531,7 +557,20 @@ export class World {
     }
   }
 
-  // What must hold at every moment.
+  // What must hold.
+
+  /**
+   * The schema goes, and takes its Jobs with it: a controller that does this has seen everything that was at work when its pass
+   * began, so many changes ago.
+   */
+  checkGone(began: number): void {
+    const pod = [...this.pods.values()].find(
+      ({ process, killAt, madeAfter }) => process !== undefined && killAt === undefined && madeAfter < began,
+    );
+    if (pod !== undefined) {
+      throw new Error(`The schema is released though ${pod.object.metadata.name} is at work`);
+    }
+  }
 
   #check(): void {
     const live = [...this.pods.values()].filter(

@@ -106,7 +106,7 @@ export function aJob(
       creationTimestamp: STARTED,
       annotations: { [PURPOSE_ANNOTATION]: JSON.stringify(purpose) },
       labels: { [SCHEMA_UID_LABEL]: SCHEMA_UID },
-      ownerReferences: [{ uid: SCHEMA_UID, controller: true }],
+      ownerReferences: [{ uid: SCHEMA_UID, name: 'glance', controller: true }],
       ...changes.metadata,
     },
     spec: changes.ttl === undefined ? {} : { ttlSecondsAfterFinished: changes.ttl },
@@ -143,7 +143,7 @@ export function aPod(
       resourceVersion: '30',
       creationTimestamp: STARTED,
       labels: { [SCHEMA_UID_LABEL]: SCHEMA_UID },
-      ownerReferences: [{ uid: JOB_UID, controller: true }],
+      ownerReferences: [{ uid: JOB_UID, name: 'glance-1-aaaaaaaa', controller: true }],
     },
     status: {
       phase,
