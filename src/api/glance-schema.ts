@@ -195,6 +195,11 @@ export const statusSchema = z
       .optional()
       .describe('The revision that was last read from the database, never a wish.'),
     recordedPhase: phase.optional().describe("Where in that revision's cycle the database is."),
+    recordedFrom: z
+      .string()
+      .max(512)
+      .optional()
+      .describe('The Secret and its key by which that database was reached: `glance-db/connection`.'),
     databaseHeads: z
       .array(z.string().max(64))
       .max(64)
@@ -213,6 +218,7 @@ export const statusSchema = z
         sequence: z.int().describe('Counts the Jobs of this GlanceSchema, from 1.'),
         attempt: z.int().describe('Counts the Jobs for one spec, from 1.'),
         generation: z.int().describe('The generation of the spec that the Job was started for.'),
+        image: z.string().max(1024).optional().describe('What its pod runs.'),
         startedAt: time,
         finishedAt: time.optional().describe('When it ended; absent while it runs.'),
         failure: z

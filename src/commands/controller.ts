@@ -8,6 +8,7 @@ import { type Outcome, reconciler, type StoredStatus } from '../controller/recon
 import { schemaMetrics } from '../controller/schema-metrics.ts';
 import { KubeClient } from '../kube/kube-client.ts';
 import { KubeCluster } from '../kube/kube-cluster.ts';
+import { KubeError } from '../kube/kube-error.ts';
 import { LeaderLease } from '../kube/leader-lease.ts';
 import { openKubeConfig } from '../kube/open-kube-config.ts';
 import type { PooledKubeConfig } from '../kube/pooled-kube-config.ts';
@@ -241,7 +242,7 @@ async function work(options: {
         if (outcome.kind === 'again') {
           result = 'requeue';
           log.debug(`${key}: ${outcome.why}; looking again`, { key });
-          queue.addRateLimited(key);
+          queue.addRateLimited(key, outcome.notBefore);
         } else {
           queue.forget(key);
           if (outcome.lookAgainAfter !== undefined) {
@@ -252,7 +253,7 @@ async function work(options: {
       } catch (error) {
         result = 'error';
         log.warn(`${key}: ${messageOf(error)}; the pass is made again`, { key, error });
-        queue.addRateLimited(key);
+        queue.addRateLimited(key, error instanceof KubeError ? error.retryAfter : undefined);
       } finally {
         metrics.passed(result, (performance.now() - began) / 1000);
         queue.done(key);

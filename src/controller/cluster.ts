@@ -132,4 +132,6 @@ export interface Mark {
 export type JobCreation =
   | { readonly kind: 'created' | 'exists'; readonly job: JobObject }
   /** The API server does not take it, in its own words: a quota, a policy, a field that is not valid. */
-  | { readonly kind: 'refused'; readonly message: string };
+  | { readonly kind: 'refused'; readonly message: string }
+  /** The API server cannot say, in its own words: it has too much to do, or a webhook does not answer. It may have taken it. */
+  | { readonly kind: 'unsettled'; readonly message: string; readonly retryAfter: number | undefined };

@@ -7,8 +7,8 @@ import { explainUnresolved, resolveRevision } from '../revision/resolve.ts';
 import { NEWEST_CARRIED, REVISIONS } from '../revision/revisions.ts';
 import { exponentialBackoff, fractionOf } from './backoff.ts';
 import type { JobReference } from './cluster.ts';
-import { migrationJobName, type Purpose, shapeOf } from './migration-job.ts';
-import type { Observed, ObservedJob, ObservedSchema } from './observe.ts';
+import { databaseOf, migrationJobName, type Purpose, shapeOf } from './migration-job.ts';
+import type { Observed, ObservedJob, ObservedSchema, PodState } from './observe.ts';
 import { isRecorded, recordJob } from './record.ts';
 import { type Verdict, withVerdict } from './status.ts';
 
@@ -19,9 +19,10 @@ export type Effect =
       readonly name: string;
       readonly purpose: Purpose;
     }
-  /** A Job that never started a container is taken away, because the spec that shaped it has changed or is deleted. */
+  /** A Job that cannot start a container is taken away, because the spec that shaped it has changed or is deleted. */
   | { readonly kind: 'deleteBlockedJob'; readonly name: string }
-  | { readonly kind: 'armTtl'; readonly job: JobReference }
+  /** In seconds. */
+  | { readonly kind: 'armTtl'; readonly job: JobReference; readonly ttl: number }
   | { readonly kind: 'releaseFinalizer' };
 
 export interface Decision {
@@ -53,6 +54,7 @@ const CHECKS: readonly ((situation: Situation) => Answer | undefined)[] = [
   jobAtWork,
   podsOutliveTheirJob,
   observeAsked,
+  databaseMoved,
   suspended,
   revisionNotCarried,
   databaseNewerThanCarried,
@@ -80,7 +82,7 @@ export function decide(observed: Observed, now: Date): Decision {
   // A result goes into the status before anything else happens: from then on it can no longer be lost.
   const resultIsNew = observed.job?.state.kind === 'finished' && !isRecorded(schema.status, observed.job);
   return {
-    effect: resultIsNew ? undefined : (housekeeping(observed) ?? answer.effect),
+    effect: resultIsNew ? undefined : (housekeeping(observed, answer.effect) ?? answer.effect),
     status,
     lookAgainAfter: answer.lookAgainAfter,
   };
@@ -97,19 +99,30 @@ function firstAnswer(situation: Situation): Answer {
 }
 
 /** What is owed to Jobs that have ended, before anything new begins. */
-function housekeeping(observed: Observed): Effect | undefined {
+function housekeeping(observed: Observed, next?: Effect): Effect | undefined {
   const { schema, job, olderUnarmedJobs } = observed;
   const [older] = olderUnarmedJobs;
   if (older !== undefined) {
-    return { kind: 'armTtl', job: older };
+    return { kind: 'armTtl', job: older, ttl: ttlOf(schema) };
   }
   if (job?.state.kind === 'finished' && !job.ttlArmed && isRecorded(schema.status, job)) {
-    return { kind: 'armTtl', job: { name: job.name, uid: job.uid } };
+    const { failure } = schema.status.job ?? {};
+    const ttl = failure !== undefined && !isFinal(failure.reason) ? REPEATED_TTL : Number.POSITIVE_INFINITY;
+    return { kind: 'armTtl', job: { name: job.name, uid: job.uid }, ttl: Math.min(ttlOf(schema), ttl) };
   }
-  if (schema.hasFinalizer && !mayRun(observed)) {
+  // Who is about to make a Job, and could not the last time, keeps what it has put on: to take it off and put it on again would
+  // be two writes for each try, and each of them a cause to try at once.
+  if (schema.hasFinalizer && !mayRun(observed) && next?.kind !== 'startJob') {
     return { kind: 'releaseFinalizer' };
   }
   return undefined;
+}
+
+/** How long a Job stays that is followed by another attempt, in seconds: a database that is away for a day leaves some, not hundreds. */
+const REPEATED_TTL = 3600;
+
+function ttlOf({ spec }: ObservedSchema): number {
+  return spec.job?.ttlSecondsAfterFinished ?? 86_400;
 }
 
 /** Whether a migrator may be at work on the database now. */
@@ -117,15 +130,15 @@ function mayRun({ job, livePods }: Observed): boolean {
   return job?.state.kind === 'active' || livePods.length > 0;
 }
 
-function blockedJobUnwanted({ job, schema }: Situation): Answer | undefined {
-  if (job?.state.kind !== 'active' || job.state.pod.kind !== 'blocked') {
+function blockedJobUnwanted({ job, schema, now }: Situation): Answer | undefined {
+  if (job?.state.kind !== 'active' || whyBlocked(job.name, job.state.pod, now) === undefined) {
     return undefined;
   }
   const effect: Effect = { kind: 'deleteBlockedJob', name: job.name };
   if (schema.deleting) {
     return {
       reason: 'MigrationPending',
-      message: `Job ${job.name} never started; it is taken away with its GlanceSchema.`,
+      message: `Job ${job.name} cannot start; it is taken away with its GlanceSchema.`,
       effect,
     };
   }
@@ -134,7 +147,7 @@ function blockedJobUnwanted({ job, schema }: Situation): Answer | undefined {
   }
   return {
     reason: 'MigrationPending',
-    message: `Job ${job.name} never started and was made for an older spec or another image; it is replaced.`,
+    message: `Job ${job.name} cannot start and was made for an older spec or another image; it is replaced.`,
     effect,
   };
 }
@@ -142,17 +155,51 @@ function blockedJobUnwanted({ job, schema }: Situation): Answer | undefined {
 /** How long the Job controller may take to make a pod, or to notice the end of one, before a person should look, in milliseconds. */
 const POD_PATIENCE = 30_000;
 
+/** How long a node may take to start the container, its image pulled, in milliseconds. Of a volume that it cannot mount it says nothing in the pod. */
+const START_PATIENCE = 120_000;
+
+/** Why no container of a Job can start, where that is known or it has had time enough. */
+function whyBlocked(job: string, pod: PodState, now: number): Verdict | undefined {
+  switch (pod.kind) {
+    case 'blocked':
+      return { reason: pod.reason, message: `The pod of Job ${job} cannot start: ${pod.message}.` };
+    case 'starting':
+      return now - Date.parse(pod.since) < START_PATIENCE
+        ? undefined
+        : {
+            reason: 'JobBlocked',
+            message: `Pod ${pod.pod} of Job ${job} has not started for ${START_PATIENCE / 60_000} minutes: see \`kubectl describe pod ${pod.pod}\` for a volume that cannot be mounted, as of a CA's Secret that is missing, or an image that takes long.`,
+          };
+    case 'none':
+      return pod.since === undefined || now - Date.parse(pod.since) < POD_PATIENCE
+        ? undefined
+        : {
+            reason: 'JobBlocked',
+            message: `Job ${job} has no pod yet: see \`kubectl describe job ${job}\` for a quota or a policy that refuses it.`,
+          };
+    case 'running':
+      return undefined;
+  }
+}
+
+/** When `whyBlocked` may have another answer though nothing happens, in milliseconds; undefined for never. */
+function blockedAfter(pod: PodState, now: number): number | undefined {
+  const patience = pod.kind === 'starting' ? START_PATIENCE : POD_PATIENCE;
+  return (pod.kind === 'starting' || pod.kind === 'none') && pod.since !== undefined
+    ? // A clock that is behind, and put right meanwhile, must not make it wait for longer.
+      Math.min(patience, Math.max(0, Date.parse(pod.since) + patience - now))
+    : undefined;
+}
+
 function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | undefined {
   if (job?.state.kind !== 'active') {
     return undefined;
   }
   const { pod, lastReport } = job.state;
   const waitsForIt = schema.deleting ? ' The deletion waits for it.' : '';
-  if (pod.kind === 'blocked') {
-    return {
-      reason: pod.reason,
-      message: `The pod of Job ${job.name} cannot start: ${pod.message}.`,
-    };
+  const blocked = whyBlocked(job.name, pod, now);
+  if (blocked !== undefined && (pod.kind !== 'none' || pod.first)) {
+    return { ...blocked, message: blocked.message + waitsForIt };
   }
   if (lastReport?.error != null && pod.kind !== 'running' && !endsTheJob(lastReport.error.reason)) {
     return {
@@ -160,19 +207,13 @@ function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | 
       message: `${sentence(lastReport.error.message)} Job ${job.name} tries again, unless that was its last attempt.${waitsForIt}`,
     };
   }
-  if (pod.kind === 'none' && pod.since !== undefined) {
-    const age = now - Date.parse(pod.since);
-    if (age >= POD_PATIENCE) {
-      return {
-        reason: 'JobBlocked',
-        message: `Job ${job.name} has no pod yet: see \`kubectl describe job ${job.name}\` for a quota or a policy that refuses it.${waitsForIt}`,
-      };
-    }
-    return { ...workOf(job, status, waitsForIt), lookAgainAfter: POD_PATIENCE - age };
+  if (blocked !== undefined) {
+    return { ...blocked, message: blocked.message + waitsForIt };
   }
+  const later = progress === undefined ? blockedAfter(pod, now) : Math.max(0, progress.lookAgainAt - now);
   return {
     ...workOf(job, status, waitsForIt),
-    ...(progress === undefined ? {} : { lookAgainAfter: Math.max(0, progress.lookAgainAt - now) }),
+    ...(later === undefined ? {} : { lookAgainAfter: later }),
   };
 }
 
@@ -227,20 +268,31 @@ function suspended({ schema, status }: Situation): Answer | undefined {
 
 function observeAsked(situation: Situation): Answer | undefined {
   const { schema, status } = situation;
-  if (schema.observe === undefined || schema.observe === status.handledObserve) {
-    return undefined;
-  }
-  if (status.job?.purpose === 'Observe') {
+  return schema.observe === undefined || schema.observe === status.handledObserve
+    ? undefined
+    : readAgain(situation, 'The annotation observe asks for the database to be read again.');
+}
+
+/** What is recorded was read from the database of another Secret. */
+function databaseMoved(situation: Situation): Answer | undefined {
+  const { schema, status } = situation;
+  const now = databaseOf(schema.spec);
+  return status.recordedFrom === undefined || status.recordedFrom === now
+    ? undefined
+    : readAgain(
+        situation,
+        `The database of Secret ${now} is read; that of ${status.recordedFrom} was before.`,
+      );
+}
+
+function readAgain(situation: Situation, message: string): Answer {
+  if (situation.status.job?.purpose === 'Observe') {
     const waiting = nextAttemptNotDue(situation);
     if (waiting !== undefined) {
       return waiting;
     }
   }
-  return {
-    reason: 'Observing',
-    message: 'The annotation observe asks for the database to be read again.',
-    effect: startJob(situation, 'Observe', null),
-  };
+  return { reason: 'Observing', message, effect: startJob(situation, 'Observe', null) };
 }
 
 function revisionNotCarried({ schema }: Situation): Answer | undefined {
@@ -312,9 +364,20 @@ const FINAL: readonly Reason[] = [
   'RevisionNotFound',
 ];
 
+/** Failures that another version of the operator may not have. */
+const OF_THE_IMAGE: readonly Reason[] = ['DatabaseNewer', 'RevisionNotFound'];
+
+function isFinal(reason: string): boolean {
+  return FINAL.some((final) => final === reason);
+}
+
 function failedForGood(situation: Situation): Answer | undefined {
-  const failure = failedJob(situation)?.failure;
+  const job = failedJob(situation);
+  const failure = job?.failure;
   const reason = FINAL.find((final) => final === failure?.reason);
+  if (reason !== undefined && OF_THE_IMAGE.includes(reason) && job?.image !== situation.schema.image) {
+    return undefined;
+  }
   return failure && reason && { reason, message: `${sentence(failure.message)} ${whatWouldHelp(reason)}` };
 }
 
@@ -383,6 +446,8 @@ function startJob(situation: Situation, kind: Purpose['kind'], target: Position 
     ...(kind === 'Observe' && schema.observe !== undefined ? { observe: schema.observe } : {}),
     ...(schema.retry === undefined ? {} : { retry: schema.retry }),
     shape: shapeOf(schema),
+    database: databaseOf(schema.spec),
+    image: schema.image,
   };
   return {
     kind: 'startJob',

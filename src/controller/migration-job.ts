@@ -31,6 +31,9 @@ const purposeSchema = z.object({
   retry: z.string().optional(),
   /** Stands for everything that shapes the pod. */
   shape: z.string(),
+  /** The Secret and its key by which the database is reached, and what the pod runs. */
+  database: z.string().max(512).optional(),
+  image: z.string().max(1024).optional(),
 });
 
 /** What a Job is for, written on it when it is made, so that the Job alone tells it after any loss of status. */
@@ -56,6 +59,11 @@ export function parsePurpose(annotation: string | undefined): Purpose | undefine
   } catch {
     return undefined;
   }
+}
+
+/** Names the database of a spec as far as anybody can who does not read the Secret. */
+export function databaseOf({ database }: GlanceSchemaSpec): string {
+  return `${database.secretRef.name}/${database.secretRef.key}`;
 }
 
 /** Stands for everything that shapes the pod: two specs of one shape give the same pod. */

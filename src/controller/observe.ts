@@ -60,11 +60,15 @@ export interface ObservedJob {
   /** RFC 3339. */
   readonly createdAt: string;
   readonly ttlArmed: boolean;
+  /** Whether the Job controller has marked it as complete or failed. */
+  readonly marked: boolean;
+  /** What its pods that have ended reported, oldest first. */
+  readonly reports: readonly MigrationReport[];
   readonly state: JobState;
 }
 
 export type JobState =
-  /** Not finished: `pod` tells how its newest pod is. */
+  /** Not finished, or a pod of it is still there: `pod` tells how its newest pod is. */
   | { readonly kind: 'active'; readonly pod: PodState; readonly lastReport: MigrationReport | undefined }
   | {
       readonly kind: 'finished';
@@ -80,9 +84,9 @@ export type JobState =
 
 export type PodState =
   /** No pod is there yet, or all there were have ended; since when, RFC 3339, where that is known. */
-  | { readonly kind: 'none'; readonly since: string | undefined }
-  /** Waiting for a node or for its container to start. */
-  | { readonly kind: 'starting' }
+  | { readonly kind: 'none'; readonly since: string | undefined; readonly first: boolean }
+  /** Waiting for a node or for its container to start, since when, RFC 3339. */
+  | { readonly kind: 'starting'; readonly pod: string; readonly since: string }
   | { readonly kind: 'running'; readonly pod: string }
   /** It cannot start; the message is the kubelet's or the scheduler's own. */
   | { readonly kind: 'blocked'; readonly reason: 'SecretNotReady' | 'JobBlocked'; readonly message: string };
@@ -91,7 +95,8 @@ export type PodState =
  * Reduces API objects to what decide needs.
  *
  * @param defaultImage the operator's own, where the spec names none; absent where no Job will be made.
- * @throws ZodError when the spec does not have the CRD's shape, which the API server does not let through.
+ * @throws ZodError when the spec does not have the CRD's shape, which the API server does not let through; fields that only a newer
+ *   CRD has are left out.
  */
 export function observe(
   schema: SchemaObject,
@@ -99,7 +104,7 @@ export function observe(
   pods: readonly PodObject[],
   defaultImage = '',
 ): Observed {
-  const spec = specSchema.parse(schema.spec);
+  const spec = parseSpec(schema.spec);
   const { namespace, annotations = {} } = schema.metadata;
   // Labels and owners can be written by anybody: what is in another namespace is not of this schema.
   const isNear = ({ metadata }: JobObject | PodObject) => metadata.namespace === namespace;
@@ -127,6 +132,24 @@ export function observe(
       .map(({ job }) => ({ name: job.metadata.name, uid: job.metadata.uid })),
     livePods: nearPods.filter((pod) => !hasEnded(pod)).map((pod) => pod.metadata.name),
   };
+}
+
+/** An operator that was put back to an older version, as the runbook has it before the CRD is, meets fields that it does not know. */
+function parseSpec(spec: unknown): GlanceSchemaSpec {
+  const parsed = specSchema.safeParse(spec);
+  if (parsed.success) {
+    return parsed.data;
+  }
+  const known = structuredClone(spec);
+  for (const issue of parsed.error.issues) {
+    if (issue.code === 'unrecognized_keys') {
+      const place = issue.path.reduce<unknown>((at, step) => Object(at)[step], known);
+      for (const key of issue.keys) {
+        Reflect.deleteProperty(Object(place), key);
+      }
+    }
+  }
+  return specSchema.parse(known);
 }
 
 /** An annotation as `status.handledObserve` and `handledRetry` can hold it. */
@@ -162,8 +185,17 @@ function observeJob(job: JobObject, purpose: Purpose | undefined, pods: readonly
     purpose,
     createdAt: job.metadata.creationTimestamp,
     ttlArmed: job.spec.ttlSecondsAfterFinished !== undefined,
+    marked: isFinished(job),
+    reports: own
+      .filter(hasEnded)
+      .flatMap((pod) => parseMigrationReport(lastWord(pod)) ?? [])
+      .reverse(),
     state: observeState(job, own),
   };
+}
+
+function lastWord(pod: PodObject | undefined): string | undefined {
+  return pod && container(pod)?.state?.terminated?.message;
 }
 
 function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
@@ -172,14 +204,15 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
   // Only the last one knows where the database was left, and in a Job that succeeded that is the one which did: where it
   // left no word, an older word may be out of date.
   const last = end?.type === 'Complete' ? ended.find((pod) => pod.status?.phase === 'Succeeded') : ended[0];
-  const report = parseMigrationReport(last && container(last)?.state?.terminated?.message);
+  const report = parseMigrationReport(lastWord(last));
+  const alive = pods.find((pod) => !hasEnded(pod));
+  if (alive !== undefined) {
+    // Before Kubernetes 1.31 a Job that has taken too long is marked before its pod has ended, whose word is still to come.
+    return { kind: 'active', pod: podState(alive), lastReport: report };
+  }
   if (end === undefined) {
-    const alive = pods.find((pod) => !hasEnded(pod));
-    return {
-      kind: 'active',
-      pod: alive === undefined ? { kind: 'none', since: noneSince(job, ended) } : podState(alive),
-      lastReport: report,
-    };
+    const none = { since: noneSince(job, ended), first: ended.length === 0 };
+    return { kind: 'active', pod: { kind: 'none', ...none }, lastReport: report };
   }
   const succeeded = end.type === 'Complete';
   return {
@@ -229,7 +262,10 @@ function podState(pod: PodObject): PodState {
       message: waiting.message ?? waiting.reason,
     };
   }
-  return state?.running === undefined ? { kind: 'starting' } : { kind: 'running', pod: pod.metadata.name };
+  const { name, creationTimestamp } = pod.metadata;
+  return state?.running === undefined
+    ? { kind: 'starting', pod: name, since: creationTimestamp }
+    : { kind: 'running', pod: name };
 }
 
 function container(pod: PodObject) {
@@ -239,6 +275,11 @@ function container(pod: PodObject) {
 /** Whether nothing of the pod runs any more, or ever will. */
 export function hasEnded(pod: PodObject): boolean {
   return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+}
+
+/** Whether a process of ours is in it. */
+export function isRunning(pod: PodObject): boolean {
+  return container(pod)?.state?.running !== undefined;
 }
 
 /** Whether the Job controller has marked it as complete or failed. */

@@ -43,7 +43,12 @@ export function progressReader(cluster: Pick<Cluster, 'readLog'>, now: () => Dat
   return {
     of(key, { schema, job }) {
       const state = job?.state;
-      if (state?.kind !== 'active' || state.pod.kind !== 'running' || job?.purpose?.target == null) {
+      if (
+        state?.kind !== 'active' ||
+        state.pod.kind !== 'running' ||
+        job?.marked === true ||
+        job?.purpose?.target == null
+      ) {
         watched.delete(key);
         return undefined;
       }
@@ -55,6 +60,8 @@ export function progressReader(cluster: Pick<Cluster, 'readLog'>, now: () => Dat
         known = { pod, told: undefined, due: time + PACE, reading: false };
         watched.set(key, known);
       }
+      // A clock that was put back must not hold it up.
+      known.due = Math.min(known.due, time + PACE);
       if (known.due <= time && !known.reading) {
         known.due = time + PACE;
         void read(schema.namespace, known);

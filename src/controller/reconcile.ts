@@ -6,7 +6,7 @@ import type { Cluster, JobCreation, JobObject, Notice, PodObject, SchemaObject }
 import { type Decision, decide, type Effect } from './decide.ts';
 import { migrationJob, migrationJobName } from './migration-job.ts';
 import { noticeBoard, noticeOf } from './notices.ts';
-import { hasEnded, isFinished, type Observed, observe } from './observe.ts';
+import { hasEnded, isFinished, isRunning, type Observed, observe } from './observe.ts';
 import { progressReader } from './progress-reader.ts';
 import { isRecorded } from './record.ts';
 import { type Verdict, withVerdict } from './status.ts';
@@ -32,8 +32,8 @@ export interface StoredStatus {
 /** How a pass ended, and when the key is to be looked at again though nothing happens. */
 export type Outcome =
   | { readonly kind: 'done'; readonly lookAgainAfter: number | undefined }
-  /** The cache was behind, or the API server refused: again, with backoff. */
-  | { readonly kind: 'again'; readonly why: string };
+  /** The cache was behind, or the API server could not: again, with backoff, and not before the time that it asks for, in milliseconds. */
+  | { readonly kind: 'again'; readonly why: string; readonly notBefore?: number | undefined };
 
 /** One pass over one GlanceSchema: observe, decide, at most one effect, at most one write of the status. */
 export function reconciler(options: ReconcilerOptions): (key: string) => Promise<Outcome> {
@@ -48,13 +48,14 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     if (schema === undefined) {
       progress.forget(key);
       board.forget(key);
+      refusals.delete(key);
       return { kind: 'done', lookAgainAfter: undefined };
     }
     if (schema.metadata.deletionTimestamp !== undefined) {
-      refusals.delete(schema.metadata.uid);
+      refusals.delete(key);
     }
     const observed = await look(key, schema);
-    const decision = withRefusal(observed, decide(observed, now()));
+    const decision = withRefusal(key, observed, decide(observed, now()));
     if (decision.effect === undefined) {
       return store(schema, decision);
     }
@@ -63,8 +64,9 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       case 'stale':
         return { kind: 'again', why: acted.why };
       case 'refused': {
-        const failures = (refusals.get(schema.metadata.uid)?.failures ?? 0) + 1;
-        refusals.set(schema.metadata.uid, {
+        const failures = (refusals.get(key)?.failures ?? 0) + 1;
+        refusals.set(key, {
+          uid: schema.metadata.uid,
           generation: observed.schema.generation,
           failures,
           until:
@@ -72,7 +74,17 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
             exponentialBackoff(failures, REFUSAL_BACKOFF, () => fractionOf(schema.metadata.uid)),
           message: acted.message,
         });
-        return store(acted.schema, withRefusal(observed, decision));
+        return store(acted.schema, withRefusal(key, observed, decision));
+      }
+      case 'unsettled': {
+        const { message, retryAfter } = acted;
+        const verdict: Verdict = { reason: 'MigrationPending', message };
+        const { generation } = observed.schema;
+        await store(acted.schema, {
+          ...decision,
+          status: withVerdict(decision.status, verdict, generation, now()),
+        });
+        return { kind: 'again', why: message, notBefore: retryAfter };
       }
       case 'gone':
         return { kind: 'done', lookAgainAfter: undefined };
@@ -83,10 +95,10 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   }
 
   /** A Job that the API server did not take is not asked for again until its time has come or the spec has changed. */
-  function withRefusal(observed: Observed, decision: Decision): Decision {
+  function withRefusal(key: string, observed: Observed, decision: Decision): Decision {
     const { uid, generation } = observed.schema;
-    const refusal = refusals.get(uid);
-    if (refusal === undefined || decision.effect?.kind !== 'startJob') {
+    const refusal = refusals.get(key);
+    if (refusal?.uid !== uid || decision.effect?.kind !== 'startJob') {
       return decision;
     }
     const wait = refusal.until - now().getTime();
@@ -108,7 +120,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     const observed = observe(schema, jobs, cluster.podsOf(uid), defaultImage);
     const { job } = observed;
     const howFar = progress.of(key, observed);
-    if (job?.state.kind !== 'finished' || isRecorded(observed.schema.status, job)) {
+    if (job?.marked !== true || isRecorded(observed.schema.status, job)) {
       return howFar === undefined ? observed : { ...observed, progress: howFar };
     }
     // Jobs and pods come by watches of their own: the end of a Job can be seen before that of its pod, whose word it is
@@ -136,11 +148,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       case 'startJob':
         return start(schema, observed, effect);
       case 'armTtl':
-        await cluster.armTtl(
-          namespace,
-          effect.job,
-          observed.schema.spec.job?.ttlSecondsAfterFinished ?? 86_400,
-        );
+        await cluster.armTtl(namespace, effect.job, effect.ttl);
         return { kind: 'done', schema };
       case 'releaseFinalizer': {
         if (observed.schema.deleting && (await isAtWork(observed))) {
@@ -158,6 +166,10 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
           .jobsOf(schema.metadata.uid)
           .find(({ metadata }) => metadata.namespace === namespace && metadata.name === effect.name);
         if (job !== undefined) {
+          const pods = await cluster.readPods(namespace, schema.metadata.uid);
+          if (pods.some(isRunning)) {
+            return { kind: 'stale', why: `a pod of Job ${effect.name} has started` };
+          }
           await cluster.deleteJob(job);
         }
         return { kind: 'done', schema };
@@ -207,8 +219,12 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       }),
     );
     if (creation.kind === 'created' || (creation.kind === 'exists' && isOurs(creation.job, schema))) {
-      refusals.delete(schema.metadata.uid);
+      refusals.delete(`${schema.metadata.namespace}/${schema.metadata.name}`);
       return { kind: 'done', schema: fenced };
+    }
+    if (creation.kind === 'unsettled') {
+      const message = `The API server cannot take Job ${effect.name} for now: ${creation.message}. It is asked again.`;
+      return { kind: 'unsettled', schema: fenced, message, retryAfter: creation.retryAfter };
     }
     const released = await cluster.mark(fenced, { finalizers: others, starting: null });
     return released === 'stale'
@@ -263,10 +279,18 @@ type Acted =
   | { readonly kind: 'done'; readonly schema: SchemaObject }
   | { readonly kind: 'gone' }
   | { readonly kind: 'stale'; readonly why: string }
-  | { readonly kind: 'refused'; readonly schema: SchemaObject; readonly message: string };
+  | { readonly kind: 'refused'; readonly schema: SchemaObject; readonly message: string }
+  | {
+      readonly kind: 'unsettled';
+      readonly schema: SchemaObject;
+      readonly message: string;
+      readonly retryAfter: number | undefined;
+    };
 
 /** A Job that could not be created, and until when it is not tried again (milliseconds since the epoch). */
 interface Refusal {
+  /** Of the GlanceSchema. */
+  readonly uid: string;
   readonly generation: number;
   readonly failures: number;
   readonly until: number;
@@ -275,7 +299,7 @@ interface Refusal {
 
 const REFUSAL_BACKOFF = { first: 5_000, most: 300_000 };
 
-function whyRefused(name: string, creation: Exclude<JobCreation, { kind: 'created' }>): string {
+function whyRefused(name: string, creation: Exclude<JobCreation, { kind: 'unsettled' }>): string {
   return creation.kind === 'refused'
     ? `The API server does not take Job ${name}: ${creation.message}`
     : `Cannot start Job ${name}: found a Job of that name that is not of this GlanceSchema, do delete it.`;

@@ -1,6 +1,6 @@
 import type { FailureReason } from '../api/exit-codes.ts';
 import type { GlanceSchemaStatus, HistoryEntry, StatusJob } from '../api/glance-schema.ts';
-import type { MigrationReport, ReportedPosition } from '../api/migration-report.ts';
+import type { MigrationReport } from '../api/migration-report.ts';
 import { printable } from '../api/printable.ts';
 import type { ToldProgress } from '../api/progress-line.ts';
 import { formatPosition } from '../revision/position.ts';
@@ -15,6 +15,7 @@ const IN_HISTORY: readonly string[] = [
 ] satisfies FailureReason[];
 
 const MOST_HISTORY = 10;
+const MOST_SCRIPTS = 64;
 const LONGEST_MESSAGE = 2048;
 
 /**
@@ -45,28 +46,29 @@ export function recordJob(
     attempt: job.purpose?.attempt ?? 1,
     generation: job.purpose?.generation ?? schema.generation,
     startedAt: job.createdAt,
+    ...(job.purpose?.image === undefined ? {} : { image: job.purpose.image }),
   };
   const retried = job.purpose?.retry === undefined ? {} : { handledRetry: job.purpose.retry };
+  const entry = historyEntry(job);
   if (job.state.kind === 'active') {
     // What cannot be read at the moment leaves what was read before, but not of another Job.
     const progress = told ?? (known && live);
     return {
-      ...before,
+      ...recordPosition(before, job, job.state.lastReport),
       ...retried,
       job: statusJob,
       ...(progress === undefined || progress === 'none' ? {} : { progress }),
+      // The Job may be gone before its end is seen: what its first pods have done is told at once.
+      ...(entry === undefined || entry.applied.length === 0 ? {} : { history: withEntry(status, entry) }),
     };
   }
   const { report, finishedAt } = job.state;
   const failure = failureOf(job.state);
-  const entry = report === undefined ? undefined : historyEntry(job, report);
   const worthTelling =
     entry !== undefined &&
     (entry.applied.length > 0 || (failure !== undefined && IN_HISTORY.includes(failure.reason)));
   return {
-    ...(report === undefined || report.heads === null
-      ? before
-      : recordPosition(before, report.to, report.heads)),
+    ...recordPosition(before, job, report),
     ...(report?.progress === undefined ? {} : { progress: report.progress }),
     ...retried,
     ...(job.purpose?.observe === undefined || report?.heads == null
@@ -74,8 +76,13 @@ export function recordJob(
       : { handledObserve: job.purpose.observe }),
     job: { ...statusJob, finishedAt, ...(failure === undefined ? {} : { failure }) },
     ...(worthTelling && failure === undefined ? { lastMigration: entry } : {}),
-    ...(worthTelling ? { history: [entry, ...(status.history ?? [])].slice(0, MOST_HISTORY) } : {}),
+    ...(worthTelling ? { history: withEntry(status, entry) } : {}),
   };
+}
+
+/** The history with an entry, which takes the place of an earlier one of the same Job. */
+function withEntry({ history = [] }: GlanceSchemaStatus, entry: HistoryEntry): HistoryEntry[] {
+  return [entry, ...history.filter(({ job }) => job !== entry.job)].slice(0, MOST_HISTORY);
 }
 
 /** Whether the result of this Job is in the status, or was before a later one came. */
@@ -97,16 +104,22 @@ function isOlder({ job: known }: GlanceSchemaStatus, { purpose, createdAt }: Obs
     : purpose.sequence < known.sequence;
 }
 
+/** The status with what a report has read from the database, if it has. */
 function recordPosition(
   status: GlanceSchemaStatus,
-  to: ReportedPosition | null,
-  heads: readonly string[],
+  { purpose }: ObservedJob,
+  report: MigrationReport | undefined,
 ): GlanceSchemaStatus {
-  const { recordedRevision: _revision, recordedPhase: _phase, ...rest } = status;
+  if (report === undefined || report.heads === null) {
+    return status;
+  }
+  const { recordedRevision: _revision, recordedPhase: _phase, recordedFrom: _from, ...rest } = status;
+  const { to, heads } = report;
   const known = to !== null && REVISIONS.some((revision) => revision.name === to.revision);
   return {
     ...rest,
     ...(known ? { recordedRevision: to.revision, recordedPhase: to.phase } : {}),
+    ...(purpose?.database === undefined ? {} : { recordedFrom: purpose.database }),
     databaseHeads: [...heads],
   };
 }
@@ -142,24 +155,33 @@ function failureOf(state: Extract<ObservedJob['state'], { kind: 'finished' }>): 
 /** The reason in `status.job.failure` when a Job has left no report: another attempt reads the database again. */
 export const NO_RESULT = 'NoResult';
 
-function historyEntry(job: ObservedJob, report: MigrationReport): HistoryEntry {
-  const rows = rowsMoved(report);
+/** What all pods of a Job did, each going on where the one before it stopped; undefined while none has told. */
+function historyEntry({ name, reports, state }: ObservedJob): HistoryEntry | undefined {
+  const [first] = reports;
+  const last = reports.at(-1);
+  if (first === undefined || last === undefined) {
+    return undefined;
+  }
+  const rows = rowsMoved(reports);
+  // One that left no word ended otherwise than the last that did.
+  const silent = state.kind === 'finished' && state.report === undefined;
+  const error = silent ? failureOf(state)?.message : last.error?.message;
   return {
-    ...(report.from === null ? {} : { from: formatPosition(report.from) }),
-    ...(report.to === null ? {} : { to: formatPosition(report.to) }),
-    startedAt: report.startedAt,
-    finishedAt: report.finishedAt,
-    applied: report.applied.map((script) => script.name),
+    ...(first.from === null ? {} : { from: formatPosition(first.from) }),
+    ...(last.to === null ? {} : { to: formatPosition(last.to) }),
+    startedAt: first.startedAt,
+    finishedAt: last.finishedAt,
+    applied: reports.flatMap(({ applied }) => applied.map((script) => script.name)).slice(0, MOST_SCRIPTS),
     ...(rows === undefined ? {} : { rows }),
-    job: job.name,
-    ...(report.error === null ? {} : { error: printable(report.error.message, LONGEST_MESSAGE) }),
+    job: name,
+    ...(error === undefined ? {} : { error: printable(error, LONGEST_MESSAGE) }),
   };
 }
 
-/** Rows of data migrations that ended, and of the one that did not; undefined when there was none. */
-function rowsMoved({ applied, progress }: MigrationReport): number | undefined {
-  const moved = [...applied.map((script) => script.rows), progress?.done].filter(
-    (rows) => rows !== undefined,
-  );
+/** Rows of data migrations that ended, and of those that did not; undefined when there was none. */
+function rowsMoved(reports: readonly MigrationReport[]): number | undefined {
+  const moved = reports
+    .flatMap(({ applied, progress }) => [...applied.map((script) => script.rows), progress?.done])
+    .filter((rows) => rows !== undefined);
   return moved.length === 0 ? undefined : moved.reduce((sum, rows) => sum + rows);
 }

@@ -213,6 +213,9 @@ export class KubeCluster implements Cluster {
       if (REFUSALS.includes(error.status)) {
         return { kind: 'refused', message: error.message };
       }
+      if (error.status === 429 || error.status >= 500) {
+        return { kind: 'unsettled', message: error.message, retryAfter: error.retryAfter };
+      }
       throw error;
     }
   }

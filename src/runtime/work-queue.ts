@@ -81,11 +81,11 @@ export class WorkQueue {
     this.#delayed.set(key, { due, timer });
   }
 
-  /** Adds the key after a delay that grows with each failure since the last `forget`. */
-  addRateLimited(key: string): void {
+  /** Adds the key after a delay that grows with each failure since the last `forget`, and is no shorter than `least` milliseconds. */
+  addRateLimited(key: string, least = 0): void {
     const failures = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, failures);
-    this.addAfter(key, this.#backoff(failures));
+    this.addAfter(key, Math.max(least, this.#backoff(failures)));
   }
 
   /** Ends the key's row of failures. */

@@ -66,6 +66,7 @@ export function failedWith(
       sequence: 1,
       attempt: 1,
       generation: 1,
+      image: '',
       startedAt: STARTED,
       finishedAt: FINISHED,
       failure: {
@@ -95,6 +96,8 @@ export function aJob(
     attempt: 1,
     generation: 1,
     shape: shapeOf(observe(aSchema(), [], []).schema),
+    database: 'glance-db/connection',
+    image: '',
     ...changes.purpose,
   };
   return {

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { FailureReason } from '../../../src/api/exit-codes.ts';
 import type { GlanceSchemaStatus, StatusJob } from '../../../src/api/glance-schema.ts';
 import { OBSERVE_ANNOTATION, RETRY_ANNOTATION, STARTING_ANNOTATION } from '../../../src/api/names.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../../src/controller/cluster.ts';
@@ -413,7 +414,120 @@ const ROWS: readonly Row[] = [
     ],
     effect: 'deleteBlockedJob',
     reason: 'MigrationPending',
-    says: 'Job glance-1-aaaaaaaa never started and was made for an older spec or another image; it is replaced.',
+    says: 'Job glance-1-aaaaaaaa cannot start and was made for an older spec or another image; it is replaced.',
+  },
+  {
+    fact: 'no pod for half a minute, of an older spec',
+    schema: aSchema({ ...NEWER, spec: { job: { serviceAccountName: 'glance' } } }),
+    jobs: [aJob()],
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'no pod for half a minute, of a schema that is deleted',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob()],
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'a pod that has been starting for a minute, of an older spec',
+    schema: aSchema({ ...NEWER, spec: { job: { serviceAccountName: 'glance' } } }),
+    jobs: [aJob()],
+    pods: [aPod('Pending', { waiting: { reason: 'ContainerCreating' } })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+    lookAgainAfter: 55_000,
+  },
+  {
+    fact: 'a pod that has been starting for two minutes',
+    jobs: [aJob()],
+    pods: [aPod('Pending', { waiting: { reason: 'ContainerCreating' } })],
+    now: new Date('2026-11-23T07:02:00Z'),
+    effect: 'none',
+    reason: 'JobBlocked',
+    says: "Pod glance-1-aaaaaaaa-x of Job glance-1-aaaaaaaa has not started for 2 minutes: see `kubectl describe pod glance-1-aaaaaaaa-x` for a volume that cannot be mounted, as of a CA's Secret that is missing, or an image that takes long.",
+  },
+  {
+    fact: 'a pod that has been starting for two minutes, of an older spec',
+    schema: aSchema({ ...NEWER, spec: { job: { serviceAccountName: 'glance' } } }),
+    jobs: [aJob()],
+    pods: [aPod('Pending', { waiting: { reason: 'ContainerCreating' } })],
+    now: new Date('2026-11-23T07:02:00Z'),
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the clock was put back while a pod is starting',
+    jobs: [aJob()],
+    pods: [aPod('Pending')],
+    now: new Date('2026-11-23T06:00:00Z'),
+    effect: 'none',
+    reason: 'MigrationRunning',
+    lookAgainAfter: 120_000,
+  },
+  {
+    fact: 'a Job that is marked as failed while its pod is there',
+    jobs: [aJob({ end: 'Failed', endReason: 'DeadlineExceeded' })],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a migration is due and its finalizer is on, as the Job could not be made',
+    schema: aSchema({ metadata: { ...WITH_FINALIZER, annotations: { [STARTING_ANNOTATION]: '1' } } }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'fields that only a newer CRD has',
+    schema: aSchema({ spec: { later: 1, job: { later: { most: 2 }, backoffLimit: 1 } } }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the Secret is another one than that of the record',
+    schema: aSchema({ status: recordedAt('ocata01', { recordedFrom: 'other/connection' }) }),
+    effect: 'startJob',
+    reason: 'Observing',
+    says: 'The database of Secret glance-db/connection is read; that of other/connection was before.',
+  },
+  {
+    fact: 'the Secret is another one, and it is suspended',
+    schema: aSchema({
+      spec: { suspend: true },
+      status: recordedAt('ocata01', { recordedFrom: 'other/connection' }),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  {
+    fact: 'the Secret is that of the record',
+    schema: aSchema({ status: recordedAt('ocata01', { recordedFrom: 'glance-db/connection' }) }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'the database was too new for another image',
+    schema: aSchema({
+      status: failedWith('DatabaseNewer', {
+        job: { ...failedJob('DatabaseNewer'), image: 'glance-schema:old' },
+      }),
+    }),
+    now: new Date('2026-11-23T08:00:00Z'),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'a migration failed in another image',
+    schema: aSchema({
+      status: failedWith('MigrationFailed', {
+        job: { ...failedJob('MigrationFailed'), image: 'glance-schema:old' },
+      }),
+    }),
+    now: new Date('2026-11-23T08:00:00Z'),
+    effect: 'none',
+    reason: 'MigrationFailed',
   },
   {
     fact: 'a blocked pod of a schema that is deleted',
@@ -422,7 +536,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })],
     effect: 'deleteBlockedJob',
     reason: 'MigrationPending',
-    says: 'Job glance-1-aaaaaaaa never started; it is taken away with its GlanceSchema.',
+    says: 'Job glance-1-aaaaaaaa cannot start; it is taken away with its GlanceSchema.',
   },
   {
     fact: 'a running pod of an older spec',
@@ -763,8 +877,8 @@ function failedReading(): GlanceSchemaStatus {
   return { job: { ...failedJob(), purpose: 'Observe' } };
 }
 
-function failedJob(): StatusJob {
-  const { job } = failedWith('DatabaseUnreachable');
+function failedJob(reason: FailureReason = 'DatabaseUnreachable'): StatusJob {
+  const { job } = failedWith(reason);
   if (job === undefined) {
     throw new RangeError('the builder gives a Job');
   }
@@ -916,14 +1030,33 @@ describe('decide', () => {
     const job = aJob({ end: 'Complete' });
     const { effect } = decide(observe(aSchema({ status: stored() }), [job], []), NOW);
     const { name, uid } = job.metadata;
-    expect(effect).to.deep.equal({ kind: 'armTtl', job: { name, uid } });
+    expect(effect).to.deep.equal({ kind: 'armTtl', job: { name, uid }, ttl: 86_400 });
+  });
+
+  it('lets a Job go sooner that is followed by another attempt', () => {
+    const job = aJob({ end: 'Failed' });
+    const ttls = (['DatabaseUnreachable', 'MigrationFailed'] as const).flatMap((reason) =>
+      [undefined, 60].map((ttlSecondsAfterFinished) => {
+        const spec = ttlSecondsAfterFinished === undefined ? {} : { job: { ttlSecondsAfterFinished } };
+        const { effect } = decide(observe(aSchema({ spec, status: failedWith(reason) }), [job], []), NOW);
+        return effect?.kind === 'armTtl' ? effect.ttl : undefined;
+      }),
+    );
+    expect(ttls).to.deep.equal([3600, 60, 86_400, 60]);
   });
 
   describe('the Job that is started', () => {
     const annotations = { [OBSERVE_ANNOTATION]: 'b', [RETRY_ANNOTATION]: 'r' };
     const wanted = aSchema({ metadata: { generation: 4 }, spec: { through: 'Expand' } });
     const { schema } = observe(wanted, [], []);
-    const base = { sequence: 1, attempt: 1, generation: 4, shape: shapeOf(schema) };
+    const base = {
+      sequence: 1,
+      attempt: 1,
+      generation: 4,
+      shape: shapeOf(schema),
+      database: 'glance-db/connection',
+      image: '',
+    };
 
     it('carries where it leads and why', () => {
       expect(decide(observe(wanted, [], []), NOW).effect).to.deep.equal({

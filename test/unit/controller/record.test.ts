@@ -5,6 +5,7 @@ import { observe } from '../../../src/controller/observe.ts';
 import { recordJob } from '../../../src/controller/record.ts';
 import {
   aJob,
+  aPod,
   aPodThatReported,
   aRefusal,
   aReport,
@@ -168,6 +169,65 @@ describe('recordJob', () => {
     expect(recordJob(stale.schema, stale.job)).to.equal(status);
   });
 
+  describe('a Job whose first pod lost the connection in the middle', () => {
+    const first = aPodThatReported(
+      aRefusal('DatabaseUnreachable', {
+        from: at('liberty'),
+        to: at('mitaka02'),
+        heads: ['mitaka02'],
+        applied: [
+          { name: 'mitaka01', milliseconds: 1 },
+          { name: 'ocata_migrate01', milliseconds: 1, rows: 5 },
+        ],
+        startedAt: '2026-11-23T06:59:00Z',
+      }),
+      20,
+    );
+    const early = {
+      ...first,
+      metadata: { ...first.metadata, name: 'first', uid: 'first', creationTimestamp: '2026-11-23T06:59:00Z' },
+    };
+    const whole = { from: 'liberty', to: 'ocata01', startedAt: '2026-11-23T06:59:00Z', rows: 5 };
+
+    it('is told in the history at once, with where that left the database', () => {
+      const { schema, job } = observe(aSchema({ status: recordedAt('liberty') }), [aJob()], [early]);
+      const status = recordJob(schema, job);
+      expect(status.recordedRevision).to.equal('mitaka02');
+      expect(status.history?.map(({ applied }) => applied)).to.deep.equal([['mitaka01', 'ocata_migrate01']]);
+    });
+
+    it('is one entry with what its next pod did', () => {
+      const atWork = observe(aSchema({ status: recordedAt('liberty') }), [aJob()], [early]);
+      const status = recordJob(atWork.schema, atWork.job);
+      const pods = [aPodThatReported(aReport()), early];
+      const { schema, job } = observe(aSchema({ status }), [aJob({ end: 'Complete' })], pods);
+      const ended = recordJob(schema, job);
+      expect(ended.history).to.deep.equal([ended.lastMigration]);
+      expect(ended.lastMigration).to.include(whole);
+      expect(ended.lastMigration?.applied).to.deep.equal(['mitaka01', 'ocata_migrate01', 'ocata01']);
+      expect(ended.lastMigration).to.not.have.property('error');
+    });
+
+    it('is told with how the Job ended when its next pod leaves no word', () => {
+      const { schema, job } = observe(
+        aSchema({ status: recordedAt('liberty') }),
+        [aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded' })],
+        [aPod('Failed', { terminated: { exitCode: 137, reason: 'OOMKilled' } }), early],
+      );
+      const { history, job: told } = recordJob(schema, job);
+      expect(told?.failure?.reason).to.equal('NoResult');
+      expect(history?.map(({ applied, error }) => [applied.length, error])).to.deep.equal([
+        [2, told?.failure?.message],
+      ]);
+    });
+  });
+
+  it('where it was read from, and by what, is told', () => {
+    expect(statusAfter(aReport()).recordedFrom).to.equal('glance-db/connection');
+    const unread = aRefusal('DatabaseUnreachable', { from: null, to: null, heads: null });
+    expect(statusAfter(unread).recordedFrom).to.equal(undefined);
+  });
+
   it('a Job that left nothing to read says so', () => {
     expect(statusAfter(undefined, recordedAt('mitaka02'))).to.deep.include({ recordedRevision: 'mitaka02' });
     expect(statusAfter(undefined).job?.failure?.reason).to.equal('NoResult');
@@ -176,14 +236,19 @@ describe('recordJob', () => {
   it('the history keeps ten', () => {
     let status: GlanceSchemaStatus = {};
     for (const run of Array.from({ length: 12 }, (_, index) => index)) {
-      const { job: _job, ...before } = status;
-      status = statusAfter(
-        aReport({ startedAt: `2026-11-23T07:00:${String(run).padStart(2, '0')}Z` }),
-        before,
-      );
+      const job = aJob({
+        end: 'Complete',
+        purpose: { sequence: run + 1 },
+        metadata: { name: `glance-${run + 1}`, uid: `${run}` },
+      });
+      const pod = aPodThatReported(aReport());
+      const own = { ...pod.metadata, ownerReferences: [{ uid: `${run}`, name: job.metadata.name }] };
+      const seen = observe(aSchema({ status }), [job], [{ ...pod, metadata: own }]);
+      status = recordJob(seen.schema, seen.job);
     }
-    expect(status.history).to.have.length(10);
-    expect(status.history?.[0]?.startedAt).to.equal('2026-11-23T07:00:11Z');
+    expect(status.history?.map(({ job }) => job)).to.deep.equal(
+      Array.from({ length: 10 }, (_, index) => `glance-${12 - index}`),
+    );
   });
 
   it('a message of any length fits into the status', () => {

@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
+import { eventually } from '../../support/eventually.ts';
+import { seedNewton } from '../../support/glance-data.ts';
+import { withClient } from '../../support/images.ts';
+import type { Operator } from '../../support/operator.ts';
+
+const USER = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
+
+describe('what a person mends, the operator goes on with', () => {
+  let environment: Environment;
+  let operator: Operator;
+
+  before(async function () {
+    this.timeout(120_000);
+    environment = await startEnvironment();
+    operator = await environment.operator(['--no-leader-elect']);
+  });
+
+  after(async () => {
+    await operator?.stop();
+    await environment?.stop();
+  });
+
+  async function database(name: string): Promise<string> {
+    const url = await environment.postgres.createDatabase(name);
+    await seedNewton(url, { images: 20 });
+    return url;
+  }
+
+  async function tenantAt(name: string): Promise<Tenant> {
+    return environment.tenant(name, await database(name.replaceAll('-', '_')));
+  }
+
+  it('a webhook that does not answer: a few requests, its words in the status, and Ready when it is mended', async function () {
+    this.timeout(120_000);
+    const tenant = await tenantAt('webhook');
+    const webhooks = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
+    await environment.api.call('POST', webhooks, {
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind: 'ValidatingWebhookConfiguration',
+      metadata: { name: 'away' },
+      webhooks: [
+        {
+          name: 'jobs.away.example.org',
+          clientConfig: { url: 'https://127.0.0.1:1/' },
+          rules: [{ apiGroups: ['batch'], apiVersions: ['v1'], operations: ['CREATE'], resources: ['jobs'] }],
+          namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'webhook' } },
+          failurePolicy: 'Fail',
+          sideEffects: 'None',
+          admissionReviewVersions: ['v1'],
+        },
+      ],
+    });
+    // The API server takes a moment to heed it.
+    await eventually(async () => {
+      const tried = await tenant.kubectl('create', 'job', 'probe', '--image=none', '--dry-run=server');
+      expect(tried.stderr).to.include('failed calling webhook');
+    });
+    const since = new Date();
+    await tenant.apply({ revision: 'ocata01' });
+    await sleep(10_000);
+    const asked = environment.plane
+      .auditEvents({ user: USER, since, stage: 'ResponseComplete' })
+      .filter((event) => event.objectRef?.namespace === 'webhook');
+    const of = (verb: string) => asked.filter((event) => event.verb === verb).length;
+    // Doubled delays from 50 ms on, and what the operator's own writes bring about.
+    expect(of('create'), 'it is asked again').to.be.greaterThan(3);
+    expect(asked.length, `${of('create')} tries`).to.be.lessThan(60);
+    const schema = await tenant.reaches('MigrationPending');
+    expect(schema.status.conditions[0].message).to.match(
+      /^The API server cannot take Job glance-1-\w+ for now: .*failed calling webhook.*It is asked again\.$/,
+    );
+    await environment.api.call('DELETE', `${webhooks}/away`);
+    const ready = await tenant.reaches('UpToDate', 90_000);
+    expect(ready.status.job.sequence, 'one Job').to.equal(1);
+  });
+
+  it('a ServiceAccount that is not there: no pod, and a corrected spec or a deletion takes the Job away', async function () {
+    this.timeout(180_000);
+    const tenant = await tenantAt('no-pod');
+    await tenant.apply({ revision: 'ocata01', job: { serviceAccountName: 'nobody' } });
+    const blocked = await tenant.reaches('JobBlocked', 60_000);
+    expect(blocked.status.conditions[0].message).to.include('has no pod yet');
+    await tenant.apply({ revision: 'ocata01', job: { serviceAccountName: 'default' } });
+    await tenant.reaches('UpToDate', 60_000);
+    await tenant.apply({ revision: 'pike01', job: { serviceAccountName: 'nobody' } });
+    await tenant.reaches('JobBlocked', 60_000);
+    const deleted = await tenant.kubectl('delete', 'glanceschema', 'glance', '--timeout=30s');
+    expect(deleted.code, deleted.stderr).to.equal(0);
+  });
+
+  it('another Secret: its database is read first, and the record follows it, down too', async function () {
+    this.timeout(120_000);
+    const tenant = await tenantAt('moved');
+    await tenant.apply({ revision: 'ocata01' });
+    const before = await tenant.reaches('UpToDate');
+    expect(before.status.recordedFrom).to.equal('glance-db/connection');
+    await environment.api.call('POST', '/api/v1/namespaces/moved/secrets', {
+      metadata: { name: 'glance-new' },
+      stringData: { connection: await database('moved_to') },
+    });
+    const there = { secretRef: { name: 'glance-new' } };
+    await tenant.apply({ revision: 'ocata01', suspend: true, database: there });
+    const read = await eventually(async () => {
+      const schema = await tenant.read();
+      expect(schema.status.recordedFrom).to.equal('glance-new/connection');
+      return schema;
+    });
+    expect(read.status).to.include({ recordedRevision: 'mitaka02' });
+    await tenant.apply({ revision: 'ocata01', database: there });
+    const after = await tenant.reaches('UpToDate');
+    expect(after.status.lastMigration).to.include({ from: 'mitaka02', to: 'ocata01' });
+    expect(after.status.history).to.have.length(2);
+  });
+
+  it('a database that was too new for the operator: its next version looks again', async function () {
+    this.timeout(120_000);
+    const url = await database('too_new');
+    const tenant = await environment.tenant('too-new', url);
+    await withClient(url, (client) =>
+      client.query(`CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY);
+        INSERT INTO alembic_version VALUES ('2027_1_contract01')`),
+    );
+    await tenant.apply({ revision: 'ocata01' });
+    await tenant.reaches('DatabaseNewer');
+    await operator.stop();
+    // Stands in for a version that knows this database.
+    await withClient(url, (client) => client.query(`UPDATE alembic_version SET version_num = 'mitaka02'`));
+    operator = await environment.operator(['--no-leader-elect', '--image', 'glance-schema:next']);
+    const schema = await tenant.reaches('UpToDate', 60_000);
+    expect(schema.status.job.image).to.equal('glance-schema:next');
+  });
+});
