@@ -1,6 +1,6 @@
 # Everything sets itself up: Node packages, the bundle and, for tests and demo, Kubernetes itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-faults test-mutation build lint audit sbom generate check-generated bench bench-migrations bench-operator clean
+.PHONY: help setup demo test test-faults test-mutation test-guards build lint audit sbom generate check-generated bench bench-migrations bench-operator clean
 .DELETE_ON_ERROR:
 
 # Node 24 comes with the packages on Linux; elsewhere scripts/check-tools.sh asks the machine for it.
@@ -26,6 +26,9 @@ test-faults: $(BUNDLE) ## Run the fault tests alone: frozen, killed, full and cu
 
 test-mutation: $(SETUP) ## Change the decisions in 1,300 ways and count how many changes the unit tests see
 	NODE_OPTIONS="--require ./test/mutation/mocha-12.cjs" stryker run
+
+test-guards: $(SETUP) ## Take each guard of the controller out once and count the simulated histories until that is seen
+	@node test/simulation/guards.ts
 
 build: $(BUNDLE) ## Bundle the program into dist/glance-schema.js
 

@@ -1,12 +1,17 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { RETRY_ANNOTATION } from '../../src/api/names.ts';
+import { exponentialBackoff } from '../../src/controller/backoff.ts';
 import type { SchemaObject } from '../../src/controller/cluster.ts';
 import { hasEnded } from '../../src/controller/observe.ts';
 import { reconciler, type StoredStatus } from '../../src/controller/reconcile.ts';
 import { newResult } from '../../src/controller/schema-metrics.ts';
 import { Crash, SimulatedCluster } from './simulated-cluster.ts';
 import { tapeOf } from './tape.ts';
-import { KEY, NAME, NO_IMAGE, specOf, World } from './world.ts';
+import { KEY, NAME, NEWER, NO_IMAGE, specOf, World } from './world.ts';
+
+/** No attempt is further away, in milliseconds. */
+const LONGEST_PAUSE = 300_000;
 
 /** One process of the operator: it works on the key when it is dirty or due. */
 class Controller {
@@ -16,6 +21,8 @@ class Controller {
   #reconcile: ReturnType<typeof reconciler>;
   #due = Number.POSITIVE_INFINITY;
   #working = false;
+  /** Passes in a row that have to be made again. */
+  #failures = 0;
   /** How far its clock is off, in milliseconds. */
   #skew = 0;
   #time = 0;
@@ -44,6 +51,22 @@ class Controller {
   /** What its clock said when it last looked. */
   readonly #lookedAt = (): number => this.#time;
 
+  /** When it looks again though nothing happens, in milliseconds. */
+  get due(): number {
+    return this.#due;
+  }
+
+  /** Another process takes its place, and begins with what there is. */
+  restart(): void {
+    this.#cluster = new SimulatedCluster(this.#world, this.#lookedAt, this.#meanwhile);
+    this.#reconcile = this.#start();
+  }
+
+  /** The slow resync: every key is looked at, though nothing has happened. */
+  resync(): void {
+    this.#cluster.dirty = true;
+  }
+
   setClock(skew: number): void {
     this.#skew = skew;
     this.#cluster.clockSet();
@@ -51,6 +74,12 @@ class Controller {
 
   catchUp(most: number): void {
     this.#cluster.catchUp(most);
+  }
+
+  /** As the work queue does it. */
+  #putOff(): void {
+    this.#failures += 1;
+    this.#due = this.#world.clock + exponentialBackoff(this.#failures, { first: 50, most: 60_000 }, () => 0);
   }
 
   /** One pass, if there is a cause for one and none is under way. */
@@ -64,16 +93,20 @@ class Controller {
     try {
       const outcome = await this.#reconcile(KEY);
       if (outcome.kind === 'again') {
-        this.#due = this.#world.clock + 1000;
-      } else if (outcome.lookAgainAfter !== undefined) {
-        this.#due = this.#world.clock + outcome.lookAgainAfter;
+        this.#putOff();
+      } else {
+        this.#failures = 0;
+        const { lookAgainAfter = Number.POSITIVE_INFINITY } = outcome;
+        if (lookAgainAfter > LONGEST_PAUSE && lookAgainAfter !== Number.POSITIVE_INFINITY) {
+          throw new Error(`It looks again after ${lookAgainAfter} ms only`);
+        }
+        this.#due = this.#world.clock + lookAgainAfter;
       }
     } catch (error) {
       if (error instanceof Crash) {
-        this.#cluster = new SimulatedCluster(this.#world, this.#lookedAt, this.#meanwhile);
-        this.#reconcile = this.#start();
+        this.restart();
       } else if (error instanceof Error && /^the (request|answer) never arrived$/.test(error.message)) {
-        this.#due = this.#world.clock + 1000;
+        this.#putOff();
       } else {
         throw error;
       }
@@ -104,26 +137,25 @@ async function live(numbers: readonly number[]): Promise<World> {
 
   async function anything(): Promise<void> {
     const controller = tape.pick([first, second]);
-    switch (tape.next(9)) {
-      case 1:
-        return world.edit();
-      case 2:
-      case 3:
-        return controller.catchUp(1 + tape.next(5));
-      case 4:
-        return controller.pass();
-      case 5:
-        return controller.setClock(tape.pick([0, -3_600_000, 3_600_000]));
-      default:
+    switch (tape.choose({ step: 4, edit: 1, 'catch up': 2, pass: 1, 'set clock': 1 })) {
+      case 'step':
         return world.step();
+      case 'edit':
+        return world.edit();
+      case 'catch up':
+        return controller.catchUp(1 + tape.next(5));
+      case 'pass':
+        return controller.pass();
+      case 'set clock':
+        return controller.setClock(tape.pick([0, -3_600_000, 3_600_000]));
     }
   }
 
   const first = new Controller(world, meanwhile);
   const second = new Controller(world, meanwhile);
   controllers.push(first, second);
-  world.database = tape.next(3) - 1;
   world.createSchema(tape.pick(['ocata01', 'mitaka01', 'mitaka02']));
+  world.databaseOf(undefined).at = tape.next(3) - 1;
   while (!tape.ended) {
     await anything();
     const controller = tape.pick([first, second]);
@@ -131,44 +163,60 @@ async function live(numbers: readonly number[]): Promise<World> {
     await controller.pass();
   }
   first.setClock(0);
+  if (world.webhookAway) {
+    await outage(world, first);
+  }
   await peace(world, first);
   return world;
 }
 
+/** As long as no Job can be made, one is asked for less and less often. */
+async function outage(world: World, controller: Controller): Promise<void> {
+  const before = world.writes;
+  for (const end = world.clock + 120_000; world.clock < end; ) {
+    world.step();
+    controller.catchUp(100);
+    await controller.pass();
+  }
+  // Twelve tries with doubled delays, and what there may have been to do before.
+  expect(world.writes - before, `writes in an outage: ${tell(world)}`).to.be.at.most(40);
+  world.webhookAway = false;
+}
+
 /** With no more faults, one controller alone brings everything to rest, and then writes nothing. */
 async function peace(world: World, controller: Controller): Promise<void> {
-  let still = 0;
-  for (let round = 0; still < 50; round += 1) {
-    if (round > 3000) {
+  async function round(): Promise<void> {
+    world.step();
+    controller.catchUp(100);
+    await controller.pass();
+  }
+  for (let rounds = 0, still = 0; still < 50; rounds += 1) {
+    if (rounds > 3000) {
       throw new Error(`It never comes to rest: ${tell(world)}`);
     }
     const before = world.moment;
-    world.step();
-    controller.catchUp(100);
-    await controller.pass();
-    still = world.moment === before && !waits(world) ? still + 1 : 0;
+    await round();
+    still = world.moment === before && !world.isAtWork ? still + 1 : 0;
+    if (still > 10 && controller.due !== Number.POSITIVE_INFINITY) {
+      // Nothing happens before it looks again.
+      world.clock = Math.max(world.clock, controller.due);
+      still = 0;
+    }
   }
-  const writes = world.writes;
-  for (let round = 0; round < 20; round += 1) {
-    world.step();
-    controller.catchUp(100);
-    await controller.pass();
+  const { writes } = world;
+  for (let rounds = 0; rounds < 5; rounds += 1) {
+    controller.resync();
+    await round();
   }
   expect(world.writes, `writes at rest: ${tell(world)}`).to.equal(writes);
-}
-
-/** Whether a process is at work, or the status names a time at which something more is to be done. */
-function waits(world: World): boolean {
-  if ([...world.pods.values()].some((pod) => pod.process !== undefined)) {
-    return true;
-  }
-  const message = world.schema?.status?.conditions?.[0]?.message ?? '';
-  return message.includes('The next attempt is at') || message.includes('does not take Job');
+  controller.restart();
+  await round();
+  expect(world.writes, `writes after a restart: ${tell(world)}`).to.equal(writes);
 }
 
 function tell(world: World): string {
   return JSON.stringify({
-    database: world.database,
+    database: world.revision,
     schema: world.schema,
     jobs: [...world.jobs.values()].map(({ metadata, spec, status }) => [
       metadata.name,
@@ -197,20 +245,45 @@ function expectRest(world: World): void {
   }
   expect(schema.metadata.name).to.equal(NAME);
   expect(schema.metadata.finalizers ?? [], what).to.deep.equal([]);
-  const ready = schema.status?.conditions?.find((condition) => condition.type === 'Ready');
   expect(schema.status?.observedGeneration, what).to.equal(schema.metadata.generation);
   expect(schema.status?.progress, what).to.equal(undefined);
-  if (specOf(schema).suspend) {
-    expect(reasonOf(schema), what).to.equal('Suspended');
-  } else {
+  const reason = reasonAtRest(world, schema);
+  expect(reasonOf(schema), what).to.equal(reason);
+  if (!['Suspended', 'RevisionNotFound', 'DatabaseNewer'].includes(reason)) {
     expect(schema.status?.recordedRevision, `the record is the database: ${what}`).to.equal(world.revision);
-    expect(ready?.status === 'True', `Ready is the truth: ${what}`).to.equal(
-      world.revision === specOf(schema).revision,
-    );
   }
   for (const job of world.jobs.values()) {
-    expect(job.spec.ttlSecondsAfterFinished, `${job.metadata.name} has its TTL: ${what}`).to.equal(86_400);
+    expect(job.spec.ttlSecondsAfterFinished, `${job.metadata.name} has its TTL: ${what}`).to.be.oneOf([
+      3600, 86_400,
+    ]);
   }
+}
+
+/** What must be said of the resource, by what is wanted, where the database is, and what has failed for good. */
+function reasonAtRest(world: World, schema: SchemaObject): string {
+  const { revision, suspend } = specOf(schema);
+  const { job, recordedRevision, handledRetry } = schema.status ?? {};
+  if (suspend) {
+    return 'Suspended';
+  }
+  if (revision === NEWER) {
+    return 'RevisionNotFound';
+  }
+  if (recordedRevision === NEWER) {
+    return 'DatabaseNewer';
+  }
+  if (world.isPast(revision)) {
+    return 'DowngradeNotSupported';
+  }
+  if (world.revision === revision) {
+    return 'UpToDate';
+  }
+  // Nothing else may keep the database from where it is wanted.
+  expect(job?.generation, 'what failed is what is wanted now').to.equal(schema.metadata.generation);
+  expect(handledRetry, 'what failed is the newest try').to.equal(
+    schema.metadata.annotations?.[RETRY_ANNOTATION],
+  );
+  return job?.failure?.reason ?? 'a failure';
 }
 
 function reasonOf(schema: SchemaObject): string | undefined {

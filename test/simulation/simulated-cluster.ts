@@ -1,4 +1,6 @@
 import {
+  CONNECTION_VARIABLE,
+  FINALIZER,
   PURPOSE_ANNOTATION,
   RETRY_ANNOTATION,
   SCHEMA_UID_LABEL,
@@ -16,10 +18,10 @@ import type {
   Stale,
 } from '../../src/controller/cluster.ts';
 import { parsePurpose } from '../../src/controller/migration-job.ts';
-import { isFinished } from '../../src/controller/observe.ts';
+import { hasEnded, isFinished } from '../../src/controller/observe.ts';
 import { REVISIONS } from '../../src/revision/revisions.ts';
 import { SimulatedWatch } from './simulated-watch.ts';
-import { specOf, type World } from './world.ts';
+import { NEWER, specOf, type World } from './world.ts';
 
 /** No attempt follows a failed one sooner, in milliseconds. */
 const SHORTEST_PAUSE = 5_000;
@@ -28,10 +30,28 @@ const SHORTEST_PAUSE = 5_000;
 const SHORTEST_PAUSE_AFTER_REFUSAL = 4_000;
 
 /** Failures in this world that no further attempt betters. */
-const FINAL: readonly string[] = ['MigrationFailed', 'DowngradeNotSupported'];
+const FINAL: readonly string[] = ['MigrationFailed', 'PartiallyApplied', 'DowngradeNotSupported'];
+
+interface EnvironmentVariable {
+  readonly name: string;
+  readonly valueFrom?: { readonly secretKeyRef?: { readonly name: string } };
+}
 
 interface JobSpec {
-  readonly template: { readonly spec: { readonly containers: readonly [{ readonly image: string }] } };
+  readonly template: {
+    readonly spec: {
+      readonly containers: readonly [
+        { readonly image: string; readonly env: readonly EnvironmentVariable[] },
+      ];
+    };
+  };
+}
+
+/** The Secret that leads to the database. */
+function secretOf({ template }: JobSpec): { readonly secret?: string } {
+  const variable = template.spec.containers[0].env.find(({ name }) => name === CONNECTION_VARIABLE);
+  const secret = variable?.valueFrom?.secretKeyRef?.name;
+  return secret === undefined ? {} : { secret };
 }
 
 /** The process dies here; nothing of it goes on. */
@@ -45,12 +65,16 @@ export class SimulatedCluster implements Cluster {
   readonly #schemas: SimulatedWatch<SchemaObject>;
   readonly #jobs: SimulatedWatch<JobObject>;
   readonly #pods: SimulatedWatch<PodObject>;
+  /** The pods that it saw alive when it last looked. */
+  #alive: readonly PodObject[] = [];
   /** How many changes there were when it last looked for pods. */
   #looked = 0;
   /** How many changes there were when this pass began. */
   #began = 0;
   /** What was wanted, and when it was, in milliseconds, that a Job was last refused; undefined once its clock has jumped. */
   #refused: { readonly generation: number | undefined; readonly at: number } | undefined;
+  /** What was wanted when a Job was last refused. */
+  #refusedFor: number | undefined;
   /** The schema as it was when the place for the next Job was noted. */
   #fenced: SchemaObject | undefined;
   /** Set when a key should be looked at. */
@@ -92,7 +116,9 @@ export class SimulatedCluster implements Cluster {
   }
 
   podsOf(schemaUid: string): readonly PodObject[] {
-    return this.#pods.objects().filter((pod) => pod.metadata.labels?.[SCHEMA_UID_LABEL] === schemaUid);
+    const pods = this.#pods.objects().filter((pod) => pod.metadata.labels?.[SCHEMA_UID_LABEL] === schemaUid);
+    this.#alive = pods.filter((pod) => !hasEnded(pod));
+    return pods;
   }
 
   async readJob(_namespace: string, name: string): Promise<JobObject | undefined> {
@@ -108,9 +134,11 @@ export class SimulatedCluster implements Cluster {
   async readPods(_namespace: string, schemaUid: string): Promise<readonly PodObject[]> {
     return this.#request(() => {
       this.#looked = this.#world.moment;
-      return [...this.#world.pods.values()]
+      const pods = [...this.#world.pods.values()]
         .map((pod) => pod.object)
         .filter((pod) => pod.metadata.labels?.[SCHEMA_UID_LABEL] === schemaUid);
+      this.#alive = pods.filter((pod) => !hasEnded(pod));
+      return pods;
     });
   }
 
@@ -132,6 +160,7 @@ export class SimulatedCluster implements Cluster {
   }
 
   async mark(schema: SchemaObject, { finalizers, starting }: Mark): Promise<SchemaObject | Stale> {
+    this.#checkPods(schema, finalizers, starting);
     const marked = await this.#write(schema, (current) => {
       this.#fenced = current;
       const { [STARTING_ANNOTATION]: before, ...others } = current.metadata.annotations ?? {};
@@ -142,6 +171,7 @@ export class SimulatedCluster implements Cluster {
     if (marked !== 'stale' && starting === null) {
       // The place of a Job is given back once it was refused, and known to be.
       this.#refused = { generation: schema.metadata.generation, at: this.#world.clock };
+      this.#refusedFor = schema.metadata.generation;
     }
     return marked;
   }
@@ -152,6 +182,7 @@ export class SimulatedCluster implements Cluster {
   ): Promise<SchemaObject | Stale> {
     return this.#write(schema, (current) => {
       this.#checkReady(current, status);
+      this.#checkRefusal(current, status);
       if (status.progress !== undefined && status.job?.finishedAt !== undefined) {
         throw new Error(`Progress is told of a Job that has ended (${schema.metadata.uid})`);
       }
@@ -172,7 +203,11 @@ export class SimulatedCluster implements Cluster {
         return { kind: 'exists', job: existing };
       }
       this.#checkPatience();
-      if (this.#world.tape.once(20)) {
+      if (this.#world.webhookAway) {
+        this.#world.writes += 1;
+        return { kind: 'unsettled', message: 'failed calling webhook', retryAfter: undefined };
+      }
+      if (this.#world.tape.happens('quota', 20)) {
         return { kind: 'refused', message: 'exceeded quota' };
       }
       this.#checkStart(metadata.annotations?.[PURPOSE_ANNOTATION]);
@@ -187,6 +222,7 @@ export class SimulatedCluster implements Cluster {
         },
         spec: {},
         image: spec.template.spec.containers[0].image,
+        ...secretOf(spec),
       });
       this.#jobs.remember(created);
       return { kind: 'created', job: created };
@@ -227,11 +263,11 @@ export class SimulatedCluster implements Cluster {
         return 'stale';
       }
       const changed = change(current);
-      // A write that changes nothing is none.
+      this.#world.writes += 1;
+      // The API server keeps the version of what does not change.
       if (JSON.stringify(changed) === JSON.stringify(current)) {
         return current;
       }
-      this.#world.writes += 1;
       if (changed.metadata.deletionTimestamp !== undefined && changed.metadata.finalizers?.length === 0) {
         this.#world.checkGone(this.#began);
       }
@@ -268,6 +304,9 @@ export class SimulatedCluster implements Cluster {
       return;
     }
     const { recordedRevision, job, handledRetry } = schema.status ?? {};
+    if (specOf(schema).revision === NEWER || recordedRevision === NEWER) {
+      throw new Error(`A migration is started with a revision that is not carried (${schema.metadata.uid})`);
+    }
     if (specOf(schema).suspend) {
       throw new Error(`A migration is started though it is suspended (${schema.metadata.uid})`);
     }
@@ -280,6 +319,9 @@ export class SimulatedCluster implements Cluster {
       job?.generation === schema.metadata.generation && (retry === undefined || retry === handledRetry);
     if (job?.failure === undefined || job.finishedAt === undefined || !nothingNew) {
       return;
+    }
+    if (job.purpose === purpose.kind && purpose.attempt !== job.attempt + 1) {
+      throw new Error(`Attempt ${purpose.attempt} follows attempt ${job.attempt} (${schema.metadata.uid})`);
     }
     const { reason } = job.failure;
     if (FINAL.includes(reason)) {
@@ -298,6 +340,26 @@ export class SimulatedCluster implements Cluster {
     }
   }
 
+  /** Beside a pod that it knows to be alive it makes no Job, nor lets go of the finalizer. */
+  #checkPods(schema: SchemaObject, finalizers: readonly string[], starting: Mark['starting']): void {
+    const letsGo = schema.metadata.finalizers?.includes(FINALIZER) && !finalizers.includes(FINALIZER);
+    const [pod] = this.#alive;
+    if (pod !== undefined && (letsGo || starting != null)) {
+      throw new Error(`${pod.metadata.name} is known to be alive (${schema.metadata.uid})`);
+    }
+  }
+
+  /** What is told of a refused Job is of what is wanted now, and the resource is not held by it. */
+  #checkRefusal(schema: SchemaObject, { conditions }: NonNullable<SchemaObject['status']>): void {
+    const told = conditions?.some(({ message }) => message.includes('does not take Job')) ?? false;
+    if (told && schema.metadata.finalizers?.includes(FINALIZER)) {
+      throw new Error(`A refused Job holds up its resource (${schema.metadata.uid})`);
+    }
+    if (told && this.#refusedFor !== schema.metadata.generation) {
+      throw new Error(`What is wanted now was never refused (${schema.metadata.uid})`);
+    }
+  }
+
   /** Ready=True must be the truth when it is written, unless a user restored a backup that nobody has read. */
   #checkReady(schema: SchemaObject, status: NonNullable<SchemaObject['status']>): void {
     const ready = status.conditions?.find((condition) => condition.type === 'Ready');
@@ -313,19 +375,25 @@ export class SimulatedCluster implements Cluster {
   async #request<T>(effect: () => T): Promise<T> {
     const { tape } = this.#world;
     await this.#meanwhile();
-    const fate = tape.next(24);
-    if (fate === 23) {
-      throw new Crash('before the request');
+    const fate = tape.choose({
+      'all is well': 20,
+      'crash before the request': 1,
+      'request lost': 1,
+      'crash after the request': 1,
+      'answer lost': 1,
+    });
+    if (fate === 'crash before the request') {
+      throw new Crash(fate);
     }
-    if (fate === 22) {
+    if (fate === 'request lost') {
       throw new Error('the request never arrived');
     }
     const result = effect();
     await this.#meanwhile();
-    if (fate === 21) {
-      throw new Crash('after the request');
+    if (fate === 'crash after the request') {
+      throw new Crash(fate);
     }
-    if (fate === 20) {
+    if (fate === 'answer lost') {
       throw new Error('the answer never arrived');
     }
     return result;

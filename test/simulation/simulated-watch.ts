@@ -49,14 +49,14 @@ export class SimulatedWatch<T extends Reflected> {
       this.#silent -= 1;
       return false;
     }
-    if (this.#tape.once(40)) {
+    if (this.#tape.happens('watch lost', 40)) {
       this.#readAnew();
       return true;
     }
-    if (this.#tape.once(15)) {
+    if (this.#tape.happens('watch silent', 15)) {
       this.#silent = this.#tape.next(60);
     }
-    const from = Math.max(0, this.#read - (this.#tape.once(10) ? this.#tape.next(4) : 0));
+    const from = Math.max(0, this.#read - (this.#tape.happens('told twice', 10) ? this.#tape.next(4) : 0));
     const until = Math.min(this.#changes.length, this.#read + most - this.#tape.next(most));
     for (const change of this.#changes.slice(from, until)) {
       this.#take(change);

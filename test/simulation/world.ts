@@ -10,7 +10,7 @@ import {
 import type { JobObject, PodObject, SchemaObject } from '../../src/controller/cluster.ts';
 import { parsePurpose } from '../../src/controller/migration-job.ts';
 import { hasEnded, isFinished } from '../../src/controller/observe.ts';
-import { comparePositions, type Position } from '../../src/revision/position.ts';
+import type { Position } from '../../src/revision/position.ts';
 import { REVISIONS as CHAIN } from '../../src/revision/revisions.ts';
 import type { Change } from './simulated-watch.ts';
 import type { Tape } from './tape.ts';
@@ -23,11 +23,45 @@ export const KEY = `${NAMESPACE}/${NAME}`;
 const REVISIONS = CHAIN.slice(0, 4).map((revision) => revision.name);
 const GRACE = 30_000;
 
+/** A revision that the CRD has, which is upgraded first, and this operator does not carry. */
+export const NEWER = '2027_1_01';
+
+/** What somebody does, and how often. */
+const EDITS = {
+  wants: 2,
+  reverts: 1,
+  suspends: 1,
+  'asks to observe': 1,
+  'asks to retry': 1,
+  'deletes a Job': 1,
+  'deletes the resource': 1,
+  'wipes the status': 1,
+  'had a newer operator': 0.2,
+  restores: 1,
+  'names an image': 1,
+  'cuts the database off': 1,
+  'takes memory': 1,
+  'moves the database': 1,
+  'breaks or mends a webhook': 1,
+  'breaks or mends the database': 1,
+} as const;
+
+/** Each leads to a database of its own. */
+const SECRETS = ['glance-db', 'glance-new-db'] as const;
+
 /** An image that no registry has: its pods never start. */
 export const NO_IMAGE = 'missing';
 
-/** A Job, with the image of its pods. */
-type SimulatedJob = JobObject & { readonly image?: string };
+/** A Job, with the image of its pods and the Secret that they are handed. */
+type SimulatedJob = JobObject & { readonly image?: string; readonly secret?: string };
+
+/** A database, as its users and the migrators know it. */
+interface SimulatedDatabase {
+  /** The revision that it is at, as an index; -1 is an empty one. */
+  at: number;
+  /** How often each script was applied since the last restore. */
+  readonly applied: Map<string, number>;
+}
 
 /** A pod with the process in it. */
 interface SimulatedPod {
@@ -35,6 +69,7 @@ interface SimulatedPod {
   /** What its command line names; null for a Job that only reads. */
   readonly target: Position | null;
   readonly image: string | undefined;
+  readonly database: SimulatedDatabase;
   /** Undefined until the process has started, and after its end. */
   process:
     | {
@@ -67,14 +102,18 @@ export class World {
   readonly schemaChanges: Change<SchemaObject>[] = [];
   readonly jobChanges: Change<JobObject>[] = [];
   readonly podChanges: Change<PodObject>[] = [];
-  /** The revision that the database is at, as an index; -1 is an empty one. */
-  database = -1;
-  /** How often each script was applied since the last restore. */
-  readonly applied = new Map<string, number>();
+  /** By the Secret that leads to it. */
+  readonly #databases = new Map(
+    SECRETS.map((secret): [string, SimulatedDatabase] => [secret, { at: -1, applied: new Map() }]),
+  );
   /** Until when nobody reaches the database, in milliseconds. */
   #awayUntil = 0;
   /** Until when every process is killed for want of memory, in milliseconds. */
   #tightUntil = 0;
+  /** Whether no Job can be made, as a webhook that must be asked does not answer. */
+  webhookAway = false;
+  /** What every migration fails with, though it could connect. */
+  #fails: FailureReason | undefined;
   /** When a user last restored a backup. */
   restoredAt = Number.NEGATIVE_INFINITY;
   /** When the Job ended whose result was stored last. */
@@ -103,6 +142,11 @@ export class World {
     return new Map([...this.pods].map(([uid, { object }]) => [uid, object]));
   }
 
+  /** Whether a migrator is. */
+  get isAtWork(): boolean {
+    return [...this.pods.values()].some((pod) => pod.process !== undefined);
+  }
+
   /** How many changes there have been. */
   get moment(): number {
     return this.schemaChanges.length + this.jobChanges.length + this.podChanges.length;
@@ -129,14 +173,29 @@ export class World {
     }
   }
 
-  /** Where the database is; undefined for an empty one. */
+  /** Where the database is that the schema names, or named last; undefined for an empty one. */
   get revision(): string | undefined {
-    return REVISIONS[this.database];
+    return REVISIONS[this.#database.at];
   }
 
-  /** Whether the database is past this revision now. */
+  /** Whether that database is past this revision now. */
   isPast(revision: string): boolean {
-    return this.database > REVISIONS.indexOf(revision);
+    return this.#database.at > REVISIONS.indexOf(revision);
+  }
+
+  get #database(): SimulatedDatabase {
+    return this.databaseOf(
+      this.schema === undefined ? undefined : specOf(this.schema).database.secretRef.name,
+    );
+  }
+
+  /** The database that a Secret leads to. */
+  databaseOf(secret: string | undefined): SimulatedDatabase {
+    const database = this.#databases.get(secret ?? SECRETS[0]);
+    if (database === undefined) {
+      throw new RangeError(`There is no Secret ${secret}`);
+    }
+    return database;
   }
 
   // Writes of the API server.
@@ -235,9 +294,9 @@ export class World {
         }
         return;
       }
-      if (!this.tape.once(3)) {
-        const busyUntil = this.clock + (this.tape.once(4) ? this.tape.next(60_000) : 0);
-        pod.process = { target: pod.target, from: this.database, applied: [], busyUntil };
+      if (!this.tape.happens('start takes its time', 3)) {
+        const busyUntil = this.clock + (this.tape.happens('many rows', 4) ? this.tape.next(60_000) : 0);
+        pod.process = { target: pod.target, from: pod.database.at, applied: [], busyUntil };
         this.#putPod(pod, 'Running', { running: { startedAt: this.now() } });
       }
       return;
@@ -250,7 +309,9 @@ export class World {
   #stepProcess(pod: SimulatedPod, process: NonNullable<SimulatedPod['process']>): void {
     const { target } = process;
     // The lock of the database: whoever runs for longest has it.
-    const holder = [...this.pods.values()].find((other) => other.process !== undefined);
+    const holder = [...this.pods.values()].find(
+      (other) => other.process !== undefined && other.database === pod.database,
+    );
     if (holder !== pod) {
       return;
     }
@@ -258,45 +319,54 @@ export class World {
       this.#endWith(pod, process, 'DatabaseUnreachable', false);
       return;
     }
-    if (this.clock < this.#tightUntil && this.tape.once(2)) {
+    if (this.clock < this.#tightUntil && this.tape.next(2) === 1) {
       this.#end(pod, 137, undefined, false);
       return;
     }
-    if (pod.killAt === undefined && this.clock < process.busyUntil && !this.tape.once(20)) {
+    if (
+      pod.killAt === undefined &&
+      this.clock < process.busyUntil &&
+      !this.tape.happens('end in the middle', 20)
+    ) {
       return;
     }
-    switch (this.tape.next(16)) {
-      case 15:
+    switch (this.tape.choose({ 'goes on': 12, killed: 1, evicted: 1, 'cut off': 1, fails: 1 })) {
+      case 'goes on':
+        break;
+      case 'killed':
         this.#end(pod, 137, undefined, false);
         return;
-      case 14:
+      case 'evicted':
         this.#end(pod, 143, undefined, true);
         return;
-      case 13:
+      case 'cut off':
         this.#endWith(pod, process, 'DatabaseUnreachable', false);
         return;
-      case 12:
+      case 'fails':
         this.#endWith(pod, process, 'MigrationFailed', true);
         return;
-      default:
     }
     if (target === null) {
       this.#endWith(pod, process, undefined, true);
       return;
     }
     const wanted = REVISIONS.indexOf(target.revision);
-    if (wanted < this.database) {
+    if (wanted < pod.database.at) {
       this.#endWith(pod, process, 'DowngradeNotSupported', true);
       return;
     }
-    if (wanted === this.database) {
+    if (wanted === pod.database.at) {
       this.#endWith(pod, process, undefined, true);
       return;
     }
-    this.database += 1;
-    const script = REVISIONS[this.database] ?? '';
+    if (this.#fails !== undefined) {
+      this.#endWith(pod, process, this.#fails, true);
+      return;
+    }
+    pod.database.at += 1;
+    const script = REVISIONS[pod.database.at] ?? '';
     process.applied.push(script);
-    this.applied.set(script, (this.applied.get(script) ?? 0) + 1);
+    pod.database.applied.set(script, (pod.database.applied.get(script) ?? 0) + 1);
   }
 
   #endWith(
@@ -310,8 +380,8 @@ export class World {
       command: 'sync',
       target: null,
       from: read ? positionAt(process.from) : null,
-      to: read ? positionAt(this.database) : null,
-      heads: read ? headsAt(this.database) : null,
+      to: read ? positionAt(pod.database.at) : null,
+      heads: read ? headsAt(pod.database.at) : null,
       adopted: false,
       applied: process.applied.map((name) => ({ name, milliseconds: 1 })),
       startedAt: this.now(),
@@ -384,7 +454,11 @@ export class World {
     }
     // The real one waits for at least ten seconds after a failure; what counts is that no two are of one second.
     const justMade = own.some((pod) => Date.parse(pod.object.metadata.creationTimestamp) + 1000 > this.clock);
-    if (justMade || own.some((pod) => !hasEnded(pod.object)) || this.tape.once(4)) {
+    if (
+      justMade ||
+      own.some((pod) => !hasEnded(pod.object)) ||
+      this.tape.happens('Job controller is slow', 4)
+    ) {
       return;
     }
     const codes = own.map((pod) => {
@@ -415,6 +489,7 @@ export class World {
           },
           target: parsePurpose(job.metadata.annotations?.[PURPOSE_ANNOTATION])?.target ?? null,
           image: job.image,
+          database: this.databaseOf(job.secret),
           process: undefined,
           killAt: undefined,
           madeAfter: this.moment,
@@ -451,7 +526,7 @@ export class World {
         revision,
         through: 'Contract',
         suspend: false,
-        database: { secretRef: { name: 'glance-db', key: 'connection' } },
+        database: { secretRef: { name: SECRETS[0], key: 'connection' } },
         job: {},
       },
     });
@@ -472,69 +547,77 @@ export class World {
           annotations: { ...schema.metadata.annotations, [name]: this.version() },
         },
       });
-    switch (tape.next(12)) {
-      case 0:
+    switch (tape.choose(EDITS)) {
+      case 'wants':
         this.#editSpec(schema, {
-          revision: tape.pick(['ocata01', 'mitaka02', 'mitaka01', 'liberty']),
+          revision: tape.pick(['ocata01', 'mitaka02', 'mitaka01', 'liberty', NEWER]),
           suspend: false,
         });
         return;
-      case 1:
-        // A commit is reverted.
+      case 'reverts':
         this.#editSpec(schema, { revision: schema.status?.recordedRevision ?? 'mitaka02', suspend: false });
         return;
-      case 2:
-        this.#editSpec(schema, { suspend: tape.once(2) });
+      case 'suspends':
+        this.#editSpec(schema, { suspend: tape.next(2) === 1 });
         return;
-      case 3:
+      case 'asks to observe':
         annotate(OBSERVE_ANNOTATION);
         return;
-      case 4:
+      case 'asks to retry':
         annotate(RETRY_ANNOTATION);
         return;
-      case 5: {
+      case 'deletes a Job': {
         const jobs = [...this.jobs.values()].reverse();
         const job = jobs[tape.next(Math.max(1, jobs.length))];
         if (job !== undefined) {
-          this.deleteJob(job.metadata.uid, tape.once(2) ? 'Foreground' : 'Background');
+          this.deleteJob(job.metadata.uid, tape.next(2) === 1 ? 'Foreground' : 'Background');
         }
         return;
       }
-      case 6:
+      case 'deletes the resource':
         if (schema.metadata.deletionTimestamp === undefined) {
           this.putSchema({ ...schema, metadata: { ...schema.metadata, deletionTimestamp: this.now() } });
         }
         return;
-      case 7: {
-        // The status is wiped by hand.
+      case 'wipes the status': {
         const { status: _status, ...rest } = schema;
         this.putSchema(rest);
         this.#wiped += 1;
         return;
       }
-      case 8:
+      case 'had a newer operator':
+        this.putSchema({ ...schema, status: { ...schema.status, recordedRevision: NEWER } });
+        return;
+      case 'restores':
         this.#restore();
         return;
-      case 9:
-        this.#editSpec(schema, { job: tape.once(2) ? { image: NO_IMAGE } : {} });
+      case 'names an image':
+        this.#editSpec(schema, { job: tape.next(2) === 1 ? { image: NO_IMAGE } : {} });
         return;
-      case 10:
+      case 'moves the database':
+        this.#editSpec(schema, { database: { secretRef: { name: tape.pick(SECRETS), key: 'connection' } } });
+        return;
+      case 'breaks or mends a webhook':
+        this.webhookAway = tape.next(2) === 1;
+        return;
+      case 'cuts the database off':
         this.#awayUntil = this.clock + tape.next(120_000);
         return;
-      case 11:
+      case 'takes memory':
         this.#tightUntil = this.clock + tape.next(120_000);
         return;
-      default:
+      case 'breaks or mends the database':
+        this.#fails = tape.pick([undefined, 'MigrationFailed', 'PartiallyApplied']);
+        return;
     }
   }
 
   /** The CRD's rule lets no lower revision in than the recorded one. */
   #editSpec(schema: SchemaObject, edit: Partial<Spec>): void {
     const spec = { ...specOf(schema), ...edit };
-    const recorded = positionAt(REVISIONS.indexOf(schema.status?.recordedRevision ?? ''));
+    const place = (revision: string | undefined) => [...REVISIONS, NEWER].indexOf(revision ?? '');
     const changed = spec.revision !== specOf(schema).revision;
-    const lower =
-      recorded !== null && comparePositions({ ...recorded, revision: spec.revision }, recorded) < 0;
+    const lower = place(spec.revision) < place(schema.status?.recordedRevision);
     if (schema.metadata.deletionTimestamp !== undefined || (changed && lower)) {
       return;
     }
@@ -544,11 +627,11 @@ export class World {
 
   /** A backup is restored while no migration runs, and the annotation is set, as the runbook has it. */
   #restore(): void {
-    if ([...this.pods.values()].some((pod) => !hasEnded(pod.object)) || this.database < 1) {
+    if ([...this.pods.values()].some((pod) => !hasEnded(pod.object)) || this.#database.at < 1) {
       return;
     }
-    this.database -= 1;
-    this.applied.clear();
+    this.#database.at -= 1;
+    this.#database.applied.clear();
     this.restoredAt = this.clock;
     const { schema } = this;
     if (schema !== undefined) {
@@ -584,9 +667,11 @@ export class World {
         );
       }
     }
-    for (const [script, times] of this.applied) {
-      if (times > 1) {
-        throw new Error(`${script} was applied ${times} times`);
+    for (const { applied } of this.#databases.values()) {
+      for (const [script, times] of applied) {
+        if (times > 1) {
+          throw new Error(`${script} was applied ${times} times`);
+        }
       }
     }
   }
@@ -597,6 +682,7 @@ interface Spec {
   readonly revision: string;
   readonly suspend: boolean;
   readonly job: { readonly image?: string };
+  readonly database: { readonly secretRef: { readonly name: string; readonly key: string } };
 }
 
 export function specOf(schema: SchemaObject): Spec {
