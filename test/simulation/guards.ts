@@ -167,8 +167,8 @@ const GUARDS: readonly Guard[] = [
     'const released = fenced',
   ]),
   guard('a refused Job is not asked for at once', RECONCILE, [
-    "refusal === undefined || decision.effect?.kind !== 'startJob'",
-    'refusal?.message !== ""',
+    "refusal?.uid !== uid || decision.effect?.kind !== 'startJob'",
+    "refusal === undefined || refusal.message !== ''",
   ]),
   guard('a changed spec is asked for at once', RECONCILE, [
     'refusal.generation !== generation || wait <= 0',

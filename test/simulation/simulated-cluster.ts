@@ -54,6 +54,11 @@ function secretOf({ template }: JobSpec): { readonly secret?: string } {
   return secret === undefined ? {} : { secret };
 }
 
+/** Names one spec of one schema. */
+function wantedBy({ metadata }: SchemaObject): string {
+  return `${metadata.uid} ${metadata.generation}`;
+}
+
 /** The process dies here; nothing of it goes on. */
 export class Crash extends Error {}
 
@@ -72,9 +77,11 @@ export class SimulatedCluster implements Cluster {
   /** How many changes there were when this pass began. */
   #began = 0;
   /** What was wanted, and when it was, in milliseconds, that a Job was last refused; undefined once its clock has jumped. */
-  #refused: { readonly generation: number | undefined; readonly at: number } | undefined;
+  #refused: { readonly wanted: string; readonly at: number } | undefined;
+  /** Whether a Job was refused in this pass whose finalizer is on. */
+  #holds = false;
   /** What was wanted when a Job was last refused. */
-  #refusedFor: number | undefined;
+  #refusedFor: string | undefined;
   /** The schema as it was when the place for the next Job was noted. */
   #fenced: SchemaObject | undefined;
   /** Set when a key should be looked at. */
@@ -106,6 +113,7 @@ export class SimulatedCluster implements Cluster {
 
   schema(): SchemaObject | undefined {
     this.#began = this.#world.moment;
+    this.#holds = false;
     return this.#schemas.objects()[0];
   }
 
@@ -169,9 +177,10 @@ export class SimulatedCluster implements Cluster {
       return { ...current, metadata: { ...current.metadata, finalizers, annotations } };
     });
     if (marked !== 'stale' && starting === null) {
+      this.#holds = false;
       // The place of a Job is given back once it was refused, and known to be.
-      this.#refused = { generation: schema.metadata.generation, at: this.#world.clock };
-      this.#refusedFor = schema.metadata.generation;
+      this.#refusedFor = wantedBy(schema);
+      this.#refused = { wanted: this.#refusedFor, at: this.#world.clock };
     }
     return marked;
   }
@@ -208,6 +217,7 @@ export class SimulatedCluster implements Cluster {
         return { kind: 'unsettled', message: 'failed calling webhook', retryAfter: undefined };
       }
       if (this.#world.tape.happens('quota', 20)) {
+        this.#holds = true;
         return { kind: 'refused', message: 'exceeded quota' };
       }
       this.#checkStart(metadata.annotations?.[PURPOSE_ANNOTATION]);
@@ -282,7 +292,7 @@ export class SimulatedCluster implements Cluster {
   /** A Job that was refused is not asked for again at once, unless the spec has changed or the clock has jumped. */
   #checkPatience(): void {
     const refused = this.#refused;
-    if (refused === undefined || refused.generation !== this.#fenced?.metadata.generation) {
+    if (this.#fenced === undefined || refused?.wanted !== wantedBy(this.#fenced)) {
       return;
     }
     const since = this.#world.clock - refused.at;
@@ -352,10 +362,10 @@ export class SimulatedCluster implements Cluster {
   /** What is told of a refused Job is of what is wanted now, and the resource is not held by it. */
   #checkRefusal(schema: SchemaObject, { conditions }: NonNullable<SchemaObject['status']>): void {
     const told = conditions?.some(({ message }) => message.includes('does not take Job')) ?? false;
-    if (told && schema.metadata.finalizers?.includes(FINALIZER)) {
+    if (told && this.#holds) {
       throw new Error(`A refused Job holds up its resource (${schema.metadata.uid})`);
     }
-    if (told && this.#refusedFor !== schema.metadata.generation) {
+    if (told && this.#refusedFor !== wantedBy(schema)) {
       throw new Error(`What is wanted now was never refused (${schema.metadata.uid})`);
     }
   }
