@@ -153,7 +153,8 @@ export function schemaMetrics({ registry, version, schemas }: SchemaMetricsOptio
       results.inc({ purpose: ended.purpose, reason: ended.failure?.reason ?? 'Done' });
     }
     const [entry] = after.history ?? [];
-    if (entry !== undefined && entry.job !== before.history?.[0]?.job) {
+    // The entry is there before the Job has ended when its first pod has not done all; it counts when it is whole.
+    if (entry !== undefined && entry.job === ended?.name) {
       const seconds = (Date.parse(entry.finishedAt) - Date.parse(entry.startedAt)) / 1000;
       durations.observe({ result: entry.error === undefined ? 'success' : 'failure' }, Math.max(0, seconds));
       rows.inc(entry.rows ?? 0);

@@ -120,6 +120,27 @@ describe('schemaMetrics', () => {
     expect(durations).to.include('glanceschema_migration_duration_seconds_count{result="success"} 1');
   });
 
+  it('a migration counts once it is whole, though the history tells of its first pod before', async () => {
+    const first = aPodThatReported(
+      aRefusal('DatabaseUnreachable', { applied: [{ name: 'ocata_migrate01', milliseconds: 1, rows: 500 }] }),
+    );
+    const atWork = observe(aSchema(), [aJob()], [first]);
+    const running = recordJob(atWork.schema, atWork.job);
+    expect(running.history).to.have.length(1);
+    count({}, running);
+    expect(await lines('glanceschema_migrated_rows_total')).to.deep.equal([]);
+    const last = aPodThatReported(aReport({ applied: [{ name: 'm', milliseconds: 1, rows: 1000 }] }));
+    const pods = [first, { ...last, metadata: { ...last.metadata, name: 'last', uid: 'last' } }];
+    const { schema, job } = observe(aSchema({ status: running }), [aJob({ end: 'Complete' })], pods);
+    count(running, recordJob(schema, job));
+    expect(await lines('glanceschema_migrated_rows_total')).to.deep.equal([
+      'glanceschema_migrated_rows_total 1500',
+    ]);
+    expect(await lines('glanceschema_migration_duration_seconds')).to.include(
+      'glanceschema_migration_duration_seconds_count{result="success"} 1',
+    );
+  });
+
   it('a Job that runs is no result, and the next one is another', async () => {
     const { schema, job } = observe(aSchema(), [aJob()], []);
     const running = recordJob(schema, job);
