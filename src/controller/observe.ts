@@ -194,6 +194,16 @@ function observeJob(job: JobObject, purpose: Purpose | undefined, pods: readonly
   };
 }
 
+/**
+ * Whether a failed pod is gone, which may have been the last. The Job controller counts each before it lets it go; one whose failure
+ * is ignored, as after an eviction, it does not.
+ *
+ * Source: kubernetes.io/docs/concepts/workloads/controllers/job, Job tracking with finalizers.
+ */
+function isMissingOne(job: JobObject, ended: readonly PodObject[]): boolean {
+  return (job.status?.failed ?? 0) > ended.filter((pod) => pod.status?.phase === 'Failed').length;
+}
+
 function lastWord(pod: PodObject | undefined): string | undefined {
   return pod && container(pod)?.state?.terminated?.message;
 }
@@ -203,7 +213,12 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
   const end = job.status?.conditions?.find(isEnd);
   // Only the last one knows where the database was left, and in a Job that succeeded that is the one which did: where it
   // left no word, an older word may be out of date.
-  const last = end?.type === 'Complete' ? ended.find((pod) => pod.status?.phase === 'Succeeded') : ended[0];
+  const last =
+    end?.type === 'Complete'
+      ? ended.find((pod) => pod.status?.phase === 'Succeeded')
+      : isMissingOne(job, ended)
+        ? undefined
+        : ended[0];
   const report = parseMigrationReport(lastWord(last));
   const alive = pods.find((pod) => !hasEnded(pod));
   if (alive !== undefined) {

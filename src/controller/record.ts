@@ -53,13 +53,17 @@ export function recordJob(
   if (job.state.kind === 'active') {
     // What cannot be read at the moment leaves what was read before, but not of another Job.
     const progress = told ?? (known && live);
+    // The Job may be gone before its end is seen: what a pod has done that did not end well is told at once. Of one that did, the
+    // end of its Job tells in a moment.
+    const early = job.state.lastReport?.error != null;
     return {
-      ...recordPosition(before, job, job.state.lastReport),
+      ...(early ? recordPosition(before, job, job.state.lastReport) : before),
       ...retried,
       job: statusJob,
       ...(progress === undefined || progress === 'none' ? {} : { progress }),
-      // The Job may be gone before its end is seen: what its first pods have done is told at once.
-      ...(entry === undefined || entry.applied.length === 0 ? {} : { history: withEntry(status, entry) }),
+      ...(early && entry !== undefined && entry.applied.length > 0
+        ? { history: withEntry(status, entry) }
+        : {}),
     };
   }
   const { report, finishedAt } = job.state;

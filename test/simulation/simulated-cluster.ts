@@ -95,9 +95,9 @@ export class SimulatedCluster implements Cluster {
     this.#world = world;
     this.#lookedAt = lookedAt;
     this.#meanwhile = meanwhile;
-    this.#schemas = new SimulatedWatch(world.tape, () => world.schemas, world.schemaChanges);
-    this.#jobs = new SimulatedWatch(world.tape, () => world.jobs, world.jobChanges);
-    this.#pods = new SimulatedWatch(world.tape, () => world.podObjects(), world.podChanges);
+    this.#schemas = new SimulatedWatch('schemas', world.tape, () => world.schemas, world.schemaChanges);
+    this.#jobs = new SimulatedWatch('Jobs', world.tape, () => world.jobs, world.jobChanges);
+    this.#pods = new SimulatedWatch('pods', world.tape, () => world.podObjects(), world.podChanges);
   }
 
   /** Takes in up to so many changes of each collection; the watches know nothing of one another. */

@@ -12,6 +12,7 @@ export interface Change<T> {
  * twice, a watch falls silent, some are lost with the watch, after which all is read anew. Like that, it never goes back to an older version.
  */
 export class SimulatedWatch<T extends Reflected> {
+  readonly #kind: string;
   readonly #tape: Tape;
   readonly #current: () => ReadonlyMap<string, T>;
   readonly #changes: readonly Change<T>[];
@@ -22,7 +23,13 @@ export class SimulatedWatch<T extends Reflected> {
   #silent = 0;
 
   /** Begins with what there is. */
-  constructor(tape: Tape, current: () => ReadonlyMap<string, T>, changes: readonly Change<T>[]) {
+  constructor(
+    kind: string,
+    tape: Tape,
+    current: () => ReadonlyMap<string, T>,
+    changes: readonly Change<T>[],
+  ) {
+    this.#kind = kind;
     this.#tape = tape;
     this.#current = current;
     this.#changes = changes;
@@ -49,14 +56,17 @@ export class SimulatedWatch<T extends Reflected> {
       this.#silent -= 1;
       return false;
     }
-    if (this.#tape.happens('watch lost', 40)) {
+    if (this.#tape.happens(`watch of ${this.#kind} lost`, 40)) {
       this.#readAnew();
       return true;
     }
-    if (this.#tape.happens('watch silent', 15)) {
+    if (this.#tape.happens(`watch of ${this.#kind} silent`, 15)) {
       this.#silent = this.#tape.next(60);
     }
-    const from = Math.max(0, this.#read - (this.#tape.happens('told twice', 10) ? this.#tape.next(4) : 0));
+    const from = Math.max(
+      0,
+      this.#read - (this.#tape.happens(`${this.#kind} told twice`, 10) ? this.#tape.next(4) : 0),
+    );
     const until = Math.min(this.#changes.length, this.#read + most - this.#tape.next(most));
     for (const change of this.#changes.slice(from, until)) {
       this.#take(change);

@@ -34,6 +34,7 @@ const EDITS = {
   'asks to observe': 1,
   'asks to retry': 1,
   'deletes a Job': 1,
+  'deletes a pod': 0.5,
   'deletes the resource': 1,
   'wipes the status': 1,
   'had a newer operator': 0.2,
@@ -123,6 +124,8 @@ export class World {
   readonly #excused = new Set<string>();
   /** UIDs of the Jobs whose result was in the status once. */
   readonly stored = new Set<string>();
+  /** UIDs of the failed pods of each Job, as the Job controller counts them. */
+  readonly #failed = new Map<string, Set<string>>();
   /** UIDs of the Jobs whose result has been counted, each time again. */
   readonly #counted: string[] = [];
   /** How often a user has wiped the status, whereupon a result is rightly taken and counted anew. */
@@ -283,6 +286,7 @@ export class World {
   #stepPod(pod: SimulatedPod): void {
     const { phase } = pod.object.status ?? {};
     if (pod.killAt !== undefined && pod.killAt <= this.clock) {
+      this.#countFailure(pod);
       this.pods.delete(pod.object.metadata.uid);
       this.podChanges.push({ uid: pod.object.metadata.uid, object: undefined });
       return;
@@ -304,6 +308,20 @@ export class World {
     if (phase === 'Running' && pod.process !== undefined) {
       this.#stepProcess(pod, pod.process);
     }
+  }
+
+  /** Job tracking with finalizers: a pod that failed, or was deleted, is counted before it is gone. */
+  #countFailure({ object }: SimulatedPod): void {
+    const uid = object.metadata.ownerReferences?.[0]?.uid ?? '';
+    const job = this.jobs.get(uid);
+    const { phase, conditions } = object.status ?? {};
+    const disrupted = conditions?.some(({ type }) => type === 'DisruptionTarget') ?? false;
+    const failed = this.#failed.get(uid) ?? new Set();
+    if (job === undefined || phase === 'Succeeded' || disrupted || failed.has(object.metadata.uid)) {
+      return;
+    }
+    this.#failed.set(uid, failed.add(object.metadata.uid));
+    this.putJob({ ...job, status: { ...job.status, failed: failed.size } });
   }
 
   #stepProcess(pod: SimulatedPod, process: NonNullable<SimulatedPod['process']>): void {
@@ -461,6 +479,9 @@ export class World {
     ) {
       return;
     }
+    for (const pod of own) {
+      this.#countFailure(pod);
+    }
     const codes = own.map((pod) => {
       const disrupted = pod.object.status?.conditions?.some(({ type }) => type === 'DisruptionTarget');
       return disrupted ? undefined : pod.object.status?.containerStatuses?.[0]?.state?.terminated?.exitCode;
@@ -470,7 +491,7 @@ export class World {
       this.#finish(job, 'Complete', 'CompletionsReached');
     } else if (failures.some((code) => FINAL_EXIT_CODES.includes(code ?? 0))) {
       this.#finish(job, 'Failed', 'PodFailurePolicy');
-    } else if (failures.length > 2) {
+    } else if ((this.#failed.get(job.metadata.uid)?.size ?? 0) > 2) {
       this.#finish(job, 'Failed', 'BackoffLimitExceeded');
     } else if (!deleting) {
       const uid = this.uid();
@@ -504,6 +525,7 @@ export class World {
     this.putJob({
       ...job,
       status: {
+        failed: this.#failed.get(job.metadata.uid)?.size ?? 0,
         completionTime: this.now(),
         conditions: [{ type, status: 'True', reason, lastTransitionTime: this.now() }],
       },
@@ -571,6 +593,14 @@ export class World {
         const job = jobs[tape.next(Math.max(1, jobs.length))];
         if (job !== undefined) {
           this.deleteJob(job.metadata.uid, tape.next(2) === 1 ? 'Foreground' : 'Background');
+        }
+        return;
+      }
+      case 'deletes a pod': {
+        const pods = [...this.pods.values()].reverse();
+        const pod = pods[tape.next(Math.max(1, pods.length))];
+        if (pod !== undefined) {
+          pod.killAt ??= this.clock + (pod.process === undefined ? 0 : tape.next(GRACE));
         }
         return;
       }

@@ -84,6 +84,8 @@ export function aJob(
   changes: {
     readonly end?: 'Complete' | 'Failed';
     readonly endReason?: string;
+    /** How many failed pods the Job controller has counted. */
+    readonly failed?: number;
     readonly purpose?: Partial<Purpose>;
     readonly ttl?: number;
     readonly metadata?: Partial<JobObject['metadata']>;
@@ -117,6 +119,7 @@ export function aJob(
       changes.end === undefined
         ? {}
         : {
+            ...(changes.failed === undefined ? {} : { failed: changes.failed }),
             completionTime: FINISHED,
             conditions: [
               {

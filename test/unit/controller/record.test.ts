@@ -196,6 +196,11 @@ describe('recordJob', () => {
       expect(status.history?.map(({ applied }) => applied)).to.deep.equal([['mitaka01', 'ocata_migrate01']]);
     });
 
+    it('is not told once more before the end when its next pod ends well', () => {
+      const { schema, job } = observe(aSchema(), [aJob()], [aPodThatReported(aReport())]);
+      expect(recordJob(schema, job)).to.have.all.keys(['job']);
+    });
+
     it('is one entry with what its next pod did', () => {
       const atWork = observe(aSchema({ status: recordedAt('liberty') }), [aJob()], [early]);
       const status = recordJob(atWork.schema, atWork.job);
@@ -220,6 +225,20 @@ describe('recordJob', () => {
         [2, told?.failure?.message],
       ]);
     });
+  });
+
+  it('a pod that was deleted by hand may have had the last word', () => {
+    const report = aRefusal('MigrationFailed', { to: at('mitaka01'), heads: ['mitaka01'] });
+    const results = [1, 2].map((failed) => {
+      const job = aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded', failed });
+      const seen = observe(aSchema({ status: recordedAt('liberty') }), [job], [aPodThatReported(report)]);
+      const status = recordJob(seen.schema, seen.job);
+      return [status.recordedRevision, status.job?.failure?.reason];
+    });
+    expect(results).to.deep.equal([
+      ['mitaka01', 'MigrationFailed'],
+      ['liberty', 'NoResult'],
+    ]);
   });
 
   it('where it was read from, and by what, is told', () => {
