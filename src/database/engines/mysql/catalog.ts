@@ -1,3 +1,4 @@
+import type { Step } from '../../step.ts';
 import type { Row } from '../engine.ts';
 
 /** What steps are asked of: whether the database has it already. */
@@ -17,19 +18,29 @@ export interface ColumnFacts {
   readonly default: string | null;
 }
 
-const CATALOG = `
+/** The server opens each table that it is asked of, anew after each change: so it is asked of few. */
+function catalogOf(tables: readonly string[]): string {
+  const these = `IN (${tables.map((table) => `'${table}'`).join(', ')})`;
+  return `
 SELECT 'column' AS kind, TABLE_NAME AS tab, COLUMN_NAME AS name, IS_NULLABLE AS nullable, COLUMN_DEFAULT AS standard
-FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()
+FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME ${these}
 UNION ALL
-SELECT DISTINCT 'index', TABLE_NAME, INDEX_NAME, NULL, NULL FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE()
+SELECT DISTINCT 'index', TABLE_NAME, INDEX_NAME, NULL, NULL
+FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME ${these}
 UNION ALL
-SELECT 'trigger', EVENT_OBJECT_TABLE, TRIGGER_NAME, NULL, NULL FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()`;
+SELECT 'trigger', EVENT_OBJECT_TABLE, TRIGGER_NAME, NULL, NULL
+FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE ${these}`;
+}
 
-/** Reads what a database has, in one round trip. */
-export async function readCatalog(query: (sql: string) => Promise<readonly Row[]>): Promise<Catalog> {
+/** Reads what a database has of the tables that steps change, in one round trip. */
+export async function readCatalog(
+  steps: readonly Step[],
+  query: (sql: string) => Promise<readonly Row[]>,
+): Promise<Catalog> {
   const tables = new Map<string, { columns: Map<string, ColumnFacts>; indexes: Set<string> }>();
   const triggers = new Set<string>();
-  for (const row of await query(CATALOG)) {
+  const changed = [...new Set(steps.flatMap(tableOf))];
+  for (const row of changed.length === 0 ? [] : await query(catalogOf(changed))) {
     const name = String(row.name);
     const table = tables.get(String(row.tab)) ?? { columns: new Map(), indexes: new Set() };
     tables.set(String(row.tab), table);
@@ -49,6 +60,13 @@ export async function readCatalog(query: (sql: string) => Promise<readonly Row[]
     }
   }
   return { tables, triggers };
+}
+
+function tableOf(step: Step): readonly string[] {
+  if (step.do === 'create enum') {
+    return [];
+  }
+  return [step.do === 'create table' ? step.table.name : step.table];
 }
 
 /** MariaDB tells a default as the expression that it is (`'shared'`, `NULL`), MySQL as the text. */

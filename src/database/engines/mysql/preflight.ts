@@ -35,7 +35,8 @@ export async function checkChanges(session: Session, migrations: readonly Migrat
     if (unusable !== undefined) {
       throw new Failure('DatabaseUnreachable', `${cannot}: ${unusable}`);
     }
-    const catalog = await readCatalog((sql) => session.query(sql));
+    const steps = migrations.flatMap((migration) => migration.steps);
+    const catalog = await readCatalog(steps, (sql) => session.query(sql));
     const refused =
       (await whyRefused(session, settings, touchesTriggers(migrations, catalog))) ??
       whyForeign((await session.query(OTHER_CHARSETS))[0]) ??

@@ -75,7 +75,8 @@ class MysqlWriter implements Writer {
     if (steps.length === 0) {
       return;
     }
-    const { operations, found, empty } = planSteps(steps, await readCatalog((sql) => this.query(sql)));
+    const catalog = await readCatalog(steps, (sql) => this.query(sql));
+    const { operations, found, empty } = planSteps(steps, catalog);
     const numberOf = (step: Step): number => steps.indexOf(step);
     progress.meaningless?.(empty);
     for (const step of found) {
