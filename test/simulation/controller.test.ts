@@ -122,6 +122,8 @@ async function live(numbers: readonly number[]): Promise<World> {
   const world = new World(tape);
   const controllers: Controller[] = [];
   let depth = 0;
+  /** For how many turns no operator is there. */
+  let away = 0;
 
   /** What may happen between any two steps of a controller, a pass of another one included. */
   async function meanwhile(): Promise<void> {
@@ -129,7 +131,8 @@ async function live(numbers: readonly number[]): Promise<World> {
       return;
     }
     depth += 1;
-    for (let events = tape.next(4); events > 0; events -= 1) {
+    // A process can be stopped for long, and go on with what it knew before.
+    for (let events = tape.happens('paused', 60) ? tape.next(60) : tape.next(4); events > 0; events -= 1) {
       await anything();
     }
     depth -= 1;
@@ -145,7 +148,7 @@ async function live(numbers: readonly number[]): Promise<World> {
       case 'catch up':
         return controller.catchUp(1 + tape.next(5));
       case 'pass':
-        return controller.pass();
+        return away > 0 ? undefined : controller.pass();
       case 'set clock':
         return controller.setClock(tape.pick([0, -3_600_000, 3_600_000]));
     }
@@ -154,10 +157,13 @@ async function live(numbers: readonly number[]): Promise<World> {
   const first = new Controller(world, meanwhile);
   const second = new Controller(world, meanwhile);
   controllers.push(first, second);
-  world.createSchema(tape.pick(['ocata01', 'mitaka01', 'mitaka02']));
-  world.databaseOf(undefined).at = tape.next(3) - 1;
+  world.begin();
   while (!tape.ended) {
     await anything();
+    if (away > 0 || tape.happens('no operator is there', 60)) {
+      away = away > 0 ? away - 1 : tape.next(60);
+      continue;
+    }
     const controller = tape.pick([first, second]);
     controller.catchUp(1 + tape.next(20));
     await controller.pass();

@@ -34,6 +34,7 @@ const EDITS = {
   'asks to observe': 1,
   'asks to retry': 1,
   'deletes a Job': 1,
+  'takes it all back': 1,
   'deletes a pod': 0.5,
   'deletes the resource': 1,
   'wipes the status': 1,
@@ -190,6 +191,25 @@ export class World {
     return this.databaseOf(
       this.schema === undefined ? undefined : specOf(this.schema).database.secretRef.name,
     );
+  }
+
+  /** Begins with a database and a schema that are new, or that have a past. */
+  begin(): void {
+    const { tape } = this;
+    const database = this.databaseOf(undefined);
+    database.at = tape.next(4) - 1;
+    const recorded = this.revision;
+    const wanted = tape.pick(['ocata01', 'mitaka01', 'mitaka02']);
+    if (recorded === undefined || tape.next(3) === 0) {
+      this.createSchema(wanted);
+      return;
+    }
+    this.createSchema(wanted, {
+      recordedRevision: recorded,
+      recordedPhase: 'Contract',
+      recordedFrom: `${SECRETS[0]}/connection`,
+      databaseHeads: [...headsAt(database.at)],
+    });
   }
 
   /** The database that a Secret leads to. */
@@ -534,8 +554,9 @@ export class World {
 
   // Users.
 
-  createSchema(revision: string): void {
+  createSchema(revision: string, status?: SchemaObject['status']): void {
     this.putSchema({
+      ...(status === undefined ? {} : { status }),
       metadata: {
         name: NAME,
         namespace: NAMESPACE,
@@ -594,6 +615,14 @@ export class World {
         if (job !== undefined) {
           this.deleteJob(job.metadata.uid, tape.next(2) === 1 ? 'Foreground' : 'Background');
         }
+        return;
+      }
+      case 'takes it all back': {
+        const job = [...this.jobs.values()].at(-1);
+        if (job !== undefined) {
+          this.deleteJob(job.metadata.uid);
+        }
+        this.#editSpec(schema, { revision: schema.status?.recordedRevision ?? 'mitaka02', suspend: false });
         return;
       }
       case 'deletes a pod': {
