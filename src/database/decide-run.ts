@@ -84,7 +84,7 @@ function planFrom(plan: RunPlan, goal: Goal, underWay: boolean): RunPlan {
     goal.target.phase !== 'Contract' ||
     underWay ||
     (located.kind === 'at' && located.position.phase !== 'Contract');
-  const lacking = located.kind === 'at' && located.lacking;
+  const lacking = located.kind === 'at' ? located.lacking : [];
   return { ...plan, online, steps: planMigrations({ applied, pending, lacking, online }, goal, REGISTRY) };
 }
 

@@ -4,7 +4,7 @@ import { type KnownSchema, type Located, locate } from '../revision/locate.ts';
 import type { Connection, DatabaseState } from './engines/engine.ts';
 import { dropped, everCreated, foldSchema, triggersOf } from './fold.ts';
 import { isPending } from './move-rows.ts';
-import { openData, type Registry } from './plan-migrations.ts';
+import { isMoved, openData, type Registry } from './plan-migrations.ts';
 
 /** All that this build can run. */
 export const REGISTRY: Registry = { migrations: MIGRATIONS, fused: FUSED, data: DATA_MIGRATIONS };
@@ -43,11 +43,10 @@ const KNOWN_PIECEMEAL: KnownSchema = {
 export async function placeDatabase(connection: Connection, state: DatabaseState): Promise<Placed> {
   const known = state.transactional ? KNOWN_SCHEMA : KNOWN_PIECEMEAL;
   const located = locate(state.found, known);
-  // What has begun to drop the old form has found no row left in it.
-  if (located.kind !== 'at' || located.lacking) {
+  if (located.kind !== 'at') {
     return { located, pending: new Set() };
   }
-  const pending = await readPending(connection, state, located.applied);
+  const pending = await readPending(connection, state, located.applied, located.lacking);
   return {
     located: pending.size === 0 ? located : locate({ ...state.found, pending }, known),
     pending,
@@ -59,9 +58,10 @@ export async function readPending(
   connection: Connection,
   state: DatabaseState,
   applied: ReadonlySet<string>,
+  lacking: readonly string[] = [],
 ): Promise<ReadonlySet<string>> {
   const pending = new Set<string>();
-  for (const data of openData(applied, REGISTRY)) {
+  for (const data of openData(applied, REGISTRY).filter((each) => !isMoved(each, lacking, REGISTRY))) {
     if (await isPending(connection, state.engine, data)) {
       pending.add(data.revision);
     }

@@ -1,6 +1,7 @@
 import { expandedOnly, scriptsOf } from '../revision/heads.ts';
 import { type Goal, planScripts, targetOf } from '../revision/plan.ts';
 import { comparePositions } from '../revision/position.ts';
+import { dropped } from './fold.ts';
 import type { DataMigration, Migration } from './step.ts';
 
 /** The migrations that a build carries. */
@@ -20,8 +21,8 @@ export interface Situation {
   readonly applied: ReadonlySet<string>;
   /** The revisions with rows that are still to be moved, among those that are expanded and not contracted. */
   readonly pending: ReadonlySet<string>;
-  /** Whether what the old form is in has begun to be dropped: no row is left in it. */
-  readonly lacking?: boolean;
+  /** What is gone that only a script which is still to come drops, as `table` or `table.column`. */
+  readonly lacking?: readonly string[];
   /** Whether nodes of Glance may be at work: then no scripts are fused. */
   readonly online: boolean;
 }
@@ -33,7 +34,7 @@ export interface Situation {
  */
 export function planMigrations(situation: Situation, goal: Goal, registry: Registry): readonly PlannedStep[] {
   let scripts = planScripts(situation.applied, goal);
-  let due = registry.data.filter((data) => isDue(data, situation, goal, scripts.length > 0));
+  let due = registry.data.filter((data) => isDue(data, situation, goal, scripts.length > 0, registry));
   const plan: PlannedStep[] = [];
   const applied = new Set(situation.applied);
   const planData = (): void => {
@@ -61,6 +62,15 @@ export function openData(applied: ReadonlySet<string>, registry: Registry): read
   return registry.data.filter((data) => open.includes(data.revision));
 }
 
+/** Whether the contract of its revision has begun to drop the old form: it has found no row left in it. */
+export function isMoved(data: DataMigration, lacking: readonly string[], registry: Registry): boolean {
+  const contracts = scriptsOf(data.revision).map(({ name }) => name);
+  const drops = dropped(
+    registry.migrations.filter(({ scripts }) => scripts.some((script) => contracts.includes(script))),
+  );
+  return lacking.some((name) => drops.has(name));
+}
+
 function nextMigration(scripts: readonly string[], situation: Situation, registry: Registry): Migration {
   const fused = situation.online
     ? undefined
@@ -74,8 +84,14 @@ function nextMigration(scripts: readonly string[], situation: Situation, registr
   return migration;
 }
 
-function isDue(data: DataMigration, situation: Situation, goal: Goal, scriptsFollow: boolean): boolean {
-  if (situation.lacking === true && expandedOnly(situation.applied).includes(data.revision)) {
+function isDue(
+  data: DataMigration,
+  situation: Situation,
+  goal: Goal,
+  scriptsFollow: boolean,
+  registry: Registry,
+): boolean {
+  if (isMoved(data, situation.lacking ?? [], registry)) {
     return false;
   }
   const inReach = comparePositions({ revision: data.revision, phase: 'Migrate' }, targetOf(goal)) <= 0;

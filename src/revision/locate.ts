@@ -49,8 +49,8 @@ export type Located =
       readonly applied: ReadonlySet<string>;
       /** Whether a script that is still to come has begun: an earlier run was ended in the middle of it. */
       readonly underWay: boolean;
-      /** Whether something is gone that only a script which is still to come drops: it had all but ended. */
-      readonly lacking: boolean;
+      /** What is gone that only a script which is still to come drops, as `table` or `table.column`: that script has begun. */
+      readonly lacking: readonly string[];
       /** What to write into `alembic_version` before anything else, and what it stands for. */
       readonly adopt?: Adoption;
     }
@@ -207,7 +207,7 @@ function verify(
         applied,
         // Without the triggers no node can have begun to live with what is there.
         underWay: early.length > 0 && isInUse(found, known),
-        lacking: absent.length > 0,
+        lacking: absent,
         ...(adopt === undefined ? {} : { adopt }),
       };
 }

@@ -96,7 +96,7 @@ async function placedAs(
         ...appliedScripts(heads),
       ]),
       underWay: false,
-      lacking: false,
+      lacking: [],
     },
     pending: new Set(position.phase === 'Expand' ? [revision] : []),
   };

@@ -159,6 +159,32 @@ describe('a migrator or a MariaDB that is killed', function () {
     }
   });
 
+  it('a contract that is killed between two DROPs: the rows of later revisions are still to be moved, and a sync moves them', async () => {
+    const url = await newton('dropping', 300);
+    for (const args of [
+      ['sync', 'ocata01'],
+      ['expand', '2024_1_01'],
+    ]) {
+      const run = await runCli(['db', ...args], { DATABASE_CONNECTION: url });
+      expect(run.code, run.stderr).to.equal(0);
+    }
+    const blocker = await block(url, 'artifact_blobs');
+    const run = startCli(['db', 'contract', 'pike01'], { DATABASE_CONNECTION: url });
+    await running(url, 'DROP TABLE artifact_blobs', run);
+    run.kill('SIGKILL');
+    await run.done;
+    await blocker.end();
+    const contract = await runCli(['db', 'contract', '--lock-timeout', '20'], { DATABASE_CONNECTION: url });
+    expect(contract.code, contract.stderr).to.equal(15);
+    expect(contract.stderr).to.include("rows of train01 are still to be moved, do run 'db migrate");
+    const sync = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    expect(sync.code, sync.stderr).to.equal(0);
+    expect(sync.stdout).to.include('pike_contract01').and.to.include('train_migrate01');
+    expect(
+      await ask(url, `SELECT id FROM image_locations WHERE meta_data LIKE BINARY '%"backend":%'`),
+    ).to.deep.equal([]);
+  });
+
   it('a statement that fails: exit 14, what is there and what is not; the next run goes on', async () => {
     const url = await newton('failing', 300);
     const expected = await expectedMysqlImages(url);

@@ -15,7 +15,7 @@ function at(heads: readonly string[], pending: readonly string[] = [], more: Par
     throw new RangeError('a database with heads is somewhere');
   }
   return {
-    located: { kind: 'at', position, applied, underWay: false, lacking: false, ...more },
+    located: { kind: 'at', position, applied, underWay: false, lacking: [], ...more },
     pending: new Set(pending),
   };
 }
@@ -63,9 +63,21 @@ describe('a run', () => {
     ],
     [
       'one whose contract has begun without its record has no row left to move',
-      at(['ocata_expand01'], [], { lacking: true }),
+      at(['ocata_expand01'], [], { lacking: ['images.is_public'] }),
       to('ocata01'),
       'online: ocata_contract01',
+    ],
+    [
+      'one whose contract has begun without its record has the rows of other revisions left to move',
+      at(['2024_1_expand01', 'ocata_contract01'], ['train01'], { lacking: ['artifact_tags'] }),
+      to('train01'),
+      'online: train_migrate01 pike_contract01 queens_contract01 rocky_contract01 rocky_contract02 train_contract01',
+    ],
+    [
+      'the contract of such a one',
+      at(['2024_1_expand01', 'ocata_contract01'], ['train01'], { lacking: ['artifact_tags'] }),
+      { kind: 'contract', revision: undefined },
+      "OutOfOrder: Cannot contract db:5432/glance up to '2024_1_01': rows of train01 are still to be moved, do run 'db migrate 2024_1_01' first",
     ],
     ['a whole one, to a later expand', at(['mitaka02']), to('ocata01', 'Expand'), 'online: ocata_expand01'],
     [

@@ -77,7 +77,7 @@ function brief(located: Located): string {
     case 'refused':
       return located.reason;
     case 'at': {
-      const at = `${formatPosition(located.position)}${located.underWay ? ', under way' : ''}${located.lacking ? ', lacking' : ''}`;
+      const at = `${formatPosition(located.position)}${located.underWay ? ', under way' : ''}${located.lacking.map((name) => `, lacking ${name}`).join('')}`;
       return located.adopt === undefined
         ? at
         : `${at}, from ${located.adopt.from} to ${located.adopt.heads.join()}`;
@@ -334,7 +334,7 @@ describe('locate', () => {
       position: { revision: 'liberty', phase: 'Contract' },
       applied: new Set(['liberty']),
       underWay: false,
-      lacking: false,
+      lacking: [],
     });
   });
 
@@ -404,7 +404,7 @@ describe('locate', () => {
     const look = found({ schema: 'ocata_expand01', alembic: ['ocata_expand01'] });
     const lacking: readonly (readonly [string, readonly string[], string])[] = [
       ['nothing is gone', [], 'ocata01 (Migrate)'],
-      ['what the next script drops is gone', ['is_public'], 'ocata01 (Migrate), lacking'],
+      ['what the next script drops is gone', ['is_public'], 'ocata01 (Migrate), lacking images.is_public'],
       ['more is gone than that', ['is_public', 'name'], 'DatabaseNotGlance'],
     ];
     for (const [fact, gone, expected] of lacking) {
