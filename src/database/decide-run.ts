@@ -77,7 +77,7 @@ function closeGoal(goal: Goal | OpenGoal, located: Located): Goal {
 }
 
 function planFrom(plan: RunPlan, goal: Goal, underWay: boolean): RunPlan {
-  const { located, applied, pending } = plan;
+  const { located, applied } = plan;
   // Somebody on the way through the phases has nodes at work; so has whoever asks for one phase.
   const online =
     goal.kind !== 'position' ||
@@ -85,7 +85,7 @@ function planFrom(plan: RunPlan, goal: Goal, underWay: boolean): RunPlan {
     underWay ||
     (located.kind === 'at' && located.position.phase !== 'Contract');
   const lacking = located.kind === 'at' ? located.lacking : [];
-  return { ...plan, online, steps: planMigrations({ applied, pending, lacking, online }, goal, REGISTRY) };
+  return { ...plan, online, steps: planMigrations({ ...plan, applied, lacking, online }, goal, REGISTRY) };
 }
 
 /** What has to run before a phase may, if anything. */

@@ -4,7 +4,8 @@ import { connect } from './connect.ts';
 import type { Connection } from './engines/engine.ts';
 import { asFailure, Failure } from './failure.ts';
 import { look, type Outcome } from './migrate.ts';
-import { placeDatabase } from './place-database.ts';
+import { placeDatabase, REGISTRY } from './place-database.ts';
+import { leftTriggers } from './plan-migrations.ts';
 import type { ConnectionTarget } from './url.ts';
 
 /** What `db check` tells: the phase that comes next, if any does. */
@@ -19,7 +20,7 @@ export async function nextPhase(
   try {
     connection = await connect(target);
     const state = await connection.readState();
-    const { located, pending } = await placeDatabase(connection, state);
+    const { located, pending, triggers } = await placeDatabase(connection, state);
     const seen: Outcome = { ...look(state, located), applied: [] };
     if (located.kind === 'refused') {
       return {
@@ -31,8 +32,15 @@ export async function nextPhase(
     const expands = planScripts(applied, { kind: 'expand', revision });
     const contracts = planScripts(applied, { kind: 'contract', revision });
     const waiting = contracts.some((script) => pending.has(revisionOf(script)));
+    const left = leftTriggers({ applied, ...(triggers === undefined ? {} : { triggers }) }, REGISTRY);
     const next =
-      expands.length > 0 ? 'expand' : waiting ? 'migrate' : contracts.length > 0 ? 'contract' : undefined;
+      expands.length > 0
+        ? 'expand'
+        : waiting
+          ? 'migrate'
+          : contracts.length > 0 || left !== undefined
+            ? 'contract'
+            : undefined;
     return { ...seen, ...(next === undefined ? {} : { next }) };
   } catch (error) {
     return { applied: [], error: asFailure(error) };

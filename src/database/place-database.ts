@@ -46,10 +46,12 @@ export async function placeDatabase(connection: Connection, state: DatabaseState
   if (located.kind !== 'at') {
     return { located, pending: new Set() };
   }
+  const { triggers } = state.found;
   const pending = await readPending(connection, state, located.applied, located.lacking);
   return {
     located: pending.size === 0 ? located : locate({ ...state.found, pending }, known),
     pending,
+    ...(triggers === undefined ? {} : { triggers }),
   };
 }
 
@@ -73,4 +75,6 @@ export interface Placed {
   readonly located: Located;
   /** The revisions with rows that are still to be moved, among those that are expanded and not contracted. */
   readonly pending: ReadonlySet<string>;
+  /** The names of the triggers that there are; absent where nobody looked. */
+  readonly triggers?: ReadonlySet<string>;
 }

@@ -23,6 +23,8 @@ export interface Situation {
   readonly pending: ReadonlySet<string>;
   /** What is gone that only a script which is still to come drops, as `table` or `table.column`. */
   readonly lacking?: readonly string[];
+  /** The names of the triggers that there are; absent where nobody looked. */
+  readonly triggers?: ReadonlySet<string>;
   /** Whether nodes of Glance may be at work: then no scripts are fused. */
   readonly online: boolean;
 }
@@ -35,7 +37,10 @@ export interface Situation {
 export function planMigrations(situation: Situation, goal: Goal, registry: Registry): readonly PlannedStep[] {
   let scripts = planScripts(situation.applied, goal);
   let due = registry.data.filter((data) => isDue(data, situation, goal, scripts.length > 0, registry));
-  const plan: PlannedStep[] = [];
+  const left =
+    goal.kind === 'position' || goal.kind === 'contract' ? leftTriggers(situation, registry) : undefined;
+  // Nobody can write into a table while it has them.
+  const plan: PlannedStep[] = left === undefined ? [] : [{ kind: 'script', migration: left }];
   const applied = new Set(situation.applied);
   const planData = (): void => {
     for (const data of due.filter((each) => canRun(each, applied))) {
@@ -60,6 +65,21 @@ export function planMigrations(situation: Situation, goal: Goal, registry: Regis
 export function openData(applied: ReadonlySet<string>, registry: Registry): readonly DataMigration[] {
   const open = expandedOnly(applied);
   return registry.data.filter((data) => open.includes(data.revision));
+}
+
+/**
+ * What drops the triggers that are there although a contract that should have dropped them is done: an expand has made them
+ * and another tool has contracted. No script of Glance's chain, and so recorded nowhere; undefined where there are none.
+ */
+export function leftTriggers(
+  { applied, triggers }: Pick<Situation, 'applied' | 'triggers'>,
+  registry: Registry,
+): Migration | undefined {
+  const steps = registry.migrations
+    .filter(({ scripts }) => scripts.every((script) => applied.has(script)))
+    .flatMap((migration) => migration.steps)
+    .filter((step) => step.do === 'drop trigger' && triggers?.has(step.trigger) === true);
+  return steps.length === 0 ? undefined : { name: 'left_triggers', scripts: [], steps };
 }
 
 /** Whether the contract of its revision has begun to drop the old form: it has found no row left in it. */

@@ -205,8 +205,9 @@ function verify(
         kind: 'at',
         position,
         applied,
-        // Without the triggers no node can have begun to live with what is there.
-        underWay: early.length > 0 && isInUse(found, known),
+        // Where a script is one transaction, only an expand with nodes at work leaves a part of itself. Where it is not,
+        // no node can have begun to live with what is there without the triggers.
+        underWay: early.length > 0 && (known.mayLack === undefined || isInUse(found, known)),
         lacking: absent,
         ...(adopt === undefined ? {} : { adopt }),
       };

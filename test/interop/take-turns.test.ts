@@ -137,6 +137,36 @@ for (const engine of ENGINES) {
       });
     });
 
+    describe('triggers that nobody wants any more', () => {
+      const MADE_BY: Readonly<Record<string, (url: string) => Promise<unknown>>> = {
+        us: async (url) => {
+          await ours(url, 'db', 'expand', 'ocata01');
+          await ours(url, 'db', 'migrate');
+        },
+        ...(engine.hasPhases ? { them: (url) => manage.must(url, 'db', 'upgrade', 'ocata_expand01') } : {}),
+      };
+      for (const [maker, expand] of Object.entries(MADE_BY)) {
+        it(`made by ${maker}, left behind by db sync of theirs, are dropped by ours`, async () => {
+          const url = await server.createDatabase(`left_by_${maker}`);
+          await ours(url, 'db', 'sync', 'mitaka02');
+          await expand(url);
+          await manage.must(url, 'db', 'sync');
+          const insert = (id: string) =>
+            server.query(
+              url,
+              `INSERT INTO images (id, status, created_at, deleted, min_disk, min_ram, protected, os_hidden)
+                VALUES (?, 'active', now(), ?, 0, 0, ?, ?)`,
+              [id, false, false, false],
+            );
+          expect(await insert('before').catch((error: Error) => error.message)).to.match(/is_public/);
+          expect(await ours(url, 'db', 'sync')).to.include('applied left_triggers');
+          await insert('after');
+          await server.query(url, 'DELETE FROM images');
+          expect(await engine.readSchema(url)).to.deep.equal(reference);
+        });
+      }
+    });
+
     describe('we read and continue what glance-manage leaves', () => {
       const urls = new Map<string, string>();
 

@@ -116,6 +116,39 @@ describe('expand, migrate and contract on PostgreSQL', function () {
     expect((await db(url, 'check', 'ocata01')).code).to.equal(5);
   });
 
+  it('that another tool ended, which left the triggers behind: nothing can be written until a sync drops them', async () => {
+    const url = await newton(10);
+    await succeeds(url, 'expand', 'ocata01');
+    await succeeds(url, 'migrate');
+    await withClient(url, (client) =>
+      client.query(`ALTER TABLE images DROP COLUMN is_public, ALTER visibility SET NOT NULL, ALTER visibility SET DEFAULT 'shared';
+        UPDATE alembic_version SET version_num = 'ocata_contract01'`),
+    );
+    const insert = (id: string) =>
+      withClient(url, (client) =>
+        client.query(`INSERT INTO images (id, status, created_at, deleted, min_disk, min_ram, protected)
+          VALUES ('${id}', 'active', now(), false, 0, 0, false)`),
+      );
+    expect(await insert('a').catch((error: Error) => error.message)).to.include('no field "is_public"');
+    expect((await db(url, 'check', 'ocata01')).code).to.equal(5);
+    expect(await succeeds(url, 'plan', 'ocata01', '--output', 'sql')).to.include(
+      'DROP TRIGGER IF EXISTS insert_visibility ON images;',
+    );
+    const { applied, from, to } = JSON.parse(await succeeds(url, 'sync', 'ocata01', '--output', 'json'));
+    expect([applied.map(({ name }: { name: string }) => name), from, to]).to.deep.equal([
+      ['left_triggers'],
+      { revision: 'ocata01', phase: 'Contract' },
+      { revision: 'ocata01', phase: 'Contract' },
+    ]);
+    await insert('b');
+    expect((await db(url, 'check', 'ocata01')).code).to.equal(0);
+    expect(await succeeds(url, 'sync', 'ocata01')).to.include('No migrations needed');
+    const { rows } = await withClient(url, (client) =>
+      client.query("SELECT proname FROM pg_proc WHERE proname LIKE '%\\_visibility'"),
+    );
+    expect(rows).to.deep.equal([]);
+  });
+
   it('write each image once, by batches and at once, and none that has its visibility', async () => {
     for (const online of [true, false]) {
       const url = await newton(3000);

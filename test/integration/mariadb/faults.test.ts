@@ -185,6 +185,29 @@ describe('a migrator or a MariaDB that is killed', function () {
     ).to.deep.equal([]);
   });
 
+  it('triggers that another tool has left behind: a contract or a sync drops them', async () => {
+    for (const [name, phase] of [
+      ['left_sync', 'sync'],
+      ['left_contract', 'contract'],
+    ] as const) {
+      const url = await server.createDatabase(name);
+      await buildMysqlGolden(url, { schema: 'ocata_contract01', alembic: ['ocata_contract01'] });
+      const whole = await readMysqlSchema(url);
+      await withMysql(url, (client) =>
+        client.query(`CREATE TRIGGER insert_visibility BEFORE INSERT ON images FOR EACH ROW SET NEW.name = NEW.name;
+          CREATE TRIGGER update_visibility BEFORE UPDATE ON images FOR EACH ROW SET NEW.name = NEW.name`),
+      );
+      const check = await runCli(['db', 'check', 'ocata01'], { DATABASE_CONNECTION: url });
+      expect(check.code, check.stderr).to.equal(5);
+      const run = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: url });
+      expect(run.code, run.stderr).to.equal(0);
+      expect(run.stdout).to.include('applied left_triggers');
+      expect(await readMysqlSchema(url)).to.deep.equal(whole);
+      const again = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: url });
+      expect(again.stdout).to.include('No migrations needed');
+    }
+  });
+
   it('a statement that fails: exit 14, what is there and what is not; the next run goes on', async () => {
     const url = await newton('failing', 300);
     const expected = await expectedMysqlImages(url);

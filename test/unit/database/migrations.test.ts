@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { DATA_MIGRATIONS, FUSED, MIGRATIONS } from '../../../migrations/registry.ts';
 import { everCreated, foldSchema } from '../../../src/database/fold.ts';
-import { openData, planMigrations } from '../../../src/database/plan-migrations.ts';
+import { leftTriggers, openData, planMigrations } from '../../../src/database/plan-migrations.ts';
 import { appliedScripts } from '../../../src/revision/heads.ts';
 import type { Goal } from '../../../src/revision/plan.ts';
 import { SCRIPTS } from '../../../src/revision/scripts.ts';
@@ -12,6 +12,7 @@ const REGISTRY = { migrations: MIGRATIONS, fused: FUSED, data: DATA_MIGRATIONS }
 interface Look {
   readonly heads: readonly string[];
   readonly pending: readonly string[];
+  readonly triggers: ReadonlySet<string>;
   readonly online: boolean;
 }
 
@@ -160,10 +161,51 @@ describe('the plan of migrations', () => {
       'train_contract01 ussuri_contract01',
     ],
   ];
-  for (const [name, look, goal, expected] of rows) {
+  const triggers = new Set(['insert_visibility', 'audit_insert']);
+  const left: typeof rows = [
+    ['triggers left behind', { heads: ['2024_1_contract01'], triggers }, to('2024_1_01'), 'left_triggers'],
+    [
+      'triggers left behind, before all else',
+      { heads: ['ussuri_contract01'], triggers },
+      to('wallaby01'),
+      'left_triggers train_migrate01 wallaby_expand01 wallaby_contract01',
+    ],
+    [
+      'triggers left behind, by a contract',
+      { heads: ['pike_expand01', 'ocata_contract01'], triggers },
+      { kind: 'contract', revision: 'pike01' },
+      'left_triggers pike_contract01',
+    ],
+    [
+      'triggers left behind, by an expand',
+      { heads: ['2024_1_contract01'], triggers },
+      { kind: 'expand', revision: '2024_1_01' },
+      '',
+    ],
+    [
+      'triggers left behind, by a migrate',
+      { heads: ['2024_1_contract01'], triggers },
+      { kind: 'migrate', revision: 'ocata01' },
+      '',
+    ],
+    [
+      'triggers whose contract is to come',
+      { heads: ['ocata_expand01'], triggers },
+      to('ocata01'),
+      'ocata_migrate01 ocata_contract01',
+    ],
+    [
+      'triggers of somebody else',
+      { heads: ['2024_1_contract01'], triggers: new Set(['audit_insert']) },
+      to('2024_1_01'),
+      '',
+    ],
+  ];
+  for (const [name, look, goal, expected] of [...rows, ...left]) {
     it(`${name}: ${expected || 'nothing'}`, () => {
       const plan = planMigrations(
         {
+          ...(look.triggers === undefined ? {} : { triggers: look.triggers }),
           applied: appliedScripts(look.heads ?? []),
           pending: new Set(look.pending),
           online: look.online === true,
@@ -175,6 +217,16 @@ describe('the plan of migrations', () => {
       expect(names.join(' ')).to.equal(expected);
     });
   }
+
+  it('drops those of the triggers left behind that are there, and records nothing', () => {
+    expect(leftTriggers({ applied: appliedScripts(['ocata_contract01']), triggers }, REGISTRY)).to.deep.equal(
+      {
+        name: 'left_triggers',
+        scripts: [],
+        steps: [{ do: 'drop trigger', table: 'images', trigger: 'insert_visibility' }],
+      },
+    );
+  });
 
   it('knows whose rows tell the position', () => {
     const open = (heads: readonly string[]) =>

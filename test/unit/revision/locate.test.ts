@@ -351,9 +351,14 @@ describe('locate', () => {
       it(`${fact}: ${expected}`, () => {
         expect(others, 'there are more than one').to.not.deep.equal([]);
         const seen = triggers === undefined ? look : { ...look, triggers: new Set(triggers) };
-        expect(brief(locate(seen, KNOWN_SCHEMA))).to.equal(expected);
+        expect(brief(locate(seen, { ...KNOWN_SCHEMA, mayLack: () => new Set() }))).to.equal(expected);
       });
     }
+
+    it('is under way without triggers too where each script is one transaction', () => {
+      const seen = { ...look, triggers: new Set<string>() };
+      expect(brief(locate(seen, KNOWN_SCHEMA))).to.equal('mitaka02, under way');
+    });
 
     it('is not under way where nothing of it is there, whatever triggers there are', () => {
       const seen = { ...found({ schema: 'mitaka02', alembic: ['mitaka02'] }), triggers: new Set([trigger]) };

@@ -27,6 +27,7 @@ interface CatalogRow {
     readonly name: string;
     readonly owned: boolean;
     readonly columns: readonly string[];
+    readonly triggers: readonly string[];
   }[];
 }
 
@@ -37,7 +38,9 @@ SELECT current_setting('server_version_num')::integer AS version, current_schema
   has_schema_privilege(current_schema(), 'CREATE') AS cancreate,
   (SELECT coalesce(json_agg(json_build_object('name', c.relname, 'owned', pg_has_role(c.relowner, 'USAGE'),
       'columns', (SELECT coalesce(json_agg(a.attname), '[]') FROM pg_attribute a
-        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))), '[]')
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+      'triggers', (SELECT coalesce(json_agg(t.tgname), '[]') FROM pg_trigger t
+        WHERE t.tgrelid = c.oid AND NOT t.tgisinternal))), '[]')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
       AND pg_table_is_visible(c.oid)
@@ -56,8 +59,9 @@ export async function readState(session: Session): Promise<PostgresState> {
       throw new Error('the catalog gave no row');
     }
     const tables = new Map(catalog.tables.map((table) => [table.name, new Set(table.columns)]));
+    const triggers = new Set(catalog.tables.flatMap((table) => table.triggers));
     return {
-      found: { tables, ...(await readVersions(session, tables)) },
+      found: { tables, triggers, ...(await readVersions(session, tables)) },
       serverVersion: catalog.version,
       readOnly: catalog.replica
         ? 'the server is a standby and read-only, do name the primary'
