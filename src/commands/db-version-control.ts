@@ -23,6 +23,7 @@ export function dbVersionControlCommand(): Command {
     'Usage',
     'DowngradeNotSupported',
     'RevisionNotFound',
+    'DatabaseNewer',
     'DatabaseNotGlance',
     'DatabaseUnreachable',
     'LockTimeout',

@@ -11,7 +11,7 @@ import { acquireLock, type LockOptions } from './lock.ts';
 import { placeDatabase, REGISTRY, readPending } from './place-database.ts';
 import { openData, type PlannedStep } from './plan-migrations.ts';
 import type { RunEvents } from './run-migrations.ts';
-import type { DataMigration } from './step.ts';
+import type { DataMigration, Migration } from './step.ts';
 import type { ConnectionTarget } from './url.ts';
 
 /** What a run tells while it runs. */
@@ -89,6 +89,9 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     if (isSettled(plan)) {
       return { ...outcome, ...(plan.refusal === undefined ? {} : { error: plan.refusal }) };
     }
+    // Before the lock, which on a cluster is a write.
+    const checked = migrationsOf(plan.steps);
+    await state.preflight(checked);
     await acquireLock(connection, {
       timeoutSeconds: options.lockTimeoutSeconds,
       signal: options.signal,
@@ -101,7 +104,10 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     if (isSettled(plan)) {
       return { ...outcome, ...(plan.refusal === undefined ? {} : { error: plan.refusal }) };
     }
-    await state.preflight(plan.steps.flatMap((step) => (step.kind === 'script' ? [step.migration] : [])));
+    const migrations = migrationsOf(plan.steps);
+    if (migrations.some((migration) => !checked.includes(migration))) {
+      await state.preflight(migrations);
+    }
     options.events.planned(outcome.from, plan.steps);
     const { runMigrations } = await import('./run-migrations.ts');
     const done = new Set(plan.applied);
@@ -164,6 +170,10 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
   } finally {
     await connection?.close();
   }
+}
+
+function migrationsOf(steps: readonly PlannedStep[]): readonly Migration[] {
+  return steps.flatMap((step) => (step.kind === 'script' ? [step.migration] : []));
 }
 
 function whereTo(applied: ReadonlySet<string>, pending: ReadonlySet<string>): Pick<Outcome, 'to'> {

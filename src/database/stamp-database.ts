@@ -1,8 +1,8 @@
 import { appliedScripts, scriptsOf } from '../revision/heads.ts';
-import { locate } from '../revision/locate.ts';
+import { type Adoption, locate } from '../revision/locate.ts';
 import { comparePositions, formatPosition } from '../revision/position.ts';
 import { connect } from './connect.ts';
-import type { Connection } from './engines/engine.ts';
+import type { Connection, DatabaseState } from './engines/engine.ts';
 import { asFailure, Failure } from './failure.ts';
 import { acquireLock } from './lock.ts';
 import { look, type MigrationEvents, type Outcome } from './migrate.ts';
@@ -27,61 +27,84 @@ export async function stampDatabase(options: StampOptions): Promise<Outcome> {
   let connection: Connection | undefined;
   try {
     connection = await connect(options.connection);
+    let state = await connection.readState();
+    let stamp = await decideStamp(connection, state, revision);
+    if (stamp.kind === 'settled') {
+      return stamp.outcome;
+    }
+    // Before the lock, which on a cluster is a write.
+    await state.preflight([]);
     await acquireLock(connection, { timeoutSeconds: lockTimeoutSeconds, signal, waiting: events.waiting });
-    const state = await connection.readState();
-    const now = (await placeDatabase(connection, state)).located;
-    const before: Outcome = { ...look(state, now), applied: [] };
-    const cannot = `Cannot place ${connection.place} at '${revision}'`;
-    const target = { revision, phase: 'Contract' as const };
-    if (now.kind === 'at' && comparePositions(target, now.position) < 0) {
-      const at = formatPosition(now.position);
-      return {
-        ...before,
-        error: new Failure(
-          'DowngradeNotSupported',
-          `${cannot}: its version table says '${at}', its tables agree, and that comes after it, do name '${at}' or leave it as it is`,
-        ),
-      };
+    // Whoever had the lock before may have changed it.
+    state = await connection.readState();
+    stamp = await decideStamp(connection, state, revision);
+    if (stamp.kind === 'settled') {
+      return stamp.outcome;
     }
-    const last = scriptsOf(revision).at(-1)?.name ?? revision;
-    const wanted = locate({ tables: state.found.tables, alembic: [last] }, KNOWN_SCHEMA);
-    if (wanted.kind !== 'at' || wanted.underWay) {
-      const why = wanted.kind === 'refused' ? wanted.message : 'the script after it has begun';
-      return {
-        ...before,
-        error: new Failure(
-          'DatabaseNotGlance',
-          `${cannot}: ${why.replace(/^alembic_version says '[^']*', but /, '').replace(/, do [^,]*$/, '')}, do name the revision that the tables are of`,
-        ),
-      };
-    }
-    const heads = [last];
-    if ([...(state.found.alembic ?? [])].join() === heads.join()) {
-      return before;
-    }
+    const { outcome, adoption } = stamp;
     const { runMigrations } = await import('./run-migrations.ts');
     await runMigrations({
       lock: connection,
       state,
-      applied: appliedScripts(heads),
-      adopt: { from: describe(state.found.alembic, state.found.migrate?.[0]?.version), heads },
+      applied: appliedScripts(adoption.heads),
+      adopt: adoption,
       plan: [],
       online: false,
       lockTimeoutSeconds,
       signal,
       events,
     });
-    return {
-      ...before,
-      to: target,
-      heads,
-      adoption: { from: describe(state.found.alembic, state.found.migrate?.[0]?.version), heads },
-    };
+    return { ...outcome, to: { revision, phase: 'Contract' }, heads: adoption.heads, adoption };
   } catch (error) {
     return { applied: [], error: asFailure(error) };
   } finally {
     await connection?.close();
   }
+}
+
+/** What there is to write, or why there is nothing; `outcome` is that of a look. */
+type Stamp =
+  | { readonly kind: 'settled'; readonly outcome: Outcome }
+  | { readonly kind: 'due'; readonly outcome: Outcome; readonly adoption: Adoption };
+
+async function decideStamp(connection: Connection, state: DatabaseState, revision: string): Promise<Stamp> {
+  const now = (await placeDatabase(connection, state)).located;
+  const outcome: Outcome = { ...look(state, now), applied: [] };
+  const refuse = (reason: Failure['reason'], why: string): Stamp => ({
+    kind: 'settled',
+    outcome: {
+      ...outcome,
+      error: new Failure(reason, `Cannot place ${connection.place} at '${revision}': ${why}`),
+    },
+  });
+  // All others that cannot be placed are what this is for.
+  if (now.kind === 'refused' && now.reason === 'DatabaseNewer') {
+    return refuse(now.reason, now.message);
+  }
+  if (now.kind === 'at' && comparePositions({ revision, phase: 'Contract' }, now.position) < 0) {
+    const at = formatPosition(now.position);
+    return refuse(
+      'DowngradeNotSupported',
+      `its version table says '${at}', its tables agree, and that comes after it, do name '${at}' or leave it as it is`,
+    );
+  }
+  const last = scriptsOf(revision).at(-1)?.name ?? revision;
+  const wanted = locate({ tables: state.found.tables, alembic: [last] }, KNOWN_SCHEMA);
+  if (wanted.kind !== 'at' || wanted.underWay) {
+    const why = wanted.kind === 'refused' ? wanted.message : 'the script after it has begun';
+    return refuse(
+      'DatabaseNotGlance',
+      `${why.replace(/^alembic_version says '[^']*', but /, '').replace(/, do [^,]*$/, '')}, do name the revision that the tables are of`,
+    );
+  }
+  const heads = [last];
+  return [...(state.found.alembic ?? [])].join() === heads.join()
+    ? { kind: 'settled', outcome }
+    : {
+        kind: 'due',
+        outcome,
+        adoption: { from: describe(state.found.alembic, state.found.migrate?.[0]?.version), heads },
+      };
 }
 
 function describe(rows: readonly string[] | undefined, number: number | null | undefined): string {

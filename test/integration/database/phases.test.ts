@@ -394,6 +394,18 @@ describe('expand, migrate and contract on PostgreSQL', function () {
     expect(await succeeds(url, 'version_control', 'rocky02')).to.include('already');
     await succeeds(url, 'sync');
   });
+
+  it('db version_control leaves the stamp of a release to come', async () => {
+    const url = await server.createDatabase('stamped_newer');
+    await buildGolden(url, { schema: '2024_1_contract01', alembic: ['2027_1_contract01'] });
+    const result = await db(url, 'version_control', '2024_1_01');
+    expect(result.code, result.stdout).to.equal(12);
+    expect(result.stderr).to.include(
+      "at '2024_1_01': alembic_version says '2027_1_contract01', which is newer than '2024_1_01'",
+    );
+    const { rows } = await withClient(url, (client) => client.query('SELECT * FROM alembic_version'));
+    expect(rows).to.deep.equal([{ version_num: '2027_1_contract01' }]);
+  });
 });
 
 /** Counts the writes to a table from now on; gives how many rows have no visibility yet. */

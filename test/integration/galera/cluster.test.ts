@@ -110,6 +110,23 @@ describe('a Galera cluster of three', function () {
     await expectWhole(second.url('empty'), []);
   });
 
+  it('what is refused is looked at before the lock, which is a write: nothing is left of it', async () => {
+    await newton('refused', 10);
+    await withMysql(first.url('refused'), (client) =>
+      client.query('ALTER TABLE images CHARACTER SET latin1'),
+    );
+    const before = await readMysqlSchema(first.url('refused'));
+    for (const args of [
+      ['sync', 'ocata01'],
+      ['version_control', 'mitaka02'],
+      ['version_control', 'rocky02'],
+    ]) {
+      const result = await runCli(['db', ...args], { DATABASE_CONNECTION: first.url('refused') });
+      expect(result.code, args.join(' ')).to.be.oneOf([1, 13]);
+    }
+    expect(await readMysqlSchema(first.url('refused'))).to.deep.equal(before);
+  });
+
   it('a migrator that is killed on one node frees the others at once', async () => {
     const expected = await newton('killed', 3000);
     const blocker = await mysql.createConnection(mysqlOptions(first.url('killed')));
