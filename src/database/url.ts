@@ -119,6 +119,13 @@ const KNOWN_MYSQL_OPTIONS: readonly string[] = [
   'unix_socket',
 ];
 
+const ALL_OPTIONS: readonly string[] = [
+  ...KNOWN_OPTIONS,
+  ...IGNORED_OPTIONS,
+  ...KNOWN_MYSQL_OPTIONS,
+  ...IGNORED_MYSQL_OPTIONS,
+];
+
 /** The words of MySQL's own client for the same. */
 const MYSQL_TLS_MODES: Readonly<Record<string, TlsMode>> = {
   DISABLED: 'disable',
@@ -210,20 +217,46 @@ export function parseTlsMode(text: string, option: string): TlsMode {
   return mode;
 }
 
-function matchUrl(text: string): Readonly<Record<string, string | undefined>> {
+function matchUrl(text: string): UrlParts {
   if (text === '') {
     throw unusable('found nothing in it');
   }
   const first = URL_PATTERN.exec(text)?.groups;
-  // A host with an @ in it is the rest of a password.
-  const groups =
-    first === undefined || first.ipv4?.includes('@') === true ? OLD_URL_PATTERN.exec(text)?.groups : first;
-  if (groups === undefined || groups.ipv4?.includes('@') === true) {
+  if (first !== undefined && behindPassword(first).every((part) => part?.includes('@') !== true)) {
+    return first;
+  }
+  // An @ behind the first one means that the password has one, or the end of the URL.
+  const last = OLD_URL_PATTERN.exec(text)?.groups;
+  const readings = [first, last?.password === first?.password ? undefined : last].filter(
+    (parts) => parts !== undefined && isPlausible(parts, first),
+  );
+  const [parts] = readings;
+  if (parts === undefined) {
     throw unusable(
       'found no URL that can be read, do write postgresql://USER:PASSWORD@HOST:PORT/DATABASE or mysql://... with special characters percent-encoded',
     );
   }
-  return groups;
+  if (readings.length > 1) {
+    throw unusable("found more than one '@' in it, do write all but the one before the host as %40");
+  }
+  return parts;
+}
+
+function behindPassword({ ipv6, ipv4, port, database, query }: UrlParts): readonly (string | undefined)[] {
+  return [ipv6, ipv4, port, database, query];
+}
+
+/** Whether a reading of a URL with several `@` can be what was meant, with no piece of the password in it. */
+function isPlausible(parts: UrlParts, first: UrlParts | undefined): boolean {
+  const { ipv6 = '', ipv4 = '', port = '', database = '', query = '' } = parts;
+  return (
+    /^[0-9a-f:.%]*$/i.test(ipv6) &&
+    /^[\w.,-]*$/.test(ipv4) &&
+    /^\d*$/.test(port) &&
+    !/[@/]/.test(database) &&
+    (database !== '' || (first?.database ?? '') === '') &&
+    [...new URLSearchParams(query).keys()].every((key) => ALL_OPTIONS.includes(key))
+  );
 }
 
 function readQuery(
@@ -240,9 +273,10 @@ function readQuery(
       query.set(key, value);
     } else if (!ignored.includes(key)) {
       const near = [...known, ...ignored].find((option) => isNear(option, key));
-      throw unusable(
-        `found the unknown option '${key}', do ${near === undefined ? 'remove it' : `write '${near}'`}`,
-      );
+      // Beside a password it may be a piece of that.
+      const named =
+        near === undefined && query.has('password') ? 'an unknown option' : `the unknown option '${key}'`;
+      throw unusable(`found ${named}, do ${near === undefined ? 'remove it' : `write '${near}'`}`);
     }
   }
   return query;

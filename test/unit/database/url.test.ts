@@ -87,6 +87,24 @@ describe('a connection URL', () => {
     ['with a plus, which is no space', 'postgresql://glance:a+b@db/glance', { password: 'a+b' }],
     ['with raw odd characters', 'postgresql://glance:a/b?c#d[e]:f@db/glance', { password: 'a/b?c#d[e]:f' }],
     ['with a raw @, as before SQLAlchemy 1.4', 'postgresql://glance:p@ss@db/glance', { password: 'p@ss' }],
+    [
+      'with a raw @ and what ends a host after it',
+      'postgresql://glance:abc@def?ghi@db/glance',
+      { password: 'abc@def?ghi' },
+    ],
+    [
+      'with a raw @ and a / after it',
+      'postgresql://glance:p@ss/word@db:5433/glance?sslmode=disable',
+      { password: 'p@ss/word', port: 5433, tls: { mode: 'disable' } },
+    ],
+    ['with a raw @ in the user', 'postgresql://glance@site:secret@db/glance', { user: 'glance@site' }],
+    ['with a raw @ and no database', 'postgresql://glance:p@ss@db?dbname=glance', { password: 'p@ss' }],
+    ['with a raw @ in an option', 'postgresql://glance@db/glance?password=p@ss', { password: 'p@ss' }],
+    [
+      'with a raw @ in a setting',
+      'postgresql://glance:secret@db/glance?options=-crole%3Da@b',
+      { options: '-crole=a@b' },
+    ],
     ['with an empty password', 'postgresql://glance:@db/glance', { password: '' }],
     [
       'with sslmode',
@@ -169,6 +187,14 @@ describe('a connection URL', () => {
       'postgresql://glance:hunter2@db/glance?sslmode=require&sslmode=disable',
       "found the option 'sslmode' twice",
     ],
+    ['two readings', 'postgresql://glance:abc@db?options=hunter2@b/glance', "found more than one '@' in it"],
+    ['a database with an @', 'postgresql://glance:hunter2@db/gl@nce', 'found no URL that can be read'],
+    ['a user with a /', 'postgresql://gl/ance:hunter2@db/glance', 'found no URL that can be read'],
+    [
+      'an option that may be a piece of a password',
+      'postgresql://glance@db/glance?password=hun&hunter2',
+      'found an unknown option, do remove it',
+    ],
     ['several hosts', 'postgresql://glance:hunter2@/glance?host=a,b', 'found several hosts'],
     [
       'a timeout in words',
@@ -210,6 +236,40 @@ describe('a connection URL', () => {
         }
         expect(message.includes(password) && password.trim().length > 5).to.equal(false);
       }),
+    );
+  });
+
+  it('has the password whole or is refused, and shows no piece of it, whatever raw characters it has', () => {
+    const raw = fc
+      .array(
+        fc.constantFrom('Q', 'X', 'Z', 'QXZQ', '@', '/', '?', '#', ':', '&', '=', '%', '+', '[', ']', '@XZ:'),
+      )
+      .map((pieces) => pieces.join(''));
+    const before = fc.constantFrom('postgresql://glance:', 'mysql://glance:', 'postgresql://glance@site:');
+    const after = fc.constantFrom(
+      '@db:5432/glance',
+      '@db/glance?sslmode=off',
+      '@db/glance?nope=1',
+      '@/glance',
+      '@[::1]/glance',
+    );
+    fc.assert(
+      fc.property(before, raw, after, (start, password, end) => {
+        let told = '';
+        try {
+          const target = parseConnectionUrl(`${start}${password}${end}`);
+          told = describeTarget(target);
+          expect(target.password).to.equal(password);
+        } catch (error) {
+          if (!(error instanceof Failure)) throw error;
+          told = error.message;
+        }
+        const pieces = Array.from({ length: Math.max(0, password.length - 3) }, (_, at) =>
+          password.slice(at, at + 4),
+        );
+        expect(pieces.filter((piece) => told.includes(piece))).to.deep.equal([]);
+      }),
+      { numRuns: 5000 },
     );
   });
 
