@@ -409,6 +409,18 @@ describe('wrong input', function () {
     });
   }
 
+  it('a search path that names no schema: one sentence at once, for each verb that writes', async () => {
+    const connection = `${url}?options=-csearch_path%3Dnowhere`;
+    for (const args of [['sync'], ['expand'], ['version_control', 'mitaka02']]) {
+      const result = await runCli(['db', ...args], { DATABASE_CONNECTION: connection });
+      expect(result.code, args.join(' ')).to.equal(args[0] === 'version_control' ? 13 : 1);
+      expect(result.stderr.trim().split('\n')).to.have.length(1);
+      if (result.code === 1) {
+        expect(result.stderr).to.include('the search path names no schema that exists, do create it');
+      }
+    }
+  });
+
   it('upgrade leaves an empty database alone and says what to run', async () => {
     const empty = await server.createDatabase('empty');
     const result = await runCli(['db', 'upgrade'], { DATABASE_CONNECTION: empty });
