@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { databaseError, describeDatabaseError } from './database-error.ts';
+import { databaseError, describeDatabaseError, isConnectionLoss } from './database-error.ts';
 import type { Connection, LockHolder } from './engines/engine.ts';
 import { Failure } from './failure.ts';
 
@@ -15,7 +15,7 @@ const TELL_EVERY_SECONDS = 10;
 /**
  * Waits for the one lock that every migrator of this database takes; the connection then holds it until it is closed.
  *
- * @throws Failure `LockTimeout`, `Interrupted`, `DatabaseUnreachable`
+ * @throws Failure `LockTimeout`, `Interrupted`, `DatabaseUnreachable`, `MigrationFailed` where the server refuses the lock
  */
 export async function acquireLock(connection: Connection, options: LockOptions): Promise<void> {
   const started = performance.now();
@@ -46,11 +46,18 @@ export async function acquireLock(connection: Connection, options: LockOptions):
     if (error instanceof Failure) {
       throw error;
     }
-    throw new Failure(
-      'DatabaseUnreachable',
-      `Lost the connection to ${connection.place} while waiting for the lock: ${describeDatabaseError(databaseError(error))}`,
-      { cause: error },
-    );
+    const cause = databaseError(error);
+    throw connection.lost.aborted || isConnectionLoss(cause)
+      ? new Failure(
+          'DatabaseUnreachable',
+          `Lost the connection to ${connection.place} while waiting for the lock: ${describeDatabaseError(cause)}`,
+          { cause: error },
+        )
+      : new Failure(
+          'MigrationFailed',
+          `Cannot take the lock on ${connection.place}: ${describeDatabaseError(cause)}`,
+          { cause: error },
+        );
   }
 }
 

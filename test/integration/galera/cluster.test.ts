@@ -127,6 +127,21 @@ describe('a Galera cluster of three', function () {
     expect(await readMysqlSchema(first.url('refused'))).to.deep.equal(before);
   });
 
+  it('a user who may not take the lock: exit 1 and what the database says', async () => {
+    const url = await first.createDatabase('narrow');
+    await runCli(['db', 'sync', 'mitaka02'], { DATABASE_CONNECTION: url });
+    await withMysql(first.adminUrl('narrow'), (client) =>
+      client.query(`CREATE USER narrow@'%' IDENTIFIED BY 'narrow-secret';
+        GRANT SELECT ON narrow.* TO narrow@'%'; GRANT ALL ON narrow.images TO narrow@'%'`),
+    );
+    const { host } = new URL(url);
+    const result = await runCli(['db', 'sync'], {
+      DATABASE_CONNECTION: `mysql://narrow:narrow-secret@${host}/narrow`,
+    });
+    expect(result.code, result.stderr).to.equal(1);
+    expect(result.stderr).to.match(/^Cannot take the lock on .*: INSERT command denied to user 'narrow'/);
+  });
+
   it('a migrator that is killed on one node frees the others at once', async () => {
     const expected = await newton('killed', 3000);
     const blocker = await mysql.createConnection(mysqlOptions(first.url('killed')));
