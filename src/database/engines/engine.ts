@@ -112,7 +112,8 @@ export interface Writer {
   /**
    * Changes rows in a transaction of its own, outside of any migration; gives their number.
    *
-   * @param patience how long to wait for a row that another session has locked, in milliseconds; absent means for ever
+   * @param patience how long to wait for a row that another session has locked, in milliseconds; absent means
+   *   `lockTimeoutSeconds`
    */
   changeAlone(sql: string, values?: Row, patience?: number): Promise<number>;
   /** Undoes what is not committed. Never throws. */

@@ -169,6 +169,43 @@ describe('a migrator or a server that is killed', function () {
     process.stdout.write(`      found after the kill: ${JSON.stringify(states)}\n`);
   });
 
+  it('a row that a session keeps locked, with Glance stopped: exit 21 after the time given, nothing changed', async () => {
+    const rows: readonly (readonly [string, string, string, string])[] = [
+      [
+        'mitaka01',
+        'mitaka02',
+        "INSERT INTO metadef_resource_types (name, protected, created_at) VALUES ('OS::Nova::Instance', true, now())",
+        'UPDATE metadef_resource_types SET protected = true',
+      ],
+      [
+        'ussuri_contract01',
+        'wallaby01',
+        `INSERT INTO images (id, status, created_at, deleted, min_disk, min_ram, protected, os_hidden)
+          VALUES ('a', 'active', now(), false, 0, 0, false, false);
+        INSERT INTO image_locations (image_id, value, created_at, deleted, status, meta_data)
+          VALUES ('a', 'file:///a', now(), false, 'active', '{"backend": "x"}')`,
+        "UPDATE image_locations SET status = 'active'",
+      ],
+    ];
+    for (const [schema, target, fill, lock] of rows) {
+      const url = await server.createDatabase(`row_of_${schema}`);
+      await buildGolden(url, { schema, alembic: [schema] });
+      await withClient(url, (client) => client.query(fill));
+      const before = await readSchema(url);
+      const blocker = new pg.Client({ connectionString: url });
+      await blocker.connect();
+      await blocker.query(`BEGIN; ${lock}`);
+      const result = await runCli(['db', 'sync', target, '--lock-timeout', '1'], {
+        DATABASE_CONNECTION: url,
+      });
+      await blocker.end();
+      expect(result.code, result.stderr).to.equal(21);
+      expect(result.stderr).to.include("waited for another session's lock for 1 s");
+      expect(await readSchema(url)).to.deep.equal(before);
+      expect(await heads(url)).to.equal(schema);
+    }
+  });
+
   it('SIGTERM rolls the running migration back, tells it and exits 22 at once', async () => {
     const url = await copy('stopped');
     const report = join(folder, 'stopped.json');

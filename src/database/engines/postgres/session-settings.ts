@@ -11,15 +11,18 @@ FROM pg_settings
 WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
   OR (name = 'client_connection_check_interval' AND version() LIKE '%linux%')`;
 
-/** The same as the columns of a SELECT, for a server of which the version is known: to read pg_settings takes a millisecond. */
-export function localSettings(serverVersion: number): string {
+/**
+ * The same as the columns of a SELECT, for a server of which the version is known: to read pg_settings takes a millisecond.
+ * A lock is waited for as long as `lockTimeout` says.
+ */
+export function localSettings(serverVersion: number, lockTimeout: string): string {
   const limits = [
     'statement_timeout',
-    'lock_timeout',
     'idle_in_transaction_session_timeout',
     ...(serverVersion >= 170_000 ? ['transaction_timeout'] : []),
   ];
   return [
+    `set_config('lock_timeout', '${lockTimeout}', true)`,
     ...limits.map((name) => `set_config('${name}', '0', true)`),
     ...(serverVersion >= 140_000
       ? [

@@ -68,11 +68,14 @@ class PostgresWriter implements Writer {
   #rows: readonly string[] = [];
   /** The server's process for the open transaction; undefined while it commits. */
   #pid: number | undefined;
+  /** How long a statement of a transaction waits for a lock, on rows too; 0 would be for ever. */
+  readonly #lockTimeout: string;
 
   constructor(session: Session, state: PostgresState, options: WriterOptions, sequelize: Sequelize) {
     this.#session = session;
     this.#state = state;
     this.#options = options;
+    this.#lockTimeout = options.lockTimeoutSeconds > 0 ? `${options.lockTimeoutSeconds}s` : '1ms';
     this.#sequelize = sequelize;
   }
 
@@ -83,9 +86,7 @@ class PostgresWriter implements Writer {
       await this.#execute(CREATE_VERSION_TABLE);
       return;
     }
-    await this.#execute(
-      `SET LOCAL lock_timeout = '${this.#options.lockTimeoutSeconds}s'; LOCK TABLE alembic_version IN SHARE ROW EXCLUSIVE MODE; SET LOCAL lock_timeout = 0`,
-    );
+    await this.#execute('LOCK TABLE alembic_version IN SHARE ROW EXCLUSIVE MODE');
     const found = await this.query('SELECT version_num FROM alembic_version ORDER BY 1');
     const now = found.map((row) => String(row.version_num)).join(', ');
     if (now !== [...rows].sort().join(', ')) {
@@ -136,10 +137,10 @@ class PostgresWriter implements Writer {
     return rowCount(result);
   }
 
-  async changeAlone(sql: string, values: Row = {}, patience = 0): Promise<number> {
+  async changeAlone(sql: string, values: Row = {}, patience?: number): Promise<number> {
     await this.#open();
     try {
-      if (patience > 0) {
+      if (patience !== undefined) {
         await this.#execute(`SET LOCAL lock_timeout = '${patience}ms'`);
       }
       const rows = await this.change(sql, values);
@@ -171,7 +172,7 @@ class PostgresWriter implements Writer {
   async #open(): Promise<void> {
     this.#transaction = await this.#sequelize.transaction();
     const [own] = await this.query(
-      `SELECT pg_backend_pid() AS pid, current_schema() AS schema, pg_is_in_recovery() AS replica, ${localSettings(this.#state.serverVersion)}`,
+      `SELECT pg_backend_pid() AS pid, current_schema() AS schema, pg_is_in_recovery() AS replica, ${localSettings(this.#state.serverVersion, this.#lockTimeout)}`,
     );
     this.#pid = typeof own?.pid === 'number' ? own.pid : undefined;
     // A balancer may send one connection here and the next one there.
@@ -222,7 +223,7 @@ class PostgresWriter implements Writer {
           [
             `SET LOCAL lock_timeout = '${PATIENCE_MILLISECONDS}ms'`,
             ...statements,
-            'SET LOCAL lock_timeout = 0',
+            `SET LOCAL lock_timeout = '${this.#lockTimeout}'`,
           ].join('; '),
         );
       } catch (error) {
