@@ -9,7 +9,8 @@ export interface TcpProxy {
   stop(): Promise<void>;
 }
 
-export async function startTcpProxy(upstreamPort: number): Promise<TcpProxy> {
+/** `idleLimit` is how long a connection may carry nothing, in milliseconds; it is ended by RST then. */
+export async function startTcpProxy(upstreamPort: number, idleLimit = 0): Promise<TcpProxy> {
   const pairs = new Set<readonly Socket[]>();
   const server = createServer((client) => {
     const pair = [client, connect(upstreamPort, '127.0.0.1')] as const;
@@ -18,6 +19,7 @@ export async function startTcpProxy(upstreamPort: number): Promise<TcpProxy> {
     client.pipe(upstream).pipe(client);
     for (const socket of pair) {
       socket.on('error', () => socket.destroy());
+      socket.setTimeout(idleLimit, () => socket.resetAndDestroy());
       socket.on('close', () => {
         pairs.delete(pair);
         for (const each of pair) each.destroy();

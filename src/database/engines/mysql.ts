@@ -69,6 +69,7 @@ class MysqlConnection implements Connection {
     if (cluster !== undefined) {
       this.#watch(cluster.lost);
     }
+    await this.#session.keepAlive();
     return true;
   }
 

@@ -10,6 +10,7 @@ import { goldenSchema, readSchema, type Schema, withAlembicVersion } from '../..
 import { buildGolden } from '../../support/golden-database.ts';
 import { expectedImages, readImages, withClient } from '../../support/images.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
 
 const IMAGES = 100_000;
 
@@ -204,6 +205,21 @@ describe('a migrator or a server that is killed', function () {
       expect(await readSchema(url)).to.deep.equal(before);
       expect(await heads(url)).to.equal(schema);
     }
+  });
+
+  it('the lock outlives a balancer that ends idle connections', async () => {
+    const url = await copy('balanced');
+    const proxy = await startTcpProxy(server.port, 7000);
+    const blocker = await block(url, 'images');
+    const run = startCli(['db', 'sync', 'ocata01'], {
+      DATABASE_CONNECTION: url.replace(`:${server.port}/`, `:${proxy.port}/`),
+    });
+    await running(url, 'LOCK TABLE images');
+    await Promise.race([sleep(10_000), run.done]);
+    await blocker.end();
+    const result = await run.done;
+    await proxy.stop();
+    expect(result.code, result.stderr).to.equal(0);
   });
 
   it('SIGTERM rolls the running migration back, tells it and exits 22 at once', async () => {

@@ -12,6 +12,7 @@ import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../su
 import { mysqlOptions, withMysql } from '../../support/mysql-client.ts';
 import { leaveOut } from '../../support/needs.ts';
 import { random } from '../../support/random.ts';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
 
 const IMAGES = 20_000;
 
@@ -348,6 +349,25 @@ describe('a migrator or a MariaDB that is killed', function () {
       );
       await blocker.end();
       expect((await first.done).code).to.equal(0);
+    });
+
+    it("outlives the server's idle limit, and a balancer's", async () => {
+      const impatient = await startMariaDb({ settings: { wait_timeout: '3' } });
+      const proxy = await startTcpProxy(impatient.port, 7000);
+      const url = await impatient.createDatabase('idle');
+      await seedMysqlNewton(url, { images: 300 });
+      const blocker = await block(url, 'images');
+      await blocker.query('SET SESSION wait_timeout = 600');
+      const through = url.replace(`:${impatient.port}/`, `:${proxy.port}/`);
+      const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: through });
+      await running(url, 'ALTER TABLE images', run);
+      await Promise.race([sleep(10_000), run.done]);
+      const second = await runCli(['db', 'sync', '--lock-timeout', '0'], { DATABASE_CONNECTION: url });
+      await blocker.end();
+      const result = await run.done;
+      await proxy.stop();
+      await impatient.stop();
+      expect([result.code, second.code], `${result.stderr}${second.stderr}`).to.deep.equal([0, 21]);
     });
 
     it('of a killed migrator goes although the server is busy with its statement, which is ended', async () => {

@@ -15,7 +15,7 @@ const ROW = 'glance-schema lock';
 
 /** Sends each statement of an open transaction to all nodes at once, and gives up at once where a row is locked. */
 const STREAMED = `SET SESSION wsrep_trx_fragment_unit = 'statements', wsrep_trx_fragment_size = 1,
-  innodb_lock_wait_timeout = 0, wait_timeout = 86400`;
+  innodb_lock_wait_timeout = 0`;
 
 /**
  * Tries the lock of the whole cluster: GET_LOCK holds on its own node only. Gives nothing where the server is no node of
@@ -38,6 +38,7 @@ export async function tryClusterLock(session: Session): Promise<ClusterLock | 't
   }
   const own = await session.another();
   try {
+    await own.keepAlive();
     await own.query(STREAMED);
     await own.query('START TRANSACTION');
     await own.query('INSERT INTO alembic_version (version_num) VALUES (?)', [ROW]);

@@ -4,6 +4,7 @@ import { type DatabaseError, databaseError, describeDatabaseError } from '../../
 import { Failure } from '../../failure.ts';
 import { type ConnectionTarget, describeTarget } from '../../url.ts';
 import type { Row } from '../engine.ts';
+import { keepAlive } from '../keep-alive.ts';
 import { readTlsFiles } from '../tls-files.ts';
 
 /** An open session and how it was made, for others like it. */
@@ -18,6 +19,8 @@ export interface Session {
   query(sql: string, values?: readonly (string | number)[]): Promise<readonly Row[]>;
   /** Another session like this one, for what has to be said to the server while this one or a third is busy. */
   another(): Promise<Session>;
+  /** Keeps the session while nothing is asked of it, whatever the server's idle limit, and one on the way, say. */
+  keepAlive(): Promise<void>;
   /** Says goodbye to the server, but does not wait long for one that is gone. */
   close(): Promise<void>;
 }
@@ -68,6 +71,7 @@ async function open(options: ConnectionOptions, place: string): Promise<Session>
   const { default: driver } = await import('mysql2/promise');
   const client = await driver.createConnection(options);
   const lost = new AbortController();
+  let forget = (): void => undefined;
   watch(client, () => lost.abort());
   return {
     options,
@@ -79,7 +83,15 @@ async function open(options: ConnectionOptions, place: string): Promise<Session>
       return Array.isArray(rows) ? rows : [];
     },
     another: () => open(options, place),
+    async keepAlive() {
+      await client.query('SET SESSION wait_timeout = 86400');
+      forget = keepAlive(
+        () => client.query('DO 0'),
+        () => client.destroy(),
+      );
+    },
     async close() {
+      forget();
       const timer = setTimeout(() => client.destroy(), 2000);
       await client.end().catch(() => undefined);
       clearTimeout(timer);

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { type DatabaseError, databaseError, describeDatabaseError } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
 import { type ConnectionTarget, describeTarget } from '../../url.ts';
+import { keepAlive } from '../keep-alive.ts';
 import { readTlsFiles } from '../tls-files.ts';
 
 /** An open session and how it was made, for others like it. */
@@ -13,6 +14,8 @@ export interface Session {
   readonly connectTimeoutSeconds: number;
   /** Aborted when the server or the network has ended the connection. */
   readonly lost: AbortSignal;
+  /** Keeps the session while nothing is asked of it, whatever the idle limit of a balancer on the way, say. */
+  keepAlive(): void;
   /** Says goodbye to the server, but does not wait long for one that is gone. */
   close(): Promise<void>;
 }
@@ -61,10 +64,13 @@ export async function openSession(target: ConnectionTarget): Promise<Session> {
   throw new RangeError('no attempt was made');
 }
 
-async function open(config: pg.ClientConfig): Promise<Pick<Session, 'client' | 'lost' | 'close'>> {
+async function open(
+  config: pg.ClientConfig,
+): Promise<Pick<Session, 'client' | 'lost' | 'keepAlive' | 'close'>> {
   const { default: driver } = await import('pg');
   const client = new driver.Client(config);
   const lost = new AbortController();
+  let forget = (): void => undefined;
   client.on('error', () => lost.abort());
   client.on('end', () => lost.abort());
   try {
@@ -77,7 +83,14 @@ async function open(config: pg.ClientConfig): Promise<Pick<Session, 'client' | '
   return {
     client,
     lost: lost.signal,
+    keepAlive() {
+      forget = keepAlive(
+        () => client.query('SELECT 1'),
+        () => destroySocket(client),
+      );
+    },
     async close() {
+      forget();
       const timer = setTimeout(() => destroySocket(client), 2000);
       await client.end().catch(() => undefined);
       clearTimeout(timer);

@@ -23,13 +23,15 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.classid = ${LOCK_CLASS} AND l.
  * got it. The lock goes with that transaction: a killed migrator blocks nobody, and a pooler in transaction mode
  * cannot hand the session on meanwhile.
  */
-export async function tryLock({ client }: Session): Promise<boolean> {
+export async function tryLock(session: Session): Promise<boolean> {
+  const { client } = session;
   // Several statements give several results, which the driver's types do not know.
   const results: unknown = await client.query(TRY);
   const last: unknown = Array.isArray(results) ? results.at(-1) : results;
   const locked = isLocked(last);
   if (locked) {
     HOLDERS.add(client);
+    session.keepAlive();
   } else {
     await client.query('ROLLBACK');
   }
