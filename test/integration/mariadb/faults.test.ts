@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import mysql, { type RowDataPacket } from 'mysql2/promise';
+import { NO_ROW_PATIENCE } from '../../../src/database/engines/mysql/row-patience.ts';
 import { bundle, type CliRun, runCli, startCli } from '../../support/bundle.ts';
 import { expectedMysqlImages, readMysqlImages, seedMysqlNewton } from '../../support/glance-data-mysql.ts';
 import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
@@ -320,6 +321,23 @@ describe('a migrator or a MariaDB that is killed', function () {
     const result = await run.done;
     expect(result.code, result.stderr).to.equal(20);
     expect(await ask(url, 'SELECT * FROM alembic_version')).to.deep.equal([{ version_num: 'mitaka02' }]);
+  });
+
+  it('the least patience for a locked row is one that a server of another make takes too', async () => {
+    // MySQL is not at hand: this server says that it is one.
+    const other = await startMariaDb({ settings: { version: '8.0.36' } });
+    const patience = [];
+    for (const url of [server.url(''), other.url('')]) {
+      patience.push(
+        await withMysql(url, async (client) => {
+          await client.query(`SET SESSION sql_mode = 'STRICT_ALL_TABLES'; ${NO_ROW_PATIENCE}`);
+          const [rows] = await client.query<RowDataPacket[]>('SELECT @@innodb_lock_wait_timeout AS seconds');
+          return rows[0]?.seconds;
+        }),
+      );
+    }
+    await other.stop();
+    expect(patience).to.deep.equal([0, 1]);
   });
 
   describe('the lock', () => {

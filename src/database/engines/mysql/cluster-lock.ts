@@ -1,6 +1,7 @@
 import { databaseError, isDeadlock, isLockTimeout } from '../../database-error.ts';
 import { CREATE_VERSION_TABLE } from '../version-rows.ts';
 import type { Session } from './connect.ts';
+import { NO_ROW_PATIENCE } from './row-patience.ts';
 
 /** The lock that holds on every node of a Galera cluster. */
 export interface ClusterLock {
@@ -13,9 +14,8 @@ export interface ClusterLock {
 /** A row that never is: it is inserted, locks its place on every node, and is rolled back in the end. */
 const ROW = 'glance-schema lock';
 
-/** Sends each statement of an open transaction to all nodes at once, and gives up at once where a row is locked. */
-const STREAMED = `SET SESSION wsrep_trx_fragment_unit = 'statements', wsrep_trx_fragment_size = 1,
-  innodb_lock_wait_timeout = 0`;
+/** Sends each statement of an open transaction to all nodes at once. */
+const STREAMED = "SET SESSION wsrep_trx_fragment_unit = 'statements', wsrep_trx_fragment_size = 1";
 
 /**
  * Tries the lock of the whole cluster: GET_LOCK holds on its own node only. Gives nothing where the server is no node of
@@ -40,6 +40,7 @@ export async function tryClusterLock(session: Session): Promise<ClusterLock | 't
   try {
     await own.keepAlive();
     await own.query(STREAMED);
+    await own.query(NO_ROW_PATIENCE);
     await own.query('START TRANSACTION');
     await own.query('INSERT INTO alembic_version (version_num) VALUES (?)', [ROW]);
   } catch (error) {

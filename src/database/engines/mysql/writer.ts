@@ -11,6 +11,7 @@ import type { ClusterLock } from './cluster-lock.ts';
 import type { Session } from './connect.ts';
 import type { LockNames } from './lock.ts';
 import { planSteps } from './plan-steps.ts';
+import { NO_ROW_PATIENCE } from './row-patience.ts';
 
 /** Options that Sequelize has and its types lack. */
 interface UntypedOptions extends Options {
@@ -135,7 +136,9 @@ class MysqlWriter implements Writer {
     await this.#connect();
     // It counts in seconds: at once or with patience, there is nothing between. Who calls tries again.
     await this.#execute(
-      `SET SESSION innodb_lock_wait_timeout = ${patience === undefined ? ROW_PATIENCE_SECONDS : 0}`,
+      patience === undefined
+        ? `SET SESSION innodb_lock_wait_timeout = ${ROW_PATIENCE_SECONDS}`
+        : NO_ROW_PATIENCE,
     );
     return patience === undefined
       ? this.#patiently(
