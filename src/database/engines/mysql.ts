@@ -11,6 +11,9 @@ import { readFound } from './mysql/read-state.ts';
 export const mysql: Engine = {
   async connect(target) {
     const session = await openSession(target);
+    // Behind a balancer the node may be behind the one that a run before was on. A server that is no node of a cluster may
+    // not know the word; what else fails here fails again with the first look, which tells of it.
+    await session.query('SET SESSION wsrep_sync_wait = 1').catch(() => undefined);
     return new MysqlConnection(session, lockNames(target.database ?? ''));
   },
 };

@@ -127,6 +127,25 @@ describe('a Galera cluster of three', function () {
     expect(await readMysqlSchema(first.url('refused'))).to.deep.equal(before);
   });
 
+  it('a node that is behind is waited for: what was done on another before is seen', async () => {
+    await newton('behind', 300);
+    const expand = await runCli(['db', 'expand', 'ocata01'], {
+      DATABASE_CONNECTION: first.adminUrl('behind'),
+    });
+    expect(expand.code, expand.stderr).to.equal(0);
+    await caughtUp(third.url('behind'));
+    const holder = await mysql.createConnection(mysqlOptions(third.adminUrl('behind')));
+    await holder.query('FLUSH TABLES WITH READ LOCK');
+    const migrate = await runCli(['db', 'migrate'], { DATABASE_CONNECTION: first.adminUrl('behind') });
+    expect(migrate.code, migrate.stderr).to.equal(0);
+    const check = startCli(['db', 'check', 'ocata01'], { DATABASE_CONNECTION: third.url('behind') });
+    await Promise.race([check.done, sleep(3000)]);
+    await holder.query('UNLOCK TABLES');
+    await holder.end();
+    const { code, stdout, stderr } = await check.done;
+    expect(code, `${stdout}${stderr}`).to.equal(5);
+  });
+
   it('a user who may not take the lock: exit 1 and what the database says', async () => {
     const url = await first.createDatabase('narrow');
     await runCli(['db', 'sync', 'mitaka02'], { DATABASE_CONNECTION: url });
