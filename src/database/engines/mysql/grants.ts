@@ -14,21 +14,24 @@ export function readGrants(lines: readonly string[], database: string): Grants {
   const onServer = new Set<string>();
   let more = false;
   for (const line of lines) {
-    const grant = /^GRANT (?<rights>.+?) ON (?<scope>\S+) TO /.exec(line)?.groups;
+    const grant =
+      /^GRANT (?<rights>.+?) ON (?:`(?<quoted>(?:[^`]|``)*)`|(?<plain>[^\s.`]+))\.(?:`(?:[^`]|``)*`|(?<all>\*)) TO /.exec(
+        line,
+      )?.groups;
     if (grant === undefined) {
       more ||= !/ ON /.test(line) && !/^SET DEFAULT ROLE/.test(line);
       continue;
     }
     const rights = (grant.rights ?? '').split(/, ?(?![^(]*\))/).map((right) => right.trim().toUpperCase());
-    const [scope = '', table] = (grant.scope ?? '').split('.');
-    const pattern = scope.replaceAll('`', '');
-    if (pattern === '*' && table === '*') {
+    const pattern = grant.quoted?.replaceAll('``', '`') ?? grant.plain ?? '';
+    const wholly = grant.all !== undefined;
+    if (grant.plain === '*' && wholly) {
       for (const right of rights) {
         onServer.add(right);
         onDatabase.add(right);
       }
     } else if (isLike(database, pattern)) {
-      if (table === '*') {
+      if (wholly) {
         for (const right of rights) {
           onDatabase.add(right);
         }

@@ -19,8 +19,19 @@ describe('the rights that SHOW GRANTS tells', () => {
     ['one of several', 'GRANT SELECT, INSERT, ALTER, INDEX ON `glance`.* TO `glance`@`%`', true, false],
     ['others', 'GRANT SELECT, INSERT ON `glance`.* TO `glance`@`%`', false, false],
     ['a table', 'GRANT ALTER ON `glance`.`images` TO `glance`@`%`', false, true],
+    ['a table named with a dot', 'GRANT ALTER ON `glance`.`images.bak` TO `glance`@`%`', false, true],
     ['a role', 'GRANT `dba` TO `glance`@`%`', false, true],
   ];
+  it('is read of a database with any name', () => {
+    for (const name of ['glance db', 'glance.db', 'gl``ance', 'glance ON x TO y']) {
+      const grants = readGrants(
+        [USAGE, `GRANT ALL PRIVILEGES ON \`${name}\`.* TO \`glance\`@\`%\``],
+        name.replace('``', '`'),
+      );
+      expect([grants.onDatabase.has('ALTER'), grants.more], name).to.deep.equal([true, false]);
+    }
+  });
+
   for (const [name, line, alter, more] of rows) {
     it(name, () => {
       const grants = readGrants([USAGE, line], 'glance');
