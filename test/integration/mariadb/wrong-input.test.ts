@@ -270,6 +270,14 @@ describe('wrong input with MariaDB', function () {
     });
   }
 
+  it("a table in Latin letters that is nobody's but the administrator's is none of Glance's: it is migrated", async () => {
+    const own = await server.createDatabase('copied');
+    await buildMysqlGolden(own, MITAKA02);
+    await withMysql(own, (client) => client.query('CREATE TABLE images_bak (id int) CHARACTER SET latin1'));
+    const result = await runCli(['db', 'sync'], { DATABASE_CONNECTION: own });
+    expect(result.code, result.stderr).to.equal(0);
+  });
+
   it('a read-only server: exit 20, nothing changed', async () => {
     await withMysql(server.adminUrl('glance'), (client) => client.query('SET GLOBAL read_only = 1'));
     const result = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });

@@ -1,5 +1,7 @@
+import { MIGRATIONS } from '../../../../migrations/registry.ts';
 import { databaseError, describeDatabaseError, isConnectionLoss } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
+import { everCreated } from '../../fold.ts';
 import type { Migration } from '../../step.ts';
 import type { Row } from '../engine.ts';
 import { type Catalog, readCatalog } from './catalog.ts';
@@ -11,14 +13,16 @@ const SETTINGS = `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'su
 
 const STATUS = `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_ready', 'wsrep_cluster_status', 'wsrep_local_state_comment')`;
 
-/** Tables whose texts are of a kind that Glance does not read or write. */
+/** Tables whose texts are of a kind that Glance does not read or write; those of others among them. */
 const OTHER_CHARSETS = `SELECT TABLE_NAME AS tab, TABLE_COLLATION AS collation FROM information_schema.TABLES
   WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' AND TABLE_COLLATION NOT LIKE 'utf8%'
-    AND TABLE_NAME NOT IN ('alembic_version', 'migrate_version') ORDER BY 1 LIMIT 1`;
+  ORDER BY 1`;
 
 /** How full the disk with the tables is, in bytes. Source: mariadb.com/docs, Information Schema DISKS Table (a plugin). */
 const ROOM = `SELECT Available * 1024 AS free FROM information_schema.DISKS WHERE @@datadir LIKE CONCAT(Path, '%')
   ORDER BY LENGTH(Path) DESC LIMIT 1`;
+
+const GLANCE_TABLES = everCreated(MIGRATIONS);
 
 const NEEDED = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'ALTER', 'INDEX', 'REFERENCES'];
 
@@ -39,7 +43,7 @@ export async function checkChanges(session: Session, migrations: readonly Migrat
     const catalog = await readCatalog(steps, (sql) => session.query(sql));
     const refused =
       (await whyRefused(session, settings, touchesTriggers(migrations, catalog))) ??
-      whyForeign((await session.query(OTHER_CHARSETS))[0]) ??
+      whyForeign(await session.query(OTHER_CHARSETS)) ??
       (await whyLost(session, migrations, catalog)) ??
       (await whyNoRoom(session, migrations));
     if (refused !== undefined) {
@@ -182,7 +186,8 @@ function mebibytes(bytes: number): string {
   return `${Math.round(bytes / 2 ** 20)} MiB`;
 }
 
-function whyForeign(row: Row | undefined): string | undefined {
+function whyForeign(rows: readonly Row[]): string | undefined {
+  const row = rows.find(({ tab }) => GLANCE_TABLES.has(String(tab)));
   return row === undefined
     ? undefined
     : `the table ${row.tab} has the collation ${row.collation} and Glance writes UTF-8, do convert it (ALTER TABLE ${row.tab} CONVERT TO CHARACTER SET utf8mb3)`;
