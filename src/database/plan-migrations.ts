@@ -35,13 +35,16 @@ export interface Situation {
  * @throws RangeError for a script that the registry lacks
  */
 export function planMigrations(situation: Situation, goal: Goal, registry: Registry): readonly PlannedStep[] {
-  let scripts = planScripts(situation.applied, goal);
+  const ended = endedMigration(situation, goal, registry);
+  const applied = new Set([...situation.applied, ...(ended?.scripts ?? [])]);
+  let scripts = planScripts(applied, goal);
   let due = registry.data.filter((data) => isDue(data, situation, goal, scripts.length > 0, registry));
   const left =
     goal.kind === 'position' || goal.kind === 'contract' ? leftTriggers(situation, registry) : undefined;
   // Nobody can write into a table while it has them.
-  const plan: PlannedStep[] = left === undefined ? [] : [{ kind: 'script', migration: left }];
-  const applied = new Set(situation.applied);
+  const plan: PlannedStep[] = [left, ended].flatMap((migration) =>
+    migration === undefined ? [] : [{ kind: 'script', migration }],
+  );
   const planData = (): void => {
     for (const data of due.filter((each) => canRun(each, applied))) {
       plan.push({ kind: 'data', data });
@@ -89,6 +92,18 @@ export function isMoved(data: DataMigration, lacking: readonly string[], registr
     registry.migrations.filter(({ scripts }) => scripts.some((script) => contracts.includes(script))),
   );
   return lacking.some((name) => drops.has(name));
+}
+
+/**
+ * Several scripts in one that have come as far as to drop the old form, without their record: what is left of them is
+ * run first, for there is no way back to the first of these scripts alone.
+ */
+function endedMigration(situation: Situation, goal: Goal, registry: Registry): Migration | undefined {
+  const [next] = planScripts(situation.applied, goal);
+  return registry.fused.find(
+    (fused) =>
+      fused.scripts[0] === next && situation.lacking?.some((name) => dropped([fused]).has(name)) === true,
+  );
 }
 
 function nextMigration(scripts: readonly string[], situation: Situation, registry: Registry): Migration {

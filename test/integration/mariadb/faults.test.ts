@@ -187,6 +187,15 @@ describe('a migrator or a MariaDB that is killed', function () {
     ).to.deep.equal([]);
   });
 
+  it('ocata01 that is ended between its last statement and its record: an expand records it', async () => {
+    const url = await server.createDatabase('unrecorded');
+    await buildMysqlGolden(url, { schema: 'ocata_contract01', alembic: ['mitaka02'] });
+    const run = await runCli(['db', 'expand', 'pike01'], { DATABASE_CONNECTION: url });
+    expect(run.code, run.stderr).to.equal(0);
+    const heads = await ask(url, 'SELECT version_num FROM alembic_version ORDER BY 1');
+    expect(heads).to.deep.equal([{ version_num: 'ocata_contract01' }, { version_num: 'pike_expand01' }]);
+  });
+
   it('triggers that another tool has left behind: a contract or a sync drops them', async () => {
     for (const [name, phase] of [
       ['left_sync', 'sync'],

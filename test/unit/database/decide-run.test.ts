@@ -79,6 +79,24 @@ describe('a run', () => {
       { kind: 'contract', revision: undefined },
       "OutOfOrder: Cannot contract db:5432/glance up to '2024_1_01': rows of train01 are still to be moved, do run 'db migrate 2024_1_01' first",
     ],
+    [
+      'one in which several scripts in one have ended without their record, to the expand of the first',
+      at(['mitaka02'], [], { lacking: ['images.is_public'] }),
+      { kind: 'expand', revision: 'pike01' },
+      'online: ocata01 pike_expand01',
+    ],
+    [
+      'such a one, to the whole',
+      at(['mitaka02'], [], { lacking: ['images.is_public'] }),
+      to('pike01'),
+      'ocata01 pike_expand01 pike_contract01',
+    ],
+    [
+      'such a one, to where it is',
+      at(['mitaka02'], [], { lacking: ['images.is_public'] }),
+      to('mitaka02'),
+      '',
+    ],
     ['a whole one, to a later expand', at(['mitaka02']), to('ocata01', 'Expand'), 'online: ocata_expand01'],
     [
       'an empty database, expanded alone',
