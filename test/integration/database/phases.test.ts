@@ -1,6 +1,7 @@
 import { expect } from 'chai';
-import type pg from 'pg';
-import { runCli } from '../../support/bundle.ts';
+import pg from 'pg';
+import { runCli, startCli } from '../../support/bundle.ts';
+import { eventually } from '../../support/eventually.ts';
 import { fillNewton, seedNewton } from '../../support/glance-data.ts';
 import { goldenSchema, readSchema, withAlembicVersion } from '../../support/golden.ts';
 import { buildGolden } from '../../support/golden-database.ts';
@@ -147,6 +148,29 @@ describe('expand, migrate and contract on PostgreSQL', function () {
       client.query("SELECT proname FROM pg_proc WHERE proname LIKE '%\\_visibility'"),
     );
     expect(rows).to.deep.equal([]);
+  });
+
+  it('of one schema leave the indexes alone that are being built in another', async () => {
+    const url = await server.createDatabase('two_schemas');
+    await withClient(url, (client) => client.query('CREATE SCHEMA one; CREATE SCHEMA two'));
+    const [one = '', two = ''] = ['one', 'two'].map((schema) => `${url}?options=-csearch_path%3D${schema}`);
+    for (const each of [one, two]) await buildGolden(each, { schema: 'liberty', alembic: ['liberty'] });
+    const writer = new pg.Client({ connectionString: one });
+    await writer.connect();
+    await writer.query('BEGIN; LOCK TABLE images IN ROW EXCLUSIVE MODE');
+    const building = startCli(['db', 'expand', 'mitaka01'], { DATABASE_CONNECTION: one });
+    await eventually(async () => {
+      const { rows } = await withClient(url, (client) =>
+        client.query(
+          "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'CREATE INDEX CONC%'",
+        ),
+      );
+      expect(rows).to.have.length(1);
+    });
+    await succeeds(two, 'expand', 'mitaka01');
+    await writer.end();
+    const { code, stderr } = await building.done;
+    expect(code, stderr).to.equal(0);
   });
 
   it('write each image once, by batches and at once, and none that has its visibility', async () => {

@@ -129,6 +129,94 @@ describe('db sync through PgBouncer in transaction mode', function () {
     expect(rows).to.deep.equal(expected.map(({ id, visibility }) => ({ id, visibility })));
   });
 
+  it('the three phases, with limits of the role in the way, while others use the pool', async () => {
+    const direct = await server.createDatabase('phases');
+    await seedNewton(direct, { images: 2000 });
+    await withClient(direct, (client) =>
+      client.query(
+        `ALTER DATABASE phases SET statement_timeout = '2s'; ALTER DATABASE phases SET lock_timeout = '1s'`,
+      ),
+    );
+    const pooler = await pooled({ poolSize: 4 });
+    const settings =
+      "SELECT current_setting('statement_timeout') AS statement, current_setting('lock_timeout') AS lock";
+    const seen = new Set<string>();
+    let stop = false;
+    const others = [1, 2].map(async () => {
+      const client = new pg.Client(pooler.url('phases'));
+      await client.connect();
+      while (!stop) {
+        await client.query('BEGIN');
+        const { rows } = await client.query(settings);
+        seen.add(`${rows[0].statement} ${rows[0].lock}`);
+        await client.query('COMMIT');
+      }
+      await client.end();
+    });
+    const codes = [];
+    for (const phase of ['expand', 'migrate', 'contract']) {
+      const { code, stderr } = await runCli(['db', phase, 'ocata01'], {
+        DATABASE_CONNECTION: pooler.url('phases'),
+      });
+      codes.push(code === 0 ? 0 : stderr);
+    }
+    stop = true;
+    await Promise.all(others);
+    expect(codes).to.deep.equal([0, 0, 0]);
+    expect([...seen]).to.deep.equal(['2s 1s']);
+    const { tables } = await readSchema(direct);
+    expect(tables.images).to.deep.equal(goldenSchema('ocata_contract01').tables.images);
+  });
+
+  it('a statement_timeout that cannot be lifted through the pooler: exit 1 and what to do; a rerun goes on', async () => {
+    const direct = await server.createDatabase('limited');
+    await seedNewton(direct, { images: 10 });
+    const url = (await pooled({ poolSize: 4 })).url('limited');
+    for (const phase of ['expand', 'migrate']) {
+      const { code, stderr } = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: url });
+      expect(code, stderr).to.equal(0);
+    }
+    await withClient(direct, (client) => client.query("ALTER DATABASE limited SET statement_timeout = '1s'"));
+    const writer = new pg.Client({ connectionString: direct });
+    await writer.connect();
+    await writer.query('BEGIN; UPDATE images SET name = name');
+    const again = (await pooled({ poolSize: 4 })).url('limited');
+    const ended = await runCli(['db', 'contract'], { DATABASE_CONNECTION: again });
+    await writer.end();
+    expect(ended.code, ended.stderr).to.equal(1);
+    expect(ended.stderr).to.match(
+      /ended 'DROP INDEX CONCURRENTLY .* by a statement_timeout, .* through a pooler, do /,
+    );
+    const rerun = await runCli(['db', 'contract'], { DATABASE_CONNECTION: again });
+    expect(rerun.code, rerun.stderr).to.equal(0);
+  });
+
+  it('SIGTERM ends what runs outside of a transaction: exit 22', async () => {
+    const direct = await server.createDatabase('ended');
+    await seedNewton(direct, { images: 10 });
+    const url = (await pooled({ poolSize: 4 })).url('ended');
+    for (const phase of ['expand', 'migrate']) {
+      const { code, stderr } = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: url });
+      expect(code, stderr).to.equal(0);
+    }
+    const writer = new pg.Client({ connectionString: direct });
+    await writer.connect();
+    await writer.query('BEGIN; UPDATE images SET name = name');
+    const run = startCli(['db', 'contract'], { DATABASE_CONNECTION: url });
+    await eventually(async () => {
+      const { rows } = await withClient(direct, (client) =>
+        client.query(
+          "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'DROP INDEX CONCURRENTLY%'",
+        ),
+      );
+      expect(rows).to.have.length(1);
+    });
+    run.kill('SIGTERM');
+    const { code, stderr } = await run.done;
+    await writer.end();
+    expect(code, stderr).to.equal(22);
+  });
+
   it('a pooler that goes in the middle: exit 20, rolled back, and a rerun makes it right', async () => {
     const direct = await server.createDatabase('gone');
     await seedNewton(direct, { images: 2000 });

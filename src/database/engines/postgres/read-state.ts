@@ -9,6 +9,8 @@ export interface PostgresState {
   readonly serverVersion: number;
   /** Why nothing can be written, if so. */
   readonly readOnly: string | undefined;
+  /** Whether a pooler is on the way, who may send each transaction to another session of the server. */
+  readonly pooled: boolean;
   /** The schema that new tables go to; absent where the search path names none that there is. */
   readonly schema: string | undefined;
   /** Whether this user may create tables there. */
@@ -19,6 +21,7 @@ export interface PostgresState {
 
 interface CatalogRow {
   readonly version: number;
+  readonly pid: number;
   readonly schema: string | null;
   readonly replica: boolean;
   readonly readonly: boolean;
@@ -33,7 +36,7 @@ interface CatalogRow {
 
 /** Tables that an unqualified name finds, as Glance's own do; an extension's tables are nobody's. */
 const CATALOG = `
-SELECT current_setting('server_version_num')::integer AS version, current_schema() AS schema,
+SELECT current_setting('server_version_num')::integer AS version, pg_backend_pid() AS pid, current_schema() AS schema,
   pg_is_in_recovery() AS replica, current_setting('transaction_read_only')::boolean AS readonly,
   has_schema_privilege(current_schema(), 'CREATE') AS cancreate,
   (SELECT coalesce(json_agg(json_build_object('name', c.relname, 'owned', pg_has_role(c.relowner, 'USAGE'),
@@ -68,6 +71,8 @@ export async function readState(session: Session): Promise<PostgresState> {
         : catalog.readonly
           ? 'the connection is read-only (default_transaction_read_only), do allow writing'
           : undefined,
+      // A pooler makes up the number that it gives when a client connects.
+      pooled: Reflect.get(session.client, 'processID') !== catalog.pid,
       schema: catalog.schema ?? undefined,
       canCreate: catalog.cancreate === true,
       notOwned: new Set(catalog.tables.filter((table) => !table.owned).map((table) => table.name)),

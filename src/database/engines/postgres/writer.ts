@@ -68,6 +68,8 @@ class PostgresWriter implements Writer {
   #rows: readonly string[] = [];
   /** The server's process for the open transaction; undefined while it commits. */
   #pid: number | undefined;
+  /** What runs outside of a transaction. */
+  #alone: { readonly statement: string; readonly table: string } | undefined;
   /** How long a statement of a transaction waits for a lock, on rows too; 0 would be for ever. */
   readonly #lockTimeout: string;
 
@@ -159,8 +161,19 @@ class PostgresWriter implements Writer {
   }
 
   cancel(): void {
+    const { client, config } = this.#session;
     if (this.#pid !== undefined) {
-      this.#session.client.query('SELECT pg_cancel_backend($1)', [this.#pid]).catch(() => undefined);
+      client.query('SELECT pg_cancel_backend($1)', [this.#pid]).catch(() => undefined);
+    } else if (this.#alone !== undefined) {
+      // Outside of a transaction a pooler may have sent it to any session.
+      const { statement, table } = this.#alone;
+      client
+        .query(`SELECT pg_cancel_backend(a.pid) ${sessionsAt('$1', '$2', '$3')}`, [
+          config.application_name,
+          `%${statement}%`,
+          table,
+        ])
+        .catch(() => undefined);
     }
   }
 
@@ -258,37 +271,53 @@ class PostgresWriter implements Writer {
 
   async #runAlone({ step, sql, lock }: Statement, progress: StepProgress): Promise<void> {
     const [own] = await this.query(
-      `SELECT pg_backend_pid() AS pid, current_setting('statement_timeout') <> '0' OR current_setting('lock_timeout') <> '0' AS limited`,
+      `SELECT current_setting('statement_timeout') <> '0' OR current_setting('lock_timeout') <> '0' AS limited`,
     );
-    this.#pid = typeof own?.pid === 'number' ? own.pid : undefined;
-    // Only where there is a limit, as a pooler would hand the setting on.
-    const limited = own?.limited === true;
-    if (limited) {
+    // A pooler would hand the setting on to others, and may send the statement elsewhere.
+    const lifted = own?.limited === true && !this.#state.pooled;
+    if (lifted) {
       await this.#execute('SET statement_timeout = 0; SET lock_timeout = 0');
     }
     await this.#patiently(lock === undefined ? [] : [lock.table], progress, async () => {
       if (step.do === 'create index') {
-        await this.#dropUnfinished(step.index.name);
+        await this.#dropUnfinished(step.index.name, step.table);
       }
       for (const statement of sql) {
-        await this.#execute(statement);
+        this.#alone = { statement, table: lock?.table ?? '' };
+        await this.#execute(statement).catch((error: unknown) => {
+          throw this.#explainLimit(error);
+        });
       }
     });
-    if (limited) {
+    this.#alone = undefined;
+    if (lifted) {
       await this.#execute('RESET statement_timeout; RESET lock_timeout');
     }
-    this.#pid = undefined;
+  }
+
+  /** What a statement of its own was ended by, where that is a limit which only a transaction could have lifted. */
+  #explainLimit(error: unknown): unknown {
+    return databaseError(error).code === '57014' && this.#state.pooled && !this.#options.signal.aborted
+      ? new Failure(
+          'MigrationFailed',
+          `Cannot go on with ${this.#session.place}: the server ended '${this.#alone?.statement}' by a statement_timeout, which cannot be lifted through a pooler, do name the server itself or lift it for this user`,
+          { cause: error },
+        )
+      : error;
   }
 
   /**
    * Clears away what a killed run has left: its server process may still be building the index for nobody, or have left
    * one that is not valid. We have the lock, so no living migrator builds it.
    */
-  async #dropUnfinished(index: string): Promise<void> {
+  async #dropUnfinished(index: string, table: string): Promise<void> {
     await this.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user
-        AND application_name = :application AND state = 'active' AND pid <> pg_backend_pid() AND query LIKE :query`,
-      { application: this.#session.config.application_name, query: `%INDEX CONCURRENTLY%${index}%` },
+      `SELECT pg_terminate_backend(a.pid) ${sessionsAt(':application', ':statement', ':table')}`,
+      {
+        application: this.#session.config.application_name,
+        statement: `%INDEX CONCURRENTLY%${index}%`,
+        table,
+      },
     );
     const [invalid] = await this.query(
       'SELECT 1 AS one FROM pg_index WHERE indexrelid = to_regclass(:index) AND NOT indisvalid',
@@ -303,6 +332,13 @@ class PostgresWriter implements Writer {
   async #execute(sql: string): Promise<void> {
     await this.#sequelize.query(sql, { transaction: this.#transaction, raw: true });
   }
+}
+
+/** Sessions of migrators that are at such a statement, on the table that has this name here: other schemas have their own. */
+function sessionsAt(application: string, statement: string, table: string): string {
+  return `FROM pg_stat_activity a WHERE a.datname = current_database() AND a.usename = current_user
+    AND a.application_name = ${application} AND a.state = 'active' AND a.pid <> pg_backend_pid() AND a.query LIKE ${statement}
+    AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.relation = to_regclass(${table}))`;
 }
 
 function openSequelize({ config }: Session, state: PostgresState): Sequelize {
