@@ -150,6 +150,23 @@ describe('expand, migrate and contract on PostgreSQL', function () {
     expect(rows).to.deep.equal([]);
   });
 
+  it('expand refuses a type of the same name with other words, and takes one with the same', async () => {
+    const url = await newton(10);
+    const type = (...words: readonly string[]) =>
+      withClient(url, (client) =>
+        client.query(`DROP TYPE IF EXISTS image_visibility;
+          CREATE TYPE image_visibility AS ENUM (${words.map((word) => `'${word}'`).join(', ')})`),
+      );
+    await type('private', 'public');
+    const refused = await db(url, 'expand', 'ocata01');
+    expect(refused.code, refused.stderr).to.equal(1);
+    expect(refused.stderr).to.include(
+      'the type image_visibility is there and has other words (private, public)',
+    );
+    await type('private', 'public', 'shared', 'community');
+    await succeeds(url, 'expand', 'ocata01');
+  });
+
   it('of one schema leave the indexes alone that are being built in another', async () => {
     const url = await server.createDatabase('two_schemas');
     await withClient(url, (client) => client.query('CREATE SCHEMA one; CREATE SCHEMA two'));

@@ -1,4 +1,4 @@
-import type { Column, Step } from '../../step.ts';
+import type { Column, EnumType, Step } from '../../step.ts';
 import type { PlannedStatement } from '../engine.ts';
 import { renderStep } from './render-step.ts';
 
@@ -181,7 +181,7 @@ function repeatable(step: Step, serverVersion: number): Omit<Statement, 'step'> 
   const withLock = lock === undefined ? {} : { lock };
   switch (step.do) {
     case 'create enum':
-      return { sql: sql.map((text) => unlessThere(step.type.enum, text)) };
+      return { sql: sql.map((text) => unlessThere(step.type, text)) };
     case 'add column':
       return { sql: sql.map((text) => text.replace('ADD COLUMN', 'ADD COLUMN IF NOT EXISTS')), ...withLock };
     default:
@@ -189,8 +189,10 @@ function repeatable(step: Step, serverVersion: number): Omit<Statement, 'step'> 
   }
 }
 
-function unlessThere(type: string, sql: string): string {
-  return `DO $$ BEGIN IF to_regtype('${type}') IS NULL THEN ${sql}; END IF; END $$`;
+/** Another tool may have left a type of that name with other words. */
+function unlessThere(type: EnumType, sql: string): string {
+  const found = `(SELECT string_agg(enumlabel, ', ' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = to_regtype('${type.enum}'))`;
+  return `DO $$ BEGIN IF to_regtype('${type.enum}') IS NULL THEN ${sql}; ELSIF ${found} IS DISTINCT FROM '${type.values.join(', ')}' THEN RAISE EXCEPTION 'the type ${type.enum} is there and has other words (%), do rename or drop it', ${found}; END IF; END $$`;
 }
 
 function beside(table: string): TableLock {
