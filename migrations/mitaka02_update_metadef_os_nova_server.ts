@@ -1,6 +1,8 @@
 import type { Migration } from '../src/database/step.ts';
 
-const SQL = `UPDATE metadef_resource_types SET name = 'OS::Nova::Server' WHERE name = 'OS::Nova::Instance'`;
+const OLD = "name = 'OS::Nova::Instance'";
+
+const SQL = `UPDATE metadef_resource_types SET name = 'OS::Nova::Server' WHERE ${OLD}`;
 
 /** Source: the Glance script of the same name. `updated_at` stays, as there. */
 export const mitaka02UpdateMetadefOsNovaServer: Migration = {
@@ -12,6 +14,7 @@ export const mitaka02UpdateMetadefOsNovaServer: Migration = {
       table: 'metadef_resource_types',
       what: 'rename the resource type OS::Nova::Instance to OS::Nova::Server',
       sql: { postgres: SQL, mysql: SQL },
+      where: OLD,
     },
   ],
 };

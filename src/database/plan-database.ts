@@ -103,7 +103,12 @@ async function planScript(
   if (written === undefined || run.steps.length === 0) {
     return base;
   }
-  const rows = await count(connection, state, written.table);
+  const rows = await count(
+    connection,
+    state,
+    written.table,
+    written.do === 'change data' ? written.where : undefined,
+  );
   return rows === undefined ? base : { ...base, rows };
 }
 
@@ -142,10 +147,13 @@ async function count(
   connection: Connection,
   state: DatabaseState,
   table: string,
+  where?: string,
 ): Promise<number | undefined> {
   if (!state.found.tables.has(table)) {
     return undefined;
   }
-  const [row] = await connection.query(`SELECT count(*) AS n FROM ${table}`);
+  const [row] = await connection.query(
+    `SELECT count(*) AS n FROM ${table}${where === undefined ? '' : ` WHERE ${where}`}`,
+  );
   return Number(row?.n ?? 0);
 }

@@ -92,8 +92,14 @@ export type Step =
   | { readonly do: 'create trigger'; readonly table: string; readonly trigger: Trigger }
   /** Drops it where it is there: a tool that knows of no triggers may have made the database. */
   | { readonly do: 'drop trigger'; readonly table: string; readonly trigger: string }
-  /** Changes rows of `table`; safe to run again. */
-  | { readonly do: 'change data'; readonly table: string; readonly what: string; readonly sql: PerEngine };
+  /** Changes rows of `table`; safe to run again. `where` tells which, for a plan; absent means that any may be. */
+  | {
+      readonly do: 'change data';
+      readonly table: string;
+      readonly what: string;
+      readonly sql: PerEngine;
+      readonly where?: string;
+    };
 
 /** One revision script, or several that are quicker as one. */
 export interface Migration {

@@ -167,6 +167,16 @@ describe('expand, migrate and contract on PostgreSQL', function () {
     await succeeds(url, 'expand', 'ocata01');
   });
 
+  it('db plan counts the rows that mitaka02 writes, not those of the table', async () => {
+    const url = await server.createDatabase('counted');
+    await buildGolden(url, { schema: 'mitaka01', alembic: ['mitaka01'] });
+    await withClient(url, (client) =>
+      client.query(`INSERT INTO metadef_resource_types (name, protected, created_at)
+        VALUES ('OS::Nova::Instance', true, now()), ('OS::Glance::Image', true, now())`),
+    );
+    expect(await succeeds(url, 'plan', 'mitaka02')).to.include('mitaka02: writes 1 rows');
+  });
+
   it('of one schema leave the indexes alone that are being built in another', async () => {
     const url = await server.createDatabase('two_schemas');
     await withClient(url, (client) => client.query('CREATE SCHEMA one; CREATE SCHEMA two'));
