@@ -12,12 +12,9 @@ import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
 import { mysqlOptions, withMysql } from '../../support/mysql-client.ts';
 import { leaveOut } from '../../support/needs.ts';
-import { random } from '../../support/random.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
 
 const IMAGES = 20_000;
-
-const KILLS = 30;
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -112,38 +109,6 @@ describe('a migrator or a MariaDB that is killed', function () {
       { tab: 'locations', n: Math.floor(expected.length / 3) },
     ]);
   }
-
-  it(`SIGKILL at ${KILLS} random moments of the whole chain with ${IMAGES} images: a rerun completes it, no row is written twice`, async () => {
-    const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
-    process.stdout.write(`      SEED=${seed}\n`);
-    const next = random(seed);
-    const url = await newton('killed', IMAGES);
-    const expected = await expectedMysqlImages(url);
-    const measured = performance.now();
-    const whole = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
-    expect(whole.code, whole.stderr).to.equal(0);
-    const duration = performance.now() - measured;
-    await expectWhole(url, expected, 'without a kill');
-    const states: Record<string, number> = {};
-    for (let round = 0; round < KILLS; round += 1) {
-      await newton('killed', IMAGES);
-      const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
-      const delay = 200 + next() * (duration - 200);
-      await sleep(delay);
-      run.kill('SIGKILL');
-      await run.done;
-      const where = `SEED=${seed}, round ${round}, killed after ${delay.toFixed(0)} ms`;
-      const tables = (await readMysqlSchema(url)).tables;
-      const heads =
-        tables.alembic_version === undefined ? [] : await ask(url, 'SELECT * FROM alembic_version');
-      const found = `${heads.map((row) => row.version_num).join() || 'none'}${tables.images?.columns.some((column) => column.name === 'is_public') ? ' with' : ' without'} is_public`;
-      states[found] = (states[found] ?? 0) + 1;
-      const rerun = await runCli(['db', 'sync', '--lock-timeout', '20'], { DATABASE_CONNECTION: url });
-      expect(rerun.code, `${where}, found ${found}: ${rerun.stderr}`).to.equal(0);
-      await expectWhole(url, expected, `${where}, found ${found}`);
-    }
-    process.stdout.write(`      found after the kill: ${JSON.stringify(states)}\n`);
-  });
 
   it('SIGKILL at each statement of an empty database: a rerun completes it', async () => {
     const url = await server.createDatabase('empty');
