@@ -99,6 +99,8 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
         `--datadir=${data}`,
         `--port=${port}`,
         `--socket=${socket}`,
+        // Of its own: at its start a server clears away the temporary tables of all that share the folder.
+        `--tmpdir=${folder}`,
         `--pid-file=${join(folder, 'pid')}`,
         ...(options.joins === true ? [] : [`--init-file=${init}`]),
         ...(process.getuid?.() === 0 ? ['--user=mysql'] : []),
