@@ -85,11 +85,16 @@ function asSql(plan: DatabasePlan): string {
     return [
       '',
       `-- ${step.name}${step.rows === undefined ? '' : `: writes ${step.rows} rows`}`,
-      ...step.statements.filter((statement) => statement.alone).map(({ sql }) => `${sql};`),
-      ...(inside.length === 0 ? [] : ['BEGIN;', ...inside.map(({ sql }) => `${sql};`), 'COMMIT;']),
+      ...step.statements.filter((statement) => statement.alone).map(({ sql }) => ended(sql, plan)),
+      ...(inside.length === 0 ? [] : ['BEGIN;', ...inside.map(({ sql }) => ended(sql, plan)), 'COMMIT;']),
     ];
   });
   return `${[`-- ${heading(plan)}`, ...lines].join('\n')}\n`;
+}
+
+/** MySQL's client ends a statement at any semicolon, also at those within a trigger; PostgreSQL's knows them by the quotes. */
+function ended(sql: string, { engine }: DatabasePlan): string {
+  return engine === 'mysql' && sql.includes(';') ? `DELIMITER //\n${sql} //\nDELIMITER ;` : `${sql};`;
 }
 
 function heading(plan: DatabasePlan): string {

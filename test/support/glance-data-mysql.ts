@@ -23,7 +23,9 @@ export async function fillMysqlNewton(url: string, { images, sinceOcata }: SeedO
       LOCATIONS,
       PROPERTIES,
     ]) {
-      await client.query(sql.replace('seq_numbers', `seq_1_to_${images}`));
+      // Not `seq_1_to_0`, which goes downwards and has two rows.
+      const numbers = `(SELECT seq FROM seq_1_to_${Math.max(images, 1)} WHERE seq <= ${images}) seq_numbers`;
+      await client.query(sql.replace('seq_numbers', numbers));
     }
     await client.query(RESOURCE_TYPES);
   });
