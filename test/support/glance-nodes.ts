@@ -69,8 +69,15 @@ async function connect(
 /**
  * Lets some nodes of one release read and write as Glance's API does: it makes images, changes and deletes them, shares
  * them, and lists them. Every statement is timed; with the first that fails all of them end.
+ *
+ * @param name what the ids of the images that they make begin with
  */
-export async function startGlanceNodes(url: string, style: NodeStyle, nodes: number): Promise<GlanceNodes> {
+export async function startGlanceNodes(
+  url: string,
+  style: NodeStyle,
+  nodes: number,
+  name: string = style,
+): Promise<GlanceNodes> {
   const stop = new AbortController();
   const errors: string[] = [];
   const touched = new Set<string>();
@@ -109,7 +116,7 @@ export async function startGlanceNodes(url: string, style: NodeStyle, nodes: num
     const shareable: readonly unknown[] = isPublic ? values : ['shared'];
     const forSeeds: readonly unknown[] = isPublic ? values : ['public', 'shared', 'community'];
     for (let turn = 0; !stop.signal.aborted; turn += 1) {
-      const id = `${style}-${number}-${turn}`;
+      const id = `${name}-${number}-${turn}`;
       const value = values[turn % values.length];
       await ask(
         `INSERT INTO images (id, name, status, ${column}, created_at, updated_at, deleted, min_disk, min_ram, owner)

@@ -50,10 +50,10 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
       images: IMAGES,
       expected: await expectedImages(url),
       readImages: () => readImages(url),
-      readTorn: async () => {
+      readTorn: async (moved) => {
         const { rows } = await withClient(url, (client) =>
-          client.query(`SELECT id, is_public, visibility FROM images WHERE visibility IS NULL
-            OR is_public IS DISTINCT FROM (visibility = 'public') LIMIT 5`),
+          client.query(`SELECT id, is_public, visibility FROM images WHERE CASE WHEN visibility IS NULL THEN ${moved}
+            ELSE is_public IS DISTINCT FROM (visibility = 'public') END LIMIT 5`),
         );
         return rows;
       },

@@ -1,14 +1,21 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import type { RowDataPacket } from 'mysql2/promise';
+import mysql, { type RowDataPacket } from 'mysql2/promise';
+import { runCli, startCli } from '../../support/bundle.ts';
 import { expectedMysqlImages, readMysqlImages, seedMysqlNewton } from '../../support/glance-data-mysql.ts';
+import { startGlanceNodes } from '../../support/glance-nodes.ts';
 import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
+import { type LongestWait, watchMysqlLocks } from '../../support/lock-watch.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
-import { withMysql } from '../../support/mysql-client.ts';
+import { mysqlOptions, withMysql } from '../../support/mysql-client.ts';
 import { leaveOut } from '../../support/needs.ts';
-import { upgradeOcataOnline } from '../../support/online-ocata.ts';
+import { tellNodes, upgradeOcataOnline } from '../../support/online-ocata.ts';
 
 /** ONLINE_IMAGES=1000000 for the real size. */
 const IMAGES = Number(process.env.ONLINE_IMAGES ?? 40_000);
+
+/** The user that nodes connect as, and that the migrator does not. */
+const NODES = 'admin';
 
 /** No query of a node may take longer, in milliseconds. The aim is 250; a busy machine needs room. */
 const LONGEST = Number(process.env.ONLINE_LONGEST ?? 3000);
@@ -28,28 +35,107 @@ describe('Ocata with old and new nodes of Glance at work on MariaDB', function (
     await server?.stop();
   });
 
+  function tellWait(wait: LongestWait): void {
+    const query = wait.query.replaceAll(/\s+/g, ' ').slice(0, 50);
+    process.stdout.write(
+      `      longest query that waited for a lock: ${wait.milliseconds.toFixed(0)} ms (${query})\n`,
+    );
+    expect(wait.milliseconds, query).to.be.lessThan(LONGEST);
+  }
+
   it(`${IMAGES} images: no query fails or waits for long, and each row agrees with itself until contract`, async () => {
-    const url = await server.createDatabase('online');
+    await server.createDatabase('online');
+    // Nodes are told from the migrator by their user.
+    const url = server.url('online');
     await seedMysqlNewton(url, { images: IMAGES });
+    const locks = await watchMysqlLocks(server.adminUrl('online'), NODES);
     const tallies = await upgradeOcataOnline({
       url,
+      nodesUrl: server.adminUrl('online'),
       images: IMAGES,
       expected: await expectedMysqlImages(url),
       readImages: () => readMysqlImages(url),
-      readTorn: () =>
+      readTorn: (moved) =>
         withMysql(url, async (client) => {
           const [rows] = await client.query<RowDataPacket[]>(
-            `SELECT id, is_public, visibility FROM images WHERE visibility IS NULL
-              OR NOT is_public <=> (visibility = 'public') LIMIT 5`,
+            `SELECT id, is_public, visibility FROM images WHERE CASE WHEN visibility IS NULL THEN ${moved}
+              ELSE NOT is_public <=> (visibility = 'public') END LIMIT 5`,
           );
           return rows;
         }),
     });
+    tellWait(await locks.stop());
     for (const { longest, longestStatement } of tallies) {
       expect(longest, longestStatement).to.be.lessThan(LONGEST);
     }
     expect((await readMysqlSchema(url)).tables.images).to.deep.equal(
       goldenMysqlSchema('ocata_contract01').tables.images,
     );
+  });
+
+  it('a transaction that is open for long holds up the migration; others wait a second at a time', async () => {
+    const url = await server.createDatabase('long_transaction');
+    await seedMysqlNewton(url, { images: 2000 });
+    const reader = await mysql.createConnection(mysqlOptions(url));
+    await reader.query('START TRANSACTION');
+    await reader.query('SELECT count(*) FROM images');
+    const locks = await watchMysqlLocks(server.adminUrl('long_transaction'), NODES);
+    const nodes = await startGlanceNodes(server.adminUrl('long_transaction'), 'old', 2);
+    const run = startCli(['db', 'expand', 'ocata01'], { DATABASE_CONNECTION: url });
+    await sleep(6000);
+    await reader.query('COMMIT');
+    await reader.end();
+    const result = await run.done;
+    expect(result.code, result.stderr).to.equal(0);
+    tellNodes('old nodes', await nodes.stop());
+    const wait = await locks.stop();
+    expect(wait.query, 'the nodes were held up behind the ALTER').to.match(/images/);
+    tellWait(wait);
+  });
+
+  it('a table that is never free: exit 21 after the time given, and nothing is half done', async () => {
+    const url = await server.createDatabase('never_free');
+    await seedMysqlNewton(url, { images: 100 });
+    const before = await readMysqlSchema(url);
+    const reader = await mysql.createConnection(mysqlOptions(url));
+    await reader.query('START TRANSACTION');
+    await reader.query('SELECT count(*) FROM images');
+    const result = await runCli(['db', 'expand', 'ocata01', '--lock-timeout', '1'], {
+      DATABASE_CONNECTION: url,
+    });
+    await reader.end();
+    expect(result.code, result.stderr).to.equal(21);
+    expect(result.stderr).to.include('nothing of ocata_expand01 was applied');
+    const { alembic_version: _, ...tables } = (await readMysqlSchema(url)).tables;
+    expect(tables).to.deep.equal(before.tables);
+    const rerun = await runCli(['db', 'expand', 'ocata01'], { DATABASE_CONNECTION: url });
+    expect(rerun.code, rerun.stderr).to.equal(0);
+  });
+
+  it('a row that somebody keeps locked holds up its batch only, and the rest goes on', async () => {
+    const url = await server.createDatabase('locked_row');
+    await seedMysqlNewton(url, { images: 3000 });
+    const expand = await runCli(['db', 'expand', 'ocata01'], { DATABASE_CONNECTION: url });
+    expect(expand.code, expand.stderr).to.equal(0);
+    const writer = await mysql.createConnection(mysqlOptions(url));
+    await writer.query('START TRANSACTION');
+    await writer.query("UPDATE images SET name = 'held' ORDER BY id LIMIT 1");
+    const run = startCli(['db', 'migrate', 'ocata01'], { DATABASE_CONNECTION: url });
+    const left = (): Promise<number> =>
+      withMysql(url, async (client) => {
+        const [[row]] = await client.query<RowDataPacket[]>(
+          'SELECT count(*) AS n FROM images WHERE visibility IS NULL',
+        );
+        return Number(row?.n);
+      });
+    for (let look = 0; look < 200 && (await left()) > 1; look += 1) {
+      await sleep(100);
+    }
+    expect(await left(), 'the row that is locked').to.equal(1);
+    await writer.query('COMMIT');
+    await writer.end();
+    const result = await run.done;
+    expect(result.code, result.stderr).to.equal(0);
+    expect((await runCli(['db', 'check', 'ocata01'], { DATABASE_CONNECTION: url })).code).to.equal(5);
   });
 });
