@@ -123,6 +123,72 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
     expect((await runCli(['db', 'check', 'ocata01'], { DATABASE_CONNECTION: url })).code).to.equal(5);
   });
 
+  it('SIGTERM in the middle of the batches: exit 22, and the next run goes on and writes no row twice', async () => {
+    const url = await server.createDatabase('stopped_batches');
+    await seedNewton(url, { images: 3000 });
+    const expected = await expectedImages(url);
+    await db(url, 'expand', 'ocata01');
+    // Slow, so that there is a middle.
+    await withClient(url, (client) =>
+      client.query(`CREATE TABLE writes (id text);
+        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+          'BEGIN PERFORM pg_sleep(0.001); INSERT INTO writes VALUES (NEW.id); RETURN NULL; END';
+        CREATE TRIGGER slow AFTER UPDATE ON images FOR EACH ROW EXECUTE PROCEDURE slow()`),
+    );
+    const moved = async (): Promise<number> => {
+      const { rows } = await withClient(url, (client) =>
+        client.query<{ n: number }>('SELECT count(*)::int AS n FROM images WHERE visibility IS NOT NULL'),
+      );
+      return rows[0]?.n ?? 0;
+    };
+    const run = startCli(['db', 'migrate', 'ocata01'], { DATABASE_CONNECTION: url });
+    while ((await moved()) === 0) {
+      await sleep(10);
+    }
+    run.kill('SIGTERM');
+    const result = await run.done;
+    expect(result.code, result.stderr).to.equal(22);
+    expect(result.stderr).to.include('what ocata_migrate01 has moved stays');
+    expect(await moved()).to.be.within(1, 2999);
+    await db(url, 'migrate', 'ocata01');
+    const { rows } = await withClient(url, (client) =>
+      client.query('SELECT count(*)::int AS n, count(DISTINCT id)::int AS ids FROM writes'),
+    );
+    expect(rows).to.deep.equal([{ n: 3000, ids: 3000 }]);
+    await db(url, 'contract', 'ocata01');
+    expect(await readImages(url)).to.deep.equal(expected);
+  });
+
+  it('SIGTERM while an index is built beside the work: exit 22, and the next run builds it', async () => {
+    const url = await server.createDatabase('stopped_index');
+    await seedNewton(url, { images: 1000 });
+    // What it sees is older than the index, which waits for that; the table itself it leaves alone.
+    const reader = new pg.Client({ connectionString: url });
+    await reader.connect();
+    await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM image_tags');
+    const run = startCli(['db', 'expand', 'ocata01'], { DATABASE_CONNECTION: url });
+    const index = async (): Promise<readonly unknown[]> => {
+      const { rows } = await withClient(url, (client) =>
+        client.query(
+          `SELECT indisvalid AS valid FROM pg_index WHERE indexrelid = to_regclass('visibility_image_idx')`,
+        ),
+      );
+      return rows;
+    };
+    while ((await index()).length === 0) {
+      await sleep(10);
+    }
+    run.kill('SIGTERM');
+    const result = await run.done;
+    expect(result.code, result.stderr).to.equal(22);
+    expect(result.stderr).to.include('the database is at mitaka02');
+    expect(await index()).to.deep.equal([{ valid: false }]);
+    await reader.end();
+    await db(url, 'expand', 'ocata01');
+    expect(await index()).to.deep.equal([{ valid: true }]);
+    expect((await readSchema(url)).tables.images).to.deep.equal(goldenSchema('ocata_expand01').tables.images);
+  });
+
   it('an index that a killed run has left unfinished is built anew', async () => {
     const url = await server.createDatabase('invalid_index');
     await seedNewton(url, { images: 100 });

@@ -138,4 +138,47 @@ describe('Ocata with old and new nodes of Glance at work on MariaDB', function (
     expect(result.code, result.stderr).to.equal(0);
     expect((await runCli(['db', 'check', 'ocata01'], { DATABASE_CONNECTION: url })).code).to.equal(5);
   });
+
+  it('SIGTERM in the middle of the batches: exit 22, and the next run goes on and writes no row twice', async () => {
+    const url = await server.createDatabase('stopped_batches');
+    await seedMysqlNewton(url, { images: 3000 });
+    const expected = await expectedMysqlImages(url);
+    const db = async (phase: string): Promise<void> => {
+      const result = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: url });
+      expect(result.code, result.stderr).to.equal(0);
+    };
+    await db('expand');
+    // Slow, so that there is a middle.
+    await withMysql(url, (client) =>
+      client.query(`CREATE TABLE writes (id varchar(36));
+        CREATE TRIGGER slow AFTER UPDATE ON images FOR EACH ROW
+          INSERT INTO writes VALUES (IF(SLEEP(0.001) = 0, NEW.id, NULL))`),
+    );
+    const moved = (): Promise<number> =>
+      withMysql(url, async (client) => {
+        const [[row]] = await client.query<RowDataPacket[]>(
+          'SELECT count(*) AS n FROM images WHERE visibility IS NOT NULL',
+        );
+        return Number(row?.n);
+      });
+    const run = startCli(['db', 'migrate', 'ocata01'], { DATABASE_CONNECTION: url });
+    while ((await moved()) === 0) {
+      await sleep(10);
+    }
+    run.kill('SIGTERM');
+    const result = await run.done;
+    expect(result.code, result.stderr).to.equal(22);
+    expect(result.stderr).to.include('what ocata_migrate01 has moved stays');
+    expect(await moved()).to.be.within(1, 2999);
+    await db('migrate');
+    const written = await withMysql(url, async (client) => {
+      const [rows] = await client.query<RowDataPacket[]>(
+        'SELECT count(*) AS n, count(DISTINCT id) AS ids FROM writes',
+      );
+      return rows.map((row) => ({ ...row }));
+    });
+    expect(written).to.deep.equal([{ n: 3000, ids: 3000 }]);
+    await db('contract');
+    expect(await readMysqlImages(url)).to.deep.equal(expected);
+  });
 });
