@@ -2,9 +2,17 @@ import { expect } from 'chai';
 import type pg from 'pg';
 import { runCli } from '../../support/bundle.ts';
 import { fillNewton, seedNewton } from '../../support/glance-data.ts';
+import { goldenSchema, readSchema, withAlembicVersion } from '../../support/golden.ts';
 import { buildGolden } from '../../support/golden-database.ts';
 import { expectedImages, readImages, withClient } from '../../support/images.ts';
-import { expectedAtHead, ORIGINS, sortedRows, type Tables } from '../../support/populated.ts';
+import {
+  expectedAtHead,
+  ORIGINS,
+  otherRows,
+  sortedRows,
+  type Tables,
+  WAYS,
+} from '../../support/populated.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
 describe('the data after db sync on PostgreSQL', function () {
@@ -55,17 +63,30 @@ describe('the data after db sync on PostgreSQL', function () {
     });
   }
 
-  for (const origin of ORIGINS) {
-    it(`of a database of ${origin.release}, at the newest revision: each row of each table`, async () => {
-      const url = await server.createDatabase(`from_${origin.release}`);
+  for (const [origin, way] of ORIGINS.flatMap((each) => WAYS.map((way) => [each, way] as const))) {
+    it(`of a database of ${origin.release}, at the newest revision by ${way.join(', ')}: each row, and the real Glance's schema`, async () => {
+      const url = await server.createDatabase(`from_${origin.release}_${way.join('_')}`);
       await buildGolden(url, origin);
       await fillNewton(url, { images: 2000, sinceOcata: origin.sinceOcata });
+      await withClient(url, (client) => client.query(otherRows(origin).join(';\n')));
       const before = await readTables(url);
       const expected = origin.sinceOcata ? (before.images ?? []) : await expectedImages(url);
-      await sync(url);
+      for (const command of way) {
+        const result = await runCli(['db', command], { DATABASE_CONNECTION: url });
+        expect(result.code, result.stderr).to.equal(0);
+      }
       expect(sortedRows(await readTables(url))).to.deep.equal(
         sortedRows(expectedAtHead(before, expected, false)),
       );
+      const { migrate_version: legacy } = goldenSchema('ocata_era__liberty').tables;
+      const golden = withAlembicVersion(goldenSchema('2024_1_contract01'));
+      expect(await readSchema(url)).to.deep.equal({
+        ...golden,
+        tables: {
+          ...golden.tables,
+          ...(origin.migrate === undefined || legacy === undefined ? {} : { migrate_version: legacy }),
+        },
+      });
       expect((await runCli(['db', 'check'], { DATABASE_CONNECTION: url })).code).to.equal(0);
     });
   }

@@ -113,9 +113,13 @@ describe('the schema that is left on PostgreSQL', function () {
     for (const revision of phased) {
       await db(url, 'contract', revision);
       const heads = headOf(revision) === headOf(NEWEST_CARRIED) ? [] : ['2024_1_expand01'];
-      expect(await rowsOf(url, 'alembic_version')).to.deep.equal(
-        [...heads, headOf(revision)].sort().map((version_num) => ({ version_num })),
-      );
+      const head = withAlembicVersion(goldenSchema(headOf(NEWEST_CARRIED)));
+      // No golden file tells of Ocata's contract with all expands: it is the head and what Pike drops. After Pike none changes a thing.
+      const dropped = revision === 'ocata01' ? goldenSchema('ocata_contract01').tables : {};
+      await expectSchema(url, { ...head, tables: { ...dropped, ...head.tables } }, [
+        ...heads,
+        headOf(revision),
+      ]);
     }
     await expectAt(url, NEWEST_CARRIED);
   });

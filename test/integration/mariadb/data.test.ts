@@ -7,11 +7,19 @@ import {
   readMysqlImages,
   seedMysqlNewton,
 } from '../../support/glance-data-mysql.ts';
+import { goldenMysqlSchema, readMysqlSchema, withMysqlAlembicVersion } from '../../support/golden-mysql.ts';
 import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
 import { withMysql } from '../../support/mysql-client.ts';
 import { leaveOut } from '../../support/needs.ts';
-import { expectedAtHead, ORIGINS, sortedRows, type Tables } from '../../support/populated.ts';
+import {
+  expectedAtHead,
+  ORIGINS,
+  otherRows,
+  sortedRows,
+  type Tables,
+  WAYS,
+} from '../../support/populated.ts';
 
 interface PlannedStep {
   readonly statements: readonly { readonly sql: string; readonly alone: boolean }[];
@@ -70,17 +78,30 @@ describe('the data after db sync on MariaDB', function () {
     return tables;
   }
 
-  for (const origin of ORIGINS) {
-    it(`of a database of ${origin.release}, at the newest revision: each row of each table`, async () => {
-      const url = await server.createDatabase(`from_${origin.release}`);
+  for (const [origin, way] of ORIGINS.flatMap((each) => WAYS.map((way) => [each, way] as const))) {
+    it(`of a database of ${origin.release}, at the newest revision by ${way.join(', ')}: each row, and the real Glance's schema`, async () => {
+      const url = await server.createDatabase(`from_${origin.release}_${way.join('_')}`);
       await buildMysqlGolden(url, origin);
       await fillMysqlNewton(url, { images: 2000, sinceOcata: origin.sinceOcata });
+      await withMysql(url, (client) => client.query(otherRows(origin).join(';\n')));
       const before = await readTables(url);
       const expected = origin.sinceOcata ? (before.images ?? []) : await expectedMysqlImages(url);
-      await sync(url);
+      for (const command of way) {
+        const result = await runCli(['db', command], { DATABASE_CONNECTION: url });
+        expect(result.code, result.stderr).to.equal(0);
+      }
       expect(sortedRows(await readTables(url))).to.deep.equal(
         sortedRows(expectedAtHead(before, expected, 0)),
       );
+      const { migrate_version: legacy } = goldenMysqlSchema('ocata_era__liberty').tables;
+      const golden = withMysqlAlembicVersion(goldenMysqlSchema('2024_1_contract01'));
+      expect(await readMysqlSchema(url)).to.deep.equal({
+        ...golden,
+        tables: {
+          ...golden.tables,
+          ...(origin.migrate === undefined || legacy === undefined ? {} : { migrate_version: legacy }),
+        },
+      });
       expect((await runCli(['db', 'check'], { DATABASE_CONNECTION: url })).code).to.equal(0);
     });
   }

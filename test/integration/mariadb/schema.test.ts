@@ -113,6 +113,13 @@ describe('the schema that db sync leaves on MariaDB', function () {
     await run('migrate');
     for (const { revision } of expands) {
       await run('contract', revision);
+      const head = withMysqlAlembicVersion(goldenMysqlSchema(headOf(NEWEST)));
+      // No golden file tells of Ocata's contract with all expands: it is the head and what Pike drops. After Pike none changes a thing.
+      const dropped = revision === 'ocata01' ? goldenMysqlSchema('ocata_contract01').tables : {};
+      expect(await readMysqlSchema(url), revision).to.deep.equal({
+        ...head,
+        tables: { ...dropped, ...head.tables },
+      });
       expect(await rowsOf(url, 'alembic_version')).to.deep.equal(
         (revision === NEWEST ? [headOf(NEWEST)] : ['2024_1_expand01', headOf(revision)])
           .sort()
