@@ -162,6 +162,37 @@ for (const engine of ENGINES) {
         expect({ status, text }).to.deep.equal({ status: 200, text: UPLOADED.content });
       });
 
+      it('shares an image that Newton had shared with one more, and one that was private once it is shared', async () => {
+        const mine = images.filter((image) => image.owner === owner(4) && !image.deleted && !image.isPublic);
+        const shared = mine.find((image) => image.members.size > 0);
+        const closed = mine.find((image) => image.members.size === 0);
+        const user = api.as(owner(4));
+        const newcomer = api.as('newcomer');
+        const share = (id: string | undefined) =>
+          user.call('POST', `/v2/images/${id}/members`, json({ member: 'newcomer' }));
+        expect((await share(closed?.id)).status, 'a private image').to.equal(403);
+        const patch = await user.call('PATCH', `/v2/images/${closed?.id}`, {
+          type: 'application/openstack-images-v2.1-json-patch',
+          content: JSON.stringify([{ op: 'replace', path: '/visibility', value: 'shared' }]),
+        });
+        expect(patch.status, patch.text).to.equal(200);
+        for (const image of [shared, closed]) {
+          const added = await share(image?.id);
+          expect(added.status, added.text).to.equal(200);
+          const accepted = await newcomer.call(
+            'PUT',
+            `/v2/images/${image?.id}/members/newcomer`,
+            json({ status: 'accepted' }),
+          );
+          expect(accepted.status, accepted.text).to.equal(200);
+        }
+        const publicIds = images.filter((image) => isListed(image, 'newcomer')).map(({ id }) => id);
+        const listed = (await newcomer.list()).filter(({ id }) => !publicIds.includes(id));
+        expect(listed.map((image) => [image.id, image.visibility])).to.deep.equal(
+          [shared?.id, closed?.id].sort().map((id) => [id, 'shared']),
+        );
+      });
+
       it('takes in a new image, makes an old one public to the community, and deletes another', async () => {
         const user = api.as(owner(7));
         const id = await create(user, { name: 'new' });

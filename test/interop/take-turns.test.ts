@@ -95,6 +95,7 @@ for (const engine of ENGINES) {
         const heads = headsOf(appliedScripts(scriptsOf(name).map((script) => script.name)));
         expect(lines(version)).to.deep.equal(heads);
         expect(lines(await manage.must(url, 'db', 'version'))).to.deep.equal(heads);
+        if (engine.hasPhases) await expectSameCheck(url);
         const synced = await manage.must(url, 'db', 'sync');
         expect(synced).to.include(heads.join() === head.join() ? 'is up to date' : 'is synced successfully');
         expect(lines(await manage.must(url, 'db', 'version'))).to.deep.equal(head);
@@ -124,6 +125,25 @@ for (const engine of ENGINES) {
         expect(await engine.readSchema(url)).to.deep.equal(reference);
       });
 
+      for (const [name, commands] of [
+        ['expanded', [['expand']]],
+        ['expanded and moved', [['expand'], ['migrate']]],
+        ["at Ocata's expand", [['expand', 'ocata01']]],
+        ["at Ocata's contract with all expands", [['expand'], ['migrate'], ['contract', 'ocata01']]],
+      ] as const) {
+        it(`${name}: real db sync goes on from there, and leaves at most the triggers, which ours takes away`, async () => {
+          const url = await server.createDatabase(`half_way_${name.replaceAll(/\W/g, '_')}`);
+          await ours(url, 'db', 'sync', 'mitaka02');
+          for (const command of commands) await ours(url, 'db', ...command);
+          if (engine.hasPhases) await expectSameCheck(url);
+          expect(await manage.must(url, 'db', 'sync')).to.include('is synced successfully');
+          expect(lines(await manage.must(url, 'db', 'version'))).to.deep.equal(head);
+          expect(lines(await ours(url, 'db', 'version'))).to.deep.equal(head);
+          await ours(url, 'db', 'sync');
+          expect(await engine.readSchema(url)).to.deep.equal(reference);
+        });
+      }
+
       it('each of the three phases once', async () => {
         const url = await server.createDatabase('phases');
         await ours(url, 'db', 'sync', 'mitaka02');
@@ -135,6 +155,39 @@ for (const engine of ENGINES) {
         expect(await manage.must(url, 'db', 'sync')).to.include('is up to date');
         expect(await engine.readSchema(url)).to.deep.equal(reference);
       });
+    });
+
+    describe('an upgrade from Newton that glance-manage fails on', () => {
+      const IMAGES = 300;
+
+      it(
+        engine.hasPhases
+          ? 'has lost is_public: ours refuses with the number of images'
+          : 'is rolled back, and ours does it',
+        async () => {
+          const url = await server.createDatabase('newton_by_theirs');
+          await server.seedNewton(url, IMAGES);
+          // It knows databases of that age by alembic_version alone.
+          await server.query(
+            url,
+            'CREATE TABLE alembic_version (version_num varchar(32) NOT NULL PRIMARY KEY)',
+          );
+          await server.query(url, "INSERT INTO alembic_version VALUES ('mitaka02')");
+          const theirs = await manage.run(url, 'db', 'sync');
+          expect(theirs.code, theirs.stdout).to.not.equal(0);
+          const before = await engine.readSchema(url);
+          const result = await runCli(['db', 'sync'], { DATABASE_CONNECTION: withDriver(url) });
+          if (engine.hasPhases) {
+            expect(result.code, result.stderr).to.equal(1);
+            expect(result.stderr).to.include(
+              `images.is_public is gone and ${IMAGES} rows have no visibility`,
+            );
+            expect(await engine.readSchema(url)).to.deep.equal(before);
+          } else {
+            expect(result.code, result.stderr).to.equal(0);
+          }
+        },
+      );
     });
 
     describe('triggers that nobody wants any more', () => {
