@@ -1,4 +1,4 @@
-import type { RowDataPacket } from 'mysql2/promise';
+import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { imagesSinceOcata, type SeedOptions } from './glance-data.ts';
 import { buildMysqlGolden } from './golden-mysql-database.ts';
 import { withMysql } from './mysql-client.ts';
@@ -17,18 +17,29 @@ export async function seedMysqlNewton(url: string, options: SeedOptions): Promis
 /** Fills a database that has Glance's tables already; see `seedMysqlNewton`. */
 export async function fillMysqlNewton(url: string, { images, sinceOcata }: SeedOptions): Promise<void> {
   await withMysql(url, async (client) => {
+    const numbers = await numbersTo(client, images);
     for (const sql of [
       sinceOcata === true ? imagesSinceOcata(IMAGES, 'mysql') : IMAGES,
       MEMBERS,
       LOCATIONS,
       PROPERTIES,
     ]) {
-      // Not `seq_1_to_0`, which goes downwards and has two rows.
-      const numbers = `(SELECT seq FROM seq_1_to_${Math.max(images, 1)} WHERE seq <= ${images}) seq_numbers`;
       await client.query(sql.replace('seq_numbers', numbers));
     }
     await client.query(RESOURCE_TYPES);
   });
+}
+
+/** A table of the numbers from 1 on: MariaDB has an engine for that, MySQL has not. */
+async function numbersTo(client: Connection, last: number): Promise<string> {
+  const [[server]] = await client.query<RowDataPacket[]>('SELECT VERSION() AS version');
+  if (String(server?.version).includes('MariaDB')) {
+    // Not `seq_1_to_0`, which goes downwards and has two rows.
+    return `(SELECT seq FROM seq_1_to_${Math.max(last, 1)} WHERE seq <= ${last}) seq_numbers`;
+  }
+  await client.query(`SET SESSION cte_max_recursion_depth = ${last + 1}`);
+  return `(WITH RECURSIVE numbers (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM numbers WHERE seq < ${last})
+    SELECT seq FROM numbers WHERE seq <= ${last}) seq_numbers`;
 }
 
 /** Every image as it is, dates as text. */

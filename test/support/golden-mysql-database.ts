@@ -53,7 +53,8 @@ function tableDdl(name: string, table: MysqlTable): string {
       (key) =>
         `CONSTRAINT ${key.name} FOREIGN KEY (${quoted(key.columns)}) REFERENCES ${key.ref_table} (${quoted(key.ref_columns)}) ON DELETE ${key.on_delete} ON UPDATE ${key.on_update}`,
     ),
-    ...table.checks.map((check) => `CONSTRAINT ${check.name} CHECK (${check.expr})`),
+    // The names are MariaDB's own, each table's for itself; MySQL has each name once in a database.
+    ...table.checks.map((check) => `CHECK (${check.expr})`),
   ];
   return `CREATE TABLE ${name} (${parts.join(', ')}) ENGINE=${table.engine} COLLATE ${table.collation}`;
 }

@@ -88,8 +88,11 @@ export async function readMysqlSchema(url: string): Promise<MysqlSchema> {
            AND r.TABLE_NAME = k.TABLE_NAME
        WHERE ${here('k.TABLE_SCHEMA')} ORDER BY 1, 2, k.ORDINAL_POSITION`,
     );
+    const [server] = await ask('SELECT VERSION() AS version');
     const checks = await ask(
+      // MySQL keeps the table elsewhere, where MariaDB lists only some of the constraints.
       `SELECT TABLE_NAME AS tab, CONSTRAINT_NAME AS name, CHECK_CLAUSE AS expr FROM information_schema.CHECK_CONSTRAINTS
+         ${String(server?.version).includes('MariaDB') ? '' : 'JOIN information_schema.TABLE_CONSTRAINTS t USING (CONSTRAINT_SCHEMA, CONSTRAINT_NAME)'}
        WHERE ${here('CONSTRAINT_SCHEMA')} ORDER BY 1, 2`,
     );
     const triggers = await ask(
@@ -157,6 +160,34 @@ export async function readMysqlSchema(url: string): Promise<MysqlSchema> {
       })),
     };
   });
+}
+
+/**
+ * A schema without what MariaDB and MySQL tell differently of the same: display widths, quotes of defaults, names and brackets of checks,
+ * and what a foreign key does by default.
+ */
+export function withoutDialect(schema: MysqlSchema): MysqlSchema {
+  const action = (name: string): string => (name === 'RESTRICT' ? 'NO ACTION' : name);
+  const tables = Object.entries(schema.tables).map(([name, table]): [string, MysqlTable] => [
+    name,
+    {
+      ...table,
+      columns: table.columns.map((column) => ({
+        ...column,
+        type: column.type.replace(/^(int|bigint)\(\d+\)$/, '$1'),
+        default: column.default?.replace(/^'(.*)'$/, '$1') ?? null,
+      })),
+      foreign_keys: table.foreign_keys.map((key) => ({
+        ...key,
+        on_delete: action(key.on_delete),
+        on_update: action(key.on_update),
+      })),
+      checks: table.checks
+        .map(({ expr }) => ({ name: '', expr: expr.replace(/^\((.*)\)$/, '$1') }))
+        .sort((one, other) => (one.expr < other.expr ? -1 : 1)),
+    },
+  ]);
+  return { ...schema, tables: Object.fromEntries(tables) };
 }
 
 function grouped(rows: Rows): readonly { readonly name: string; readonly rows: Rows }[] {

@@ -35,6 +35,8 @@ export interface MariaDbOptions {
   readonly dataDirectory?: string;
   /** Settings as in my.cnf. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** MySQL in the place of MariaDB: its `mysqld`, or a script that runs it with what it is given. */
+  readonly mysqld?: string;
   /** Whether the data comes from another node of a cluster, users too. */
   readonly joins?: boolean;
 }
@@ -51,13 +53,22 @@ const SETTINGS: Readonly<Record<string, string>> = {
   'bind-address': HOST,
   innodb_flush_log_at_trx_commit: '0',
   innodb_buffer_pool_size: '256M',
-  innodb_log_file_size: '512M',
+  // MySQL 9 has it no more.
+  loose_innodb_log_file_size: '512M',
   innodb_stats_persistent: '0',
   sync_binlog: '0',
   skip_name_resolve: '1',
   max_connections: '80',
   'character-set-server': 'utf8mb3',
   'default-time-zone': '+00:00',
+};
+
+/** What MySQL has to be told besides. */
+const MYSQL_SETTINGS: Readonly<Record<string, string>> = {
+  // Its second protocol listens on every address.
+  mysqlx: 'OFF',
+  'disable-log-bin': '1',
+  'secure-file-priv': 'NULL',
 };
 
 /** Whether this machine has the server's programs. */
@@ -71,7 +82,7 @@ export function hasMariaDb(): boolean {
  * @throws Error when the server does not start; the message carries its log.
  */
 export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMariaDb> {
-  const program = serverProgram();
+  const program = options.mysqld ?? serverProgram();
   if (program === undefined) {
     throw new Error(NO_MARIADB);
   }
@@ -84,10 +95,14 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
     reaper.watchFolder(folder);
   }
   if (!existsSync(data)) {
-    initialise(folder, data);
+    initialise(folder, data, options.mysqld);
   }
   writeFileSync(init, INIT);
-  const settings = { ...SETTINGS, ...options.settings };
+  const settings = {
+    ...SETTINGS,
+    ...(options.mysqld === undefined ? {} : MYSQL_SETTINGS),
+    ...options.settings,
+  };
   let server = await launch();
 
   async function launch(): Promise<ServerProcess> {
@@ -177,7 +192,7 @@ function serverProgram(): string | undefined {
 }
 
 /** As root it is the user `mysql` that the server runs as, who needs the folder. */
-function initialise(folder: string, data: string): void {
+function initialise(folder: string, data: string, mysqld: string | undefined): void {
   const asRoot = process.getuid?.() === 0;
   mkdirSync(folder, { recursive: true });
   if (asRoot) {
@@ -189,18 +204,18 @@ function initialise(folder: string, data: string): void {
     chownSync(folder, Number(uid), Number(gid));
   }
   const done = spawnSync(
-    'mariadb-install-db',
+    mysqld ?? 'mariadb-install-db',
     [
       '--no-defaults',
       `--datadir=${data}`,
-      '--auth-root-authentication-method=normal',
-      '--skip-test-db',
-      '--innodb-flush-log-at-trx-commit=0',
+      ...(mysqld === undefined
+        ? ['--auth-root-authentication-method=normal', '--skip-test-db', '--innodb-flush-log-at-trx-commit=0']
+        : ['--initialize-insecure']),
       ...(asRoot ? ['--user=mysql'] : []),
     ],
     { encoding: 'utf8', env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH } },
   );
   if (done.status !== 0) {
-    throw new Error(`Cannot initialise MariaDB in ${data}: ${done.stdout}${done.stderr}`);
+    throw new Error(`Cannot initialise ${mysqld ?? 'MariaDB'} in ${data}: ${done.stdout}${done.stderr}`);
   }
 }
