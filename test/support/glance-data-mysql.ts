@@ -17,29 +17,31 @@ export async function seedMysqlNewton(url: string, options: SeedOptions): Promis
 /** Fills a database that has Glance's tables already; see `seedMysqlNewton`. */
 export async function fillMysqlNewton(url: string, { images, sinceOcata }: SeedOptions): Promise<void> {
   await withMysql(url, async (client) => {
-    const numbers = await numbersTo(client, images);
+    const withNumbers = await numbered(client, images);
     for (const sql of [
       sinceOcata === true ? imagesSinceOcata(IMAGES, 'mysql') : IMAGES,
       MEMBERS,
       LOCATIONS,
       PROPERTIES,
     ]) {
-      await client.query(sql.replace('seq_numbers', numbers));
+      await client.query(withNumbers(sql));
     }
     await client.query(RESOURCE_TYPES);
   });
 }
 
-/** A table of the numbers from 1 on: MariaDB has an engine for that, MySQL has not. */
-async function numbersTo(client: Connection, last: number): Promise<string> {
+/** Puts a table of the numbers from 1 on into a statement: MariaDB has an engine for that, MySQL has not; and MySQL 9 has no MD5. */
+async function numbered(client: Connection, last: number): Promise<(sql: string) => string> {
   const [[server]] = await client.query<RowDataPacket[]>('SELECT VERSION() AS version');
   if (String(server?.version).includes('MariaDB')) {
     // Not `seq_1_to_0`, which goes downwards and has two rows.
-    return `(SELECT seq FROM seq_1_to_${Math.max(last, 1)} WHERE seq <= ${last}) seq_numbers`;
+    const numbers = `(SELECT seq FROM seq_1_to_${Math.max(last, 1)} WHERE seq <= ${last}) seq_numbers`;
+    return (sql) => sql.replace('seq_numbers', numbers);
   }
   await client.query(`SET SESSION cte_max_recursion_depth = ${last + 1}`);
-  return `(WITH RECURSIVE numbers (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM numbers WHERE seq < ${last})
+  const numbers = `(WITH RECURSIVE numbers (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM numbers WHERE seq < ${last})
     SELECT seq FROM numbers WHERE seq <= ${last}) seq_numbers`;
+  return (sql) => sql.replace('seq_numbers', numbers).replaceAll(/MD5\((.*?)\)/g, 'LEFT(SHA2($1, 256), 32)');
 }
 
 /** Every image as it is, dates as text. */
