@@ -127,7 +127,12 @@ async function runController(flags: ControllerFlags): Promise<void> {
     client,
     namespaces: flags.namespaces,
     reporter: identity,
-    onKey: (key) => queue.add(key),
+    // A replica that waits takes all keys in when it begins to lead.
+    onKey: (key) => {
+      if (leading) {
+        queue.add(key);
+      }
+    },
     onTrouble: (what, error) => log.warn(`Trouble with the ${what}: ${error.message}`, { error }),
   });
   const count = schemaMetrics({
@@ -219,15 +224,17 @@ async function work(options: {
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { cluster, queue, log, flags, metrics, onStored, signal } = options;
+  const addAll = () => {
+    for (const key of cluster.keys()) {
+      queue.add(key);
+    }
+  };
+  addAll();
   while (!cluster.begun && !signal.aborted) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const reconcile = reconciler({ cluster, defaultImage: flags.image, onStored });
-  const resync = setInterval(() => {
-    for (const key of cluster.keys()) {
-      queue.add(key);
-    }
-  }, RESYNC);
+  const resync = setInterval(addAll, RESYNC);
   signal.addEventListener('abort', () => queue.close(), { once: true });
   if (signal.aborted) {
     queue.close();

@@ -115,6 +115,22 @@ describe('metrics', () => {
     }
   });
 
+  it('of one operator that waits have an empty work queue, which it fills when it leads', async () => {
+    const [depth, adds] = ['workqueue_depth', 'workqueue_adds_total'].map(
+      (metric) => `${metric}{name="glanceschema"}`,
+    );
+    const other = await environment.operator([], { standby: true });
+    const waiting = await other.metrics();
+    await operator.stop();
+    operator = other;
+    expect([seriesValue(waiting, depth ?? ''), seriesValue(waiting, adds ?? '')]).to.deep.equal(['0', '0']);
+    await eventually(async () => {
+      expect(await operator.metrics()).to.match(
+        /^controller_runtime_reconcile_total\{controller="glanceschema",result="success"\} [1-9]/m,
+      );
+    });
+  });
+
   it('count a result no second time after a restart', async () => {
     await operator.stop();
     operator = await environment.operator();
