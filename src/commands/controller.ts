@@ -32,7 +32,8 @@ interface ControllerFlags {
 }
 
 interface Address {
-  readonly host: string;
+  /** Undefined for all addresses of both families. */
+  readonly host: string | undefined;
   readonly port: number;
 }
 
@@ -61,15 +62,15 @@ export function controllerCommand(): Command {
         .makeOptionMandatory(),
     )
     .option('--namespaces <a,b>', 'work in these namespaces only (default: all)', parseNamespaces)
-    .option('--health-address <host:port>', 'where /healthz and /readyz are served', parseAddress, {
-      host: '0.0.0.0',
-      port: 8081,
-    })
-    .option(
-      '--metrics-address <host:port>',
-      'where /metrics is served for Prometheus; 0 turns it off',
-      parseAddressOrNone,
-      { host: '0.0.0.0', port: 8080 },
+    .addOption(
+      new Option('--health-address <host:port>', 'where /healthz and /readyz are served')
+        .argParser(parseAddress)
+        .default(parseAddress(':8081'), ':8081, at all addresses'),
+    )
+    .addOption(
+      new Option('--metrics-address <host:port>', 'where /metrics is served for Prometheus; 0 turns it off')
+        .argParser(parseAddressOrNone)
+        .default(parseAddress(':8080'), ':8080, at all addresses'),
     )
     .option('--workers <number>', 'how many GlanceSchemas are worked on at once', parseCount, 4)
     .option('--no-leader-elect', 'do not wait for the Lease: for a single replica that is never rolled')
@@ -86,7 +87,7 @@ export function controllerCommand(): Command {
 const EXIT_CODES_HELP = `
 Exit codes:
   0  stopped by SIGTERM or SIGINT
-  1  the Lease was lost, Kubernetes could not be reached at the start, or an address is taken
+  1  the Lease was lost, the kubeconfig cannot be read, or an address is taken
   2  the command line cannot be understood
 `;
 
@@ -304,9 +305,11 @@ function parseAddressOrNone(text: string): Address | 'none' {
 function parseAddress(text: string): Address {
   const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(text) ?? [];
   if (port === '' || Number(port) > 65535) {
-    throw new InvalidArgumentError(`found '${text}', do write HOST:PORT, such as 0.0.0.0:8081.`);
+    throw new InvalidArgumentError(
+      `found '${text}', do write HOST:PORT, such as 127.0.0.1:8081, or :8081 for all addresses.`,
+    );
   }
-  return { host: host.replace(/^\[(.*)\]$/, '$1') || '0.0.0.0', port: Number(port) };
+  return { host: host.replace(/^\[(.*)\]$/, '$1') || undefined, port: Number(port) };
 }
 
 function parseNamespaces(text: string): readonly string[] {

@@ -13,7 +13,11 @@ export interface HealthChecks {
  *
  * @throws the listen error of node:http (EADDRINUSE, EACCES) when the address cannot be had.
  */
-export function serveHealth(host: string, port: number, checks: HealthChecks): Promise<HttpServer> {
+export function serveHealth(
+  host: string | undefined,
+  port: number,
+  checks: HealthChecks,
+): Promise<HttpServer> {
   return serveHttp(host, port, {
     '/healthz': () => answer(checks.live()),
     '/readyz': () => answer(checks.ready()),

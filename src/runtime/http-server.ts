@@ -14,12 +14,12 @@ export interface HttpServer {
 }
 
 /**
- * Serves a few paths to a kubelet or to Prometheus.
+ * Serves a few paths to a kubelet or to Prometheus; without a host at all addresses, of IPv6 too where there is IPv6.
  *
  * @throws the listen error of node:http (EADDRINUSE, EACCES) when the address cannot be had.
  */
 export async function serveHttp(
-  host: string,
+  host: string | undefined,
   port: number,
   paths: Readonly<Record<string, () => Answer | Promise<Answer>>>,
 ): Promise<HttpServer> {
@@ -38,7 +38,7 @@ export async function serveHttp(
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, () => resolve());
+    server.listen({ port, host }, () => resolve());
   });
   return {
     port: (server.address() as AddressInfo).port,

@@ -150,7 +150,11 @@ export function runtimeMetrics(registry: Registry, options: RuntimeMetricsOption
  *
  * @throws the listen error of node:http (EADDRINUSE, EACCES) when the address cannot be had.
  */
-export function serveMetrics(host: string, port: number, registry: Registry): Promise<HttpServer> {
+export function serveMetrics(
+  host: string | undefined,
+  port: number,
+  registry: Registry,
+): Promise<HttpServer> {
   return serveHttp(host, port, {
     '/metrics': async () => ({
       status: 200,

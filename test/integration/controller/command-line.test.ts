@@ -1,17 +1,25 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { bundle, runCli } from '../../support/bundle.ts';
+import { bundle, type CliRun, startCli } from '../../support/bundle.ts';
+import { leaveOut } from '../../support/needs.ts';
+
+const IPV6 = Object.values(networkInterfaces()).some((each) =>
+  each?.some(({ address }) => address === '::1'),
+);
+const TAKEN_OF_IPV6 = 'no host, and a port that is taken at one address of IPv6';
 
 describe('glance-schema controller, wrong input', () => {
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-command-'));
   const nonsense = join(folder, 'nonsense');
   const nobody = join(folder, 'nobody');
   const taken = createServer();
+  const takenOfIpv6 = createServer();
+  let run: CliRun | undefined;
 
   before(async () => {
     writeFileSync(nonsense, 'a: [b\n');
@@ -25,14 +33,21 @@ describe('glance-schema controller, wrong input', () => {
       }),
     );
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    if (IPV6) {
+      await new Promise<void>((resolve) => takenOfIpv6.listen(0, '::1', resolve));
+    }
   });
+
+  afterEach(() => run?.kill('SIGKILL'));
 
   after(() => {
     taken.close();
+    takenOfIpv6.close();
     rmSync(folder, { recursive: true });
   });
 
-  const address = () => `127.0.0.1:${(taken.address() as AddressInfo).port}`;
+  const portOf = (server: Server) => (server.address() as AddressInfo).port;
+  const address = () => `127.0.0.1:${portOf(taken)}`;
   const ROWS: readonly (readonly [string, () => readonly string[], number, string])[] = [
     ['no image', () => [], 2, "required option '--image <image>' not specified"],
     ['an unknown option', () => ['--image', 'x', '--imagine'], 2, "unknown option '--imagine'"],
@@ -89,7 +104,32 @@ describe('glance-schema controller, wrong input', () => {
       1,
       'Cannot serve the metrics: found listen EADDRINUSE',
     ],
+    [
+      'no host, and a port that is taken at one address of IPv4',
+      () => ['--image', 'x', '--kubeconfig', nobody, '--health-address', `:${portOf(taken)}`],
+      1,
+      'Cannot serve the health endpoints: found listen EADDRINUSE',
+    ],
+    [
+      TAKEN_OF_IPV6,
+      () => ['--image', 'x', '--kubeconfig', nobody, '--health-address', `:${portOf(takenOfIpv6)}`],
+      1,
+      'Cannot serve the health endpoints: found listen EADDRINUSE',
+    ],
   ];
+
+  it('an API server that is away at the start is waited for, as the help says', async () => {
+    const addresses = ['--health-address', '127.0.0.1:0', '--metrics-address', '0'];
+    run = startCli(['controller', '--image', 'x', '--kubeconfig', nobody, ...addresses]);
+    await run.says('Trouble with the Lease');
+    await run.says('Trouble with the watch of Jobs');
+    run.kill('SIGTERM');
+    expect((await run.done).code).to.equal(0);
+    run = startCli(['controller', '--help']);
+    expect((await run.done).stdout).to.contain(
+      '\n  1  the Lease was lost, the kubeconfig cannot be read, or an address is taken\n',
+    );
+  });
 
   it('a reader that has gone is no error', () => {
     const script = '"$0" "$1" db sync --help 2>&1 >&- | cat; "$0" "$1" db sync --help 2>&1 | head -n 1';
@@ -98,8 +138,12 @@ describe('glance-schema controller, wrong input', () => {
   });
 
   for (const [what, args, code, says] of ROWS) {
-    it(what, async () => {
-      const result = await runCli(['controller', ...args()], {});
+    it(what, async function () {
+      if (what === TAKEN_OF_IPV6 && !IPV6) {
+        leaveOut(this, 'This machine has no IPv6.');
+      }
+      run = startCli(['controller', ...args()]);
+      const result = await run.done;
       expect(result.code, result.stderr).to.equal(code);
       expect(result.stderr).to.contain(says);
       expect(result.stderr).not.to.match(/^ {4}at /m);
