@@ -98,9 +98,10 @@ export function schemaMetrics({ registry, version, schemas }: SchemaMetricsOptio
   );
   perSchema(
     'glanceschema_last_success_timestamp_seconds',
-    'When a Job last ended well, in seconds since the epoch; absent while none has.',
+    'When a migration that changed the database last ended well, in seconds since the epoch; absent while none has.',
     [],
-    (_schema, status) => lastSuccess(status).map((time) => [time, {}]),
+    (_schema, { lastMigration }) =>
+      lastMigration === undefined ? [] : [[Date.parse(lastMigration.finishedAt) / 1000, {}]],
   );
   perSchema(
     'glanceschema_progress_rows',
@@ -177,10 +178,3 @@ export function newResult(before: GlanceSchemaStatus, after: GlanceSchemaStatus)
 }
 
 type Sample<Label extends string> = readonly [number, Readonly<Record<Label, string>>];
-
-/** Seconds since the epoch, of the newest Job that ended well as far as the status remembers; none or one. */
-function lastSuccess({ job, lastMigration }: GlanceSchemaStatus): readonly number[] {
-  const ended = [job?.failure === undefined ? job?.finishedAt : undefined, lastMigration?.finishedAt];
-  const times = ended.flatMap((time) => (time === undefined ? [] : [Date.parse(time) / 1000]));
-  return times.length === 0 ? [] : [Math.max(...times)];
-}

@@ -88,6 +88,25 @@ describe('schemaMetrics', () => {
     }
   });
 
+  it('the last success stays through Jobs that find nothing to do, run, or fail', async () => {
+    const well = recordJob(...ended(aReport()));
+    const job = { ...(well.job ?? expect.fail()), finishedAt: '2026-11-23T08:00:00Z' };
+    const { finishedAt: _finishedAt, ...running } = job;
+    const seconds = Date.parse('2026-11-23T07:01:00Z') / 1000;
+    for (const status of [
+      { ...well, job: { ...job, uid: 'nothing to do' } },
+      { ...well, job: { ...running, uid: 'next' } },
+      { ...well, ...failedWith('DatabaseUnreachable') },
+    ]) {
+      schemas = [aSchema({ status })];
+      expect(await lines('glanceschema_last_success_timestamp_seconds')).to.deep.equal([
+        `glanceschema_last_success_timestamp_seconds{${OF_GLANCE}} ${seconds}`,
+      ]);
+    }
+    schemas = [aSchema({ status: { ...recordedAt('ocata01'), job } })];
+    expect(await lines('glanceschema_last_success_timestamp_seconds'), 'no migration').to.deep.equal([]);
+  });
+
   it('what is gone has no series, and on a replica that does not lead nothing has', async () => {
     schemas = [
       aSchema({ status: recordedAt('ocata01') }),
