@@ -61,7 +61,7 @@ export const REASONS = {
     ready: 'False',
     also: 'Stalled',
     meaning: 'The database is past what this operator carries. Nothing was changed.',
-    doThis: 'Upgrade the operator.',
+    doThis: 'Upgrade the operator, then set the annotation `retry`.',
   },
   DatabaseUnreachable: {
     ready: 'False',

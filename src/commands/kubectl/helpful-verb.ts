@@ -14,6 +14,7 @@ export function helpfulVerb(reason: string | undefined): 'retry' | 'observe' | '
       return 'observe';
     case 'MigrationFailed':
     case 'PartiallyApplied':
+    case 'DatabaseNewer':
     case 'DatabaseNotGlance':
     case 'DatabaseUnreachable':
       return 'retry';

@@ -23,13 +23,15 @@ async function plan(name: string, flags: SchemaFlags): Promise<void> {
  *
  * @throws Error with a sentence for a person, where no Job would change anything.
  */
-async function planText({ spec, status = {} }: SchemaView, title: string): Promise<string> {
+async function planText({ metadata, spec, status = {} }: SchemaView, title: string): Promise<string> {
   const { explainUnresolved, resolveRevision } = await import('../../revision/resolve.ts');
   const { formatPosition, wantedPosition } = await import('../../revision/position.ts');
   const { decideRun } = await import('../../database/decide-run.ts');
   const { describeStep } = await import('../../database/step.ts');
 
-  const named = spec.revision === undefined ? undefined : String(spec.revision);
+  // The newest is the operator's, which may be of another version, once that has looked at the spec.
+  const newest = status.observedGeneration === metadata.generation ? status.targetRevision : undefined;
+  const named = spec.revision === undefined ? newest : String(spec.revision);
   const resolved = resolveRevision(named);
   if (resolved.kind !== 'revision') {
     throw new Error(`Cannot plan ${title}: ${explainUnresolved(named ?? '', resolved)}`);
@@ -70,13 +72,24 @@ async function placedAs(
   const { appliedScripts, unknownHeads } = await import('../../revision/heads.ts');
   const { planScripts } = await import('../../revision/plan.ts');
   const { REVISIONS } = await import('../../revision/revisions.ts');
-  const { databaseHeads: heads, recordedRevision, recordedPhase } = status;
+  const { databaseHeads: heads, recordedRevision, recordedPhase, job } = status;
   if (heads === undefined) {
     throw new Error(
       `Cannot plan ${title}: found that its database has not been read yet, do wait for the operator or ask by observe`,
     );
   }
   if (recordedRevision === undefined && heads.length === 0) {
+    if (job?.failure?.reason === 'DatabaseNotGlance') {
+      throw new Error(
+        `Cannot plan ${title}: found that its database is not one of Glance, do point the Secret at the right one and then retry`,
+      );
+    }
+    // What was read before may have been of such a database too.
+    if (job !== undefined && (job.finishedAt === undefined || job.failure?.databaseRead === false)) {
+      throw new Error(
+        `Cannot plan ${title}: found that Job ${job.name} has not read its database, do ask again once one has`,
+      );
+    }
     return { located: { kind: 'empty' }, pending: new Set() };
   }
   const revision = REVISIONS.find(({ name }) => name === recordedRevision)?.name;

@@ -37,7 +37,7 @@ export interface SchemaAccess {
   change(patch: object): Promise<SchemaView>;
   /** The command line of another verb for the same object. */
   commandFor(verb: string): string;
-  /** ` -n openstack`, and the context where one was named: what kubectl needs to look at the same place. */
+  /** ` -n openstack`, and the context and the kubeconfig where they were named: what kubectl needs to look at the same place. */
   readonly kubectlFlags: string;
 }
 
@@ -55,16 +55,20 @@ export async function withSchema<T>(
   const namespace = flags.namespace ?? config.getContextObject(context)?.namespace ?? 'default';
   const title = `GlanceSchema ${namespace}/${name}`;
   const path = `/apis/${GROUP}/${VERSION}/namespaces/${encodeURIComponent(namespace)}/${PLURAL}/${encodeURIComponent(name)}`;
-  const kubectlFlags = ` -n ${namespace}${flags.context === undefined ? '' : ` --context ${flags.context}`}`;
+  const clusterFlags = flag('--context', flags.context) + flag('--kubeconfig', flags.kubeconfig);
+  const kubectlFlags = flag('-n', namespace) + clusterFlags;
 
   async function request(verb: 'read' | 'change', what: KubeRequest): Promise<SchemaView> {
     try {
       return await client.request<SchemaView>(what);
     } catch (error) {
       const server = config.getCurrentCluster()?.server ?? '';
-      throw new Error(`Cannot ${verb} ${title}: ${why(error, { verb, namespace, server, context })}`, {
-        cause: error,
-      });
+      throw new Error(
+        `Cannot ${verb} ${title}: ${why(error, { verb, kubectlFlags, clusterFlags, server, context })}`,
+        {
+          cause: error,
+        },
+      );
     }
   }
 
@@ -81,15 +85,24 @@ export async function withSchema<T>(
   }
 }
 
+/** ` --context test`, as a shell takes it; nothing where there is no value. */
+function flag(name: string, value: string | undefined): string {
+  if (value === undefined) {
+    return '';
+  }
+  return ` ${name} ${/^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`}`;
+}
+
 interface Asked {
   readonly verb: 'read' | 'change';
-  readonly namespace: string;
+  readonly kubectlFlags: string;
+  readonly clusterFlags: string;
   readonly server: string;
   readonly context: string;
 }
 
 /** What was found and what helps, by the API server's answer. */
-function why(error: unknown, { verb, namespace, server, context }: Asked): string {
+function why(error: unknown, { verb, kubectlFlags, clusterFlags, server, context }: Asked): string {
   const status = error instanceof KubeError ? error.status : undefined;
   const said = error instanceof Error ? error.message.replace(/\.$/, '') : String(error);
   switch (status) {
@@ -102,8 +115,8 @@ function why(error: unknown, { verb, namespace, server, context }: Asked): strin
     case 404:
       // The API server names the object where it knows the kind, and has no Status at all where it does not.
       return error instanceof KubeError && error.reason === 'NotFound'
-        ? `found none of that name, do list those that are there by 'kubectl get glanceschemas -n ${namespace}'`
-        : `found no GlanceSchemas on ${server}, do install the CRD by 'kubectl apply -k crds' or choose another --context`;
+        ? `found none of that name, do list those that are there by 'kubectl get glanceschemas${kubectlFlags}'`
+        : `found no GlanceSchemas on ${server}, do install the CRD by 'kubectl apply -k crds${clusterFlags}' or choose another --context`;
     default:
       return `found that ${server} answers ${status} (${said}), do try again or mend what it names`;
   }

@@ -132,8 +132,8 @@ function notTakenUp(view: SchemaView): 'observe' | 'retry' | undefined {
   if (observe !== undefined && observe !== status?.handledObserve) {
     return 'observe';
   }
-  // Of other reasons the operator takes no notice of it.
-  const helps = helpfulVerb(readyOf(view)?.reason) === 'retry';
+  // Of other reasons, or where no Job has failed, the operator takes no notice of it.
+  const helps = helpfulVerb(readyOf(view)?.reason) === 'retry' && status?.job?.failure !== undefined;
   return helps && retry !== undefined && retry !== status?.handledRetry ? 'retry' : undefined;
 }
 

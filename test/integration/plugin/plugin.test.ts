@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -176,6 +176,35 @@ Job           glance-1-aaaaaaaa, attempt 1, at work since 2026-11-23 07:00:00 UT
       expect(await status('glance')).to.match(/^Next attempt {2}2026-11-23 07:01:\d\d UTC \(THEN\)$/m);
     });
 
+    it('a database that is newer', async () => {
+      await given('glance', withVerdict({}, { reason: 'DatabaseNewer', message: 'It is so.' }, 1, NOW));
+      const screen = await status('glance');
+      expect(screen).to.contain(
+        'What to do    Upgrade the operator, then set the annotation `retry`.\n              kubectl glanceschema retry glance -n openstack\n',
+      );
+    });
+
+    it('what it advises names the context and the kubeconfig that were named', async () => {
+      await given('glance', FAILED);
+      const folder = join(home, "a folder's");
+      mkdirSync(folder, { recursive: true });
+      const file = join(folder, 'config');
+      copyFileSync(plane.kubeconfigPath, file);
+      const flags = ['-n', 'openstack', '--context', 'test', '--kubeconfig', file];
+      const { stdout } = await plugin('status', 'glance', ...flags);
+      const advised = / {2}(kubectl glanceschema retry .*)\n/.exec(stdout)?.[1] ?? '';
+      const words = execFileSync('sh', ['-c', `printf '%s\\n' ${advised}`], { encoding: 'utf8' });
+      expect(words.split('\n').slice(0, -1)).to.deep.equal([
+        'kubectl',
+        'glanceschema',
+        'retry',
+        'glance',
+        ...flags,
+      ]);
+      const { stderr } = await plugin('status', 'nosuch', ...flags);
+      expect(stderr).to.contain("'kubectl get glanceschemas -n openstack --context test --kubeconfig ");
+    });
+
     it('nobody has looked at it', async () => {
       await given('glance', undefined);
       expect(await status('glance')).to.equal(`GlanceSchema openstack/glance: no state
@@ -269,6 +298,18 @@ ocata01
         'from nothing to mitaka01: 2 to run, with Glance stopped\nliberty\n',
       ],
       ['of one that is there', recordedAt('ocata01'), {}, 'from ocata01 to ocata01: nothing to run\n'],
+      [
+        'to the newest that the operator carries',
+        recordedAt('mitaka02', { observedGeneration: 1, targetRevision: 'pike01' }),
+        { revision: undefined },
+        'from mitaka02 to pike01: ',
+      ],
+      [
+        'to the newest of this build, where the operator has not looked yet',
+        recordedAt('mitaka02', { observedGeneration: 0, targetRevision: 'pike01' }),
+        { revision: undefined },
+        'from mitaka02 to 2024_1_01: ',
+      ],
     ];
     for (const [fact, recorded, spec, says] of ROWS) {
       it(fact, async () => {
@@ -290,6 +331,16 @@ ocata01
         'newer than this build',
         recordedAt('2099_1_01'),
         "found its database at '2099_1_01', which this build does not know",
+      ],
+      [
+        'not of Glance',
+        failedWith('DatabaseNotGlance', { databaseHeads: [] }),
+        'found that its database is not one of Glance, do point the Secret at the right one',
+      ],
+      [
+        'perhaps not of Glance, which the newest Job could not read',
+        failedWith('DatabaseUnreachable', { databaseHeads: [] }),
+        'found that Job glance-1-aaaaaaaa has not read its database, do ask again once one has',
       ],
     ] as const) {
       it(`of one that is ${fact}: none`, async () => {
@@ -322,6 +373,12 @@ ocata01
       expect(stderr).to.contain(
         'is stalled, MigrationFailed: Cannot sync: found MigrationFailed, do something.',
       );
+    });
+
+    it('ends with 3 of a database that is newer, where no Job has failed that a retry could be of', async () => {
+      await given('glance', withVerdict({}, { reason: 'DatabaseNewer', message: 'It is so.' }, 1, NOW));
+      await plugin('retry', 'glance', '-n', 'openstack');
+      expect((await plugin(...WAIT, '--timeout', '5s')).code).to.equal(3);
     });
 
     it('ends with 4 when the time is up, and says what it was waiting for', async () => {
