@@ -21,6 +21,8 @@ export interface ReflectorOptions<T extends Reflected> {
   readonly onChange: (object: T) => void;
   /** Called when a list or a watch has failed and is tried again. */
   readonly onTrouble: (error: Error) => void;
+  /** How long a watch may be silent, in milliseconds; default: WATCH_SILENCE. */
+  readonly silence?: number;
 }
 
 const PAGE = 500;
@@ -35,6 +37,9 @@ const WATCH_SECONDS = 290;
 const WATCH_SILENCE = 120_000;
 
 const RETRY = { first: 500, most: 15_000 };
+
+/** A watch that lived for less, in milliseconds, was no good. */
+const SHORT_LIFE = 1_000;
 
 /** How many UIDs of deleted objects are remembered, so that a late answer to a write does not bring one back. */
 const TOMBSTONES = 1000;
@@ -52,6 +57,8 @@ export class Reflector<T extends Reflected> {
   readonly #deleted = new Set<string>();
   readonly #stop = new AbortController();
   #resourceVersion: string | undefined;
+  /** Since when the watch has been open; undefined until it is. */
+  #openSince: number | undefined;
   #synced = false;
 
   constructor(options: ReflectorOptions<T>) {
@@ -79,6 +86,7 @@ export class Reflector<T extends Reflected> {
   async run(): Promise<void> {
     let failures = 0;
     while (!this.#stop.signal.aborted) {
+      this.#openSince = undefined;
       try {
         if (this.#resourceVersion === undefined) {
           await this.#list();
@@ -94,7 +102,8 @@ export class Reflector<T extends Reflected> {
           this.#resourceVersion = undefined;
           continue;
         }
-        failures += 1;
+        // A network that cuts each watch after a while is no reason to be blind for longer each time.
+        failures = isShort(this.#openSince) ? failures + 1 : 1;
         this.#options.onTrouble(error instanceof Error ? error : new Error(String(error)));
         const asked = error instanceof KubeError ? (error.retryAfter ?? 0) : 0;
         const delay = Math.min(RETRY.most, RETRY.first * 2 ** Math.min(failures - 1, 10));
@@ -148,7 +157,7 @@ export class Reflector<T extends Reflected> {
     const { client, path } = this.#options;
     const watch = new Watch(client.config);
     // Private, but the library offers no other way to have it wait for longer than 30 seconds.
-    Reflect.set(watch, 'requestTimeoutMs', WATCH_SILENCE);
+    Reflect.set(watch, 'requestTimeoutMs', this.#options.silence ?? WATCH_SILENCE);
     const started = Date.now();
     let failure: unknown;
     let controller: AbortController | undefined;
@@ -184,6 +193,7 @@ export class Reflector<T extends Reflected> {
           )
           .then((running) => {
             controller = running;
+            this.#openSince = Date.now();
             if (this.#stop.signal.aborted) {
               running.abort();
             }
@@ -270,7 +280,11 @@ function withoutManagedFields<T extends Reflected>(object: T): T {
 
 /** A watch that ends at once, again and again, as from a server that is going down, must not be begun at once. */
 function endedTooSoon(started: number): KubeError | undefined {
-  return Date.now() - started < 1000 ? new KubeError('The watch ended as soon as it began', {}) : undefined;
+  return isShort(started) ? new KubeError('The watch ended as soon as it began', {}) : undefined;
+}
+
+function isShort(since: number | undefined): boolean {
+  return since === undefined || Date.now() - since < SHORT_LIFE;
 }
 
 function asKubeError(error: unknown): KubeError {

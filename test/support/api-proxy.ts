@@ -46,6 +46,8 @@ export type ProxyAction =
       readonly headers?: Record<string, string>;
     }
   | { readonly kind: 'delay'; readonly milliseconds: number }
+  /** What a watch sends, open already or not, is swallowed; the connection stays as it is. */
+  | { readonly kind: 'silence' }
   /** The connection breaks before the API server has seen the request. */
   | { readonly kind: 'drop' }
   /** The API server has done it, and then the connection breaks. */
@@ -123,7 +125,7 @@ export async function startApiProxy(plane: ControlPlane): Promise<ApiProxy> {
     requests.push(request);
     await frozen?.promise;
 
-    const rule = rules.find((each) => each.matches(request));
+    const rule = rules.find(({ action, matches }) => action.kind !== 'silence' && matches(request));
     if (rule !== undefined) {
       rule.hits += 1;
       if (rule.hits >= rule.times) rule.remove();
@@ -142,7 +144,7 @@ export async function startApiProxy(plane: ControlPlane): Promise<ApiProxy> {
     const status = answer.statusCode ?? 502;
     if (request.isWatch && status === 200) {
       request.status = status;
-      stream(incoming, answer, response);
+      stream(incoming, request, answer, response);
       return;
     }
     const content = await readAll(answer);
@@ -175,14 +177,21 @@ export async function startApiProxy(plane: ControlPlane): Promise<ApiProxy> {
     });
   }
 
-  function stream(incoming: IncomingMessage, answer: IncomingMessage, response: ServerResponse): void {
+  function stream(
+    incoming: IncomingMessage,
+    request: ProxiedRequest,
+    answer: IncomingMessage,
+    response: ServerResponse,
+  ): void {
     response.writeHead(200, endToEnd(answer.headers));
     response.flushHeaders();
     watches.add(incoming);
     answer.on('data', async (chunk: Buffer) => {
       // Chunks keep their order: all of them wait for the same promise, and it calls back in the order of asking.
       await frozen?.promise;
-      response.write(chunk);
+      const silence = rules.find(({ action, matches }) => action.kind === 'silence' && matches(request));
+      if (silence === undefined) response.write(chunk);
+      else silence.hits += 1;
     });
     answer.on('end', async () => {
       await frozen?.promise;

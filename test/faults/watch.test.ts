@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { KubeClient } from '../../src/kube/kube-client.ts';
+import { openKubeConfig } from '../../src/kube/open-kube-config.ts';
+import type { PooledKubeConfig } from '../../src/kube/pooled-kube-config.ts';
+import { type Reflected, Reflector } from '../../src/kube/reflector.ts';
+import { type ApiProxy, startApiProxy } from '../support/api-proxy.ts';
+import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
+import { eventually } from '../support/eventually.ts';
+import type { TestApi } from '../support/test-api.ts';
+
+interface Named extends Reflected {
+  readonly metadata: Reflected['metadata'] & { readonly name: string };
+}
+
+const MAPS = '/api/v1/namespaces/default/configmaps';
+
+describe('a watch', () => {
+  let plane: ControlPlane;
+  let proxy: ApiProxy;
+  let api: TestApi;
+  let config: PooledKubeConfig;
+  let reflector: Reflector<Named>;
+  let running: Promise<void>;
+  let troubles: string[];
+
+  before(async function () {
+    this.timeout(120_000);
+    plane = await startControlPlane({ controllers: false });
+    proxy = await startApiProxy(plane);
+    api = plane.api();
+    config = openKubeConfig({ kubeconfig: proxy.kubeconfig(plane.adminToken) });
+  });
+
+  afterEach(async () => {
+    reflector.stop();
+    await running;
+  });
+
+  after(async () => {
+    await config?.close();
+    await proxy?.stop();
+    await plane?.stop();
+  });
+
+  async function reflect(silence?: number): Promise<void> {
+    troubles = [];
+    reflector = new Reflector<Named>({
+      client: new KubeClient(config),
+      path: MAPS,
+      onChange: () => undefined,
+      onTrouble: ({ message }) => troubles.push(message),
+      ...(silence === undefined ? {} : { silence }),
+    });
+    const before = watches();
+    running = reflector.run();
+    await eventually(() => expect(watches()).to.equal(before + 1));
+  }
+
+  /** How many watches have been opened so far. */
+  function watches(): number {
+    return proxy.requests.filter(({ isWatch, status }) => isWatch && status === 200).length;
+  }
+
+  function names(): readonly string[] {
+    return [...reflector.objects()].map(({ metadata }) => metadata.name);
+  }
+
+  async function make(name: string): Promise<void> {
+    await api.call('POST', MAPS, { metadata: { name } });
+  }
+
+  it('that receives nothing any more though its connection lives: noticed, and changes are seen again', async () => {
+    await reflect(2_000);
+    await make('heard');
+    await eventually(() => expect(names()).to.include('heard'));
+    const rule = proxy.onRequest(({ isWatch }) => isWatch, { kind: 'silence' });
+    await make('unheard');
+    await eventually(() => expect(rule.hits, 'it was sent').to.equal(1));
+    expect(names()).not.to.include('unheard');
+    rule.remove();
+    await eventually(() => expect(names()).to.include('unheard'));
+    expect(troubles[0]).to.match(/^The watch ended: .*timeout/);
+  });
+
+  it('that is cut again and again after it has lived for a while: begun anew at once, each time', async function () {
+    // The pauses after failures in a row would come to a minute at least.
+    this.timeout(45_000);
+    await reflect();
+    for (let cut = 1; cut <= 12; cut += 1) {
+      const before = watches();
+      await sleep(1_200);
+      expect(proxy.cutWatches(), 'it is open').to.equal(1);
+      await eventually(() => expect(watches()).to.equal(before + 1), { timeoutMilliseconds: 20_000 });
+    }
+    expect(troubles).to.have.length(12);
+  });
+});
