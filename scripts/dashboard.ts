@@ -20,6 +20,7 @@ const CHOSEN = 'namespace=~"$namespace"';
 const OPERATOR = 'job=~"$job"';
 const RATE = '[$__rate_interval]';
 
+// While one replica takes over, the series of both are there for some minutes: each GlanceSchema counts once.
 const BY_SCHEMA = 'max by (namespace, name)';
 const SCHEMA = '{{namespace}}/{{name}}';
 const PASSES = 'controller_runtime_reconcile_time_seconds';
@@ -28,9 +29,17 @@ const PASSES = 'controller_runtime_reconcile_time_seconds';
 export function dashboard(): Dashboard {
   const panels = [
     new RowBuilder('Databases'),
-    number('GlanceSchemas', 'How many there are.', `count(glanceschema_info{${CHOSEN}})`),
-    number('Ready', 'How many databases are where they are wanted.', `count(${condition('Ready', 'True')})`),
-    number('Stalled', 'How many wait for a person.', `count(${condition('Stalled', 'True')})`).thresholds(
+    number('GlanceSchemas', 'How many there are.', `count(${BY_SCHEMA} (glanceschema_info{${CHOSEN}}))`),
+    number(
+      'Ready',
+      'How many databases are where they are wanted.',
+      `count(${BY_SCHEMA} (${condition('Ready', 'True')}))`,
+    ),
+    number(
+      'Stalled',
+      'How many wait for a person.',
+      `count(${BY_SCHEMA} (${condition('Stalled', 'True')}))`,
+    ).thresholds(
       new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps([
         { value: null, color: 'green' },
         { value: 1, color: 'red' },
@@ -43,7 +52,7 @@ export function dashboard(): Dashboard {
     ),
     whereTheyAre(),
     lines('Why they are ready, or not', 'By the reason of the condition Ready.', 'short', [
-      [`count by (reason) (${condition('Ready')})`, '{{reason}}'],
+      [`count by (reason) (max by (namespace, name, reason) (${condition('Ready')}))`, '{{reason}}'],
     ]),
     dataMigrations(),
     lines('Results of Jobs', 'In each interval, by how they ended.', 'short', [

@@ -1,9 +1,15 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { parse } from 'yaml';
-import { alertRules, type Promtool, startPromtool } from '../../support/promtool.ts';
+import { kubectl } from '../../support/kubectl.ts';
+import { parseObjects } from '../../support/manifests.ts';
+import { type AlertRule, alertRules, type Promtool, startPromtool } from '../../support/promtool.ts';
 
 const TESTS = readFileSync(new URL('alerts.yaml', import.meta.url), 'utf8');
+const MONITORING = fileURLToPath(new URL('../../../manifests/monitoring', import.meta.url));
 
 describe('alerts', () => {
   const rules = alertRules();
@@ -23,6 +29,26 @@ describe('alerts', () => {
     expect(promtool.testRules(rules, TESTS)).to.equal('');
   });
 
+  it('lead to the page that runbooks.yaml names', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'glance-schema-monitoring-'));
+    try {
+      cpSync(MONITORING, folder, { recursive: true });
+      const page = join(folder, 'runbooks.yaml');
+      const text = readFileSync(page, 'utf8');
+      writeFileSync(page, text.replace('page: docs/monitoring.md', 'page: https://runbooks.test/glance'));
+      const rendered = parseObjects((await kubectl('', ['kustomize', folder])).stdout);
+      expect(rendered.map(({ kind }) => kind)).to.include('ConfigMap');
+      expect(rendered.map(({ metadata }) => metadata?.name)).not.to.include('glance-schema-runbooks');
+      const rule = rendered.find(({ kind }) => kind === 'PrometheusRule');
+      const led = rule?.spec.groups[0].rules.map((each: AlertRule) => each.annotations.runbook_url);
+      expect(led).to.deep.equal(
+        alerts.map(({ alert }) => `https://runbooks.test/glance#${alert.toLowerCase()}`),
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   for (const { alert, labels, annotations } of alerts) {
     it(`${alert} has a test in which it fires and one in which it does not`, () => {
       const { tests } = parse(TESTS);
@@ -35,9 +61,9 @@ describe('alerts', () => {
     });
 
     it(`${alert} says what is wrong and what to do, and leads to a page that is there`, () => {
-      expect(Object.keys(annotations)).to.deep.equal(['summary', 'description', 'runbook']);
+      expect(Object.keys(annotations)).to.deep.equal(['summary', 'description', 'runbook_url']);
       expect(labels.severity).to.be.oneOf(['critical', 'warning']);
-      const [path = '', heading] = annotations.runbook?.split('#') ?? [];
+      const [path = '', heading] = annotations.runbook_url?.split('#') ?? [];
       const page = new URL(`../../../${path}`, import.meta.url);
       expect(existsSync(page), path).to.equal(true);
       const headings = [...readFileSync(page, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, text]) => text);

@@ -50,6 +50,36 @@ describe('the dashboard', () => {
     expect(used.filter((name) => name === undefined || !known.includes(name))).to.deep.equal([]);
   });
 
+  it('counts each GlanceSchema once while the series of two replicas overlap', () => {
+    const labels = (pod: string, more = '') => `{namespace="openstack", name="glance", pod="${pod}"${more}}`;
+    const series = ['a', 'b'].flatMap((pod) => [
+      `glanceschema_info${labels(pod)}`,
+      ...['Ready", status="True', 'Stalled", status="True'].map(
+        (is) => `glanceschema_status_condition${labels(pod, `, condition="${is}", reason="x"`)}`,
+      ),
+    ]);
+    const counts = panels
+      .flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
+      .filter((expr) => /^count.*glanceschema_(info|status_condition)/.test(expr))
+      .map(readable);
+    expect(counts).to.have.length(4);
+    const tests = {
+      evaluation_interval: '30s',
+      tests: [
+        {
+          interval: '30s',
+          input_series: series.map((each) => ({ series: each, values: '1x2' })),
+          promql_expr_test: counts.map((expr) => ({
+            expr,
+            eval_time: '30s',
+            exp_samples: [{ labels: expr.startsWith('count by') ? '{reason="x"}' : '{}', value: 1 }],
+          })),
+        },
+      ],
+    };
+    expect(promtool.testRules({ groups: [] }, JSON.stringify(tests))).to.equal('');
+  });
+
   it('asks nothing that Prometheus does not understand', () => {
     const rules = panels.flatMap(({ id, targets = [] }) =>
       targets.map(({ refId, expr }) => ({ record: `panel:${id}:${refId}`, expr: readable(expr) })),
