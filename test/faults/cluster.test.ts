@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import pg from 'pg';
 import type { ProxiedRequest } from '../support/api-proxy.ts';
 import { committedDdl, countDdl } from '../support/ddl-count.ts';
 import { type Environment, startEnvironment, type Tenant } from '../support/environment.ts';
 import { eventually } from '../support/eventually.ts';
 import { seedNewton } from '../support/glance-data.ts';
-import { expectedImages, readImages, withClient } from '../support/images.ts';
+import { type HeldMigration, holdMigration } from '../support/held-migration.ts';
+import { expectedImages, readImages } from '../support/images.ts';
 import type { Operator } from '../support/operator.ts';
+import { startTcpProxy } from '../support/tcp-proxy.ts';
 import type { KubeObject } from '../support/test-api.ts';
 
 /** Without the Lease, so that the next operator need not wait for that of the one before to expire. */
@@ -27,7 +28,7 @@ describe('the operator when what it stands on fails', function () {
   let environment: Environment;
   let operator: Operator;
   let undisturbed: readonly string[];
-  const sessions: pg.Client[] = [];
+  const held: HeldMigration[] = [];
 
   before(async () => {
     environment = await startEnvironment();
@@ -48,35 +49,28 @@ describe('the operator when what it stands on fails', function () {
     await environment?.stop();
   });
 
-  async function newton(name: string): Promise<Given> {
+  /** A database of Newton, which the migration reaches by `port` where one is given. */
+  async function newton(name: string, port?: number): Promise<Given> {
     const url = await environment.postgres.createDatabase(name);
     await seedNewton(url, { images: 100 });
     await countDdl(url);
-    return { tenant: await environment.tenant(name, url), url, expected: await expectedImages(url) };
+    const connection = new URL(url);
+    connection.port = String(port ?? connection.port);
+    const tenant = await environment.tenant(name, connection.href);
+    return { tenant, url, expected: await expectedImages(url) };
   }
 
   /** Wants ocata01 and keeps its Job at work, until `release`. Gives the name of its pod. */
   async function atWork({ tenant, url }: Given, job: Record<string, unknown> = {}): Promise<string> {
-    const session = new pg.Client({ connectionString: url });
-    session.on('error', () => undefined);
-    sessions.push(session);
-    await session.connect();
-    await session.query('BEGIN; LOCK TABLE images IN ACCESS SHARE MODE');
+    const migration = await holdMigration(url);
+    held.push(migration);
     await tenant.apply({ revision: 'ocata01', job });
-    await withClient(url, (client) =>
-      eventually(async () => {
-        const { rows } = await client.query(
-          `SELECT 1 FROM pg_stat_activity WHERE application_name = 'glance-schema' AND state = 'active'
-            AND datname = current_database() AND query LIKE '%LOCK TABLE images%'`,
-        );
-        expect(rows, 'it waits for the table').to.have.length(1);
-      }),
-    );
+    await migration.waits();
     return (await tenant.pods())[0]?.metadata?.name ?? '';
   }
 
   async function release(): Promise<void> {
-    await Promise.all(sessions.splice(0).map((session) => session.end()));
+    await Promise.all(held.splice(0).map((migration) => migration.release()));
   }
 
   /** Nothing is lost, nothing was done twice, and the resource says so. */
@@ -132,6 +126,64 @@ describe('the operator when what it stands on fails', function () {
     await release();
     await expectDoneOnce(given);
     expect(await given.tenant.pods()).to.have.length(1);
+  });
+
+  it('PostgreSQL that takes 50 ms for each packet: the Job ends well', async () => {
+    const slow = await startTcpProxy(environment.postgres.port, { delay: 50 });
+    try {
+      const given = await newton('slow-database', slow.port);
+      await given.tenant.apply({ revision: 'ocata01' });
+      await expectDoneOnce(given, 60_000);
+      expect(await given.tenant.pods()).to.have.length(1);
+    } finally {
+      await slow.stop();
+    }
+  });
+
+  it('a node that is gone in the middle, and its pod with it: another pod of the same Job ends it', async () => {
+    const given = await newton('node-gone');
+    const lost = await atWork(given, { backoffLimit: 0 });
+    await environment.node.loseNode();
+    const next = await eventually(async () => {
+      const names = (await given.tenant.pods()).map((each) => each.metadata?.name);
+      expect(names, 'the pod garbage collector has taken the first').to.have.length(1).and.not.include(lost);
+      return names;
+    });
+    await release();
+    await expectDoneOnce(given, 60_000);
+    expect(await given.tenant.jobs(), 'no failure of the Job').to.have.length(1);
+    expect((await given.tenant.pods()).map((each) => each.metadata?.name)).to.deep.equal(next);
+  });
+
+  it('a container killed for its memory, without a word: another pod of the same Job ends it', async () => {
+    const given = await newton('oom');
+    const pod = await atWork(given);
+    environment.node.kill(given.tenant.namespace, pod, 'SIGKILL', 'OOMKilled');
+    await release();
+    await expectDoneOnce(given, 60_000);
+    expect(await given.tenant.jobs()).to.have.length(1);
+    const ends = (await given.tenant.pods()).map(
+      ({ status }) => status.containerStatuses[0].state.terminated,
+    );
+    expect(ends.map(({ reason, exitCode }) => `${reason} ${exitCode}`)).to.have.members([
+      'OOMKilled 137',
+      'Completed 0',
+    ]);
+  });
+
+  it('a container killed without a word in the last pod of its Job: the next Job ends it', async () => {
+    const given = await newton('killed-pod');
+    const pod = await atWork(given, { backoffLimit: 0 });
+    environment.node.kill(given.tenant.namespace, pod, 'SIGKILL');
+    await release();
+    const failed = await eventually(async () => {
+      const { status } = await given.tenant.read();
+      expect(status.job.failure?.reason).to.equal('NoResult');
+      return status.conditions[0];
+    });
+    expect(failed.message).to.contain('The Job ended without a result').and.contain('The next attempt is at');
+    await expectDoneOnce(given, 60_000);
+    expect(await given.tenant.jobs()).to.have.length(2);
   });
 
   it('the API server frozen for 20 s while a Job ends, and thawed', async () => {

@@ -1,4 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
 import { freePort } from './free-port.ts';
 
 /** A wire between a client and a server on loopback that a test can cut. */
@@ -9,14 +10,23 @@ export interface TcpProxy {
   stop(): Promise<void>;
 }
 
-/** `idleLimit` is how long a connection may carry nothing, in milliseconds; it is ended by RST then. */
-export async function startTcpProxy(upstreamPort: number, idleLimit = 0): Promise<TcpProxy> {
+export interface TcpProxyOptions {
+  /** Milliseconds that each packet is late, either way, one after the other. */
+  readonly delay?: number;
+  /** How long a connection may carry nothing, in milliseconds; it is ended by RST then. */
+  readonly idleLimit?: number;
+}
+
+export async function startTcpProxy(
+  upstreamPort: number,
+  { delay = 0, idleLimit = 0 }: TcpProxyOptions = {},
+): Promise<TcpProxy> {
   const pairs = new Set<readonly Socket[]>();
   const server = createServer((client) => {
     const pair = [client, connect(upstreamPort, '127.0.0.1')] as const;
     const [, upstream] = pair;
     pairs.add(pair);
-    client.pipe(upstream).pipe(client);
+    client.pipe(late()).pipe(upstream).pipe(late()).pipe(client);
     for (const socket of pair) {
       socket.on('error', () => socket.destroy());
       socket.setTimeout(idleLimit, () => socket.resetAndDestroy());
@@ -31,6 +41,11 @@ export async function startTcpProxy(upstreamPort: number, idleLimit = 0): Promis
     server.once('error', reject);
     server.listen(port, '127.0.0.1', resolve);
   });
+  function late(): Transform {
+    return new Transform({
+      transform: (packet, _encoding, pass) => void setTimeout(() => pass(null, packet), delay),
+    });
+  }
   function reset(): number {
     const open = [...pairs];
     for (const socket of open.flat()) socket.resetAndDestroy();

@@ -209,7 +209,7 @@ describe('a migrator or a server that is killed', function () {
 
   it('the lock outlives a balancer that ends idle connections', async () => {
     const url = await copy('balanced');
-    const proxy = await startTcpProxy(server.port, 7000);
+    const proxy = await startTcpProxy(server.port, { idleLimit: 7000 });
     const blocker = await block(url, 'images');
     const run = startCli(['db', 'sync', 'ocata01'], {
       DATABASE_CONNECTION: url.replace(`:${server.port}/`, `:${proxy.port}/`),

@@ -345,7 +345,7 @@ describe('a migrator or a MariaDB that is killed', function () {
 
     it("outlives the server's idle limit, and a balancer's", async () => {
       const impatient = await startMariaDb({ settings: { wait_timeout: '3' } });
-      const proxy = await startTcpProxy(impatient.port, 7000);
+      const proxy = await startTcpProxy(impatient.port, { idleLimit: 7000 });
       const url = await impatient.createDatabase('idle');
       await seedMysqlNewton(url, { images: 300 });
       const blocker = await block(url, 'images');
