@@ -2,10 +2,12 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { expect } from 'chai';
 import pg from 'pg';
 import { REASONS, type Reason } from '../../../src/api/reasons.ts';
+import { documentedHealth } from '../../support/documented-health.ts';
 import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
 import { eventually } from '../../support/eventually.ts';
 import { seedNewton } from '../../support/glance-data.ts';
 import { seedMysqlNewton } from '../../support/glance-data-mysql.ts';
+import { argoHealth, kstatus } from '../../support/health.ts';
 import { withClient } from '../../support/images.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
 import { withMysql } from '../../support/mysql-client.ts';
@@ -35,7 +37,8 @@ describe('every reason, as kubectl shows it', function () {
   const sessions: pg.Client[] = [];
 
   before(async function () {
-    this.timeout(150_000);
+    this.timeout(1_200_000);
+    await Promise.all([kstatus([]), argoHealth([])]);
     environment = await startEnvironment();
     operator = await environment.operator();
   });
@@ -69,7 +72,10 @@ describe('every reason, as kubectl shows it', function () {
     await session.query(`BEGIN; ${statements}`);
   }
 
-  /** Waits for the reason, checks the three conditions against its table, and compares with the recorded file. */
+  /**
+   * Waits for the reason, checks the three conditions against its table, and what GitOps tools make of it against theirs, and compares
+   * with the recorded file.
+   */
   async function shows(tenant: Tenant, reason: Reason, word = ''): Promise<void> {
     await eventually(
       async () => {
@@ -87,6 +93,8 @@ describe('every reason, as kubectl shows it', function () {
     );
     const { ready, also } = REASONS[reason];
     expect(conditions).to.deep.equal([`Ready=${ready}`, ...(also === undefined ? [] : [`${also}=True`])]);
+    const [[flux], [argo]] = await Promise.all([kstatus([schema]), argoHealth([schema])]);
+    expect([flux?.status, argo?.status], 'kstatus and Argo CD').to.deep.equal(documentedHealth(reason));
     expect(stdout, 'no password').not.to.match(/glance-secret|hunter2/);
     const text = NORMALIZED.reduce((yaml, [pattern, stands]) => yaml.replace(pattern, stands), stdout);
     const file = new URL(`${reason}.yaml`, GOLDEN);
