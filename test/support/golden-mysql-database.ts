@@ -1,15 +1,17 @@
+import type { RowDataPacket } from 'mysql2/promise';
 import type { GoldenOptions } from './golden-database.ts';
 import { goldenMysqlSchema, type MysqlColumn, type MysqlSchema, type MysqlTable } from './golden-mysql.ts';
 import { withMysql } from './mysql-client.ts';
 
 /** Builds a database as a real Glance left it, from the golden file alone: none of the project's own DDL is used. */
 export async function buildMysqlGolden(url: string, options: GoldenOptions): Promise<void> {
-  const statements = [
-    'SET foreign_key_checks = 0',
-    ...schemaDdl(goldenMysqlSchema(options.schema)),
-    ...versionRows(options),
-  ];
   await withMysql(url, async (client) => {
+    const [[server]] = await client.query<RowDataPacket[]>('SELECT VERSION() AS version');
+    const statements = [
+      'SET foreign_key_checks = 0',
+      ...schemaDdl(goldenMysqlSchema(options.schema), String(server?.version).includes('MariaDB')),
+      ...versionRows(options),
+    ];
     for (const statement of statements) {
       await client.query(statement);
     }
@@ -32,9 +34,9 @@ function versionRows(options: GoldenOptions): readonly string[] {
   ];
 }
 
-function schemaDdl(schema: MysqlSchema): readonly string[] {
+function schemaDdl(schema: MysqlSchema, ownNames: boolean): readonly string[] {
   return [
-    ...Object.entries(schema.tables).map(([name, table]) => tableDdl(name, table)),
+    ...Object.entries(schema.tables).map(([name, table]) => tableDdl(name, table, ownNames)),
     ...schema.triggers.map(
       ({ name, table, timing, event }) =>
         `CREATE TRIGGER ${name} ${timing} ${event} ON ${table} FOR EACH ROW BEGIN ${TRIGGER_BODIES[name] ?? ''} END`,
@@ -42,7 +44,7 @@ function schemaDdl(schema: MysqlSchema): readonly string[] {
   ];
 }
 
-function tableDdl(name: string, table: MysqlTable): string {
+function tableDdl(name: string, table: MysqlTable, ownNames: boolean): string {
   const quoted = (columns: readonly string[]): string => columns.map((column) => `\`${column}\``).join(', ');
   const parts = [
     ...table.columns.map(columnDdl),
@@ -53,8 +55,10 @@ function tableDdl(name: string, table: MysqlTable): string {
       (key) =>
         `CONSTRAINT ${key.name} FOREIGN KEY (${quoted(key.columns)}) REFERENCES ${key.ref_table} (${quoted(key.ref_columns)}) ON DELETE ${key.on_delete} ON UPDATE ${key.on_update}`,
     ),
-    // The names are MariaDB's own, each table's for itself; MySQL has each name once in a database.
-    ...table.checks.map((check) => `CHECK (${check.expr})`),
+    // MariaDB counts the names in each table, MySQL has each name once in a database.
+    ...table.checks.map(
+      (check) => `CONSTRAINT ${ownNames ? check.name : `${name}_${check.name}`} CHECK (${check.expr})`,
+    ),
   ];
   return `CREATE TABLE ${name} (${parts.join(', ')}) ENGINE=${table.engine} COLLATE ${table.collation}`;
 }

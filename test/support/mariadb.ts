@@ -91,11 +91,15 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
   const data = join(folder, 'data');
   const socket = join(folder, 'socket');
   const init = join(folder, 'init.sql');
+  // Of its own: at its start a server clears away the temporary tables of all that share the folder.
+  const temporary = mkdtempSync(join(tmpdir(), 'glance-schema-mariadb-tmp-'));
+  reaper.watchFolder(temporary);
+  chownToServer(temporary);
   if (options.dataDirectory === undefined) {
     reaper.watchFolder(folder);
   }
   if (!existsSync(data)) {
-    initialise(folder, data, options.mysqld);
+    initialise({ folder, data, temporary, mysqld: options.mysqld });
   }
   writeFileSync(init, INIT);
   const settings = {
@@ -114,15 +118,13 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
         `--datadir=${data}`,
         `--port=${port}`,
         `--socket=${socket}`,
-        // Of its own: at its start a server clears away the temporary tables of all that share the folder.
-        `--tmpdir=${folder}`,
         `--pid-file=${join(folder, 'pid')}`,
         ...(options.joins === true ? [] : [`--init-file=${init}`]),
         ...(process.getuid?.() === 0 ? ['--user=mysql'] : []),
         ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`),
       ],
       logFile: join(folder, 'server.log'),
-      env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH },
+      env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH, TMPDIR: temporary },
     });
     for (let attempt = 0; attempt < 600; attempt += 1) {
       child.assertRunning();
@@ -171,6 +173,8 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
       } else {
         await server.stop();
       }
+      rmSync(temporary, { recursive: true, force: true });
+      reaper.forgetFolder(temporary);
     },
   };
 }
@@ -192,10 +196,8 @@ function serverProgram(): string | undefined {
 }
 
 /** As root it is the user `mysql` that the server runs as, who needs the folder. */
-function initialise(folder: string, data: string, mysqld: string | undefined): void {
-  const asRoot = process.getuid?.() === 0;
-  mkdirSync(folder, { recursive: true });
-  if (asRoot) {
+function chownToServer(folder: string): void {
+  if (process.getuid?.() === 0) {
     const [, , uid, gid] =
       readFileSync('/etc/passwd', 'utf8')
         .split('\n')
@@ -203,6 +205,19 @@ function initialise(folder: string, data: string, mysqld: string | undefined): v
         .find(([name]) => name === 'mysql') ?? [];
     chownSync(folder, Number(uid), Number(gid));
   }
+}
+
+interface NewServer {
+  readonly folder: string;
+  readonly data: string;
+  readonly temporary: string;
+  readonly mysqld: string | undefined;
+}
+
+function initialise({ folder, data, temporary, mysqld }: NewServer): void {
+  const asRoot = process.getuid?.() === 0;
+  mkdirSync(folder, { recursive: true });
+  chownToServer(folder);
   const done = spawnSync(
     mysqld ?? 'mariadb-install-db',
     [
@@ -213,7 +228,7 @@ function initialise(folder: string, data: string, mysqld: string | undefined): v
         : ['--initialize-insecure']),
       ...(asRoot ? ['--user=mysql'] : []),
     ],
-    { encoding: 'utf8', env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH } },
+    { encoding: 'utf8', env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH, TMPDIR: temporary } },
   );
   if (done.status !== 0) {
     throw new Error(`Cannot initialise ${mysqld ?? 'MariaDB'} in ${data}: ${done.stdout}${done.stderr}`);
