@@ -42,7 +42,7 @@ interface Situation extends Observed {
 
 interface Answer extends Verdict {
   readonly effect?: Effect;
-  readonly lookAgainAfter?: number;
+  readonly lookAgainAfter?: number | undefined;
 }
 
 /**
@@ -177,18 +177,18 @@ function whyBlocked(job: string, pod: PodState, now: number): Verdict | undefine
             reason: 'JobBlocked',
             message: `Job ${job} has no pod yet: see \`kubectl describe job ${job}\` for a quota or a policy that refuses it.`,
           };
-    case 'running':
-      return undefined;
   }
+  return undefined;
 }
 
 /** When `whyBlocked` may have another answer though nothing happens, in milliseconds; undefined for never. */
 function blockedAfter(pod: PodState, now: number): number | undefined {
   const patience = pod.kind === 'starting' ? START_PATIENCE : POD_PATIENCE;
-  return (pod.kind === 'starting' || pod.kind === 'none') && pod.since !== undefined
-    ? // A clock that is behind, and put right meanwhile, must not make it wait for longer.
-      Math.min(patience, Math.max(0, Date.parse(pod.since) + patience - now))
-    : undefined;
+  const since = 'since' in pod ? pod.since : undefined;
+  // A clock that is behind, and put right meanwhile, must not make it wait for longer.
+  return since === undefined
+    ? undefined
+    : Math.min(patience, Math.max(0, Date.parse(since) + patience - now));
 }
 
 function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | undefined {
@@ -198,7 +198,7 @@ function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | 
   const { pod, lastReport } = job.state;
   const waitsForIt = schema.deleting ? ' The deletion waits for it.' : '';
   const blocked = whyBlocked(job.name, pod, now);
-  if (blocked !== undefined && (pod.kind !== 'none' || pod.first)) {
+  if (blocked !== undefined && pod.kind !== 'none') {
     return { ...blocked, message: blocked.message + waitsForIt };
   }
   if (lastReport?.error != null && pod.kind !== 'running' && !endsTheJob(lastReport.error.reason)) {
@@ -211,10 +211,7 @@ function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | 
     return { ...blocked, message: blocked.message + waitsForIt };
   }
   const later = progress === undefined ? blockedAfter(pod, now) : Math.max(0, progress.lookAgainAt - now);
-  return {
-    ...workOf(job, status, waitsForIt),
-    ...(later === undefined ? {} : { lookAgainAfter: later }),
-  };
+  return { ...workOf(job, status, waitsForIt), lookAgainAfter: later };
 }
 
 /** Whether the Job has no further try after this failure, and only has not been marked as failed yet. */
@@ -373,12 +370,13 @@ function isFinal(reason: string): boolean {
 
 function failedForGood(situation: Situation): Answer | undefined {
   const job = failedJob(situation);
-  const failure = job?.failure;
-  const reason = FINAL.find((final) => final === failure?.reason);
-  if (reason !== undefined && OF_THE_IMAGE.includes(reason) && job?.image !== situation.schema.image) {
+  const reason = FINAL.find((final) => final === job?.failure.reason);
+  if (job === undefined || reason === undefined) {
     return undefined;
   }
-  return failure && reason && { reason, message: `${sentence(failure.message)} ${whatWouldHelp(reason)}` };
+  return OF_THE_IMAGE.includes(reason) && job.image !== situation.schema.image
+    ? undefined
+    : { reason, message: `${sentence(job.failure.message)} ${whatWouldHelp(reason)}` };
 }
 
 function whatWouldHelp(reason: Reason): string {

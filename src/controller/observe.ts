@@ -84,7 +84,7 @@ export type JobState =
 
 export type PodState =
   /** No pod is there yet, or all there were have ended; since when, RFC 3339, where that is known. */
-  | { readonly kind: 'none'; readonly since: string | undefined; readonly first: boolean }
+  | { readonly kind: 'none'; readonly since: string | undefined }
   /** Waiting for a node or for its container to start, since when, RFC 3339. */
   | { readonly kind: 'starting'; readonly pod: string; readonly since: string }
   | { readonly kind: 'running'; readonly pod: string }
@@ -226,8 +226,7 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
     return { kind: 'active', pod: podState(alive), lastReport: report };
   }
   if (end === undefined) {
-    const none = { since: noneSince(job, ended), first: ended.length === 0 };
-    return { kind: 'active', pod: { kind: 'none', ...none }, lastReport: report };
+    return { kind: 'active', pod: { kind: 'none', since: noneSince(job, ended) }, lastReport: report };
   }
   const succeeded = end.type === 'Complete';
   return {

@@ -64,8 +64,8 @@ const GUARDS: readonly Guard[] = [
     "effect.name === ''",
   ]),
   guard('a clock put back does not make it wait for a pod', DECIDE, [
-    'Math.min(patience, Math.max(0, Date.parse(pod.since) + patience - now))',
-    'Math.max(0, Date.parse(pod.since) + patience - now)',
+    'Math.min(patience, Math.max(0, Date.parse(since) + patience - now))',
+    'Math.max(0, Date.parse(since) + patience - now)',
   ]),
   guard('the record is of one database', RECORD, ['{ recordedFrom: purpose.database }', '{}']),
   guard('the finalizer goes', DECIDE, [

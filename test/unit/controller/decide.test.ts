@@ -519,6 +519,35 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationPending',
   },
   {
+    fact: 'another image did not carry the revision',
+    schema: aSchema({
+      status: failedWith('RevisionNotFound', {
+        job: { ...failedJob('RevisionNotFound'), image: 'glance-schema:old' },
+      }),
+    }),
+    now: new Date('2026-11-23T08:00:00Z'),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'a pod that cannot start after one that lost the connection',
+    jobs: [aJob()],
+    pods: [
+      later(aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })),
+      aPodThatReported(aRefusal('DatabaseUnreachable'), 20),
+    ],
+    effect: 'none',
+    reason: 'JobBlocked',
+  },
+  {
+    fact: 'no pod for long after one that lost the connection: the Job controller takes its time',
+    jobs: [aJob()],
+    pods: [ended(aPodThatReported(aRefusal('DatabaseUnreachable'), 20))],
+    now: new Date('2026-11-23T07:05:00Z'),
+    effect: 'none',
+    reason: 'DatabaseUnreachable',
+  },
+  {
     fact: 'a migration failed in another image',
     schema: aSchema({
       status: failedWith('MigrationFailed', {
@@ -889,6 +918,17 @@ function failedJob(reason: FailureReason = 'DatabaseUnreachable'): StatusJob {
 function unfinished(): GlanceSchemaStatus {
   const { schema, job } = observe(aSchema(), [aJob()], []);
   return recordJob(schema, job);
+}
+
+/** The pod, with when its container ended. */
+function ended(pod: PodObject): PodObject {
+  const [container] = pod.status?.containerStatuses ?? [];
+  const terminated = container?.state?.terminated;
+  if (container === undefined || terminated === undefined) {
+    throw new RangeError('the builder gives a container that has ended');
+  }
+  const state = { terminated: { ...terminated, finishedAt: FINISHED } };
+  return { ...pod, status: { ...pod.status, containerStatuses: [{ ...container, state }] } };
 }
 
 function later(pod: PodObject): PodObject {
