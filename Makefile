@@ -24,7 +24,7 @@ test: $(BUNDLE) ## Run all tests; ONLY="unit integration/database" runs some of 
 test-faults: $(BUNDLE) ## Run the fault tests alone: frozen, killed, full and cut-off servers; see docs/faults.md
 	@node scripts/test/main.ts faults
 
-test-mutation: $(SETUP) ## Change the decisions in 1,300 ways and count how many changes the unit tests see
+test-mutation: $(SETUP) ## Change the decisions in 1,450 ways and count how many changes the unit tests see
 	NODE_OPTIONS="--require ./test/mutation/mocha-12.cjs" stryker run
 
 test-guards: $(SETUP) ## Take each guard of the controller out once and count the simulated histories until that is seen
