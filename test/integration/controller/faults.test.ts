@@ -184,7 +184,8 @@ describe('the controller under faults', () => {
     await expectOneMigration(tenant, 200_000);
   });
 
-  it('a Job that is deleted by hand before its result was seen', async () => {
+  it('a Job that is deleted by hand before its result was seen', async function () {
+    this.timeout(120_000);
     const tenant = await newton('deleted-job');
     operator = await environment.operator(ALONE);
     await tenant.apply({ revision: 'ocata01' });
@@ -194,9 +195,13 @@ describe('the controller under faults', () => {
       return jobs;
     });
     operator.kill('SIGKILL');
-    await eventually(async () => {
-      expect((await tenant.jobs())[0]?.status?.succeeded).to.equal(1);
-    });
+    await eventually(
+      async () => {
+        expect((await tenant.jobs())[0]?.status?.succeeded).to.equal(1);
+      },
+      // The Job controller comes back to work just after the outage of the test before.
+      { timeoutMilliseconds: 60_000 },
+    );
     await tenant.kubectl('delete', 'job', job?.metadata?.name ?? '');
     operator = await environment.operator(ALONE);
     const schema = await tenant.reaches('UpToDate');
