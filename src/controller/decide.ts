@@ -431,14 +431,14 @@ function failedJob({ schema, status }: Situation) {
 }
 
 function startJob(situation: Situation, kind: Purpose['kind'], target: Position | null): Effect {
-  const { schema, status } = situation;
+  const { schema, status, lastPlace } = situation;
   const last = status.job;
   const again = last?.generation === schema.generation && last.purpose === kind && last.failure !== undefined;
   const purpose: Purpose = {
     kind,
     target,
     // Whoever noted a place may still be about to make that Job: only under the same name can there be no second one.
-    sequence: Math.max((last?.sequence ?? 0) + 1, schema.starting),
+    sequence: Math.max((last?.sequence ?? 0) + 1, lastPlace + 1, schema.starting),
     attempt: again ? last.attempt + 1 : 1,
     generation: schema.generation,
     ...(kind === 'Observe' && schema.observe !== undefined ? { observe: schema.observe } : {}),

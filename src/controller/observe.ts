@@ -19,6 +19,8 @@ export interface Observed {
   readonly schema: ObservedSchema;
   /** The newest Job of this schema. */
   readonly job: ObservedJob | undefined;
+  /** The last place in the row that a Job which is there has. */
+  readonly lastPlace: number;
   /** Finished Jobs before the newest one that have no TTL yet: their turn passed before it was set. */
   readonly olderUnarmedJobs: readonly JobReference[];
   /** Names of pods of this schema that may still run, whether their Job is there or not. */
@@ -108,7 +110,8 @@ export function observe(
   const { namespace, annotations = {} } = schema.metadata;
   // Labels and owners can be written by anybody: what is in another namespace is not of this schema.
   const isNear = ({ metadata }: JobObject | PodObject) => metadata.namespace === namespace;
-  const [newest, ...older] = jobs.filter(isNear).map(withPurpose).sort(newestJobFirst);
+  const near = jobs.filter(isNear).map(withPurpose);
+  const [newest, ...older] = near.sort(newestJobFirst);
   const starting = annotations[STARTING_ANNOTATION] ?? '';
   const nearPods = pods.filter(isNear);
   return {
@@ -127,6 +130,7 @@ export function observe(
       starting: /^\d{1,9}$/.test(starting) ? Number(starting) : 0,
     },
     job: newest === undefined ? undefined : observeJob(newest.job, newest.purpose, nearPods),
+    lastPlace: Math.max(0, ...near.map(({ purpose }) => purpose?.sequence ?? 0)),
     olderUnarmedJobs: older
       .filter(({ job }) => isFinished(job) && job.spec.ttlSecondsAfterFinished === undefined)
       .map(({ job }) => ({ name: job.metadata.name, uid: job.metadata.uid })),

@@ -226,7 +226,9 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       const message = `The API server cannot take Job ${effect.name} for now: ${creation.message}. It is asked again.`;
       return { kind: 'unsettled', schema: fenced, message, retryAfter: creation.retryAfter };
     }
-    const released = await cluster.mark(fenced, { finalizers: others, starting: null });
+    // The place is given back, unless it was noted before: another may have made that Job, which is gone since.
+    const ours = observed.schema.starting < effect.purpose.sequence;
+    const released = await cluster.mark(fenced, { finalizers: others, ...(ours ? { starting: null } : {}) });
     return released === 'stale'
       ? { kind: 'stale', why: 'the schema has moved on while its Job was refused' }
       : { kind: 'refused', schema: released, message: whyRefused(effect.name, creation) };

@@ -121,11 +121,11 @@ const GUARDS: readonly Guard[] = [
     'schema.observe === undefined',
   ]),
   guard('the next Job has the place that was noted', DECIDE, [
-    'Math.max((last?.sequence ?? 0) + 1, schema.starting)',
-    '(last?.sequence ?? 0) + 1',
+    'Math.max((last?.sequence ?? 0) + 1, lastPlace + 1, schema.starting)',
+    'Math.max((last?.sequence ?? 0) + 1, lastPlace + 1)',
   ]),
   guard('Jobs are counted', DECIDE, [
-    'Math.max((last?.sequence ?? 0) + 1, schema.starting)',
+    'Math.max((last?.sequence ?? 0) + 1, lastPlace + 1, schema.starting)',
     'Math.max(last?.sequence ?? 0, schema.starting, 1)',
   ]),
   guard('attempts are counted', DECIDE, ['again ? last.attempt + 1 : 1', '1']),
@@ -163,7 +163,7 @@ const GUARDS: readonly Guard[] = [
     'known === undefined || known.name !== ""',
   ]),
   guard('a refused Job takes its finalizer along', RECONCILE, [
-    'const released = await cluster.mark(fenced, { finalizers: others, starting: null })',
+    'const released = await cluster.mark(fenced, { finalizers: others, ...(ours ? { starting: null } : {}) })',
     'const released = fenced',
   ]),
   guard('a refused Job is not asked for at once', RECONCILE, [

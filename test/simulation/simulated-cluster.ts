@@ -54,6 +54,10 @@ function secretOf({ template }: JobSpec): { readonly secret?: string } {
   return secret === undefined ? {} : { secret };
 }
 
+function sequenceOf({ metadata }: JobObject): number {
+  return parsePurpose(metadata.annotations?.[PURPOSE_ANNOTATION])?.sequence ?? 0;
+}
+
 /** Names one spec of one schema. */
 function wantedBy({ metadata }: SchemaObject): string {
   return `${metadata.uid} ${metadata.generation}`;
@@ -176,7 +180,7 @@ export class SimulatedCluster implements Cluster {
       const annotations = after === undefined ? others : { ...others, [STARTING_ANNOTATION]: after };
       return { ...current, metadata: { ...current.metadata, finalizers, annotations } };
     });
-    if (marked !== 'stale' && starting === null) {
+    if (marked !== 'stale' && this.#holds && !finalizers.includes(FINALIZER)) {
       this.#holds = false;
       // The place of a Job is given back once it was refused, and known to be.
       this.#refusedFor = wantedBy(schema);
@@ -234,6 +238,10 @@ export class SimulatedCluster implements Cluster {
         image: spec.template.spec.containers[0].image,
         ...secretOf(spec),
       });
+      // Stopped after it had noted the place of this Job; another has made it since, somebody has deleted it, and there is a later one.
+      if (this.#world.startingOf(created) > sequenceOf(created)) {
+        this.#world.excuseJob(created);
+      }
       this.#jobs.remember(created);
       return { kind: 'created', job: created };
     });
@@ -306,7 +314,8 @@ export class SimulatedCluster implements Cluster {
     const purpose = parsePurpose(annotation);
     const schema = this.#fenced;
     for (const job of this.#world.jobs.values()) {
-      if (job.metadata.ownerReferences?.[0]?.uid === schema?.metadata.uid && isFinished(job)) {
+      const isEarlier = sequenceOf(job) < (purpose?.sequence ?? 0);
+      if (isEarlier && job.metadata.ownerReferences?.[0]?.uid === schema?.metadata.uid && isFinished(job)) {
         this.#checkStored(job);
       }
     }
@@ -344,8 +353,11 @@ export class SimulatedCluster implements Cluster {
 
   /** Nothing happens to a Job, nor after it, before its result is in the status. */
   #checkStored({ metadata }: JobObject): void {
-    const owner = this.#world.schemas.get(metadata.ownerReferences?.[0]?.uid ?? '');
-    if (owner?.metadata.deletionTimestamp === undefined && !this.#world.stored.has(metadata.uid)) {
+    const uid = metadata.ownerReferences?.[0]?.uid ?? '';
+    const owner = this.#world.schemas.get(uid);
+    // Beside a Job that was made too late that of the right place looks old; another reads the database then.
+    const goes = owner?.metadata.deletionTimestamp !== undefined || this.#world.hadLateJob(uid);
+    if (!goes && !this.#world.stored.has(metadata.uid)) {
       throw new Error(`The result of ${metadata.name} is not stored yet, and it goes on (${metadata.uid})`);
     }
   }

@@ -6,6 +6,7 @@ import {
   PURPOSE_ANNOTATION,
   RETRY_ANNOTATION,
   SCHEMA_UID_LABEL,
+  STARTING_ANNOTATION,
 } from '../../src/api/names.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../src/controller/cluster.ts';
 import { parsePurpose } from '../../src/controller/migration-job.ts';
@@ -123,6 +124,8 @@ export class World {
   writes = 0;
   /** Pods of Jobs deleted by hand beside which another Job may be: see `excuse`. */
   readonly #excused = new Set<string>();
+  /** UIDs of Jobs that were made too late, and of their schemas: see `excuseJob`. */
+  readonly #late = new Map<string, string>();
   /** UIDs of the Jobs whose result was in the status once. */
   readonly stored = new Set<string>();
   /** UIDs of the failed pods of each Job, as the Job controller counts them. */
@@ -283,6 +286,21 @@ export class World {
         this.#excused.add(object.metadata.uid);
       }
     }
+  }
+
+  /** The same for a Job that is made too late. */
+  excuseJob({ metadata }: JobObject): void {
+    this.#late.set(metadata.uid, metadata.ownerReferences?.[0]?.uid ?? '');
+  }
+
+  hadLateJob(schemaUid: string): boolean {
+    return [...this.#late.values()].includes(schemaUid);
+  }
+
+  /** The newest place that was noted for a Job of its schema. */
+  startingOf(job: JobObject): number {
+    const schema = this.schemas.get(job.metadata.ownerReferences?.[0]?.uid ?? '');
+    return Number(schema?.metadata.annotations?.[STARTING_ANNOTATION] ?? 0);
   }
 
   jobNamed(name: string): JobObject | undefined {
@@ -716,7 +734,10 @@ export class World {
 
   #check(): void {
     const live = [...this.pods.values()].filter(
-      ({ object }) => !hasEnded(object) && !this.#excused.has(object.metadata.uid),
+      ({ object }) =>
+        !hasEnded(object) &&
+        !this.#excused.has(object.metadata.uid) &&
+        !this.#late.has(object.metadata.ownerReferences?.[0]?.uid ?? ''),
     );
     const perSchema = Map.groupBy(live, (pod) => pod.object.metadata.labels?.[SCHEMA_UID_LABEL]);
     for (const pods of perSchema.values()) {

@@ -1046,6 +1046,21 @@ describe('decide', () => {
     expect(started).to.deep.equal([1, 2, 42]);
   });
 
+  it('takes no place that a Job which is there has, though the status tells of an earlier one', () => {
+    const job = aJob({ end: 'Failed', purpose: { sequence: 7 }, ttl: 60 });
+    const late = aJob({
+      end: 'Failed',
+      ttl: 60,
+      metadata: { name: 'late', uid: 'late', creationTimestamp: '2026-11-23T07:00:30Z' },
+    });
+    const status = failedWith('DatabaseUnreachable', { job: { ...failedJob(), uid: 'late' } });
+    const { effect } = decide(
+      observe(aSchema({ status }), [job, late], []),
+      new Date('2026-11-23T08:00:00Z'),
+    );
+    expect(effect?.kind === 'startJob' && effect.purpose.sequence).to.equal(8);
+  });
+
   it('takes the place that was noted, though the status has been wiped since', () => {
     const schema = aSchema({ metadata: { annotations: { [STARTING_ANNOTATION]: '7' } } });
     const { effect } = decide(observe(schema, [], []), NOW);
