@@ -348,7 +348,8 @@ function recordMayBeOld({ schema, status }: Situation): boolean {
   if (schema.starting > (job?.sequence ?? 0)) {
     return true;
   }
-  return job?.purpose === 'Migrate' && (job.finishedAt === undefined || job.failure?.databaseRead === false);
+  // One that only reads too: a lost migration may have been before it.
+  return job !== undefined && (job.finishedAt === undefined || job.failure?.databaseRead === false);
 }
 
 /** Failures that no further attempt betters; the condition calls each as the Job does. */
