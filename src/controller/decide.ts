@@ -315,11 +315,15 @@ function databaseNewerThanCarried({ status }: Situation): Answer | undefined {
   };
 }
 
-function targetBeforeRecorded({ schema, status }: Situation): Answer | undefined {
+function targetBeforeRecorded(situation: Situation): Answer | undefined {
+  const { schema, status } = situation;
   const recorded = recordedPosition(status);
   const target = targetPosition(schema, status);
   if (recorded === undefined || !isPast(recorded, target)) {
     return undefined;
+  }
+  if (recordMayBeOld(situation)) {
+    return readAgain(situation, 'The newest Job left no word of where the database is; it is read again.');
   }
   return {
     reason: 'DowngradeNotSupported',

@@ -96,6 +96,10 @@ const GUARDS: readonly Guard[] = [
     'job.finishedAt === undefined || job.failure?.databaseRead === false',
     'job.finishedAt === undefined',
   ]),
+  guard('a lower revision is refused by no doubtful record', DECIDE, [
+    'if (recordMayBeOld(situation)) {\n    return readAgain(',
+    'if (situation.now === 0) {\n    return readAgain(',
+  ]),
   guard('a reading that failed is not repeated at once', DECIDE, [
     'if (waiting !== undefined)',
     'if (waiting?.reason === undefined)',
@@ -124,6 +128,10 @@ const GUARDS: readonly Guard[] = [
     'Math.max((last?.sequence ?? 0) + 1, lastPlace + 1, schema.starting)',
     'Math.max((last?.sequence ?? 0) + 1, lastPlace + 1)',
   ]),
+  guard('the next Job has a place after all that are there', DECIDE, [
+    'Math.max((last?.sequence ?? 0) + 1, lastPlace + 1, schema.starting)',
+    'Math.max((last?.sequence ?? 0) + 1, schema.starting)',
+  ]),
   guard('Jobs are counted', DECIDE, [
     'Math.max((last?.sequence ?? 0) + 1, lastPlace + 1, schema.starting)',
     'Math.max(last?.sequence ?? 0, schema.starting, 1)',
@@ -132,14 +140,10 @@ const GUARDS: readonly Guard[] = [
   guard(
     'who decided on an old state starts nothing',
     RECONCILE,
-    ["if (fenced === 'stale')", "if (fenced === 'stale' && schema.metadata.name === '')"],
+    ['const fenced = await cluster.mark(', 'let fenced = await cluster.mark('],
     [
-      "return { kind: 'done', schema: fenced }",
-      "return fenced === 'stale' ? { kind: 'stale', why: '' } : { kind: 'done', schema: fenced }",
-    ],
-    [
-      'const released = await cluster.mark(fenced, ',
-      "const released = fenced === 'stale' ? fenced : await cluster.mark(fenced, ",
+      "if (fenced === 'stale') {",
+      "if (fenced === 'stale') fenced = schema;\n    if (schema.metadata.name === '') {",
     ],
   ),
   guard('pods are read before a Job is made', RECONCILE, [
@@ -165,6 +169,14 @@ const GUARDS: readonly Guard[] = [
   guard('a refused Job takes its finalizer along', RECONCILE, [
     'const released = await cluster.mark(fenced, { finalizers: others, ...(ours ? { starting: null } : {}) })',
     'const released = fenced',
+  ]),
+  guard('a place that was noted before is not given back', RECONCILE, [
+    'const ours = observed.schema.starting < effect.purpose.sequence',
+    'const ours = true',
+  ]),
+  guard('a Job that the API server cannot settle is not asked for at once', RECONCILE, [
+    "return { kind: 'again', why: message, notBefore: retryAfter }",
+    "return { kind: 'done', lookAgainAfter: 0 }",
   ]),
   guard('a refused Job is not asked for at once', RECONCILE, [
     "refusal?.uid !== uid || decision.effect?.kind !== 'startJob'",
@@ -207,6 +219,7 @@ const GUARDS: readonly Guard[] = [
     '(b.purpose?.sequence ?? 0) - (a.purpose?.sequence ?? 0) ||',
     '',
   ]),
+  guard('a pod that is gone may have been the last', OBSERVE, ['isMissingOne(job, ended)\n', 'false\n']),
   guard('the last pod knows', OBSERVE, [
     'byCreation(b, a) ||\n    b.metadata.name.localeCompare',
     'byCreation(a, b) ||\n    a.metadata.name.localeCompare',
@@ -214,10 +227,7 @@ const GUARDS: readonly Guard[] = [
   guard(
     'the pod that succeeded knows',
     OBSERVE,
-    [
-      "end?.type === 'Complete' ? ended.find((pod) => pod.status?.phase === 'Succeeded') : ended[0]",
-      'ended[0]',
-    ],
+    ["? ended.find((pod) => pod.status?.phase === 'Succeeded')", '? ended[0]'],
     ["Number(b.status?.phase === 'Succeeded') - Number(a.status?.phase === 'Succeeded') ||", ''],
   ),
 ];

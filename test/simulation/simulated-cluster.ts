@@ -252,6 +252,7 @@ export class SimulatedCluster implements Cluster {
       const current = this.#world.jobs.get(job.metadata.uid);
       if (current?.metadata.resourceVersion === job.metadata.resourceVersion) {
         this.#world.writes += 1;
+        this.#world.checkTakenAway(job.metadata.uid, this.#began);
         this.#world.deleteJob(job.metadata.uid);
       }
     });

@@ -81,6 +81,8 @@ interface SimulatedPod {
         readonly applied: string[];
         /** Until when it moves rows, in milliseconds, unless it is asked to end. */
         readonly busyUntil: number;
+        /** How many changes there were before it. */
+        readonly startedAfter: number;
       }
     | undefined;
   /** When a deletion kills it, in milliseconds; undefined while nobody deletes it. */
@@ -338,7 +340,13 @@ export class World {
       }
       if (!this.tape.happens('start takes its time', 3)) {
         const busyUntil = this.clock + (this.tape.happens('many rows', 4) ? this.tape.next(60_000) : 0);
-        pod.process = { target: pod.target, from: pod.database.at, applied: [], busyUntil };
+        pod.process = {
+          target: pod.target,
+          from: pod.database.at,
+          applied: [],
+          busyUntil,
+          startedAfter: this.moment,
+        };
         this.#putPod(pod, 'Running', { running: { startedAt: this.now() } });
       }
       return;
@@ -729,6 +737,16 @@ export class World {
     );
     if (pod !== undefined) {
       throw new Error(`The schema is released though ${pod.object.metadata.name} is at work`);
+    }
+  }
+
+  /** A controller that takes a Job away, in a pass that began so many changes ago, has seen the processes that ran then. */
+  checkTakenAway(job: string, began: number): void {
+    const pod = this.#podsOf(job).find(
+      ({ process }) => process !== undefined && process.startedAfter < began,
+    );
+    if (pod !== undefined) {
+      throw new Error(`The Job of ${pod.object.metadata.name} is taken away though that is at work`);
     }
   }
 

@@ -136,6 +136,13 @@ const ROWS: readonly Row[] = [
     says: "Cannot go to 'mitaka01': found the database at 'ocata01', which comes after it, do name that or a later one, or restore a backup and then set the annotation observe. Nothing was changed.",
     also: 'Stalled',
   },
+  {
+    fact: 'the target comes before what is recorded, and the Job that the status names is gone unfinished',
+    schema: aSchema({ spec: { revision: 'mitaka01' }, status: recordedAt('ocata01', unfinished()) }),
+    effect: 'startJob',
+    reason: 'Observing',
+    says: 'The newest Job left no word of where the database is; it is read again.',
+  },
   ...(
     [
       ['Expand', 'Expand', 'none', 'UpToDate'],
