@@ -102,10 +102,12 @@ function isOlder({ job: known }: GlanceSchemaStatus, { purpose, createdAt }: Obs
   if (known === undefined || purpose === undefined) {
     return false;
   }
-  // A place is taken twice when a Job was deleted by hand and the status wiped.
-  return purpose.sequence === known.sequence
-    ? createdAt < known.startedAt
-    : purpose.sequence < known.sequence;
+  if (purpose.sequence !== known.sequence) {
+    return purpose.sequence < known.sequence;
+  }
+  // A place is taken twice when a Job was deleted by hand. Of the same second, one that has ended is the later: it was there for
+  // longer, and there are no two of one name.
+  return known.finishedAt === undefined ? createdAt < known.startedAt : createdAt <= known.startedAt;
 }
 
 /** The status with what a report has read from the database, if it has. */

@@ -203,12 +203,12 @@ const GUARDS: readonly Guard[] = [
     'newest',
   ]),
   guard('of two Jobs of one place the later counts', RECORD, [
-    'createdAt < known.startedAt',
-    'createdAt === ""',
+    'known.finishedAt === undefined ? createdAt < known.startedAt : createdAt <= known.startedAt',
+    'false',
   ]),
   guard('a place counts before a time', RECORD, [
-    'purpose.sequence < known.sequence;',
-    'createdAt < known.startedAt;',
+    'return purpose.sequence < known.sequence;',
+    'return createdAt < known.startedAt;',
   ]),
   guard('the record follows the database', RECORD, ['...recordPosition(before, job, report)', '...before']),
   guard('progress ends with its Job', RECORD, [

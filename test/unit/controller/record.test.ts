@@ -169,6 +169,12 @@ describe('recordJob', () => {
     expect(recordJob(stale.schema, stale.job)).to.equal(status);
   });
 
+  it('a Job that was deleted at once does not come back from an old cache when the one made in its place has ended', () => {
+    const status = statusAfter(aReport());
+    const deleted = observe(aSchema({ status }), [aJob({ metadata: { uid: 'deleted' } })], []);
+    expect(recordJob(deleted.schema, deleted.job)).to.equal(status);
+  });
+
   describe('a Job whose first pod lost the connection in the middle', () => {
     const first = aPodThatReported(
       aRefusal('DatabaseUnreachable', {
