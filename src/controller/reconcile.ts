@@ -132,14 +132,14 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   async function jobsOf(schema: SchemaObject): Promise<readonly JobObject[]> {
     const { uid, namespace } = schema.metadata;
     const jobs = cluster.jobsOf(uid);
-    const has = (uid: string) => jobs.some((job) => job.metadata.uid === uid);
     const known = schema.status?.job;
-    if (known === undefined || known.finishedAt !== undefined || has(known.uid)) {
+    const isThere = jobs.some(({ metadata }) => metadata.uid === known?.uid);
+    if (known === undefined || known.finishedAt !== undefined || isThere) {
       return jobs;
     }
     const job = await cluster.readJob(namespace, known.name);
-    // By that name there can be a later one, which the cache may have.
-    return job === undefined || !isOurs(job, schema) || has(job.metadata.uid) ? jobs : [...jobs, job];
+    const others = jobs.filter(({ metadata }) => metadata.name !== known.name);
+    return job !== undefined && isOurs(job, schema) ? [...others, job] : others;
   }
 
   async function act(schema: SchemaObject, observed: Observed, effect: Effect): Promise<Acted> {

@@ -6,6 +6,8 @@ import { pause } from './pause.ts';
 /** What a reflector needs to know of an object. */
 export interface Reflected {
   readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
     readonly uid: string;
     readonly resourceVersion: string;
     readonly managedFields?: unknown;
@@ -53,6 +55,7 @@ const TOMBSTONES = 1000;
  */
 export class Reflector<T extends Reflected> {
   readonly #options: ReflectorOptions<T>;
+  /** By namespace and name: of one name there is one, and a later version of another tells that the one before is gone. */
   readonly #objects = new Map<string, T>();
   readonly #deleted = new Set<string>();
   readonly #stop = new AbortController();
@@ -76,9 +79,9 @@ export class Reflector<T extends Reflected> {
 
   /** Takes in the answer to a write of our own, so that the next pass sees it though the watch is slower. */
   remember(object: T): void {
-    const known = this.#objects.get(object.metadata.uid);
+    const known = this.#objects.get(placeOf(object));
     if (!this.#deleted.has(object.metadata.uid) && (known === undefined || isNewer(object, known))) {
-      this.#objects.set(object.metadata.uid, withoutManagedFields(object));
+      this.#objects.set(placeOf(object), withoutManagedFields(object));
     }
   }
 
@@ -135,13 +138,13 @@ export class Reflector<T extends Reflected> {
         this.#stop.signal,
       );
       for (const object of page.items) {
-        found.set(object.metadata.uid, withoutManagedFields(object));
+        found.set(placeOf(object), withoutManagedFields(object));
       }
       next = page.metadata.continue || undefined;
       resourceVersion = page.metadata.resourceVersion;
     } while (next !== undefined);
-    for (const [uid, object] of this.#objects) {
-      if (!found.has(uid)) {
+    for (const [place, object] of this.#objects) {
+      if (found.get(place)?.metadata.uid !== object.metadata.uid) {
         this.#remove(object);
       }
     }
@@ -220,7 +223,7 @@ export class Reflector<T extends Reflected> {
   }
 
   #put(object: T): void {
-    const known = this.#objects.get(object.metadata.uid);
+    const known = this.#objects.get(placeOf(object));
     if (known !== undefined && !isNewer(object, known)) {
       // Our own write, which was remembered already; whoever made it has acted on it.
       if (known.metadata.resourceVersion === object.metadata.resourceVersion) {
@@ -228,12 +231,14 @@ export class Reflector<T extends Reflected> {
       }
       return;
     }
-    this.#objects.set(object.metadata.uid, object);
+    this.#objects.set(placeOf(object), object);
     this.#tell(object);
   }
 
   #remove(object: T): void {
-    this.#objects.delete(object.metadata.uid);
+    if (this.#objects.get(placeOf(object))?.metadata.uid === object.metadata.uid) {
+      this.#objects.delete(placeOf(object));
+    }
     this.#deleted.add(object.metadata.uid);
     for (const uid of this.#deleted) {
       if (this.#deleted.size <= TOMBSTONES) {
@@ -263,8 +268,12 @@ interface ListAnswer<T> {
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
 }
 
+function placeOf({ metadata }: Reflected): string {
+  return `${metadata.namespace ?? ''}/${metadata.name}`;
+}
+
 /**
- * Whether `a` is the later version of the same object. Resource versions are compared as numbers, which the API allows
+ * Whether `a` is the later version of the same object, or the later object of the same name. Resource versions are compared as numbers, which the API allows
  * within one resource since Kubernetes 1.35 and which has always been so with etcd; others are taken as newer.
  */
 function isNewer(a: Reflected, b: Reflected): boolean {

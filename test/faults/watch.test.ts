@@ -9,10 +9,6 @@ import { type ControlPlane, startControlPlane } from '../support/control-plane.t
 import { eventually } from '../support/eventually.ts';
 import type { TestApi } from '../support/test-api.ts';
 
-interface Named extends Reflected {
-  readonly metadata: Reflected['metadata'] & { readonly name: string };
-}
-
 const MAPS = '/api/v1/namespaces/default/configmaps';
 
 describe('a watch', () => {
@@ -20,7 +16,7 @@ describe('a watch', () => {
   let proxy: ApiProxy;
   let api: TestApi;
   let config: PooledKubeConfig;
-  let reflector: Reflector<Named>;
+  let reflector: Reflector<Reflected>;
   let running: Promise<void>;
   let troubles: string[];
 
@@ -45,7 +41,7 @@ describe('a watch', () => {
 
   async function reflect(silence?: number): Promise<void> {
     troubles = [];
-    reflector = new Reflector<Named>({
+    reflector = new Reflector<Reflected>({
       client: new KubeClient(config),
       path: MAPS,
       onChange: () => undefined,
@@ -81,6 +77,27 @@ describe('a watch', () => {
     rule.remove();
     await eventually(() => expect(names()).to.include('unheard'));
     expect(troubles[0]).to.match(/^The watch ended: .*timeout/);
+  });
+
+  it('that is slow: what was made anew under one name takes the place of what was deleted', async () => {
+    await reflect();
+    await make('twice');
+    const uids = () =>
+      [...reflector.objects()]
+        .filter(({ metadata }) => metadata.name === 'twice')
+        .map(({ metadata }) => metadata.uid);
+    await eventually(() => expect(uids()).to.have.length(1));
+    const [first] = uids();
+    const rule = proxy.onRequest(({ isWatch }) => isWatch, { kind: 'silence' });
+    await api.call('DELETE', `${MAPS}/twice`);
+    await make('twice');
+    reflector.remember(
+      await new KubeClient(config).request<Reflected>({ method: 'GET', path: `${MAPS}/twice` }),
+    );
+    const remembered = uids();
+    rule.remove();
+    expect(remembered).to.have.length(1);
+    expect(remembered).not.to.include(first);
   });
 
   it('that is cut again and again after it has lived for a while: begun anew at once, each time', async function () {

@@ -16,6 +16,7 @@ export class SimulatedWatch<T extends Reflected> {
   readonly #tape: Tape;
   readonly #current: () => ReadonlyMap<string, T>;
   readonly #changes: readonly Change<T>[];
+  /** By name, as there is one namespace. */
   readonly #objects: Map<string, T>;
   readonly #deleted = new Set<string>();
   #read: number;
@@ -33,7 +34,7 @@ export class SimulatedWatch<T extends Reflected> {
     this.#tape = tape;
     this.#current = current;
     this.#changes = changes;
-    this.#objects = new Map(current());
+    this.#objects = new Map([...current().values()].map((object) => [object.metadata.name, object]));
     this.#read = changes.length;
   }
 
@@ -43,10 +44,10 @@ export class SimulatedWatch<T extends Reflected> {
 
   /** The answer to a request of our own. */
   remember(object: T): void {
-    const known = this.#objects.get(object.metadata.uid);
+    const known = this.#objects.get(object.metadata.name);
     const isNewer = Number(object.metadata.resourceVersion) > Number(known?.metadata.resourceVersion ?? 0);
     if (isNewer && !this.#deleted.has(object.metadata.uid)) {
-      this.#objects.set(object.metadata.uid, object);
+      this.#objects.set(object.metadata.name, object);
     }
   }
 
@@ -77,7 +78,8 @@ export class SimulatedWatch<T extends Reflected> {
 
   #readAnew(): void {
     const current = this.#current();
-    for (const uid of this.#objects.keys()) {
+    for (const { metadata } of this.#objects.values()) {
+      const { uid } = metadata;
       if (!current.has(uid)) {
         this.#take({ uid, object: undefined });
       }
@@ -90,7 +92,8 @@ export class SimulatedWatch<T extends Reflected> {
 
   #take({ uid, object }: Change<T>): void {
     if (object === undefined) {
-      this.#objects.delete(uid);
+      const known = [...this.#objects.values()].find(({ metadata }) => metadata.uid === uid);
+      this.#objects.delete(known?.metadata.name ?? '');
       this.#deleted.add(uid);
     } else {
       this.remember(object);
