@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import mysql, { type RowDataPacket } from 'mysql2/promise';
+import mysql from 'mysql2/promise';
 import { REVISIONS } from '../../../src/revision/revisions.ts';
 import { SCRIPTS } from '../../../src/revision/scripts.ts';
 import { bundle, runCli, startCli } from '../../support/bundle.ts';
+import { phaseCases } from '../../support/cases/phases.ts';
 import {
   expectedMysqlImages,
   fillMysqlNewton,
@@ -21,7 +22,8 @@ import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
 import { headOf } from '../../support/golden-names.ts';
 import { killAtRandom } from '../../support/kill-rounds.ts';
 import { startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
-import { mysqlOptions, withMysql } from '../../support/mysql-client.ts';
+import { askMysql, mysqlOptions, withMysql } from '../../support/mysql-client.ts';
+import { mysqlEngine } from '../../support/mysql-engine.ts';
 import { mysqlKillSubject } from '../../support/mysql-kill-subject.ts';
 import { upgradeOcataOnline } from '../../support/online-ocata.ts';
 import {
@@ -49,7 +51,7 @@ if (MYSQLD !== undefined) {
     before(async () => {
       bundle();
       server = await startMariaDb({ mysqld: MYSQLD });
-      const [{ version } = { version: '' }] = await ask(server.url(''), 'SELECT VERSION() AS version');
+      const [{ version } = { version: '' }] = await askMysql(server.url(''), 'SELECT VERSION() AS version');
       process.stdout.write(`      ${version}\n`);
     });
 
@@ -57,12 +59,11 @@ if (MYSQLD !== undefined) {
       await server?.stop();
     });
 
-    async function ask(url: string, sql: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-      return withMysql(url, async (client) => {
-        const [rows] = await client.query<RowDataPacket[]>(sql);
-        return rows.map((row) => ({ ...row }));
-      });
-    }
+    const engine = mysqlEngine(() => server, withoutDialect);
+
+    describe('expand, migrate and contract', () => {
+      phaseCases(engine);
+    });
 
     async function database(): Promise<string> {
       count += 1;
@@ -85,7 +86,7 @@ if (MYSQLD !== undefined) {
       expect(withoutDialect(await readMysqlSchema(url)), golden).to.deep.equal(
         withoutDialect({ ...rest, tables: { ...tables, ...extra } }),
       );
-      expect(await ask(url, 'SELECT * FROM alembic_version ORDER BY 1')).to.deep.equal(
+      expect(await askMysql(url, 'SELECT * FROM alembic_version ORDER BY 1')).to.deep.equal(
         [...heads].sort().map((version_num) => ({ version_num })),
       );
     }
@@ -112,12 +113,12 @@ if (MYSQLD !== undefined) {
 
     async function readTables(url: string): Promise<Tables> {
       const tables: Record<string, readonly Readonly<Record<string, unknown>>[]> = {};
-      for (const { name } of await ask(
+      for (const { name } of await askMysql(
         url,
         `SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()
           AND TABLE_NAME <> 'alembic_version' ORDER BY 1`,
       )) {
-        const rows = await ask(url, `SELECT * FROM ${name}`);
+        const rows = await askMysql(url, `SELECT * FROM ${name}`);
         if (rows.length > 0) {
           tables[String(name)] = rows;
         }
@@ -158,7 +159,7 @@ if (MYSQLD !== undefined) {
         expected: await expectedMysqlImages(url),
         readImages: () => readMysqlImages(url),
         readTorn: (moved) =>
-          ask(
+          askMysql(
             url,
             `SELECT id, is_public, visibility FROM images WHERE CASE WHEN visibility IS NULL THEN ${moved}
               ELSE NOT is_public <=> (visibility = 'public') END LIMIT 5`,
@@ -175,7 +176,7 @@ if (MYSQLD !== undefined) {
       await writer.query("UPDATE images SET name = 'held' ORDER BY id LIMIT 1");
       const run = startCli(['db', 'migrate', 'ocata01'], { DATABASE_CONNECTION: url });
       const left = async (): Promise<number> =>
-        Number((await ask(url, 'SELECT count(*) AS n FROM images WHERE visibility IS NULL'))[0]?.n);
+        Number((await askMysql(url, 'SELECT count(*) AS n FROM images WHERE visibility IS NULL'))[0]?.n);
       for (let look = 0; look < 300 && (await left()) > 1; look += 1) {
         await sleep(100);
       }
