@@ -28,6 +28,7 @@ export function mysqlEngine(
   return {
     no: 0,
     planLock: / on images: /,
+    notExpanded: 'nothing of ocata_expand01 was applied',
     createDatabase(name) {
       databases += 1;
       return server().createDatabase(name ?? `database_${databases}`);

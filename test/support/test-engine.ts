@@ -22,6 +22,8 @@ export interface TestEngine {
   readonly no: unknown;
   /** What `db plan` says of the lock of Ocata's expand. */
   readonly planLock: RegExp;
+  /** What a run says of Ocata's expand when it got no lock on the table and gave up. */
+  readonly notExpanded: string;
   /** Makes an empty database, of a name of its own where none is given, and returns its URL. */
   createDatabase(name?: string): Promise<string>;
   /** Makes an empty database into what a real Glance left; see `golden-database.ts`. */

@@ -1,16 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
 import { REVISIONS } from '../../../src/revision/revisions.ts';
 import { SCRIPTS } from '../../../src/revision/scripts.ts';
 import { bundle, runCli, startCli } from '../../support/bundle.ts';
+import { onlineCases } from '../../support/cases/online.ts';
 import { phaseCases } from '../../support/cases/phases.ts';
-import {
-  expectedMysqlImages,
-  fillMysqlNewton,
-  readMysqlImages,
-  seedMysqlNewton,
-} from '../../support/glance-data-mysql.ts';
+import { expectedMysqlImages, fillMysqlNewton, seedMysqlNewton } from '../../support/glance-data-mysql.ts';
 import {
   goldenMysqlSchema,
   type MysqlSchema,
@@ -34,6 +29,7 @@ import {
   type Tables,
   WAYS,
 } from '../../support/populated.ts';
+import { newtonDatabase } from '../../support/test-engine.ts';
 
 /** The path of a `mysqld`, or of a script that runs one: Debian has none, so this runs only where it is named. */
 const MYSQLD = process.env.MYSQLD;
@@ -150,40 +146,11 @@ if (MYSQLD !== undefined) {
       });
     }
 
-    it(`${IMAGES} images with nodes of Glance at work: no query fails, and each row agrees with itself until contract`, async () => {
-      const url = await server.createDatabase('online');
-      await seedMysqlNewton(url, { images: IMAGES });
-      await upgradeOcataOnline({
-        url,
-        images: IMAGES,
-        expected: await expectedMysqlImages(url),
-        readImages: () => readMysqlImages(url),
-        readTorn: (moved) =>
-          askMysql(
-            url,
-            `SELECT id, is_public, visibility FROM images WHERE CASE WHEN visibility IS NULL THEN ${moved}
-              ELSE NOT is_public <=> (visibility = 'public') END LIMIT 5`,
-          ),
-      });
-    });
+    onlineCases(engine);
 
-    it('a row that somebody keeps locked holds up its batch only, and the rest goes on', async () => {
-      const url = await database();
-      await seedMysqlNewton(url, { images: 3000 });
-      await db(url, 'expand', 'ocata01');
-      const writer = await mysql.createConnection(mysqlOptions(url));
-      await writer.query('START TRANSACTION');
-      await writer.query("UPDATE images SET name = 'held' ORDER BY id LIMIT 1");
-      const run = startCli(['db', 'migrate', 'ocata01'], { DATABASE_CONNECTION: url });
-      const left = async (): Promise<number> =>
-        Number((await askMysql(url, 'SELECT count(*) AS n FROM images WHERE visibility IS NULL'))[0]?.n);
-      for (let look = 0; look < 300 && (await left()) > 1; look += 1) {
-        await sleep(100);
-      }
-      expect(await left(), 'the row that is locked').to.equal(1);
-      await writer.end();
-      const result = await run.done;
-      expect(result.code, result.stderr).to.equal(0);
+    it(`${IMAGES} images with nodes of Glance at work: no query fails, and each row agrees with itself until contract`, async () => {
+      const url = await newtonDatabase(engine, IMAGES);
+      await upgradeOcataOnline({ engine, url, images: IMAGES });
     });
 
     it('three at once: one migrates, the others wait and find it done, all exit 0', async () => {
