@@ -64,6 +64,18 @@ export async function goldenDatabase(engine: TestEngine, options: GoldenOptions)
   return url;
 }
 
+/** A golden schema of a database that has been adopted: where it had `migrate_version`, it has that still. */
+export function withLegacyVersion(
+  engine: TestEngine,
+  golden: string,
+  { migrate }: Pick<GoldenOptions, 'migrate'>,
+): EngineSchema {
+  const schema = engine.goldenSchema(golden);
+  if (migrate === undefined) return schema;
+  const { migrate_version } = engine.goldenSchema('ocata_era__liberty').tables;
+  return { ...schema, tables: { ...schema.tables, migrate_version } };
+}
+
 /** How many rows there are: `count(engine, url, 'images WHERE visibility IS NULL')`. */
 export async function count(engine: TestEngine, url: string, from: string): Promise<number> {
   const [row] = await engine.query(url, `SELECT count(*) AS n FROM ${from}`);

@@ -3,9 +3,10 @@ import mysql from 'mysql2/promise';
 import { REVISIONS } from '../../../src/revision/revisions.ts';
 import { SCRIPTS } from '../../../src/revision/scripts.ts';
 import { bundle, runCli, startCli } from '../../support/bundle.ts';
+import { dataCases } from '../../support/cases/data.ts';
 import { onlineCases } from '../../support/cases/online.ts';
 import { phaseCases } from '../../support/cases/phases.ts';
-import { expectedMysqlImages, fillMysqlNewton, seedMysqlNewton } from '../../support/glance-data-mysql.ts';
+import { seedMysqlNewton } from '../../support/glance-data-mysql.ts';
 import {
   goldenMysqlSchema,
   type MysqlSchema,
@@ -13,22 +14,13 @@ import {
   withMysqlAlembicVersion,
   withoutDialect,
 } from '../../support/golden-mysql.ts';
-import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
 import { headOf } from '../../support/golden-names.ts';
 import { killAtRandom } from '../../support/kill-rounds.ts';
 import { startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
-import { askMysql, mysqlOptions, withMysql } from '../../support/mysql-client.ts';
+import { askMysql, mysqlOptions } from '../../support/mysql-client.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
 import { mysqlKillSubject } from '../../support/mysql-kill-subject.ts';
 import { upgradeOcataOnline } from '../../support/online-ocata.ts';
-import {
-  expectedAtHead,
-  ORIGINS,
-  otherRows,
-  sortedRows,
-  type Tables,
-  WAYS,
-} from '../../support/populated.ts';
 import { newtonDatabase } from '../../support/test-engine.ts';
 
 /** The path of a `mysqld`, or of a script that runs one: Debian has none, so this runs only where it is named. */
@@ -107,44 +99,9 @@ if (MYSQLD !== undefined) {
       await expectAt(url, '2024_1_contract01', ['2024_1_contract01']);
     });
 
-    async function readTables(url: string): Promise<Tables> {
-      const tables: Record<string, readonly Readonly<Record<string, unknown>>[]> = {};
-      for (const { name } of await askMysql(
-        url,
-        `SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()
-          AND TABLE_NAME <> 'alembic_version' ORDER BY 1`,
-      )) {
-        const rows = await askMysql(url, `SELECT * FROM ${name}`);
-        if (rows.length > 0) {
-          tables[String(name)] = rows;
-        }
-      }
-      return tables;
-    }
-
-    for (const [origin, way] of ORIGINS.flatMap((each) => WAYS.map((way) => [each, way] as const))) {
-      it(`of a database of ${origin.release}, at the newest revision by ${way.join(', ')}: each row, and the schema`, async () => {
-        const url = await database();
-        await buildMysqlGolden(url, origin);
-        await fillMysqlNewton(url, { images: 2000, sinceOcata: origin.sinceOcata });
-        await withMysql(url, (client) => client.query(otherRows(origin).join(';\n')));
-        const before = await readTables(url);
-        const expected = origin.sinceOcata ? (before.images ?? []) : await expectedMysqlImages(url);
-        for (const command of way) {
-          await db(url, command);
-        }
-        expect(sortedRows(await readTables(url))).to.deep.equal(
-          sortedRows(expectedAtHead(before, expected, 0)),
-        );
-        const { migrate_version: legacy } = goldenMysqlSchema('ocata_era__liberty').tables;
-        await expectAt(
-          url,
-          '2024_1_contract01',
-          ['2024_1_contract01'],
-          origin.migrate === undefined || legacy === undefined ? {} : { migrate_version: legacy },
-        );
-      });
-    }
+    describe('the data after db sync', () => {
+      dataCases(engine);
+    });
 
     onlineCases(engine);
 
