@@ -25,6 +25,7 @@ export function mysqlEngine(
   compared: (schema: MysqlSchema) => MysqlSchema = (schema) => schema,
 ): TestEngine {
   let databases = 0;
+  const golden = (name: string): MysqlSchema => compared(withMysqlAlembicVersion(goldenMysqlSchema(name)));
   return {
     no: 0,
     planLock: / on images: /,
@@ -53,7 +54,8 @@ export function mysqlEngine(
       return tables;
     },
     readSchema: async (url) => compared(await readMysqlSchema(url)),
-    goldenSchema: (name) => compared(withMysqlAlembicVersion(goldenMysqlSchema(name))),
+    goldenSchema: golden,
+    expandedSchema: golden,
     query: askMysql,
     async connect(url) {
       const client = await mysql.createConnection(mysqlOptions(url));

@@ -1,14 +1,17 @@
 import pg from 'pg';
 import { fillNewton, seedNewton } from './glance-data.ts';
-import { goldenSchema, readSchema, withAlembicVersion } from './golden.ts';
+import { goldenSchema, readSchema, type Schema, withAlembicVersion } from './golden.ts';
 import { buildGolden } from './golden-database.ts';
 import { expectedImages, readImages, withClient } from './images.ts';
 import type { TestPostgres } from './postgres.ts';
 import type { Row, TestEngine } from './test-engine.ts';
 
+const TRIGGERS = ['insert_visibility', 'update_visibility'];
+
 /** @param server gives the server, which need not be there yet. */
 export function postgresEngine(server: () => TestPostgres): TestEngine {
   let databases = 0;
+  const golden = (name: string): Schema => withAlembicVersion(goldenSchema(name));
   return {
     no: false,
     planLock: /ACCESS EXCLUSIVE on images: nobody reads or writes while the table is written anew/,
@@ -37,7 +40,9 @@ export function postgresEngine(server: () => TestPostgres): TestEngine {
         return tables;
       }),
     readSchema,
-    goldenSchema: (name) => withAlembicVersion(goldenSchema(name)),
+    goldenSchema: golden,
+    // The real tool has no triggers on PostgreSQL.
+    expandedSchema: (name) => ({ ...golden(name), triggers: TRIGGERS, functions: TRIGGERS }),
     query: (url, sql, values = []) =>
       withClient(url, async (client) => {
         let place = 0;

@@ -41,6 +41,8 @@ export interface TestEngine {
   readSchema(url: string): Promise<EngineSchema>;
   /** The schema that the real Glance leaves at a revision, together with `alembic_version`. */
   goldenSchema(name: string): EngineSchema;
+  /** The same of an expand, together with the triggers that ours has from Ocata's expand on to its contract. */
+  expandedSchema(name: string): EngineSchema;
   /** Runs SQL that gives rows, with `?` for the values. */
   query(url: string, sql: string, values?: readonly unknown[]): Promise<readonly Row[]>;
   connect(url: string): Promise<Session>;

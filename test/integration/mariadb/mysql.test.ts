@@ -1,20 +1,12 @@
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
-import { REVISIONS } from '../../../src/revision/revisions.ts';
-import { SCRIPTS } from '../../../src/revision/scripts.ts';
 import { bundle, runCli, startCli } from '../../support/bundle.ts';
 import { dataCases } from '../../support/cases/data.ts';
 import { onlineCases } from '../../support/cases/online.ts';
 import { phaseCases } from '../../support/cases/phases.ts';
-import { seedMysqlNewton } from '../../support/glance-data-mysql.ts';
-import {
-  goldenMysqlSchema,
-  type MysqlSchema,
-  readMysqlSchema,
-  withMysqlAlembicVersion,
-  withoutDialect,
-} from '../../support/golden-mysql.ts';
-import { headOf } from '../../support/golden-names.ts';
+import { schemaCases } from '../../support/cases/schema.ts';
+import { succeeds } from '../../support/db-command.ts';
+import { withoutDialect } from '../../support/golden-mysql.ts';
 import { killAtRandom } from '../../support/kill-rounds.ts';
 import { startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
 import { askMysql, mysqlOptions } from '../../support/mysql-client.ts';
@@ -34,7 +26,6 @@ if (MYSQLD !== undefined) {
   describe(`MySQL in the place of MariaDB (${MYSQLD})`, function () {
     this.timeout(1_800_000);
     let server: TestMariaDb;
-    let count = 0;
 
     before(async () => {
       bundle();
@@ -53,50 +44,8 @@ if (MYSQLD !== undefined) {
       phaseCases(engine);
     });
 
-    async function database(): Promise<string> {
-      count += 1;
-      return server.createDatabase(`mysql_${count}`);
-    }
-
-    async function db(url: string, ...args: readonly string[]): Promise<void> {
-      const result = await runCli(['db', ...args], { DATABASE_CONNECTION: url });
-      expect(result.code, `${args.join(' ')}: ${result.stderr}`).to.equal(0);
-    }
-
-    /** The schema of MariaDB's golden file, but for what the two tell differently. */
-    async function expectAt(
-      url: string,
-      golden: string,
-      heads: readonly string[],
-      extra: MysqlSchema['tables'] = {},
-    ): Promise<void> {
-      const { tables, ...rest } = withMysqlAlembicVersion(goldenMysqlSchema(golden));
-      expect(withoutDialect(await readMysqlSchema(url)), golden).to.deep.equal(
-        withoutDialect({ ...rest, tables: { ...tables, ...extra } }),
-      );
-      expect(await askMysql(url, 'SELECT * FROM alembic_version ORDER BY 1')).to.deep.equal(
-        [...heads].sort().map((version_num) => ({ version_num })),
-      );
-    }
-
-    for (const { name } of REVISIONS) {
-      it(`from empty to ${name} is the real Glance's on MariaDB`, async () => {
-        const url = await database();
-        await db(url, 'sync', name);
-        await expectAt(url, headOf(name), [headOf(name)]);
-      });
-    }
-
-    it('is that of each script, all expands first and then all contracts', async () => {
-      const url = await database();
-      await db(url, 'sync', 'mitaka02');
-      for (const { name, revision } of SCRIPTS.filter(({ kind }) => kind === 'expand')) {
-        await db(url, 'expand', revision);
-        await expectAt(url, name, [name]);
-      }
-      await db(url, 'migrate');
-      await db(url, 'contract');
-      await expectAt(url, '2024_1_contract01', ['2024_1_contract01']);
+    describe('the schema that is left, but for what the two tell differently', () => {
+      schemaCases(engine);
     });
 
     describe('the data after db sync', () => {
@@ -111,8 +60,7 @@ if (MYSQLD !== undefined) {
     });
 
     it('three at once: one migrates, the others wait and find it done, all exit 0', async () => {
-      const url = await database();
-      await seedMysqlNewton(url, { images: 2000 });
+      const url = await newtonDatabase(engine, 2000);
       const runs = await Promise.all(
         [1, 2, 3].map(() => runCli(['db', 'sync', '--output', 'json'], { DATABASE_CONNECTION: url })),
       );
@@ -124,8 +72,7 @@ if (MYSQLD !== undefined) {
     });
 
     it('SIGTERM ends the statement that runs, tells what is there and exits 22', async () => {
-      const url = await database();
-      await seedMysqlNewton(url, { images: 2000 });
+      const url = await newtonDatabase(engine, 2000);
       const blocker = await mysql.createConnection(mysqlOptions(url));
       await blocker.query('START TRANSACTION');
       await blocker.query('SELECT * FROM images LIMIT 1');
@@ -135,7 +82,7 @@ if (MYSQLD !== undefined) {
       const result = await run.done;
       await blocker.end();
       expect(result.code, result.stderr).to.equal(22);
-      await db(url, 'sync');
+      await succeeds(url, 'sync');
     });
 
     it(`SIGKILL at ${KILLS} random moments: a rerun makes it right, and no row is written twice`, async () => {
