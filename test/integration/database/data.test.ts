@@ -3,23 +3,13 @@ import { dataCases } from '../../support/cases/data.ts';
 import { succeeds } from '../../support/db-command.ts';
 import { fillNewton } from '../../support/glance-data.ts';
 import { expectedImages, readImages, withClient } from '../../support/images.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
+import { suitePostgres } from '../../support/suite-server.ts';
 import { goldenDatabase, newtonDatabase } from '../../support/test-engine.ts';
 
 describe('the data after db sync on PostgreSQL', function () {
   this.timeout(120_000);
-  let server: TestPostgres;
-
-  before(async () => {
-    server = await startPostgres();
-  });
-
-  after(async () => {
-    await server.stop();
-  });
-
-  const engine = postgresEngine(() => server);
+  const engine = postgresEngine(suitePostgres());
 
   dataCases(engine);
 

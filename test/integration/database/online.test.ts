@@ -9,8 +9,8 @@ import { goldenSchema, readSchema } from '../../support/golden.ts';
 import { withClient } from '../../support/images.ts';
 import { type LongestWait, watchLocks } from '../../support/lock-watch.ts';
 import { tellNodes, upgradeOcataOnline } from '../../support/online-ocata.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
+import { suitePostgres } from '../../support/suite-server.ts';
 import { newtonDatabase } from '../../support/test-engine.ts';
 
 /** ONLINE_IMAGES=1000000 for the real size. */
@@ -21,17 +21,7 @@ const LONGEST = Number(process.env.ONLINE_LONGEST ?? 1000);
 
 describe('Ocata with old and new nodes of Glance at work on PostgreSQL', function () {
   this.timeout(900_000);
-  let server: TestPostgres;
-
-  before(async () => {
-    server = await startPostgres();
-  });
-
-  after(async () => {
-    await server.stop();
-  });
-
-  const engine = postgresEngine(() => server);
+  const engine = postgresEngine(suitePostgres());
 
   function tellWait(wait: LongestWait): void {
     const query = wait.query.replaceAll(/\s+/g, ' ').slice(0, 50);

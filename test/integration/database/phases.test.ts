@@ -8,24 +8,13 @@ import { fillNewton } from '../../support/glance-data.ts';
 import { goldenSchema, readSchema, withAlembicVersion } from '../../support/golden.ts';
 import { buildGolden } from '../../support/golden-database.ts';
 import { expectedImages, readImages, withClient } from '../../support/images.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
+import { suitePostgres } from '../../support/suite-server.ts';
 import { goldenDatabase, newtonDatabase } from '../../support/test-engine.ts';
 
 describe('expand, migrate and contract on PostgreSQL', function () {
   this.timeout(120_000);
-  let server: TestPostgres;
-
-  before(async () => {
-    server = await startPostgres();
-  });
-
-  after(async () => {
-    await server.stop();
-  });
-
-  const engine = postgresEngine(() => server);
-
+  const engine = postgresEngine(suitePostgres());
   const newton = (images = 500): Promise<string> => newtonDatabase(engine, images);
 
   phaseCases(engine);
@@ -112,8 +101,7 @@ describe('expand, migrate and contract on PostgreSQL', function () {
   });
 
   it('db plan counts the rows that mitaka02 writes, not those of the table', async () => {
-    const url = await server.createDatabase('counted');
-    await buildGolden(url, { schema: 'mitaka01', alembic: ['mitaka01'] });
+    const url = await goldenDatabase(engine, { schema: 'mitaka01', alembic: ['mitaka01'] });
     await withClient(url, (client) =>
       client.query(`INSERT INTO metadef_resource_types (name, protected, created_at)
         VALUES ('OS::Nova::Instance', true, now()), ('OS::Glance::Image', true, now())`),
@@ -122,7 +110,7 @@ describe('expand, migrate and contract on PostgreSQL', function () {
   });
 
   it('of one schema leave the indexes alone that are being built in another', async () => {
-    const url = await server.createDatabase('two_schemas');
+    const url = await engine.createDatabase();
     await withClient(url, (client) => client.query('CREATE SCHEMA one; CREATE SCHEMA two'));
     const [one = '', two = ''] = ['one', 'two'].map((schema) => `${url}?options=-csearch_path%3D${schema}`);
     for (const each of [one, two]) await buildGolden(each, { schema: 'liberty', alembic: ['liberty'] });
@@ -231,8 +219,8 @@ describe('expand, migrate and contract on PostgreSQL', function () {
 
   it('the SQL of db plan, run by hand, leaves the schema and the record of the real Glance', async () => {
     const starts = [undefined, 'mitaka02', 'ocata_expand01', 'rocky_contract02'];
-    for (const [index, from] of starts.entries()) {
-      const url = await server.createDatabase(`planned_${index}`);
+    for (const from of starts) {
+      const url = await engine.createDatabase();
       if (from !== undefined) {
         await buildGolden(url, { schema: from, alembic: [from] });
       }
@@ -251,8 +239,7 @@ describe('expand, migrate and contract on PostgreSQL', function () {
   });
 
   it('db version_control leaves the stamp of a release to come', async () => {
-    const url = await server.createDatabase('stamped_newer');
-    await buildGolden(url, { schema: '2024_1_contract01', alembic: ['2027_1_contract01'] });
+    const url = await goldenDatabase(engine, { schema: '2024_1_contract01', alembic: ['2027_1_contract01'] });
     const result = await db(url, 'version_control', '2024_1_01');
     expect(result.code, result.stdout).to.equal(12);
     expect(result.stderr).to.include(

@@ -2,25 +2,15 @@ import { expect } from 'chai';
 import { schemaCases } from '../../support/cases/schema.ts';
 import { succeeds } from '../../support/db-command.ts';
 import { goldenSchema, readSchema } from '../../support/golden.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
+import { suitePostgres } from '../../support/suite-server.ts';
 import { goldenDatabase, withLegacyVersion } from '../../support/test-engine.ts';
 
 const NEWEST = '2024_1_contract01';
 
 describe('the schema that is left on PostgreSQL', function () {
   this.timeout(240_000);
-  let server: TestPostgres;
-
-  before(async () => {
-    server = await startPostgres();
-  });
-
-  after(async () => {
-    await server.stop();
-  });
-
-  const engine = postgresEngine(() => server);
+  const engine = postgresEngine(suitePostgres());
 
   schemaCases(engine);
 

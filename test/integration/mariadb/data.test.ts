@@ -2,10 +2,9 @@ import { expect } from 'chai';
 import { dataCases } from '../../support/cases/data.ts';
 import { succeeds } from '../../support/db-command.ts';
 import { expectedMysqlImages, fillMysqlNewton, readMysqlImages } from '../../support/glance-data-mysql.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
 import { askMysql, withMysql } from '../../support/mysql-client.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
-import { leaveOut } from '../../support/needs.ts';
+import { suiteMariaDb } from '../../support/suite-server.ts';
 import { goldenDatabase, newtonDatabase } from '../../support/test-engine.ts';
 
 interface PlannedStep {
@@ -14,20 +13,7 @@ interface PlannedStep {
 
 describe('the data after db sync on MariaDB', function () {
   this.timeout(240_000);
-  let server: TestMariaDb;
-
-  before(async function () {
-    if (!hasMariaDb()) {
-      leaveOut(this, NO_MARIADB);
-    }
-    server = await startMariaDb();
-  });
-
-  after(async () => {
-    await server?.stop();
-  });
-
-  const engine = mysqlEngine(() => server);
+  const engine = mysqlEngine(suiteMariaDb());
 
   dataCases(engine);
 

@@ -7,11 +7,10 @@ import { seedMysqlNewton } from '../../support/glance-data-mysql.ts';
 import { startGlanceNodes } from '../../support/glance-nodes.ts';
 import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
 import { type LongestWait, watchMysqlLocks } from '../../support/lock-watch.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
 import { mysqlOptions } from '../../support/mysql-client.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
-import { leaveOut } from '../../support/needs.ts';
 import { tellNodes, upgradeOcataOnline } from '../../support/online-ocata.ts';
+import { suiteMariaDb } from '../../support/suite-server.ts';
 
 /** ONLINE_IMAGES=1000000 for the real size. */
 const IMAGES = Number(process.env.ONLINE_IMAGES ?? 40_000);
@@ -24,20 +23,8 @@ const LONGEST = Number(process.env.ONLINE_LONGEST ?? 3000);
 
 describe('Ocata with old and new nodes of Glance at work on MariaDB', function () {
   this.timeout(1_800_000);
-  let server: TestMariaDb;
-
-  before(async function () {
-    if (!hasMariaDb()) {
-      leaveOut(this, NO_MARIADB);
-    }
-    server = await startMariaDb();
-  });
-
-  after(async () => {
-    await server?.stop();
-  });
-
-  const engine = mysqlEngine(() => server);
+  const server = suiteMariaDb();
+  const engine = mysqlEngine(server);
 
   function tellWait(wait: LongestWait): void {
     const query = wait.query.replaceAll(/\s+/g, ' ').slice(0, 50);
@@ -50,15 +37,14 @@ describe('Ocata with old and new nodes of Glance at work on MariaDB', function (
   onlineCases(engine);
 
   it(`${IMAGES} images: no query fails or waits for long, and each row agrees with itself until contract`, async () => {
-    await server.createDatabase('online');
-    // Nodes are told from the migrator by their user.
-    const url = server.url('online');
+    const url = await engine.createDatabase('online');
     await seedMysqlNewton(url, { images: IMAGES });
-    const locks = await watchMysqlLocks(server.adminUrl('online'), NODES);
+    const locks = await watchMysqlLocks(server().adminUrl('online'), NODES);
     const tallies = await upgradeOcataOnline({
       engine,
       url,
-      nodesUrl: server.adminUrl('online'),
+      // Nodes are told from the migrator by their user.
+      nodesUrl: server().adminUrl('online'),
       images: IMAGES,
     });
     tellWait(await locks.stop());
@@ -71,13 +57,13 @@ describe('Ocata with old and new nodes of Glance at work on MariaDB', function (
   });
 
   it('a transaction that is open for long holds up the migration; others wait a second at a time', async () => {
-    const url = await server.createDatabase('long_transaction');
+    const url = await engine.createDatabase('long_transaction');
     await seedMysqlNewton(url, { images: 2000 });
     const reader = await mysql.createConnection(mysqlOptions(url));
     await reader.query('START TRANSACTION');
     await reader.query('SELECT count(*) FROM images');
-    const locks = await watchMysqlLocks(server.adminUrl('long_transaction'), NODES);
-    const nodes = await startGlanceNodes(server.adminUrl('long_transaction'), 'old', 2);
+    const locks = await watchMysqlLocks(server().adminUrl('long_transaction'), NODES);
+    const nodes = await startGlanceNodes(server().adminUrl('long_transaction'), 'old', 2);
     const run = startCli(['db', 'expand', 'ocata01'], { DATABASE_CONNECTION: url });
     await sleep(6000);
     await reader.query('COMMIT');

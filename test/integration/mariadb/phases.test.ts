@@ -4,27 +4,16 @@ import { phaseCases } from '../../support/cases/phases.ts';
 import { succeeds } from '../../support/db-command.ts';
 import { goldenMysqlSchema, readMysqlSchema, withMysqlAlembicVersion } from '../../support/golden-mysql.ts';
 import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
 import { askMysql } from '../../support/mysql-client.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
-import { leaveOut } from '../../support/needs.ts';
+import { suiteMariaDb } from '../../support/suite-server.ts';
 
 describe('expand, migrate and contract on MariaDB', function () {
   this.timeout(240_000);
-  let server: TestMariaDb;
+  const server = suiteMariaDb();
+  const engine = mysqlEngine(server);
 
-  before(async function () {
-    if (!hasMariaDb()) {
-      leaveOut(this, NO_MARIADB);
-    }
-    server = await startMariaDb();
-  });
-
-  after(async () => {
-    await server?.stop();
-  });
-
-  phaseCases(mysqlEngine(() => server));
+  phaseCases(engine);
 
   for (const [from, to, golden] of [
     ['nothing', [], '2024_1_contract01'],
@@ -35,19 +24,20 @@ describe('expand, migrate and contract on MariaDB', function () {
   ] as const) {
     it(`the SQL of db plan, run by the server's own client from ${from}${to.map((word) => ` ${word}`).join('')}, leaves the schema and the record of the real Glance`, async () => {
       const name = ['planned', from, ...to.slice(0, 1)].join('_');
-      const url = await server.createDatabase(name);
+      const url = await engine.createDatabase(name);
       if (from !== 'nothing') {
         await buildMysqlGolden(url, { schema: from, alembic: [from] });
       }
       const sql = await succeeds(url, 'plan', ...to, '--output', 'sql');
+      const { host, port, user, password } = server();
       const client = spawnSync(
         'mariadb',
-        ['--no-defaults', `--host=${server.host}`, `--port=${server.port}`, `--user=${server.user}`, name],
+        ['--no-defaults', `--host=${host}`, `--port=${port}`, `--user=${user}`, name],
         {
           // What goes in batches is shown with signs for the keys.
           input: sql.replace(/^UPDATE [^;]*\(last key\)[^;]*;$/gm, ''),
           encoding: 'utf8',
-          env: { PATH: process.env.PATH, MYSQL_PWD: server.password },
+          env: { PATH: process.env.PATH, MYSQL_PWD: password },
         },
       );
       expect(client.status, `${client.stderr}\n${sql}`).to.equal(0);

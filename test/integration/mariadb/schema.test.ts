@@ -2,32 +2,18 @@ import { expect } from 'chai';
 import { schemaCases } from '../../support/cases/schema.ts';
 import { succeeds } from '../../support/db-command.ts';
 import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
 import { withMysql } from '../../support/mysql-client.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
-import { leaveOut } from '../../support/needs.ts';
+import { suiteMariaDb } from '../../support/suite-server.ts';
 
 describe('the schema that db sync leaves on MariaDB', function () {
   this.timeout(240_000);
-  let server: TestMariaDb;
-
-  before(async function () {
-    if (!hasMariaDb()) {
-      leaveOut(this, NO_MARIADB);
-    }
-    server = await startMariaDb();
-  });
-
-  after(async () => {
-    await server?.stop();
-  });
-
-  const engine = mysqlEngine(() => server);
+  const engine = mysqlEngine(suiteMariaDb());
 
   schemaCases(engine);
 
   it('has the golden triggers after db expand, and none after db contract', async () => {
-    const url = await server.createDatabase('phases');
+    const url = await engine.createDatabase();
     await succeeds(url, 'sync', 'mitaka02');
     for (const [phase, golden] of [
       ['expand', 'ocata_expand01'],
@@ -40,7 +26,7 @@ describe('the schema that db sync leaves on MariaDB', function () {
   });
 
   it('is made in a database of utf8mb4, tables as Glance has them', async () => {
-    const url = await server.createDatabase('four_bytes');
+    const url = await engine.createDatabase('four_bytes');
     await withMysql(url, (client) => client.query('ALTER DATABASE four_bytes CHARACTER SET utf8mb4'));
     await succeeds(url, 'sync');
     const { alembic_version: _, ...tables } = (await readMysqlSchema(url)).tables;
