@@ -47,7 +47,7 @@ export function dataCases(engine: TestEngine): void {
     expect(
       await engine.query(
         url,
-        'SELECT name, CAST(updated_at AS char(19)) AS updated_at FROM metadef_resource_types ORDER BY id',
+        'SELECT name, trim(CAST(updated_at AS char(26))) AS updated_at FROM metadef_resource_types ORDER BY id',
       ),
     ).to.deep.equal([
       { name: 'OS::Nova::Server', updated_at: '2015-11-01 00:00:00' },
