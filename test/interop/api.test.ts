@@ -120,7 +120,7 @@ for (const engine of ENGINES) {
       before(async () => {
         store = mkdtempSync(join(tmpdir(), 'glance-schema-store-'));
         url = await server.createDatabase('newton');
-        await server.seedNewton(url, IMAGES);
+        await server.seedNewton(url, { images: IMAGES });
         writeFileSync(join(store, UPLOADED.id), UPLOADED.content);
         await insertUploaded(server, url, store);
         images = await readNewton(server, url);

@@ -23,12 +23,13 @@ export async function buildGolden(connectionString: string, options: GoldenOptio
   }
 }
 
-function versionRows(options: GoldenOptions): readonly string[] {
+/** What both tools keep of the revision, in SQL that all engines take. */
+export function versionRows(options: GoldenOptions): readonly string[] {
   return [
     ...(options.alembic === undefined
       ? []
       : [
-          'CREATE TABLE alembic_version (version_num varchar(32) NOT NULL CONSTRAINT alembic_version_pkc PRIMARY KEY)',
+          'CREATE TABLE alembic_version (version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))',
           ...options.alembic.map((head) => `INSERT INTO alembic_version VALUES ('${head}')`),
         ]),
     ...(options.migrate === undefined

@@ -1,5 +1,5 @@
 import type { RowDataPacket } from 'mysql2/promise';
-import type { GoldenOptions } from './golden-database.ts';
+import { type GoldenOptions, versionRows } from './golden-database.ts';
 import { goldenMysqlSchema, type MysqlColumn, type MysqlSchema, type MysqlTable } from './golden-mysql.ts';
 import { withMysql } from './mysql-client.ts';
 
@@ -16,22 +16,6 @@ export async function buildMysqlGolden(url: string, options: GoldenOptions): Pro
       await client.query(statement);
     }
   });
-}
-
-function versionRows(options: GoldenOptions): readonly string[] {
-  return [
-    ...(options.alembic === undefined
-      ? []
-      : [
-          'CREATE TABLE alembic_version (version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))',
-          ...options.alembic.map((head) => `INSERT INTO alembic_version VALUES ('${head}')`),
-        ]),
-    ...(options.migrate === undefined
-      ? []
-      : [
-          `INSERT INTO migrate_version VALUES ('Glance Migrations', '/glance/migrate_repo', ${options.migrate})`,
-        ]),
-  ];
 }
 
 function schemaDdl(schema: MysqlSchema, ownNames: boolean): readonly string[] {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { RowDataPacket } from 'mysql2/promise';
+import type { TableKeys } from './golden.ts';
 import { withMysql } from './mysql-client.ts';
 
 /** A schema as MariaDB's catalogs tell it; what the real Glance leaves is kept in this form under test/golden/mysql. */
@@ -10,15 +11,10 @@ export interface MysqlSchema {
   readonly triggers: readonly MysqlTrigger[];
 }
 
-export interface MysqlTable {
+export interface MysqlTable extends TableKeys {
   readonly engine: string;
   readonly collation: string;
   readonly columns: readonly MysqlColumn[];
-  readonly primary_key: { readonly name: string; readonly columns: readonly string[] } | null;
-  readonly uniques: readonly { readonly name: string; readonly columns: readonly string[] }[];
-  readonly foreign_keys: readonly MysqlForeignKey[];
-  readonly checks: readonly { readonly name: string; readonly expr: string }[];
-  readonly indexes: readonly MysqlIndex[];
 }
 
 export interface MysqlColumn {
@@ -29,23 +25,6 @@ export interface MysqlColumn {
   readonly extra: string;
   readonly charset: string | null;
   readonly ordinal: number;
-}
-
-export interface MysqlForeignKey {
-  readonly name: string;
-  readonly columns: readonly string[];
-  readonly ref_table: string;
-  readonly ref_columns: readonly string[];
-  readonly on_delete: string;
-  readonly on_update: string;
-}
-
-export interface MysqlIndex {
-  readonly name: string;
-  readonly columns: readonly string[];
-  readonly unique: boolean;
-  readonly method: string;
-  readonly predicate: null;
 }
 
 export interface MysqlTrigger {

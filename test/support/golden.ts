@@ -11,8 +11,12 @@ export interface Schema {
   readonly triggers: readonly string[];
 }
 
-export interface SchemaTable {
+export interface SchemaTable extends TableKeys {
   readonly columns: readonly SchemaColumn[];
+}
+
+/** What a table has besides columns, which is told alike on all engines. */
+export interface TableKeys {
   readonly primary_key: { readonly name: string; readonly columns: readonly string[] } | null;
   readonly uniques: readonly { readonly name: string; readonly columns: readonly string[] }[];
   readonly foreign_keys: readonly SchemaForeignKey[];

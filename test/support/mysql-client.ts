@@ -1,4 +1,4 @@
-import mysql from 'mysql2/promise';
+import mysql, { type RowDataPacket } from 'mysql2/promise';
 
 /** The parts of a URL as OpenStack writes it, for the driver. */
 export function mysqlOptions(url: string): mysql.ConnectionOptions {
@@ -22,4 +22,20 @@ export async function withMysql<T>(url: string, work: (client: mysql.Connection)
   } finally {
     await client.end();
   }
+}
+
+/** Runs SQL on a connection of its own, with `?` for the values, and gives the rows if there are any. */
+export async function askMysql(
+  url: string,
+  sql: string,
+  values: readonly unknown[] = [],
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  return withMysql(url, async (client) =>
+    plainRows((await client.query<RowDataPacket[]>(sql, [...values]))[0]),
+  );
+}
+
+/** Rows that compare as objects do: the driver's are of a class of its own, and a statement without rows gives a header. */
+export function plainRows(result: readonly RowDataPacket[]): readonly Readonly<Record<string, unknown>>[] {
+  return Array.isArray(result) ? result.map((row) => ({ ...row })) : [];
 }

@@ -1,5 +1,4 @@
 import { expect } from 'chai';
-import type { RowDataPacket } from 'mysql2/promise';
 import {
   expectedMysqlImages,
   fillMysqlNewton,
@@ -9,7 +8,7 @@ import {
 import { goldenMysqlSchema, readMysqlSchema, withoutDialect } from './golden-mysql.ts';
 import type { KillSubject } from './kill-rounds.ts';
 import type { TestMariaDb } from './mariadb.ts';
-import { withMysql } from './mysql-client.ts';
+import { askMysql, withMysql } from './mysql-client.ts';
 
 /** Counts each write to a row. */
 const COUNT_WRITES = `
@@ -18,15 +17,8 @@ CREATE TRIGGER written_images AFTER UPDATE ON images FOR EACH ROW INSERT INTO wr
 CREATE TRIGGER written_locations AFTER UPDATE ON image_locations FOR EACH ROW
   INSERT INTO writes VALUES ('locations', NEW.id)`;
 
-async function ask(url: string, sql: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  return withMysql(url, async (client) => {
-    const [rows] = await client.query<RowDataPacket[]>(sql);
-    return rows.map((row) => ({ ...row }));
-  });
-}
-
 async function locations(url: string): Promise<readonly string[]> {
-  const rows = await ask(
+  const rows = await askMysql(
     url,
     'SELECT CONCAT(image_id, meta_data) AS location FROM image_locations ORDER BY id',
   );
@@ -64,14 +56,14 @@ export async function mysqlKillSubject(server: TestMariaDb, images: number): Pro
       const schema = await readMysqlSchema(url);
       return JSON.stringify([
         schema,
-        schema.tables.alembic_version && (await ask(url, 'SELECT * FROM alembic_version ORDER BY 1')),
-        schema.tables.writes && (await ask(url, 'SELECT count(*) AS n FROM writes')),
+        schema.tables.alembic_version && (await askMysql(url, 'SELECT * FROM alembic_version ORDER BY 1')),
+        schema.tables.writes && (await askMysql(url, 'SELECT count(*) AS n FROM writes')),
       ]);
     },
     async check(url, where) {
       expect(await readMysqlImages(url), where).to.deep.equal(expected);
       expect(await locations(url), where).to.deep.equal(moved);
-      const written = await ask(
+      const written = await askMysql(
         url,
         'SELECT tab, count(*) AS n, count(DISTINCT id) AS ids FROM writes GROUP BY 1 ORDER BY 1',
       );
@@ -80,7 +72,7 @@ export async function mysqlKillSubject(server: TestMariaDb, images: number): Pro
         { tab: 'images', n: images, ids: images },
         { tab: 'locations', n: changed, ids: changed },
       ]);
-      expect(await ask(url, 'SELECT * FROM alembic_version'), where).to.deep.equal([
+      expect(await askMysql(url, 'SELECT * FROM alembic_version'), where).to.deep.equal([
         { version_num: '2024_1_contract01' },
       ]);
       const { tables, triggers } = withoutDialect(await readMysqlSchema(url));

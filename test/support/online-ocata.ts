@@ -2,20 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { runCli } from './bundle.ts';
 import { type NodeStyle, type NodeTally, startGlanceNodes } from './glance-nodes.ts';
-
-type Row = Readonly<Record<string, unknown>>;
+import type { Row, TestEngine } from './test-engine.ts';
 
 export interface OnlineOptions {
+  readonly engine: TestEngine;
   /** A database of Newton, with images. */
   readonly url: string;
   /** The same for the nodes, where they connect as another user. */
   readonly nodesUrl?: string;
   readonly images: number;
-  /** Every image as it has to be in the end, unless a node changes it meanwhile. */
-  readonly expected: readonly Row[];
-  readImages(): Promise<readonly Row[]>;
-  /** Images whose two columns contradict each other; where none may lack its visibility any more, those that do too. */
-  readTorn(moved: boolean): Promise<readonly Row[]>;
 }
 
 /** How long the nodes work alone before the expand and after the contract, in milliseconds: what a query takes without a migration. */
@@ -26,7 +21,7 @@ const ALONE = Number(process.env.ONLINE_ALONE ?? 1000);
  * query fails, that both columns of each row agree at any time until contract, and that what no node has changed is as it has to be.
  */
 export async function upgradeOcataOnline(options: OnlineOptions): Promise<readonly NodeTally[]> {
-  const { url, nodesUrl = url, images } = options;
+  const { engine, url, nodesUrl = url, images } = options;
   const phases: { readonly name: string; readonly started: number }[] = [];
   async function db(...args: readonly string[]): Promise<void> {
     const started = performance.now();
@@ -35,7 +30,7 @@ export async function upgradeOcataOnline(options: OnlineOptions): Promise<readon
     expect(result.code, `${args.join(' ')}: ${result.stderr}`).to.equal(0);
     process.stdout.write(`      ${args.join(' ')}: ${((performance.now() - started) / 1000).toFixed(1)} s\n`);
   }
-  const expected = new Map(options.expected.map((image) => [image.id, image]));
+  const expected = new Map((await engine.expectedImages(url)).map((image) => [image.id, image]));
   const alone = async (style: NodeStyle): Promise<NodeTally> => {
     const nodes = await startGlanceNodes(nodesUrl, style, 4, `alone-${style}`);
     await sleep(ALONE);
@@ -47,15 +42,15 @@ export async function upgradeOcataOnline(options: OnlineOptions): Promise<readon
   const old = await startGlanceNodes(nodesUrl, 'old', 4);
   await sleep(500);
   await db('expand', 'ocata01');
-  const torn = watchTorn(options);
+  const watch = watchTorn(options);
   const fresh = await startGlanceNodes(nodesUrl, 'new', 4);
   await db('migrate', 'ocata01');
   await sleep(500);
   const oldTally = await old.stop();
-  const looks = await torn.stop();
+  const looks = await watch.stop();
   process.stdout.write(`      looked ${looks} times whether both columns of each row agree\n`);
   expect(looks).to.be.greaterThan(1);
-  expect(await options.readTorn(true), 'both columns are there and agree').to.deep.equal([]);
+  expect(await torn(options, true), 'both columns are there and agree').to.deep.equal([]);
   // What the old nodes shared at the end.
   await db('migrate', 'ocata01');
   await db('contract', 'ocata01');
@@ -71,7 +66,7 @@ export async function upgradeOcataOnline(options: OnlineOptions): Promise<readon
   }
   const newAlone = await alone('new');
   const touched = new Set([oldAlone, oldTally, newTally, newAlone].flatMap((tally) => [...tally.touched]));
-  const untouched = (await options.readImages()).filter(
+  const untouched = (await engine.readImages(url)).filter(
     ({ id }) => expected.has(id) && !touched.has(String(id)),
   );
   expect(untouched.length).to.be.greaterThan(images / 20);
@@ -81,14 +76,23 @@ export async function upgradeOcataOnline(options: OnlineOptions): Promise<readon
   return [oldTally, newTally];
 }
 
+/** Images whose two columns contradict each other; where none may lack its visibility any more, those that do too. */
+function torn({ engine, url }: OnlineOptions, moved: boolean): Promise<readonly Row[]> {
+  return engine.query(
+    url,
+    `SELECT id, is_public, visibility FROM images WHERE CASE WHEN visibility IS NULL THEN ${moved}
+      ELSE coalesce(is_public <> (visibility = 'public'), true) END LIMIT 5`,
+  );
+}
+
 /** Looks again and again, with pauses that leave the server to the others, until it is stopped; tells how often. */
-function watchTorn({ readTorn }: OnlineOptions): { stop(): Promise<number> } {
+function watchTorn(options: OnlineOptions): { stop(): Promise<number> } {
   const stop = new AbortController();
   let looks = 0;
   const watching = (async () => {
     while (!stop.signal.aborted) {
       const started = performance.now();
-      expect(await readTorn(false), 'both columns agree').to.deep.equal([]);
+      expect(await torn(options, false), 'both columns agree').to.deep.equal([]);
       looks += 1;
       await sleep(4 * (performance.now() - started), undefined, { signal: stop.signal }).catch(
         () => undefined,

@@ -1,90 +1,23 @@
 import { expect } from 'chai';
 import pg from 'pg';
-import { runCli, startCli } from '../../support/bundle.ts';
+import { startCli } from '../../support/bundle.ts';
+import { phaseCases } from '../../support/cases/phases.ts';
+import { db, position, succeeds } from '../../support/db-command.ts';
 import { eventually } from '../../support/eventually.ts';
-import { fillNewton, seedNewton } from '../../support/glance-data.ts';
+import { fillNewton } from '../../support/glance-data.ts';
 import { goldenSchema, readSchema, withAlembicVersion } from '../../support/golden.ts';
 import { buildGolden } from '../../support/golden-database.ts';
 import { expectedImages, readImages, withClient } from '../../support/images.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { postgresEngine } from '../../support/postgres-engine.ts';
+import { suitePostgres } from '../../support/suite-server.ts';
+import { goldenDatabase, newtonDatabase } from '../../support/test-engine.ts';
 
 describe('expand, migrate and contract on PostgreSQL', function () {
   this.timeout(120_000);
-  let server: TestPostgres;
-  let count = 0;
+  const engine = postgresEngine(suitePostgres());
+  const newton = (images = 500): Promise<string> => newtonDatabase(engine, images);
 
-  before(async () => {
-    server = await startPostgres();
-  });
-
-  after(async () => {
-    await server.stop();
-  });
-
-  async function newton(images = 500): Promise<string> {
-    count += 1;
-    const url = await server.createDatabase(`phases_${count}`);
-    await seedNewton(url, { images });
-    return url;
-  }
-
-  function db(url: string, ...args: readonly string[]) {
-    return runCli(['db', ...args], { DATABASE_CONNECTION: url });
-  }
-
-  async function succeeds(url: string, ...args: readonly string[]): Promise<string> {
-    const result = await db(url, ...args);
-    expect(result.code, `${args.join(' ')}: ${result.stderr}`).to.equal(0);
-    return result.stdout;
-  }
-
-  /** Where the report of `db version` says that the database is. */
-  async function position(url: string): Promise<string> {
-    const { to } = JSON.parse(await succeeds(url, 'version', '--output', 'json'));
-    return to === null ? 'nothing' : `${to.revision} ${to.phase}`;
-  }
-
-  it('go one after the other, tell which is next as glance-manage does, and leave the schema of a sync', async () => {
-    const url = await newton();
-    const expected = await expectedImages(url);
-    const seen: (readonly [number | null, string])[] = [];
-    const check = async (): Promise<void> => {
-      seen.push([(await db(url, 'check', 'ocata01')).code, await position(url)]);
-    };
-    await check();
-    await succeeds(url, 'expand', 'ocata01');
-    await check();
-    expect((await db(url, 'contract')).code, 'contract with rows to move').to.equal(15);
-    await succeeds(url, 'migrate');
-    await check();
-    await succeeds(url, 'contract');
-    await check();
-    expect(seen).to.deep.equal([
-      [3, 'mitaka02 Contract'],
-      [4, 'ocata01 Expand'],
-      [5, 'ocata01 Migrate'],
-      [0, 'ocata01 Contract'],
-    ]);
-    expect(await readImages(url)).to.deep.equal(expected);
-    const { tables } = await readSchema(url);
-    expect(tables.images).to.deep.equal(goldenSchema('ocata_contract01').tables.images);
-    expect(await succeeds(url, 'migrate', 'ocata01')).to.include('No migrations needed');
-    expect((await db(url, 'migrate')).code, 'with nothing expanded').to.equal(15);
-  });
-
-  it('say what runs first, and change nothing', async () => {
-    const url = await newton();
-    const before = await readSchema(url);
-    for (const [args, says] of [
-      [['migrate'], "do run 'db expand 2024_1_01' first"],
-      [['contract', 'ocata01'], "do run 'db expand ocata01' first"],
-    ] as const) {
-      const result = await db(url, ...args);
-      expect(result.code).to.equal(15);
-      expect(result.stderr).to.include(says);
-    }
-    expect(await readSchema(url)).to.deep.equal(before);
-  });
+  phaseCases(engine);
 
   it('stop where --through says, and sync goes on from there', async () => {
     const url = await newton();
@@ -168,8 +101,7 @@ describe('expand, migrate and contract on PostgreSQL', function () {
   });
 
   it('db plan counts the rows that mitaka02 writes, not those of the table', async () => {
-    const url = await server.createDatabase('counted');
-    await buildGolden(url, { schema: 'mitaka01', alembic: ['mitaka01'] });
+    const url = await goldenDatabase(engine, { schema: 'mitaka01', alembic: ['mitaka01'] });
     await withClient(url, (client) =>
       client.query(`INSERT INTO metadef_resource_types (name, protected, created_at)
         VALUES ('OS::Nova::Instance', true, now()), ('OS::Glance::Image', true, now())`),
@@ -178,7 +110,7 @@ describe('expand, migrate and contract on PostgreSQL', function () {
   });
 
   it('of one schema leave the indexes alone that are being built in another', async () => {
-    const url = await server.createDatabase('two_schemas');
+    const url = await engine.createDatabase();
     await withClient(url, (client) => client.query('CREATE SCHEMA one; CREATE SCHEMA two'));
     const [one = '', two = ''] = ['one', 'two'].map((schema) => `${url}?options=-csearch_path%3D${schema}`);
     for (const each of [one, two]) await buildGolden(each, { schema: 'liberty', alembic: ['liberty'] });
@@ -200,19 +132,6 @@ describe('expand, migrate and contract on PostgreSQL', function () {
     expect(code, stderr).to.equal(0);
   });
 
-  it('write each image once, by batches and at once, and none that has its visibility', async () => {
-    for (const online of [true, false]) {
-      const url = await newton(3000);
-      await succeeds(url, 'expand', 'ocata01');
-      await withClient(url, (client) =>
-        client.query(`UPDATE images SET visibility = 'community' WHERE NOT is_public AND size % 4096 = 0`),
-      );
-      const pending = await countWrites(url, 'images');
-      await succeeds(url, ...(online ? ['migrate'] : ['sync', 'ocata01']));
-      expect(await writes(url)).to.deep.equal({ rows: pending, most: 1 });
-    }
-  });
-
   it('db sync takes away the triggers that an expand left', async () => {
     const url = await newton();
     await succeeds(url, 'expand', 'ocata01');
@@ -222,9 +141,7 @@ describe('expand, migrate and contract on PostgreSQL', function () {
   });
 
   it('go on from a database that a glance-manage has expanded, which has no triggers', async () => {
-    count += 1;
-    const url = await server.createDatabase(`phases_${count}`);
-    await buildGolden(url, { schema: 'ocata_expand01', alembic: ['ocata_expand01'] });
+    const url = await goldenDatabase(engine, { schema: 'ocata_expand01', alembic: ['ocata_expand01'] });
     await fillNewton(url, { images: 300 });
     const expected = await expectedImages(url);
     await succeeds(url, 'migrate');
@@ -246,9 +163,7 @@ describe('expand, migrate and contract on PostgreSQL', function () {
     ];
 
     async function locations(head: string): Promise<string> {
-      count += 1;
-      const url = await server.createDatabase(`phases_${count}`);
-      await buildGolden(url, { schema: head, alembic: [head] });
+      const url = await goldenDatabase(engine, { schema: head, alembic: [head] });
       await withClient(url, async (client) => {
         await client.query(`INSERT INTO images (id, status, created_at, deleted, min_disk, min_ram)
           VALUES ('a', 'active', now(), false, 0, 0)`);
@@ -302,153 +217,29 @@ describe('expand, migrate and contract on PostgreSQL', function () {
     });
   });
 
-  describe('the triggers while both columns live', () => {
-    let client: pg.Client;
-    let url = '';
-
-    before(async () => {
-      url = await newton(0);
-      await succeeds(url, 'expand', 'ocata01');
-    });
-
-    /** What one statement makes of a row: `is_public/visibility`, or its error. */
-    async function outcome(statement: string): Promise<string> {
-      return withClient(url, async (connection) => {
-        client = connection;
-        await client.query('BEGIN');
-        const { rows } = await client
-          .query(`${statement} RETURNING is_public, visibility`)
-          .catch((error: pg.DatabaseError) => ({
-            rows: [{ is_public: error.code, visibility: error.message }],
-          }));
-        await client.query('ROLLBACK');
-        return `${rows[0]?.is_public}/${rows[0]?.visibility}`;
-      });
-    }
-
-    const REFUSED = '45000/Invalid visibility value';
-
-    for (const [given, expected] of [
-      ['is_public NULL, visibility NULL', REFUSED],
-      ["is_public true, visibility 'public'", REFUSED],
-      ['is_public true, visibility NULL', 'true/public'],
-      ['is_public false, visibility NULL', 'false/shared'],
-      ["is_public NULL, visibility 'public'", 'true/public'],
-      ["is_public NULL, visibility 'private'", 'false/private'],
-      ["is_public NULL, visibility 'community'", 'false/community'],
-    ] as const) {
-      it(`insert of ${given}: ${expected}`, async () => {
-        const [isPublic, visibility] = given.replace('is_public ', '').split(', visibility ');
-        expect(
-          await outcome(`INSERT INTO images (id, status, created_at, deleted, min_disk, min_ram, is_public, visibility)
-            VALUES ('n', 'queued', now(), false, 0, 0, ${isPublic}, ${visibility})`),
-        ).to.equal(expected);
-      });
-    }
-
-    for (const [row, set, expected] of [
-      ["false, 'shared'", "name = 'x'", 'false/shared'],
-      ["false, 'shared'", 'is_public = true', 'true/public'],
-      ["true, 'public'", 'is_public = false', 'false/shared'],
-      ["true, 'public'", "visibility = 'private'", 'false/private'],
-      ["false, 'private'", "visibility = 'public'", 'true/public'],
-      ["false, 'private'", "visibility = 'community'", 'false/community'],
-      ["false, 'private'", "is_public = false, visibility = 'public'", 'true/public'],
-      ["false, 'private'", 'is_public = NULL', REFUSED],
-      ["false, 'private'", 'visibility = NULL', REFUSED],
-      ["false, 'private'", "is_public = true, visibility = 'public'", REFUSED],
-      ['false, NULL', "name = 'x'", 'false/null'],
-      ['true, NULL', "visibility = 'public'", 'true/public'],
-    ] as const) {
-      it(`update of (${row}) by ${set}: ${expected}`, async () => {
-        await withClient(url, (connection) =>
-          connection.query(`DELETE FROM images; SET session_replication_role = replica;
-            INSERT INTO images (id, status, created_at, deleted, min_disk, min_ram, is_public, visibility)
-              VALUES ('u', 'queued', now(), false, 0, 0, ${row})`),
-        );
-        expect(await outcome(`UPDATE images SET ${set} WHERE id = 'u'`)).to.equal(expected);
-      });
-    }
-  });
-
-  describe('db plan', () => {
-    it('shows scripts, SQL, locks and rows, and changes nothing', async () => {
-      const url = await newton(700);
-      const before = await readSchema(url);
-      const text = await succeeds(url, 'plan', 'ocata01');
-      expect(text).to.include(
-        'from mitaka02 to ocata01: 1 to run, with Glance stopped, adopting migrate_version 44',
-      );
-      expect(text).to.include('ocata01: writes 700 rows');
-      expect(text).to.include(
-        'ACCESS EXCLUSIVE on images: nobody reads or writes while the table is written anew',
-      );
-      const plan = JSON.parse(
-        await succeeds(url, 'plan', 'ocata01', '--through', 'Migrate', '--output', 'json'),
-      );
-      expect(plan.steps.map((step: { name: string; rows?: number }) => [step.name, step.rows])).to.deep.equal(
-        [
-          ['alembic_version', undefined],
-          ['ocata_expand01', undefined],
-          ['ocata_migrate01', 700],
-        ],
-      );
-      expect(plan.online).to.equal(true);
-      expect(await readSchema(url)).to.deep.equal(before);
-    });
-
-    it('its SQL, run by hand, leaves the schema and the record of the real Glance', async () => {
-      const starts = [undefined, 'mitaka02', 'ocata_expand01', 'rocky_contract02'];
-      for (const [index, from] of starts.entries()) {
-        const url = await server.createDatabase(`planned_${index}`);
-        if (from !== undefined) {
-          await buildGolden(url, { schema: from, alembic: [from] });
-        }
-        const sql = await succeeds(url, 'plan', '--output', 'sql');
-        await withClient(url, async (client) => {
-          for (const statement of sql.split(/;\n/)) {
-            if (!statement.includes('(last key)')) {
-              await client.query(statement);
-            }
-          }
-          const { rows } = await client.query('SELECT version_num FROM alembic_version');
-          expect(rows).to.deep.equal([{ version_num: '2024_1_contract01' }]);
-        });
-        expect(await readSchema(url)).to.deep.equal(withAlembicVersion(goldenSchema('2024_1_contract01')));
+  it('the SQL of db plan, run by hand, leaves the schema and the record of the real Glance', async () => {
+    const starts = [undefined, 'mitaka02', 'ocata_expand01', 'rocky_contract02'];
+    for (const from of starts) {
+      const url = await engine.createDatabase();
+      if (from !== undefined) {
+        await buildGolden(url, { schema: from, alembic: [from] });
       }
-    });
-  });
-
-  it('db history lists the chain and where the database is', async () => {
-    const url = await newton(0);
-    expect(await succeeds(url, 'history')).to.include('x mitaka02');
-    await succeeds(url, 'expand', 'pike01');
-    const { at, scripts } = JSON.parse(await succeeds(url, 'history', '--output', 'json'));
-    expect(at).to.deep.equal({ revision: 'ocata01', phase: 'Migrate' });
-    expect(scripts).to.have.length(29);
-    expect(scripts.filter((script: { head: boolean }) => script.head)).to.deep.equal([
-      { name: 'pike_expand01', revision: 'pike01', kind: 'expand', applied: true, head: true },
-    ]);
-  });
-
-  it('db version_control stamps what the tables agree with', async () => {
-    const url = await server.createDatabase('stamped');
-    await buildGolden(url, { schema: 'rocky_contract02' });
-    expect((await db(url, 'sync')).code).to.equal(13);
-    for (const wrong of ['liberty', 'pike01', '2024_1_01']) {
-      expect((await db(url, 'version_control', wrong)).code, wrong).to.equal(13);
+      const sql = await succeeds(url, 'plan', '--output', 'sql');
+      await withClient(url, async (client) => {
+        for (const statement of sql.split(/;\n/)) {
+          if (!statement.includes('(last key)')) {
+            await client.query(statement);
+          }
+        }
+        const { rows } = await client.query('SELECT version_num FROM alembic_version');
+        expect(rows).to.deep.equal([{ version_num: '2024_1_contract01' }]);
+      });
+      expect(await readSchema(url)).to.deep.equal(withAlembicVersion(goldenSchema('2024_1_contract01')));
     }
-    expect(await succeeds(url, 'version_control', 'rocky02')).to.include(
-      'alembic_version says rocky_contract02',
-    );
-    expect(await readSchema(url)).to.deep.equal(withAlembicVersion(goldenSchema('rocky_contract02')));
-    expect(await succeeds(url, 'version_control', 'rocky02')).to.include('already');
-    await succeeds(url, 'sync');
   });
 
   it('db version_control leaves the stamp of a release to come', async () => {
-    const url = await server.createDatabase('stamped_newer');
-    await buildGolden(url, { schema: '2024_1_contract01', alembic: ['2027_1_contract01'] });
+    const url = await goldenDatabase(engine, { schema: '2024_1_contract01', alembic: ['2027_1_contract01'] });
     const result = await db(url, 'version_control', '2024_1_01');
     expect(result.code, result.stdout).to.equal(12);
     expect(result.stderr).to.include(
@@ -458,25 +249,3 @@ describe('expand, migrate and contract on PostgreSQL', function () {
     expect(rows).to.deep.equal([{ version_num: '2027_1_contract01' }]);
   });
 });
-
-/** Counts the writes to a table from now on; gives how many rows have no visibility yet. */
-async function countWrites(url: string, table: string): Promise<number> {
-  return withClient(url, async (client) => {
-    await client.query(`CREATE TABLE writes (id text);
-      CREATE FUNCTION count_write() RETURNS trigger LANGUAGE plpgsql AS
-        'BEGIN INSERT INTO writes VALUES (NEW.id); RETURN NULL; END';
-      CREATE TRIGGER count_write AFTER UPDATE ON ${table} FOR EACH ROW EXECUTE PROCEDURE count_write()`);
-    const { rows } = await client.query<{ n: number }>(
-      `SELECT count(*)::int AS n FROM ${table} WHERE visibility IS NULL`,
-    );
-    return rows[0]?.n ?? 0;
-  });
-}
-
-async function writes(url: string): Promise<unknown> {
-  return withClient(url, async (client) => {
-    const { rows } = await client.query(`SELECT count(*)::int AS rows, max(n)::int AS most
-      FROM (SELECT count(*) AS n FROM writes GROUP BY id) w`);
-    return rows[0];
-  });
-}

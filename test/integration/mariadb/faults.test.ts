@@ -10,7 +10,7 @@ import { expectedMysqlImages, readMysqlImages, seedMysqlNewton } from '../../sup
 import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
 import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
-import { mysqlOptions, withMysql } from '../../support/mysql-client.ts';
+import { askMysql, mysqlOptions, withMysql } from '../../support/mysql-client.ts';
 import { leaveOut } from '../../support/needs.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
 
@@ -36,13 +36,6 @@ describe('a migrator or a MariaDB that is killed', function () {
     rmSync(folder, { recursive: true, force: true });
     await server?.stop();
   });
-
-  async function ask(url: string, sql: string): Promise<readonly Row[]> {
-    return withMysql(url, async (client) => {
-      const [rows] = await client.query<RowDataPacket[]>(sql);
-      return rows.map((row) => ({ ...row }));
-    });
-  }
 
   /** A database of Newton in which each write of an image or a location leaves a trace. */
   async function newton(name: string, images: number): Promise<string> {
@@ -92,18 +85,18 @@ describe('a migrator or a MariaDB that is killed', function () {
       schema.triggers.map(({ name }) => name),
       where,
     ).to.deep.equal(['written_images', 'written_locations']);
-    expect(await ask(url, 'SELECT * FROM alembic_version'), where).to.deep.equal([
+    expect(await askMysql(url, 'SELECT * FROM alembic_version'), where).to.deep.equal([
       { version_num: '2024_1_contract01' },
     ]);
     expect(await readMysqlImages(url), where).to.deep.equal(
       expected.map((image) => ({ ...image, os_hidden: 0, os_hash_algo: null, os_hash_value: null })),
     );
-    const twice = await ask(
+    const twice = await askMysql(
       url,
       'SELECT tab, id, count(*) AS n FROM writes GROUP BY 1, 2 HAVING n > 1 LIMIT 3',
     );
     expect(twice, `${where}: rows written twice`).to.deep.equal([]);
-    const written = await ask(url, 'SELECT tab, count(*) AS n FROM writes GROUP BY 1 ORDER BY 1');
+    const written = await askMysql(url, 'SELECT tab, count(*) AS n FROM writes GROUP BY 1 ORDER BY 1');
     expect(written, where).to.deep.equal([
       { tab: 'images', n: expected.length },
       { tab: 'locations', n: Math.floor(expected.length / 3) },
@@ -148,7 +141,7 @@ describe('a migrator or a MariaDB that is killed', function () {
     expect(sync.code, sync.stderr).to.equal(0);
     expect(sync.stdout).to.include('pike_contract01').and.to.include('train_migrate01');
     expect(
-      await ask(url, `SELECT id FROM image_locations WHERE meta_data LIKE BINARY '%"backend":%'`),
+      await askMysql(url, `SELECT id FROM image_locations WHERE meta_data LIKE BINARY '%"backend":%'`),
     ).to.deep.equal([]);
   });
 
@@ -157,7 +150,7 @@ describe('a migrator or a MariaDB that is killed', function () {
     await buildMysqlGolden(url, { schema: 'ocata_contract01', alembic: ['mitaka02'] });
     const run = await runCli(['db', 'expand', 'pike01'], { DATABASE_CONNECTION: url });
     expect(run.code, run.stderr).to.equal(0);
-    const heads = await ask(url, 'SELECT version_num FROM alembic_version ORDER BY 1');
+    const heads = await askMysql(url, 'SELECT version_num FROM alembic_version ORDER BY 1');
     expect(heads).to.deep.equal([{ version_num: 'ocata_contract01' }, { version_num: 'pike_expand01' }]);
   });
 
@@ -202,7 +195,10 @@ describe('a migrator or a MariaDB that is killed', function () {
     const written = JSON.parse(readFileSync(report, 'utf8'));
     expect(written.error).to.deep.include({ reason: 'PartiallyApplied', migration: 'ocata01' });
     expect(written.heads).to.deep.equal(['mitaka02']);
-    expect((await ask(url, 'SELECT is_public FROM images LIMIT 1')).length, 'is_public is there').to.equal(1);
+    expect(
+      (await askMysql(url, 'SELECT is_public FROM images LIMIT 1')).length,
+      'is_public is there',
+    ).to.equal(1);
     await withMysql(url, (client) => client.query('ALTER TABLE images DROP CONSTRAINT in_the_way'));
     const rerun = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
     expect(rerun.code, rerun.stderr).to.equal(0);
@@ -240,7 +236,7 @@ describe('a migrator or a MariaDB that is killed', function () {
     const result = await run.done;
     const rerun = await runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
     expect([result.code, rerun.code], `${result.stderr}\n${rerun.stderr}`).to.deep.equal([result.code, 0]);
-    expect(await ask(url, "SELECT visibility FROM images WHERE id = 'late'")).to.deep.equal([
+    expect(await askMysql(url, "SELECT visibility FROM images WHERE id = 'late'")).to.deep.equal([
       { visibility: 'public' },
     ]);
   });
@@ -294,7 +290,7 @@ describe('a migrator or a MariaDB that is killed', function () {
     await blocker.end();
     const result = await run.done;
     expect(result.code, result.stderr).to.equal(20);
-    expect(await ask(url, 'SELECT * FROM alembic_version')).to.deep.equal([{ version_num: 'mitaka02' }]);
+    expect(await askMysql(url, 'SELECT * FROM alembic_version')).to.deep.equal([{ version_num: 'mitaka02' }]);
   });
 
   it('the least patience for a locked row is one that a server of another make takes too', async () => {
@@ -379,7 +375,7 @@ describe('a migrator or a MariaDB that is killed', function () {
       const at = performance.now();
       const second = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
       for (;;) {
-        const [row] = await ask(
+        const [row] = await askMysql(
           server.adminUrl('orphan'),
           `SELECT count(*) AS n FROM information_schema.PROCESSLIST WHERE ID = ${orphan}`,
         );

@@ -1,37 +1,19 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import mysql, { type RowDataPacket } from 'mysql2/promise';
-import { REVISIONS } from '../../../src/revision/revisions.ts';
-import { SCRIPTS } from '../../../src/revision/scripts.ts';
+import mysql from 'mysql2/promise';
 import { bundle, runCli, startCli } from '../../support/bundle.ts';
-import {
-  expectedMysqlImages,
-  fillMysqlNewton,
-  readMysqlImages,
-  seedMysqlNewton,
-} from '../../support/glance-data-mysql.ts';
-import {
-  goldenMysqlSchema,
-  type MysqlSchema,
-  readMysqlSchema,
-  withMysqlAlembicVersion,
-  withoutDialect,
-} from '../../support/golden-mysql.ts';
-import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
-import { headOf } from '../../support/golden-names.ts';
+import { dataCases } from '../../support/cases/data.ts';
+import { onlineCases } from '../../support/cases/online.ts';
+import { phaseCases } from '../../support/cases/phases.ts';
+import { schemaCases } from '../../support/cases/schema.ts';
+import { succeeds } from '../../support/db-command.ts';
+import { withoutDialect } from '../../support/golden-mysql.ts';
 import { killAtRandom } from '../../support/kill-rounds.ts';
 import { startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
-import { mysqlOptions, withMysql } from '../../support/mysql-client.ts';
+import { askMysql, mysqlOptions } from '../../support/mysql-client.ts';
+import { mysqlEngine } from '../../support/mysql-engine.ts';
 import { mysqlKillSubject } from '../../support/mysql-kill-subject.ts';
 import { upgradeOcataOnline } from '../../support/online-ocata.ts';
-import {
-  expectedAtHead,
-  ORIGINS,
-  otherRows,
-  sortedRows,
-  type Tables,
-  WAYS,
-} from '../../support/populated.ts';
+import { newtonDatabase } from '../../support/test-engine.ts';
 
 /** The path of a `mysqld`, or of a script that runs one: Debian has none, so this runs only where it is named. */
 const MYSQLD = process.env.MYSQLD;
@@ -44,12 +26,11 @@ if (MYSQLD !== undefined) {
   describe(`MySQL in the place of MariaDB (${MYSQLD})`, function () {
     this.timeout(1_800_000);
     let server: TestMariaDb;
-    let count = 0;
 
     before(async () => {
       bundle();
       server = await startMariaDb({ mysqld: MYSQLD });
-      const [{ version } = { version: '' }] = await ask(server.url(''), 'SELECT VERSION() AS version');
+      const [{ version } = { version: '' }] = await askMysql(server.url(''), 'SELECT VERSION() AS version');
       process.stdout.write(`      ${version}\n`);
     });
 
@@ -57,137 +38,29 @@ if (MYSQLD !== undefined) {
       await server?.stop();
     });
 
-    async function ask(url: string, sql: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-      return withMysql(url, async (client) => {
-        const [rows] = await client.query<RowDataPacket[]>(sql);
-        return rows.map((row) => ({ ...row }));
-      });
-    }
+    const engine = mysqlEngine(() => server, withoutDialect);
 
-    async function database(): Promise<string> {
-      count += 1;
-      return server.createDatabase(`mysql_${count}`);
-    }
-
-    async function db(url: string, ...args: readonly string[]): Promise<void> {
-      const result = await runCli(['db', ...args], { DATABASE_CONNECTION: url });
-      expect(result.code, `${args.join(' ')}: ${result.stderr}`).to.equal(0);
-    }
-
-    /** The schema of MariaDB's golden file, but for what the two tell differently. */
-    async function expectAt(
-      url: string,
-      golden: string,
-      heads: readonly string[],
-      extra: MysqlSchema['tables'] = {},
-    ): Promise<void> {
-      const { tables, ...rest } = withMysqlAlembicVersion(goldenMysqlSchema(golden));
-      expect(withoutDialect(await readMysqlSchema(url)), golden).to.deep.equal(
-        withoutDialect({ ...rest, tables: { ...tables, ...extra } }),
-      );
-      expect(await ask(url, 'SELECT * FROM alembic_version ORDER BY 1')).to.deep.equal(
-        [...heads].sort().map((version_num) => ({ version_num })),
-      );
-    }
-
-    for (const { name } of REVISIONS) {
-      it(`from empty to ${name} is the real Glance's on MariaDB`, async () => {
-        const url = await database();
-        await db(url, 'sync', name);
-        await expectAt(url, headOf(name), [headOf(name)]);
-      });
-    }
-
-    it('is that of each script, all expands first and then all contracts', async () => {
-      const url = await database();
-      await db(url, 'sync', 'mitaka02');
-      for (const { name, revision } of SCRIPTS.filter(({ kind }) => kind === 'expand')) {
-        await db(url, 'expand', revision);
-        await expectAt(url, name, [name]);
-      }
-      await db(url, 'migrate');
-      await db(url, 'contract');
-      await expectAt(url, '2024_1_contract01', ['2024_1_contract01']);
+    describe('expand, migrate and contract', () => {
+      phaseCases(engine);
     });
 
-    async function readTables(url: string): Promise<Tables> {
-      const tables: Record<string, readonly Readonly<Record<string, unknown>>[]> = {};
-      for (const { name } of await ask(
-        url,
-        `SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()
-          AND TABLE_NAME <> 'alembic_version' ORDER BY 1`,
-      )) {
-        const rows = await ask(url, `SELECT * FROM ${name}`);
-        if (rows.length > 0) {
-          tables[String(name)] = rows;
-        }
-      }
-      return tables;
-    }
+    describe('the schema that is left, but for what the two tell differently', () => {
+      schemaCases(engine);
+    });
 
-    for (const [origin, way] of ORIGINS.flatMap((each) => WAYS.map((way) => [each, way] as const))) {
-      it(`of a database of ${origin.release}, at the newest revision by ${way.join(', ')}: each row, and the schema`, async () => {
-        const url = await database();
-        await buildMysqlGolden(url, origin);
-        await fillMysqlNewton(url, { images: 2000, sinceOcata: origin.sinceOcata });
-        await withMysql(url, (client) => client.query(otherRows(origin).join(';\n')));
-        const before = await readTables(url);
-        const expected = origin.sinceOcata ? (before.images ?? []) : await expectedMysqlImages(url);
-        for (const command of way) {
-          await db(url, command);
-        }
-        expect(sortedRows(await readTables(url))).to.deep.equal(
-          sortedRows(expectedAtHead(before, expected, 0)),
-        );
-        const { migrate_version: legacy } = goldenMysqlSchema('ocata_era__liberty').tables;
-        await expectAt(
-          url,
-          '2024_1_contract01',
-          ['2024_1_contract01'],
-          origin.migrate === undefined || legacy === undefined ? {} : { migrate_version: legacy },
-        );
-      });
-    }
+    describe('the data after db sync', () => {
+      dataCases(engine);
+    });
+
+    onlineCases(engine);
 
     it(`${IMAGES} images with nodes of Glance at work: no query fails, and each row agrees with itself until contract`, async () => {
-      const url = await server.createDatabase('online');
-      await seedMysqlNewton(url, { images: IMAGES });
-      await upgradeOcataOnline({
-        url,
-        images: IMAGES,
-        expected: await expectedMysqlImages(url),
-        readImages: () => readMysqlImages(url),
-        readTorn: (moved) =>
-          ask(
-            url,
-            `SELECT id, is_public, visibility FROM images WHERE CASE WHEN visibility IS NULL THEN ${moved}
-              ELSE NOT is_public <=> (visibility = 'public') END LIMIT 5`,
-          ),
-      });
-    });
-
-    it('a row that somebody keeps locked holds up its batch only, and the rest goes on', async () => {
-      const url = await database();
-      await seedMysqlNewton(url, { images: 3000 });
-      await db(url, 'expand', 'ocata01');
-      const writer = await mysql.createConnection(mysqlOptions(url));
-      await writer.query('START TRANSACTION');
-      await writer.query("UPDATE images SET name = 'held' ORDER BY id LIMIT 1");
-      const run = startCli(['db', 'migrate', 'ocata01'], { DATABASE_CONNECTION: url });
-      const left = async (): Promise<number> =>
-        Number((await ask(url, 'SELECT count(*) AS n FROM images WHERE visibility IS NULL'))[0]?.n);
-      for (let look = 0; look < 300 && (await left()) > 1; look += 1) {
-        await sleep(100);
-      }
-      expect(await left(), 'the row that is locked').to.equal(1);
-      await writer.end();
-      const result = await run.done;
-      expect(result.code, result.stderr).to.equal(0);
+      const url = await newtonDatabase(engine, IMAGES);
+      await upgradeOcataOnline({ engine, url, images: IMAGES });
     });
 
     it('three at once: one migrates, the others wait and find it done, all exit 0', async () => {
-      const url = await database();
-      await seedMysqlNewton(url, { images: 2000 });
+      const url = await newtonDatabase(engine, 2000);
       const runs = await Promise.all(
         [1, 2, 3].map(() => runCli(['db', 'sync', '--output', 'json'], { DATABASE_CONNECTION: url })),
       );
@@ -199,8 +72,7 @@ if (MYSQLD !== undefined) {
     });
 
     it('SIGTERM ends the statement that runs, tells what is there and exits 22', async () => {
-      const url = await database();
-      await seedMysqlNewton(url, { images: 2000 });
+      const url = await newtonDatabase(engine, 2000);
       const blocker = await mysql.createConnection(mysqlOptions(url));
       await blocker.query('START TRANSACTION');
       await blocker.query('SELECT * FROM images LIMIT 1');
@@ -210,7 +82,7 @@ if (MYSQLD !== undefined) {
       const result = await run.done;
       await blocker.end();
       expect(result.code, result.stderr).to.equal(22);
-      await db(url, 'sync');
+      await succeeds(url, 'sync');
     });
 
     it(`SIGKILL at ${KILLS} random moments: a rerun makes it right, and no row is written twice`, async () => {
