@@ -110,8 +110,9 @@ export function observe(
   const { namespace, annotations = {} } = schema.metadata;
   // Labels and owners can be written by anybody: what is in another namespace is not of this schema.
   const isNear = ({ metadata }: JobObject | PodObject) => metadata.namespace === namespace;
-  const near = jobs.filter(isNear).map(withPurpose);
-  const [newest, ...older] = near.sort(newestJobFirst);
+  const near = jobs.filter(isNear).map(withPurpose).sort(newestJobFirst);
+  const newest = near.find((job) => isHiddenBy(job, near[0])) ?? near[0];
+  const older = near.filter((job) => job !== newest);
   const starting = annotations[STARTING_ANNOTATION] ?? '';
   const nearPods = pods.filter(isNear);
   return {
@@ -130,7 +131,7 @@ export function observe(
       starting: /^\d{1,9}$/.test(starting) ? Number(starting) : 0,
     },
     job: newest === undefined ? undefined : observeJob(newest.job, newest.purpose, nearPods),
-    lastPlace: Math.max(0, ...near.map(({ purpose }) => purpose?.sequence ?? 0)),
+    lastPlace: Math.max(0, ...near.map(({ purpose }) => placeOf(purpose))),
     olderUnarmedJobs: older
       .filter(({ job }) => isFinished(job) && job.spec.ttlSecondsAfterFinished === undefined)
       .map(({ job }) => ({ name: job.metadata.name, uid: job.metadata.uid })),
@@ -170,11 +171,24 @@ function withPurpose(job: JobObject): JobWithPurpose {
   return { job, purpose: parsePurpose(job.metadata.annotations?.[PURPOSE_ANNOTATION]) };
 }
 
+/**
+ * Whether a Job is at work though the one that was made last is done with, and has an earlier place: that was made too late, by an
+ * operator that was stopped meanwhile.
+ */
+function isHiddenBy({ job, purpose }: JobWithPurpose, last: JobWithPurpose | undefined): boolean {
+  const isDoneWith = last?.job.spec.ttlSecondsAfterFinished !== undefined && isFinished(last.job);
+  return isDoneWith && !isFinished(job) && placeOf(purpose) > placeOf(last.purpose);
+}
+
+function placeOf(purpose: Purpose | undefined): number {
+  return purpose?.sequence ?? 0;
+}
+
 /** Kubernetes' times have whole seconds: of two Jobs of the same second the count says which is newer. */
 function newestJobFirst(a: JobWithPurpose, b: JobWithPurpose): number {
   return (
     byCreation(b.job, a.job) ||
-    (b.purpose?.sequence ?? 0) - (a.purpose?.sequence ?? 0) ||
+    placeOf(b.purpose) - placeOf(a.purpose) ||
     b.job.metadata.name.localeCompare(a.job.metadata.name)
   );
 }

@@ -242,9 +242,7 @@ function expectRest(world: World): void {
   const deleted = schema?.metadata.deletionTimestamp !== undefined;
   if (schema !== undefined && !deleted && image === NO_IMAGE && alive.length > 0) {
     expect(alive.map((pod) => pod.image)).to.deep.equal([image]);
-    // A Job that was made too late hides it once that has ended.
-    const blocked = world.hadLateJob(schema.metadata.uid) ? 'MigrationRunning' : 'JobBlocked';
-    expect(reasonOf(schema), what).to.be.oneOf(['JobBlocked', blocked]);
+    expect(reasonOf(schema), what).to.equal('JobBlocked');
     return;
   }
   expect(alive, what).to.deep.equal([]);

@@ -216,7 +216,7 @@ const GUARDS: readonly Guard[] = [
     'const before = status, live = status.progress',
   ]),
   guard('of two Jobs of one second the later counts', OBSERVE, [
-    '(b.purpose?.sequence ?? 0) - (a.purpose?.sequence ?? 0) ||',
+    'placeOf(b.purpose) - placeOf(a.purpose) ||',
     '',
   ]),
   guard('a pod that is gone may have been the last', OBSERVE, ['isMissingOne(job, ended)\n', 'false\n']),

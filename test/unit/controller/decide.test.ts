@@ -1068,6 +1068,18 @@ describe('decide', () => {
     expect(effect?.kind === 'startJob' && effect.purpose.sequence).to.equal(8);
   });
 
+  it('sees the Job at work though one that was made later is done with', () => {
+    const atWork = aJob({ purpose: { sequence: 2 } });
+    const late = aJob({
+      end: 'Failed',
+      ttl: 60,
+      metadata: { name: 'late', uid: 'late', creationTimestamp: '2026-11-23T07:00:30Z' },
+    });
+    const status = failedWith('DatabaseUnreachable', { job: { ...failedJob(), uid: 'late' } });
+    const seen = decide(observe(aSchema({ status }), [late, atWork], [aPod('Pending')]), NOW).status;
+    expect(seen.job).to.include({ uid: atWork.metadata.uid, sequence: 2 });
+  });
+
   it('takes the place that was noted, though the status has been wiped since', () => {
     const schema = aSchema({ metadata: { annotations: { [STARTING_ANNOTATION]: '7' } } });
     const { effect } = decide(observe(schema, [], []), NOW);
