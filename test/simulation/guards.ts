@@ -102,7 +102,7 @@ const GUARDS: readonly Guard[] = [
   ]),
   guard('a reading that failed is not repeated at once', DECIDE, [
     'if (waiting !== undefined)',
-    'if (waiting?.reason === undefined)',
+    "if (waiting?.message === '')",
   ]),
   guard('a clock put back does not make the next attempt wait', DECIDE, [
     'Math.min(due - situation.now, delay)',
@@ -194,10 +194,12 @@ const GUARDS: readonly Guard[] = [
     'if (!isDeepStrictEqual(plain(before), plain(decision.status)))',
     'if (plain(before) !== 0)',
   ]),
-  guard('a result is taken once', RECORD, [
-    'isRecorded(status, job)) {\n    return status;',
-    'false) {\n    return status;',
-  ]),
+  guard(
+    'a result is taken once',
+    RECORD,
+    ['isRecorded(status, job)) {\n    return status;', 'false) {\n    return status;'],
+    ['createdAt <= known.startedAt', 'createdAt < known.startedAt'],
+  ),
   guard('an older Job is no news', RECORD, [
     'newest !== undefined && isOlder(status, newest) ? undefined : newest',
     'newest',

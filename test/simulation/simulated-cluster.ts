@@ -17,7 +17,7 @@ import type {
   SchemaObject,
   Stale,
 } from '../../src/controller/cluster.ts';
-import { parsePurpose } from '../../src/controller/migration-job.ts';
+import { type Purpose, parsePurpose } from '../../src/controller/migration-job.ts';
 import { hasEnded, isFinished } from '../../src/controller/observe.ts';
 import { REVISIONS } from '../../src/revision/revisions.ts';
 import { SimulatedWatch } from './simulated-watch.ts';
@@ -200,6 +200,9 @@ export class SimulatedCluster implements Cluster {
         throw new Error(`Progress is told of a Job that has ended (${schema.metadata.uid})`);
       }
       if (status.job?.finishedAt !== undefined) {
+        if (!this.#world.stored.has(status.job.uid)) {
+          this.#world.checkResult(status, this.#began);
+        }
         this.#world.stored.add(status.job.uid);
         this.#world.readAt = Date.parse(status.job.finishedAt);
       }
@@ -225,6 +228,7 @@ export class SimulatedCluster implements Cluster {
         return { kind: 'refused', message: 'exceeded quota' };
       }
       this.#checkStart(metadata.annotations?.[PURPOSE_ANNOTATION]);
+      this.#world.checkAlone(metadata.ownerReferences?.[0]?.uid, this.#began);
       this.#world.writes += 1;
       this.#world.excuse(this.#looked);
       const created = this.#world.putJob({
@@ -320,10 +324,14 @@ export class SimulatedCluster implements Cluster {
         this.#checkStored(job);
       }
     }
-    if (purpose?.target == null || schema === undefined) {
+    if (purpose === undefined || schema === undefined) {
       return;
     }
-    const { recordedRevision, job, handledRetry } = schema.status ?? {};
+    const { recordedRevision } = schema.status ?? {};
+    if (purpose.target === null) {
+      this.#checkPace(schema, purpose);
+      return;
+    }
     if (specOf(schema).revision === NEWER || recordedRevision === NEWER) {
       throw new Error(`A migration is started with a revision that is not carried (${schema.metadata.uid})`);
     }
@@ -334,21 +342,30 @@ export class SimulatedCluster implements Cluster {
     if (REVISIONS.findIndex(({ name }) => name === purpose.target?.revision) < recorded) {
       throw new Error(`A migration is started to before what is recorded (${schema.metadata.uid})`);
     }
-    const retry = schema.metadata.annotations?.[RETRY_ANNOTATION];
+    this.#checkPace(schema, purpose);
+  }
+
+  /** What failed is tried again after a while, if at all, unless something new is wanted; a reading may follow a migration at once. */
+  #checkPace({ metadata, status }: SchemaObject, { kind, attempt }: Purpose): void {
+    const { job, handledRetry } = status ?? {};
+    const retry = metadata.annotations?.[RETRY_ANNOTATION];
     const nothingNew =
-      job?.generation === schema.metadata.generation && (retry === undefined || retry === handledRetry);
+      job?.generation === metadata.generation && (retry === undefined || retry === handledRetry);
     if (job?.failure === undefined || job.finishedAt === undefined || !nothingNew) {
       return;
     }
-    if (job.purpose === purpose.kind && purpose.attempt !== job.attempt + 1) {
-      throw new Error(`Attempt ${purpose.attempt} follows attempt ${job.attempt} (${schema.metadata.uid})`);
+    if (job.purpose === kind && attempt !== job.attempt + 1) {
+      throw new Error(`Attempt ${attempt} follows attempt ${job.attempt} (${metadata.uid})`);
+    }
+    if (job.purpose !== kind && kind === 'Observe') {
+      return;
     }
     const { reason } = job.failure;
-    if (FINAL.includes(reason)) {
-      throw new Error(`${reason} is final, and it is tried again (${schema.metadata.uid})`);
+    if (kind === 'Migrate' && FINAL.includes(reason)) {
+      throw new Error(`${reason} is final, and it is tried again (${metadata.uid})`);
     }
     if (this.#lookedAt() < Date.parse(job.finishedAt) + SHORTEST_PAUSE) {
-      throw new Error(`It is tried again at once after ${reason} (${schema.metadata.uid})`);
+      throw new Error(`It is tried again at once after ${reason} (${metadata.uid})`);
     }
   }
 

@@ -1,5 +1,5 @@
 import { EXIT_CODES, type FailureReason, FINAL_EXIT_CODES } from '../../src/api/exit-codes.ts';
-import type { StatusJob } from '../../src/api/glance-schema.ts';
+import type { GlanceSchemaStatus, StatusJob } from '../../src/api/glance-schema.ts';
 import type { MigrationReport } from '../../src/api/migration-report.ts';
 import {
   OBSERVE_ANNOTATION,
@@ -11,6 +11,7 @@ import {
 import type { JobObject, PodObject, SchemaObject } from '../../src/controller/cluster.ts';
 import { parsePurpose } from '../../src/controller/migration-job.ts';
 import { hasEnded, isFinished } from '../../src/controller/observe.ts';
+import { NO_RESULT } from '../../src/controller/record.ts';
 import type { Position } from '../../src/revision/position.ts';
 import { REVISIONS as CHAIN } from '../../src/revision/revisions.ts';
 import type { Change } from './simulated-watch.ts';
@@ -36,7 +37,7 @@ const EDITS = {
   'asks to retry': 1,
   'deletes a Job': 1,
   'takes it all back': 1,
-  'deletes a pod': 0.5,
+  'deletes a pod': 1,
   'deletes the resource': 1,
   'wipes the status': 1,
   'had a newer operator': 0.2,
@@ -87,8 +88,9 @@ interface SimulatedPod {
     | undefined;
   /** When a deletion kills it, in milliseconds; undefined while nobody deletes it. */
   killAt: number | undefined;
-  /** How many changes there were before it. */
+  /** How many changes there were before it, and before its end; undefined until that. */
   readonly madeAfter: number;
+  endedAfter: number | undefined;
 }
 
 /**
@@ -130,6 +132,8 @@ export class World {
   readonly #late = new Map<string, string>();
   /** UIDs of the Jobs whose result was in the status once. */
   readonly stored = new Set<string>();
+  /** Where the last pod of each Job left the database, as an index. */
+  readonly #left = new Map<string, number>();
   /** UIDs of the failed pods of each Job, as the Job controller counts them. */
   readonly #failed = new Map<string, Set<string>>();
   /** UIDs of the Jobs whose result has been counted, each time again. */
@@ -326,6 +330,9 @@ export class World {
   #stepPod(pod: SimulatedPod): void {
     const { phase } = pod.object.status ?? {};
     if (pod.killAt !== undefined && pod.killAt <= this.clock) {
+      if (pod.process !== undefined) {
+        this.#left.set(pod.object.metadata.ownerReferences?.[0]?.uid ?? '', pod.database.at);
+      }
       this.#countFailure(pod);
       this.pods.delete(pod.object.metadata.uid);
       this.podChanges.push({ uid: pod.object.metadata.uid, object: undefined });
@@ -458,6 +465,8 @@ export class World {
 
   #end(pod: SimulatedPod, exitCode: number, message: string | undefined, disrupted: boolean): void {
     pod.process = undefined;
+    pod.endedAfter = this.moment;
+    this.#left.set(pod.object.metadata.ownerReferences?.[0]?.uid ?? '', pod.database.at);
     if (pod.killAt !== undefined) {
       // The grace is for what runs.
       pod.killAt = Math.min(pod.killAt, this.clock + this.tape.next(2000));
@@ -560,6 +569,7 @@ export class World {
           process: undefined,
           killAt: undefined,
           madeAfter: this.moment,
+          endedAfter: undefined,
         },
         'Pending',
         undefined,
@@ -737,6 +747,35 @@ export class World {
     );
     if (pod !== undefined) {
       throw new Error(`The schema is released though ${pod.object.metadata.name} is at work`);
+    }
+  }
+
+  /** The result of a Job is stored, by a pass that began so many changes ago: it is what the last of its pods left, if that is there. */
+  checkResult({ job, recordedRevision }: GlanceSchemaStatus, began: number): void {
+    const { uid = '', failure } = job ?? {};
+    const pod = this.#podsOf(uid).find(
+      ({ object, killAt, endedAfter = began }) =>
+        object.status?.phase === 'Succeeded' && killAt === undefined && endedAfter < began,
+    );
+    if (pod !== undefined && failure?.reason === NO_RESULT) {
+      throw new Error(`What ${pod.object.metadata.name} left is not taken`);
+    }
+    const left = REVISIONS[this.#left.get(uid) ?? -1];
+    if ((failure === undefined || failure.databaseRead) && recordedRevision !== left) {
+      throw new Error(
+        `${job?.name} is said to have left the database at ${recordedRevision}, and it was ${left}`,
+      );
+    }
+  }
+
+  /** A Job is made, in a pass that began so many changes ago: it has seen every pod that was there then, and waits for its end. */
+  checkAlone(schema: string | undefined, began: number): void {
+    const pod = [...this.pods.values()].find(
+      ({ object, madeAfter }) =>
+        object.metadata.labels?.[SCHEMA_UID_LABEL] === schema && madeAfter < began && !hasEnded(object),
+    );
+    if (pod !== undefined) {
+      throw new Error(`A Job is made though ${pod.object.metadata.name} may be at work`);
     }
   }
 
