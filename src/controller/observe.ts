@@ -219,7 +219,15 @@ function observeJob(job: JobObject, purpose: Purpose | undefined, pods: readonly
  * Source: kubernetes.io/docs/concepts/workloads/controllers/job, Job tracking with finalizers.
  */
 function isMissingOne(job: JobObject, ended: readonly PodObject[]): boolean {
-  return (job.status?.failed ?? 0) > ended.filter((pod) => pod.status?.phase === 'Failed').length;
+  const counted = ended.filter((pod) => pod.status?.phase === 'Failed' && !isDisrupted(pod));
+  return (job.status?.failed ?? 0) > counted.length;
+}
+
+/** Evicted, preempted, or its node gone: our `podFailurePolicy` ignores that. */
+function isDisrupted({ status }: PodObject): boolean {
+  return (
+    status?.conditions?.some(({ type, status }) => type === 'DisruptionTarget' && status === 'True') ?? false
+  );
 }
 
 function lastWord(pod: PodObject | undefined): string | undefined {

@@ -235,9 +235,17 @@ describe('recordJob', () => {
 
   it('a pod that was deleted by hand may have had the last word', () => {
     const report = aRefusal('MigrationFailed', { to: at('mitaka01'), heads: ['mitaka01'] });
+    const conditions = [{ type: 'DisruptionTarget', status: 'True' }];
+    const evicted = aPod('Failed', undefined, { conditions });
+    // The Job controller does not count it, so that it stands for none that is missing.
+    const first = {
+      ...evicted,
+      metadata: { ...evicted.metadata, creationTimestamp: '2026-11-23T06:59:00Z' },
+    };
     const results = [1, 2].map((failed) => {
       const job = aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded', failed });
-      const seen = observe(aSchema({ status: recordedAt('liberty') }), [job], [aPodThatReported(report)]);
+      const pods = [first, aPodThatReported(report)];
+      const seen = observe(aSchema({ status: recordedAt('liberty') }), [job], pods);
       const status = recordJob(seen.schema, seen.job);
       return [status.recordedRevision, status.job?.failure?.reason];
     });
