@@ -205,7 +205,8 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     if (alive !== undefined) {
       return { kind: 'stale', why: `pod ${alive.metadata.name} has not ended yet` };
     }
-    const unseen = await unseenJobOf(pods, schema);
+    const unseen =
+      (await unseenJobOf(pods, schema)) ?? (await madeAnew(schema, observed, effect.purpose.sequence));
     if (unseen !== undefined) {
       return { kind: 'stale', why: `Job ${unseen.metadata.name} was not in the cache yet` };
     }
@@ -249,6 +250,21 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       }
     }
     return undefined;
+  }
+
+  /** The Job of the place that was noted last, where a person has deleted it and another operator has made it anew. */
+  async function madeAnew(
+    schema: SchemaObject,
+    observed: Observed,
+    sequence: number,
+  ): Promise<JobObject | undefined> {
+    const { starting, namespace } = observed.schema;
+    if (starting === 0 || starting >= sequence) {
+      return undefined;
+    }
+    const seen = cluster.jobsOf(schema.metadata.uid).map(({ metadata }) => metadata.uid);
+    const job = await cluster.readJob(namespace, migrationJobName(observed.schema, starting));
+    return job === undefined || !isOurs(job, schema) || seen.includes(job.metadata.uid) ? undefined : job;
   }
 
   async function store(schema: SchemaObject, decision: Decision): Promise<Outcome> {

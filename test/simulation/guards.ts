@@ -154,6 +154,10 @@ const GUARDS: readonly Guard[] = [
     'if (unseen !== undefined)',
     "if (unseen?.metadata.name === '')",
   ]),
+  guard('no Job is made while the one before was made anew', RECONCILE, [
+    'starting === 0 || starting >= sequence',
+    'starting >= 0',
+  ]),
   guard('what is at work is read before the finalizer goes', RECONCILE, [
     'observed.schema.deleting && (await isAtWork(observed))',
     "observed.schema.name === '' && (await isAtWork(observed))",
