@@ -243,8 +243,8 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     const seen = cluster.jobsOf(schema.metadata.uid).map((job) => job.metadata.uid);
     for (const owner of pods.flatMap((pod) => pod.metadata.ownerReferences ?? [])) {
       if (owner.controller === true && !seen.includes(owner.uid)) {
-        const job = await cluster.readJob(schema.metadata.namespace, owner.name);
-        if (job?.metadata.uid === owner.uid && isOurs(job, schema)) {
+        const job = await unseenJob(schema, owner.name);
+        if (job?.metadata.uid === owner.uid) {
           return job;
         }
       }
@@ -258,12 +258,17 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     observed: Observed,
     sequence: number,
   ): Promise<JobObject | undefined> {
-    const { starting, namespace } = observed.schema;
-    if (starting === 0 || starting >= sequence) {
-      return undefined;
-    }
-    const seen = cluster.jobsOf(schema.metadata.uid).map(({ metadata }) => metadata.uid);
-    const job = await cluster.readJob(namespace, migrationJobName(observed.schema, starting));
+    const { starting } = observed.schema;
+    return starting === 0 || starting >= sequence
+      ? undefined
+      : unseenJob(schema, migrationJobName(observed.schema, starting));
+  }
+
+  /** The Job of this name, where it is of this schema and the cache does not have it; a read brings it into the cache. */
+  async function unseenJob(schema: SchemaObject, name: string): Promise<JobObject | undefined> {
+    const { uid, namespace } = schema.metadata;
+    const seen = cluster.jobsOf(uid).map(({ metadata }) => metadata.uid);
+    const job = await cluster.readJob(namespace, name);
     return job === undefined || !isOurs(job, schema) || seen.includes(job.metadata.uid) ? undefined : job;
   }
 
