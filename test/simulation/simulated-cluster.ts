@@ -21,7 +21,7 @@ import { type Purpose, parsePurpose } from '../../src/controller/migration-job.t
 import { hasEnded, isFinished } from '../../src/controller/observe.ts';
 import { REVISIONS } from '../../src/revision/revisions.ts';
 import { SimulatedWatch } from './simulated-watch.ts';
-import { NEWER, specOf, type World } from './world.ts';
+import { NEWER, ownerOf, specOf, type World } from './world.ts';
 
 /** No attempt follows a failed one sooner, in milliseconds. */
 const SHORTEST_PAUSE = 5_000;
@@ -320,7 +320,7 @@ export class SimulatedCluster implements Cluster {
     const schema = this.#fenced;
     for (const job of this.#world.jobs.values()) {
       const isEarlier = sequenceOf(job) < (purpose?.sequence ?? 0);
-      if (isEarlier && job.metadata.ownerReferences?.[0]?.uid === schema?.metadata.uid && isFinished(job)) {
+      if (isEarlier && ownerOf(job) === schema?.metadata.uid && isFinished(job)) {
         this.#checkStored(job);
       }
     }
@@ -370,8 +370,9 @@ export class SimulatedCluster implements Cluster {
   }
 
   /** Nothing happens to a Job, nor after it, before its result is in the status. */
-  #checkStored({ metadata }: JobObject): void {
-    const uid = metadata.ownerReferences?.[0]?.uid ?? '';
+  #checkStored(job: JobObject): void {
+    const { metadata } = job;
+    const uid = ownerOf(job);
     const owner = this.#world.schemas.get(uid);
     // Beside a Job that was made too late that of the right place looks old; another reads the database then.
     const goes = owner?.metadata.deletionTimestamp !== undefined || this.#world.hadLateJob(uid);

@@ -287,7 +287,7 @@ export class World {
    */
   excuse(lookedAfter: number): void {
     for (const { object, madeAfter } of this.pods.values()) {
-      const gone = !this.jobs.has(object.metadata.ownerReferences?.[0]?.uid ?? '');
+      const gone = !this.jobs.has(ownerOf(object));
       if (gone && madeAfter >= lookedAfter) {
         this.#excused.add(object.metadata.uid);
       }
@@ -295,8 +295,8 @@ export class World {
   }
 
   /** The same for a Job that is made too late. */
-  excuseJob({ metadata }: JobObject): void {
-    this.#late.set(metadata.uid, metadata.ownerReferences?.[0]?.uid ?? '');
+  excuseJob(job: JobObject): void {
+    this.#late.set(job.metadata.uid, ownerOf(job));
   }
 
   hadLateJob(schemaUid: string): boolean {
@@ -305,7 +305,7 @@ export class World {
 
   /** The newest place that was noted for a Job of its schema. */
   startingOf(job: JobObject): number {
-    const schema = this.schemas.get(job.metadata.ownerReferences?.[0]?.uid ?? '');
+    const schema = this.schemas.get(ownerOf(job));
     return Number(schema?.metadata.annotations?.[STARTING_ANNOTATION] ?? 0);
   }
 
@@ -331,7 +331,7 @@ export class World {
     const { phase } = pod.object.status ?? {};
     if (pod.killAt !== undefined && pod.killAt <= this.clock) {
       if (pod.process !== undefined) {
-        this.#left.set(pod.object.metadata.ownerReferences?.[0]?.uid ?? '', pod.database.at);
+        this.#left.set(ownerOf(pod.object), pod.database.at);
       }
       this.#countFailure(pod);
       this.pods.delete(pod.object.metadata.uid);
@@ -365,7 +365,7 @@ export class World {
 
   /** Job tracking with finalizers: a pod that failed, or was deleted, is counted before it is gone. */
   #countFailure({ object }: SimulatedPod): void {
-    const uid = object.metadata.ownerReferences?.[0]?.uid ?? '';
+    const uid = ownerOf(object);
     const job = this.jobs.get(uid);
     const { phase, conditions } = object.status ?? {};
     const disrupted = conditions?.some(({ type }) => type === 'DisruptionTarget') ?? false;
@@ -466,7 +466,7 @@ export class World {
   #end(pod: SimulatedPod, exitCode: number, message: string | undefined, disrupted: boolean): void {
     pod.process = undefined;
     pod.endedAfter = this.moment;
-    this.#left.set(pod.object.metadata.ownerReferences?.[0]?.uid ?? '', pod.database.at);
+    this.#left.set(ownerOf(pod.object), pod.database.at);
     if (pod.killAt !== undefined) {
       // The grace is for what runs.
       pod.killAt = Math.min(pod.killAt, this.clock + this.tape.next(2000));
@@ -506,7 +506,7 @@ export class World {
 
   /** The Job controller, with `podReplacementPolicy: Failed`, our `podFailurePolicy` and a `backoffLimit` of 2. */
   #stepJob(job: SimulatedJob): void {
-    if (!this.schemas.has(job.metadata.ownerReferences?.[0]?.uid ?? '')) {
+    if (!this.schemas.has(ownerOf(job))) {
       // The garbage collector's share: a Job whose owner is gone, as when it was made in the moment of the deletion.
       this.deleteJob(job.metadata.uid);
       return;
@@ -559,7 +559,7 @@ export class World {
               uid,
               resourceVersion: '0',
               creationTimestamp: this.now(),
-              labels: { [SCHEMA_UID_LABEL]: job.metadata.ownerReferences?.[0]?.uid ?? '' },
+              labels: { [SCHEMA_UID_LABEL]: ownerOf(job) },
               ownerReferences: [{ uid: job.metadata.uid, name: job.metadata.name, controller: true }],
             },
           },
@@ -792,9 +792,7 @@ export class World {
   #check(): void {
     const live = [...this.pods.values()].filter(
       ({ object }) =>
-        !hasEnded(object) &&
-        !this.#excused.has(object.metadata.uid) &&
-        !this.#late.has(object.metadata.ownerReferences?.[0]?.uid ?? ''),
+        !hasEnded(object) && !this.#excused.has(object.metadata.uid) && !this.#late.has(ownerOf(object)),
     );
     const perSchema = Map.groupBy(live, (pod) => pod.object.metadata.labels?.[SCHEMA_UID_LABEL]);
     for (const pods of perSchema.values()) {
@@ -820,6 +818,11 @@ interface Spec {
   readonly suspend: boolean;
   readonly job: { readonly image?: string };
   readonly database: { readonly secretRef: { readonly name: string; readonly key: string } };
+}
+
+/** The UID of what controls a Job or a pod; empty where nothing does. */
+export function ownerOf({ metadata }: JobObject | PodObject): string {
+  return metadata.ownerReferences?.[0]?.uid ?? '';
 }
 
 export function specOf(schema: SchemaObject): Spec {
