@@ -19,10 +19,10 @@ demo: $(BUNDLE) ## Show the operator at work on a real Kubernetes and PostgreSQL
 	@node scripts/demo/main.ts $(if $(ONCE),--once)
 
 test: $(BUNDLE) ## Run all tests; ONLY="unit integration/database" runs some of them
-	@node scripts/test/main.ts $(ONLY)
+	@node scripts/test/main.ts
 
 test-faults: $(BUNDLE) ## Run the fault tests alone: frozen, killed, full and cut-off servers; see docs/faults.md
-	@node scripts/test/main.ts faults
+	@ONLY=faults node scripts/test/main.ts
 
 test-mutation: $(SETUP) ## Change the decisions in 1,450 ways and count how many changes the unit tests see
 	NODE_OPTIONS="--require ./test/mutation/mocha-12.cjs" stryker run

@@ -24,8 +24,4 @@ else
   [ "$have" -ge "$wanted" ] ||
     missing "Node.js $wanted or newer is needed on this platform, and $(node --version) is here: install it from https://nodejs.org/."
 fi
-
-# Not an error: the tests of MariaDB are left out without it, and in CI they are not.
-command -v mariadbd >/dev/null 2>&1 || [ -x /usr/sbin/mariadbd ] ||
-  echo 'MariaDB is not on this machine, so its tests are left out: apt-get install mariadb-server brings it.' >&2
 exit $status

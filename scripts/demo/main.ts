@@ -1,8 +1,10 @@
-// `make demo`: the operator at work on a real Kubernetes and a real PostgreSQL, told as it happens.
+// `make demo`: first the command line on a real PostgreSQL, then the operator on a real Kubernetes, told as it happens.
+// Kubernetes is started meanwhile, and the first time built.
 //
 //   node scripts/demo/main.ts [--once]      --once: end after the story; exit 0 only if every step came out as told
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tellCommandLine } from './command-line.ts';
 import { narrator } from './narrator.ts';
 import { tellStory } from './story.ts';
 import { stage, type World } from './world.ts';
@@ -11,6 +13,7 @@ const once = process.argv.includes('--once');
 const theStage = stage();
 let world: World | null = null;
 let stopping = false;
+let waitsForCluster = false;
 
 const tell = narrator({
   stream: process.stdout,
@@ -45,16 +48,25 @@ process.exit();
 /** The error that ended the story early; null when all came out as told. */
 async function play(): Promise<Error | null> {
   try {
-    world = await theStage.start(tell.progress);
+    // An error of the cluster is told when its turn comes.
+    const starting = Promise.allSettled([theStage.startCluster(sayOfCluster)]);
+    const databases = await theStage.startDatabases();
+    tell.say(`PostgreSQL is up on loopback after ${elapsed()} s; Kubernetes is being started.`);
+    tell.part('The command line, which needs no Kubernetes');
+    await tellCommandLine(databases, tell);
+    tell.part('The operator, in Kubernetes');
+    waitsForCluster = true;
+    const [cluster] = await starting;
+    if (cluster.status === 'rejected') throw cluster.reason;
+    world = await theStage.furnish(databases, cluster.value);
     const { plane, postgres } = world;
-    const seconds = ((performance.now() - began) / 1000).toFixed(1);
     tell.say(
-      `A real Kubernetes ${plane.binaries.versions.kubernetes} and PostgreSQL are up on loopback after ${seconds} s.`,
+      `A real Kubernetes ${plane.binaries.versions.kubernetes} is up on loopback after ${elapsed()} s.`,
     );
     tell.say('Its node is a stand-in: it runs the command of a pod as a process of this machine.');
     await tellStory(world, tell);
     tell.say('');
-    tell.say(`Every step came out as told, after ${((performance.now() - began) / 1000).toFixed(1)} s.`);
+    tell.say(`Every step came out as told, after ${elapsed()} s.`);
     if (once) return null;
     showTheWayOn(plane.kubeconfigPath, plane.binaries.kubectl, postgres.url('glance'));
     while (!stopping) await sleep(60_000);
@@ -67,6 +79,15 @@ async function play(): Promise<Error | null> {
     tellOfOperator();
     return error;
   }
+}
+
+/** While the first half is told, a line of the build now and then would only break into it. */
+function sayOfCluster(line: string): void {
+  if (waitsForCluster) tell.progress(line);
+}
+
+function elapsed(): string {
+  return ((performance.now() - began) / 1000).toFixed(1);
 }
 
 /** The operator's last words, which are gone with the demo otherwise. */

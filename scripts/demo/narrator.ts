@@ -1,14 +1,22 @@
 import { progressLine } from '../../test/cluster/progress-line.ts';
+import { runCli } from '../../test/support/bundle.ts';
 import { kubectl } from '../../test/support/kubectl.ts';
 
 /** Tells a story: what is done, the command lines that do it, and what they print. */
 export interface Narrator {
+  /** Begins a half of the story. */
+  part(text: string): void;
   heading(text: string): void;
   say(text: string): void;
   /** What goes on while one waits; gone again from a terminal when the story goes on. */
   progress(text: string): void;
   /** Shows a command line, runs it and shows what it printed. Returns all of it, errors included. */
   kubectl(args: readonly string[], expected?: ExpectedExit): Promise<string>;
+  /** Shows a `glance-schema` command line, runs it on a database and shows what it printed. Returns that and its exit code. */
+  glanceSchema(
+    database: string,
+    args: readonly string[],
+  ): Promise<{ readonly code: number; readonly printed: string }>;
   /** Shows a file that is about to be used. */
   file(name: string, text: string): void;
   output(text: string): void;
@@ -43,6 +51,9 @@ export function narrator(options: NarratorOptions): Narrator {
   return {
     output,
     progress: (text) => progress.say(text),
+    part(text) {
+      write(paint(1, `\n== ${text} ==`));
+    },
     heading(text) {
       chapter += 1;
       write(paint(1, `\n${chapter}. ${text}`));
@@ -51,6 +62,13 @@ export function narrator(options: NarratorOptions): Narrator {
     file(name, text) {
       write(paint(2, `  ${name}:`));
       output(text);
+    },
+    async glanceSchema(database, args) {
+      write(paint(36, `  $ glance-schema ${args.map(quoted).join(' ')}`));
+      const { code, stdout, stderr } = await runCli(args, { DATABASE_CONNECTION: database });
+      const printed = stderr + stdout;
+      if (printed.trim() !== '') output(printed);
+      return { code: code ?? -1, printed };
     },
     async kubectl(args, expected = 'succeeds') {
       write(paint(36, `  $ kubectl ${args.map(quoted).join(' ')}`));

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { KubeObject, TestApi } from '../../test/support/test-api.ts';
 import type { Narrator } from './narrator.ts';
-import { glanceSchema, type World } from './world.ts';
+import { type Databases, glanceSchema, type World } from './world.ts';
 
 const operator = ['--namespace', 'glance-schema-system'];
 const openstack = ['--namespace', 'openstack'];
@@ -14,7 +14,7 @@ const jobsPath = '/apis/batch/v1/namespaces/openstack/jobs';
 /** Tells the whole story. Each step is checked; the first that does not come out as told throws. */
 export async function tellStory(world: World, narrator: Narrator): Promise<void> {
   const api = world.plane.api();
-  await showDatabase(world, narrator);
+  await showDatabase(world.database, world, narrator);
   await installOperator(narrator);
   await adopt(world, narrator, api);
   await upgrade(world, narrator, api);
@@ -22,17 +22,22 @@ export async function tellStory(world: World, narrator: Narrator): Promise<void>
   await refuseInJob(world, narrator, api);
 }
 
-async function showDatabase(world: World, narrator: Narrator): Promise<void> {
-  const { images, members, locations } = world.seeded;
+/** Shows that it is Newton's. */
+export async function showDatabase(
+  database: string,
+  { postgres, seeded }: Databases,
+  narrator: Narrator,
+): Promise<void> {
+  const { images, members, locations } = seeded;
   narrator.heading("A Glance database of the Newton release, under the old tool's control");
   narrator.say(
-    `PostgreSQL on 127.0.0.1:${world.postgres.port} has ${images} images, ${members} members and ${locations} locations.`,
+    `PostgreSQL on 127.0.0.1:${postgres.port} has ${images} images, ${members} members and ${locations} locations.`,
   );
-  const rows = await query(world, 'SELECT version FROM migrate_version');
+  const rows = await query(database, 'SELECT version FROM migrate_version');
   check(rows[0]?.version === 44, 'migrate_version is 44', rows);
   narrator.say('migrate_version: 44. There is no alembic_version.');
   const counts = await query(
-    world,
+    database,
     'SELECT is_public, count(*)::int AS images FROM images GROUP BY 1 ORDER BY 1',
   );
   narrator.output(table(counts));
@@ -80,7 +85,7 @@ async function adopt(world: World, narrator: Narrator, api: TestApi): Promise<vo
 async function upgrade(world: World, narrator: Narrator, api: TestApi): Promise<void> {
   narrator.heading('The revision is raised to ocata01: a Job migrates the database');
   const expected = await query(
-    world,
+    world.database,
     `
     SELECT CASE WHEN is_public THEN 'public'
       WHEN EXISTS (SELECT FROM image_members m WHERE m.image_id = i.id AND NOT m.deleted) THEN 'shared'
@@ -103,7 +108,7 @@ async function upgrade(world: World, narrator: Narrator, api: TestApi): Promise<
   await checkRecorded(world, status.databaseHeads);
   narrator.say('The images have a visibility in place of is_public, each the one that its members call for:');
   const counts = await query(
-    world,
+    world.database,
     'SELECT visibility, count(*)::int AS images FROM images GROUP BY 1 ORDER BY 1',
   );
   narrator.output(table(counts));
@@ -183,12 +188,12 @@ async function checkRecorded(world: World, heads: readonly string[]): Promise<vo
 }
 
 async function recorded(world: World): Promise<readonly string[]> {
-  const rows = await query(world, 'SELECT version_num FROM alembic_version ORDER BY 1');
+  const rows = await query(world.database, 'SELECT version_num FROM alembic_version ORDER BY 1');
   return rows.map((row) => String(row.version_num));
 }
 
-async function query(world: World, sql: string): Promise<readonly Record<string, unknown>[]> {
-  const client = new pg.Client({ connectionString: world.database });
+export async function query(database: string, sql: string): Promise<readonly Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: database });
   await client.connect();
   try {
     return (await client.query(sql)).rows;
@@ -197,7 +202,7 @@ async function query(world: World, sql: string): Promise<readonly Record<string,
   }
 }
 
-function table(rows: readonly Record<string, unknown>[]): string {
+export function table(rows: readonly Record<string, unknown>[]): string {
   return rows
     .map((row) =>
       Object.entries(row)
@@ -207,6 +212,6 @@ function table(rows: readonly Record<string, unknown>[]): string {
     .join('\n');
 }
 
-function check(holds: boolean, what: string, found: unknown): void {
+export function check(holds: boolean, what: string, found: unknown): void {
   if (!holds) throw new Error(`Expected that ${what}; found ${JSON.stringify(found)}`);
 }

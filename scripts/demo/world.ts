@@ -12,20 +12,31 @@ import { type StandInNode, startStandInNode } from '../../test/support/stand-in-
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const images = 3_000;
 
-/** All that the demo runs on: Kubernetes, PostgreSQL with a Glance database, and a folder of files for kubectl. */
-export interface World {
-  readonly plane: ControlPlane;
-  readonly node: StandInNode;
+/** A PostgreSQL with two equal Glance databases of the Newton release, one for each half of the story. */
+export interface Databases {
   readonly postgres: TestPostgres;
+  /** URL of the database that the command line migrates. */
+  readonly byHand: string;
+  /** URL of the one that is the operator's. */
   readonly database: string;
   readonly seeded: SeedCounts;
+}
+
+/** All that the demo runs on: Kubernetes, the databases, and a folder of files for kubectl. */
+export interface World extends Databases {
+  readonly plane: ControlPlane;
+  readonly node: StandInNode;
   readonly folder: string;
 }
 
 /** Everything of a demo that has been started so far, to be stopped in the end, whether it came to a whole or not. */
 export interface Stage {
   readonly folder: string;
-  start(say: (line: string) => void): Promise<World>;
+  startDatabases(): Promise<Databases>;
+  /** Builds Kubernetes where it is nowhere to be found, which takes minutes, and starts it. */
+  startCluster(say: (line: string) => void): Promise<Pick<World, 'plane' | 'node'>>;
+  /** Writes the files that the story applies. */
+  furnish(databases: Databases, cluster: Pick<World, 'plane' | 'node'>): Promise<World>;
   stop(): Promise<void>;
 }
 
@@ -34,11 +45,13 @@ export function stage(): Stage {
   reaper.watchFolder(folder);
   const stops: (() => Promise<void>)[] = [];
 
-  async function startDatabase(): Promise<Pick<World, 'postgres' | 'database' | 'seeded'>> {
+  async function startDatabases(): Promise<Databases> {
     const postgres = await startPostgres();
     stops.push(() => postgres.stop());
+    const byHand = await postgres.createDatabase('glance_by_hand');
     const database = await postgres.createDatabase('glance');
-    return { postgres, database, seeded: await seedNewton(database, { images }) };
+    await seedNewton(byHand, { images });
+    return { postgres, byHand, database, seeded: await seedNewton(database, { images }) };
   }
 
   async function startCluster(say: (line: string) => void): Promise<Pick<World, 'plane' | 'node'>> {
@@ -52,12 +65,10 @@ export function stage(): Stage {
 
   return {
     folder,
-    async start(say) {
-      // Both are waited for even if one fails, so that `stop` finds all that was started.
-      const [cluster, data] = await Promise.allSettled([startCluster(say), startDatabase()]);
-      if (cluster.status === 'rejected') throw cluster.reason;
-      if (data.status === 'rejected') throw data.reason;
-      const world = { ...cluster.value, ...data.value, folder };
+    startDatabases,
+    startCluster,
+    async furnish(databases, cluster) {
+      const world = { ...databases, ...cluster, folder };
       await writeFiles(world);
       return world;
     },
@@ -78,7 +89,7 @@ export function glanceSchema(revision: string): string {
     '  name: glance',
     '  namespace: openstack',
     'spec:',
-    `  revision: ${revision}`,
+    `  revision: "${revision}"`,
     '  database:',
     '    secretRef: {name: glance-db}',
     '',

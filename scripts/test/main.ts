@@ -1,138 +1,131 @@
-// `make test`: every suite, each in a mocha process of its own, and a summary of what ran, what did not, and why.
+// `make test`: every suite, side by side, each file in a mocha process of its own, and a summary of what ran.
 //
-//   node scripts/test/main.ts [SUITE...]      SUITE: unit, integration/database, ...
-//   TALLY=FILE                                also writes the sum there, as JSON, for .ci/run
+//   ONLY="unit integration/api"     suites or files
+//   ONLY="part of a title"          the tests that have it in their full title
+//   JOBS=4                          how many processes run at once; default: three for each core
+//   TALLY=FILE                      also writes the sum there, as JSON, for .ci/run
 //
-// Kubernetes is built beside the suites that do not need it.
+// What the suites need is fetched and built meanwhile; those that need nothing start at once.
 
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, freemem } from 'node:os';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { binariesAreReady, ensureBinaries } from '../../test/cluster/binaries.ts';
-import { progressLine } from '../../test/cluster/progress-line.ts';
-import type { Tally } from '../../test/support/tally-reporter.ts';
-import { findSuites, type Suite } from './suite.ts';
+import { type Outcome, report, summary } from './report.ts';
+import { runPart } from './run-part.ts';
+import { select } from './selection.ts';
+import { findSuites, type Part } from './suites.ts';
+import { bringSupplies } from './supplies.ts';
 
-interface Outcome {
-  readonly suite: Suite;
-  readonly seconds: number;
-  readonly tally: Tally | null;
-  /** Why it did not run, or did not run to its end. */
-  readonly trouble: string | null;
-}
+/** No part may take longer, in milliseconds; the longest takes some four minutes on two busy cores. */
+const LIMIT = 20 * 60_000;
 
-/** In CI a suite that hangs must not take the others with it, in milliseconds; the longest takes eight minutes there. */
-const patience = process.env.CI === undefined ? 2 ** 31 - 1 : 20 * 60_000;
+/** What one process with its servers takes at the most, in bytes. */
+const MEMORY = 900 * 2 ** 20;
+
+/** Of which each process gets a share; see test/support/free-port.ts. */
+const PORTS = [15_000, 31_999] as const;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const wanted = process.argv.slice(2);
-const all = await findSuites(root);
-const suites = all.filter((suite) => wanted.length === 0 || wanted.includes(suite.name));
-const unknown = wanted.filter((name) => !all.some((suite) => suite.name === name));
+const logs = join(root, 'dist/test');
+const suites = findSuites(root);
+const { parts, title } = select(process.env.ONLY ?? '', suites);
+const began = performance.now();
+process.exitCode = await runAll();
 
-if (unknown.length > 0 || suites.length === 0) {
-  const names = all.map((suite) => suite.name).join(', ');
-  console.error(`There is no suite ${unknown.join(', ') || 'at all'}; there are: ${names}`);
-  process.exitCode = 2;
-} else {
-  process.exitCode = await runAll(suites);
-}
-
-async function runAll(suites: readonly Suite[]): Promise<number> {
-  const scratch = mkdtempSync(join(tmpdir(), 'glance-schema-tally-'));
-  const kubernetes = prepareKubernetes(suites);
-  const outcomes: Outcome[] = [];
-  for (const suite of suites) {
-    const trouble = suite.needsKubernetes ? await kubernetes() : null;
-    console.log(`\n== ${suite.name}: ${suite.files.length} files ==`);
-    if (trouble === null) outcomes.push(await runSuite(suite, scratch));
-    else outcomes.push({ suite, seconds: 0, tally: null, trouble });
-  }
-  rmSync(scratch, { recursive: true, force: true });
-  return summarize(outcomes);
-}
-
-/** Starts the build at once; the function that it returns waits for its end and tells what went wrong, if anything. */
-function prepareKubernetes(suites: readonly Suite[]): () => Promise<string | null> {
-  if (!suites.some((suite) => suite.needsKubernetes)) return async () => null;
-  let latest = '';
-  let progress: ReturnType<typeof progressLine> | null = null;
-  const say = (line: string): void => {
-    latest = line;
-    progress?.say(line);
-  };
-  const built = ensureBinaries(say).then(
-    () => null,
-    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+async function runAll(): Promise<number> {
+  rmSync(logs, { recursive: true, force: true });
+  mkdirSync(logs, { recursive: true });
+  const alone = parts.length === 1;
+  const logOf = (part: Part): string | null =>
+    alone ? null : relative(root, join(logs, `${part.name.replaceAll('/', '-')}.log`));
+  const telling = report(parts.length, logOf, () => supplies.progress());
+  const supplies = bringSupplies(new Set(parts.flatMap(({ needs }) => needs)), telling.say);
+  const outcomes = new Map<Part, Outcome>(
+    parts.map((part) => [part, { part, results: [], seconds: 0, trouble: null }]),
   );
-  void binariesAreReady().then((ready) => {
-    if (!ready)
-      console.log('Kubernetes is not in the cache: it is built while the suites run that do not need it.');
-  });
-  return async () => {
-    progress = progressLine(process.stderr);
-    if (latest !== '') progress.say(latest);
-    const trouble = await built;
-    progress.end();
-    progress = null;
-    return trouble;
-  };
-}
+  const waiting = [...parts];
 
-async function runSuite(suite: Suite, scratch: string): Promise<Outcome> {
-  const output = join(scratch, `${suite.name.replaceAll('/', '-')}.json`);
-  const mocha = join(root, 'node_modules/mocha/bin/mocha.js');
-  const reporter = join(root, 'test/support/tally-reporter.ts');
-  const args = [mocha, '--reporter', reporter, '--reporter-option', `output=${output}`, ...suite.files];
-  const began = performance.now();
-  const child = spawn(process.execPath, args, { cwd: root, stdio: 'inherit' });
-  const limit = setTimeout(() => child.kill('SIGKILL'), patience);
-  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('exit', (...how) => resolve(how));
-  });
-  clearTimeout(limit);
-  const seconds = (performance.now() - began) / 1000;
-  const tally = existsSync(output) ? readTally(output) : null;
-  const clean = code === 0 || (tally !== null && tally.failed > 0);
-  return {
-    suite,
-    seconds,
-    tally,
-    trouble: clean
-      ? null
-      : `mocha ended with ${signal ?? `exit code ${code}`} after ${Math.round(seconds / 60)} minutes`,
-  };
-}
-
-function readTally(file: string): Tally {
-  return JSON.parse(readFileSync(file, 'utf8'));
-}
-
-function summarize(outcomes: readonly Outcome[]): number {
-  let passed = 0;
-  let failed = 0;
-  let skipped = 0;
-  console.log('\n== Summary ==');
-  for (const { suite, seconds, tally, trouble } of outcomes) {
-    passed += tally?.passed ?? 0;
-    // A suite that could not run, or broke off, counts as one failure besides those that it found.
-    failed += (tally?.failed ?? 0) + (trouble === null ? 0 : 1);
-    skipped += tally?.skipped.length ?? 0;
-    const counts =
-      tally === null
-        ? 'did not run'
-        : `${tally.passed} passed, ${tally.failed} failed, ${tally.skipped.length} skipped`;
-    console.log(`${suite.name.padEnd(24)} ${counts}, ${seconds.toFixed(1)} s`);
-    if (trouble !== null) console.log(`  ${trouble}`);
-    for (const failure of tally?.failures ?? []) console.log(`  failed: ${failure}`);
-    for (const title of tally?.skipped ?? []) console.log(`  skipped: ${title}`);
+  /** The first that has all that it needs; where none has, the first one waits for it. */
+  async function next(): Promise<Part | undefined> {
+    const ready = waiting.findIndex(({ needs }) => needs.every(supplies.isSettled));
+    const [part] = waiting.splice(Math.max(ready, 0), 1);
+    for (const supply of part?.needs ?? []) await supplies.ready(supply);
+    return part;
   }
-  const left = all.filter((suite) => !outcomes.some((outcome) => outcome.suite === suite));
-  for (const suite of left) console.log(`${suite.name.padEnd(24)} not asked for`);
-  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
-  if (process.env.TALLY) writeFileSync(process.env.TALLY, JSON.stringify({ passed, failed, skipped }));
-  return failed === 0 ? 0 : 1;
+
+  async function run(outcome: Outcome, ports: readonly [number, number]): Promise<void> {
+    const { part, results } = outcome;
+    const troubles = await Promise.all(part.needs.filter((need) => need !== 'packages').map(supplies.ready));
+    const trouble = troubles.find((each) => each !== null) ?? null;
+    telling.started(part);
+    const start = performance.now();
+    outcome.trouble =
+      trouble ??
+      (await runPart(part, {
+        root,
+        title,
+        log: alone ? null : join(root, logOf(part) ?? ''),
+        ports,
+        limit: LIMIT,
+        onResult(result) {
+          results.push(result);
+          telling.result(part, result);
+        },
+      }));
+    outcome.seconds = (performance.now() - start) / 1000;
+    telling.ended(outcome);
+  }
+
+  const slots = Math.min(parts.length, numberOfSlots());
+  const [first, last] = PORTS;
+  const share = Math.floor((last - first + 1) / slots);
+  await Promise.all(
+    Array.from({ length: slots }, async (_, slot) => {
+      for (let part = await next(); part !== undefined; part = await next()) {
+        const outcome = outcomes.get(part);
+        if (outcome !== undefined) await run(outcome, [first + slot * share, first + (slot + 1) * share - 1]);
+      }
+    }),
+  );
+  telling.end();
+  return conclude([...outcomes.values()], supplies.missing());
+}
+
+function numberOfSlots(): number {
+  const asked = Number(process.env.JOBS);
+  if (Number.isInteger(asked) && asked > 0) return asked;
+  return Math.max(2, Math.min(3 * availableParallelism(), Math.floor(freemem() / MEMORY)));
+}
+
+function conclude(outcomes: readonly Outcome[], missing: readonly string[]): number {
+  const ran =
+    title === undefined ? outcomes : outcomes.filter(({ results, trouble }) => results.length > 0 || trouble);
+  if (ran.length === 0) {
+    const names = suites.map(({ name }) => name).join(', ');
+    console.error(`Cannot find '${title}': no suite, file or test has this name. The suites are ${names}.`);
+    return 2;
+  }
+  if (process.env.CI !== undefined)
+    printLogs(ran.filter(({ results, trouble }) => trouble ?? hasFailed(results)));
+  const { text, sum } = summary(suites, ran, missing, (performance.now() - began) / 1000);
+  console.log(text);
+  const results = ran.flatMap(({ part, results }) =>
+    results.map((result) => ({ part: part.name, ...result })),
+  );
+  writeFileSync(join(logs, 'results.json'), JSON.stringify(results, null, 1));
+  if (process.env.TALLY) writeFileSync(process.env.TALLY, JSON.stringify(sum));
+  return sum.failed === 0 ? 0 : 1;
+}
+
+function hasFailed(results: Outcome['results']): boolean {
+  return results.some(({ state }) => state === 'failed');
+}
+
+/** Where nobody can look at the files afterwards. */
+function printLogs(outcomes: readonly Outcome[]): void {
+  for (const { part } of outcomes) {
+    console.log(`\n== All that ${part.name} printed ==`);
+    console.log(readFileSync(join(logs, `${part.name.replaceAll('/', '-')}.log`), 'utf8'));
+  }
 }

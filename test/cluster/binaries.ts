@@ -21,14 +21,25 @@ const names: readonly BinaryName[] = ['etcd', 'kube-apiserver', 'kube-controller
 /**
  * Finds the programs of the control plane, and builds those that are nowhere.
  *
- * Looked for in this order: the folder that KUBEBUILDER_ASSETS names (envtest's, which has no
- * kube-controller-manager), for kubectl the machine's own, and the cache folder, which is keyed by the versions of
- * `go.mod`. What is still missing is built into the cache folder from the Go module proxy.
+ * Looked for in this order: the folder that KUBEBUILDER_ASSETS names (envtest's, which has no kube-controller-manager),
+ * PATH, and the cache folder, which is keyed by the versions of `go.mod`. Of the first two only those are taken whose
+ * version fits, see `fits`. What is still missing is built into the cache folder from the Go module proxy.
  *
  * @param say one line of progress for a person; called seldom when `interactive` is false.
  * @throws an Error of one sentence when Go is missing or too old, or with the end of Go's output when the build fails.
  */
-export async function ensureBinaries(say: (line: string) => void = sayNothing): Promise<Binaries> {
+export function ensureBinaries(say: (line: string) => void = sayNothing): Promise<Binaries> {
+  // Every kubectl of a test asks.
+  ensured ??= find(say).catch((error: unknown) => {
+    ensured = null;
+    throw error;
+  });
+  return ensured;
+}
+
+let ensured: Promise<Binaries> | null = null;
+
+async function find(say: (line: string) => void): Promise<Binaries> {
   const versions = clusterVersions();
   const cache = cacheOf(versions);
   const found = await findBinaries(cache);
@@ -62,30 +73,42 @@ function cacheOf(versions: ClusterVersions): string {
 
 async function findBinaries(cache: string): Promise<Map<BinaryName, string>> {
   const found = new Map<BinaryName, string>();
-  const assets = process.env.KUBEBUILDER_ASSETS;
+  const folders = [process.env.KUBEBUILDER_ASSETS ?? '', ...(process.env.PATH ?? '').split(delimiter)];
   for (const name of names) {
-    const path =
-      (assets ? await executable(join(assets, name)) : null) ??
-      (name === 'kubectl' ? await machineKubectl() : null) ??
-      (await executable(join(cache, name)));
+    const path = (await findFitting(name, folders)) ?? (await executable(join(cache, name)));
     if (path !== null) found.set(name, path);
   }
   return found;
 }
 
-/** The machine's kubectl, if it starts: some machines have one that only says that it is not installed. */
-async function machineKubectl(): Promise<string | null> {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    const path = folder === '' ? null : await executable(join(folder, 'kubectl'));
-    if (path === null) continue;
-    try {
-      await promisify(execFile)(path, ['version', '--client', '--output=json']);
-      return path;
-    } catch {
-      return null;
-    }
+/** The first of that name in the folders that fits. */
+async function findFitting(name: BinaryName, folders: readonly string[]): Promise<string | null> {
+  for (const folder of folders) {
+    const path = folder === '' ? null : await executable(join(folder, name));
+    if (path !== null && (await fits(name, path))) return path;
   }
   return null;
+}
+
+/**
+ * Whether the tests can run with it: servers of Kubernetes of the pinned minor version, etcd of the pinned minor version or
+ * newer. Of kubectl any will do that starts: some machines have one that only says that it is not installed.
+ */
+async function fits(name: BinaryName, path: string): Promise<boolean> {
+  const versions = clusterVersions();
+  const kubectl = name === 'kubectl';
+  const args = kubectl ? ['version', '--client', '--output=json'] : ['--version'];
+  try {
+    const { stdout } = await promisify(execFile)(path, args);
+    if (kubectl) return true;
+    const [, major, minor] = /(\d+)\.(\d+)\.\d+/.exec(stdout) ?? [];
+    const [, wantedMajor, wantedMinor] =
+      /(\d+)\.(\d+)/.exec(name === 'etcd' ? versions.etcd : versions.kubernetes) ?? [];
+    if (major !== wantedMajor) return false;
+    return name === 'etcd' ? Number(minor) >= Number(wantedMinor) : minor === wantedMinor;
+  } catch {
+    return false;
+  }
 }
 
 function pathOf(found: ReadonlyMap<BinaryName, string>, name: BinaryName): string {

@@ -23,8 +23,7 @@ interface Given {
   readonly expected: Awaited<ReturnType<typeof expectedImages>>;
 }
 
-describe('the operator when what it stands on fails', function () {
-  this.timeout(200_000);
+describe('the operator when what it stands on fails', () => {
   let environment: Environment;
   let operator: Operator;
   let undisturbed: readonly string[];

@@ -24,8 +24,7 @@ interface Given {
   readonly expected: Awaited<ReturnType<typeof expectedImages>>;
 }
 
-describe('a PostgreSQL that fails in the middle of a migration', function () {
-  this.timeout(120_000);
+describe('a PostgreSQL that fails in the middle of a migration', () => {
   let server: TestPostgres;
   let undisturbed: readonly string[];
 
@@ -135,7 +134,7 @@ describe('a PostgreSQL that fails in the middle of a migration', function () {
   });
 
   it('its disk full: exit 1 and the word of the server, rolled back, and with room the next run finishes', async function () {
-    const disk = makeSmallDisk(400);
+    const disk = makeSmallDisk();
     if (disk === undefined) {
       return leaveOut(this, NO_SMALL_DISK);
     }

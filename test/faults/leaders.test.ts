@@ -10,8 +10,7 @@ import { LEASE } from '../support/replicas.ts';
 /** Longer than the Lease of a leader that does not renew it. */
 const EXPIRY = { timeoutMilliseconds: 40_000 };
 
-describe('a leader that does not renew its Lease', function () {
-  this.timeout(150_000);
+describe('a leader that does not renew its Lease', () => {
   let environment: Environment;
   let leader: Operator;
   let other: Operator;

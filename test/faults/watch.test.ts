@@ -20,8 +20,7 @@ describe('a watch', () => {
   let running: Promise<void>;
   let troubles: string[];
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     plane = await startControlPlane({ controllers: false });
     proxy = await startApiProxy(plane);
     api = plane.api();
@@ -100,9 +99,8 @@ describe('a watch', () => {
     expect(remembered).not.to.include(first);
   });
 
-  it('that is cut again and again after it has lived for a while: begun anew at once, each time', async function () {
+  it('that is cut again and again after it has lived for a while: begun anew at once, each time', async () => {
     // The pauses after failures in a row would come to a minute at least.
-    this.timeout(45_000);
     await reflect();
     for (let cut = 1; cut <= 12; cut += 1) {
       const before = watches();

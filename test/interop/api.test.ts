@@ -17,8 +17,7 @@ const IMAGES = 420;
 const UPLOADED = { id: 'f0f0f0f0-0000-4000-8000-000000000001', content: 'taken in by Newton' };
 
 for (const engine of ENGINES) {
-  describe(`the real Glance API on ${engine.name}`, function () {
-    this.timeout(180_000);
+  describe(`the real Glance API on ${engine.name}`, () => {
     let glance: RealGlance;
     let server: EngineServer;
 

@@ -13,8 +13,7 @@ const READER = fileURLToPath(new URL('script_graph.py', import.meta.url));
 
 const OURS: ScriptGraph = Object.fromEntries(SCRIPTS.map((script) => [script.name, script.after]));
 
-describe("the chain of revisions, against the real Glance's", function () {
-  this.timeout(300_000);
+describe("the chain of revisions, against the real Glance's", () => {
   let glance: RealGlance;
   let folder = '';
 

@@ -49,8 +49,7 @@ function realStates(): readonly RealState[] {
 const states = realStates();
 
 for (const engine of ENGINES) {
-  describe(`the real Glance and we on ${engine.name}, taking turns`, function () {
-    this.timeout(240_000);
+  describe(`the real Glance and we on ${engine.name}, taking turns`, () => {
     let glance: RealGlance;
     let server: EngineServer;
     let manage: GlanceManage;

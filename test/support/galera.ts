@@ -1,20 +1,17 @@
-import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { findGaleraProvider } from '../tools/distribution-packages.ts';
 import { freePort } from './free-port.ts';
 import { hasMariaDb, startMariaDb, type TestMariaDb } from './mariadb.ts';
 import { reaper } from './reaper.ts';
 
-const PROVIDER = ['/usr/lib/galera/libgalera_smm.so', '/usr/lib64/galera-4/libgalera_smm.so'].find(
-  existsSync,
-);
-
-/** What a machine without Galera is told. */
+/** What a machine without Galera is told, where `make test` could not bring it. */
 export const NO_GALERA =
-  'MariaDB with Galera is not on this machine, do run: apt-get install mariadb-server galera-4 rsync';
+  'MariaDB with Galera is not on this machine. Run `make test`, which brings it on Debian and Ubuntu, or install it.';
 
 export function hasGalera(): boolean {
-  return hasMariaDb() && PROVIDER !== undefined;
+  return hasMariaDb() && findGaleraProvider() !== null;
 }
 
 export interface TestCluster {
@@ -50,7 +47,7 @@ export async function startGalera(size: number): Promise<TestCluster> {
         joins: true,
         settings: {
           wsrep_on: 'ON',
-          wsrep_provider: PROVIDER ?? '',
+          wsrep_provider: findGaleraProvider() ?? '',
           wsrep_cluster_name: 'glance-schema',
           // The first one starts the cluster, and finds it again when it comes back.
           wsrep_cluster_address: `gcomm://${index === 0 ? '' : ports.map((port) => `127.0.0.1:${port.group}`).join()}`,

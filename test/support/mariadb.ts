@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
+import { findMariaDb, type MariaDbPrograms, programEnvironment } from '../tools/distribution-packages.ts';
 import { freePort } from './free-port.ts';
 import { reaper } from './reaper.ts';
 import { type ServerProcess, startServerProcess } from './server-process.ts';
@@ -45,8 +46,9 @@ const HOST = '127.0.0.1';
 const USER = 'glance';
 const PASSWORD = 'glance-secret';
 
-/** What a machine without MariaDB is told. */
-export const NO_MARIADB = 'MariaDB is not on this machine, do run: apt-get install mariadb-server';
+/** What a machine without MariaDB is told, where `make test` could not bring it. */
+export const NO_MARIADB =
+  'MariaDB is not on this machine. Run `make test`, which brings it on Debian and Ubuntu, or install its server.';
 
 /** Made to be fast and to leave nothing: no test looks at what survives a power cut. */
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -73,7 +75,7 @@ const MYSQL_SETTINGS: Readonly<Record<string, string>> = {
 
 /** Whether this machine has the server's programs. */
 export function hasMariaDb(): boolean {
-  return serverProgram() !== undefined;
+  return findMariaDb() !== null;
 }
 
 /**
@@ -82,10 +84,9 @@ export function hasMariaDb(): boolean {
  * @throws Error when the server does not start; the message carries its log.
  */
 export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMariaDb> {
-  const program = options.mysqld ?? serverProgram();
-  if (program === undefined) {
-    throw new Error(NO_MARIADB);
-  }
+  const programs = options.mysqld === undefined ? findMariaDb() : mysqlPrograms(options.mysqld);
+  if (programs === null) throw new Error(NO_MARIADB);
+  const { server: program, serverArgs } = programs;
   const port = options.port ?? (await freePort());
   const folder = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'glance-schema-mariadb-'));
   const data = join(folder, 'data');
@@ -99,7 +100,7 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
     reaper.watchFolder(folder);
   }
   if (!existsSync(data)) {
-    initialise({ folder, data, temporary, mysqld: options.mysqld });
+    initialise({ folder, data, temporary, programs });
   }
   writeFileSync(init, INIT);
   const settings = {
@@ -112,19 +113,20 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
   async function launch(): Promise<ServerProcess> {
     const child = startServerProcess({
       name: 'MariaDB',
-      path: program ?? '',
+      path: program,
       args: [
         '--no-defaults',
+        ...serverArgs,
         `--datadir=${data}`,
         `--port=${port}`,
         `--socket=${socket}`,
         `--pid-file=${join(folder, 'pid')}`,
         ...(options.joins === true ? [] : [`--init-file=${init}`]),
-        ...(process.getuid?.() === 0 ? ['--user=mysql'] : []),
+        ...asUser(),
         ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`),
       ],
       logFile: join(folder, 'server.log'),
-      env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH, TMPDIR: temporary },
+      env: { ...programEnvironment(), LC_ALL: 'C', TZ: 'UTC', TMPDIR: temporary },
     });
     for (let attempt = 0; attempt < 600; attempt += 1) {
       child.assertRunning();
@@ -186,51 +188,47 @@ CREATE USER IF NOT EXISTS admin@'%' IDENTIFIED BY '${PASSWORD}';
 GRANT ALL PRIVILEGES ON *.* TO admin@'%' WITH GRANT OPTION;
 `;
 
-function serverProgram(): string | undefined {
-  return [
-    '/usr/sbin/mariadbd',
-    '/usr/bin/mariadbd',
-    '/usr/local/sbin/mariadbd',
-    '/usr/libexec/mariadbd',
-  ].find(existsSync);
+/** MySQL makes its own data folder. */
+function mysqlPrograms(mysqld: string): MariaDbPrograms {
+  return { server: mysqld, installDb: mysqld, serverArgs: [], installDbArgs: ['--initialize-insecure'] };
 }
 
-/** As root it is the user `mysql` that the server runs as, who needs the folder. */
+/** As whom a server runs that root starts: `mysql` if the machine has that user, else `nobody`. */
+function serverUser(): { readonly name: string; readonly uid: number; readonly gid: number } | null {
+  if (process.getuid?.() !== 0) return null;
+  const users = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'));
+  const found = users.find(([name]) => name === 'mysql') ?? users.find(([name]) => name === 'nobody');
+  return { name: found?.[0] ?? 'nobody', uid: Number(found?.[2] ?? 65534), gid: Number(found?.[3] ?? 65534) };
+}
+
+function asUser(): readonly string[] {
+  const user = serverUser();
+  return user === null ? [] : [`--user=${user.name}`];
+}
+
 function chownToServer(folder: string): void {
-  if (process.getuid?.() === 0) {
-    const [, , uid, gid] =
-      readFileSync('/etc/passwd', 'utf8')
-        .split('\n')
-        .map((line) => line.split(':'))
-        .find(([name]) => name === 'mysql') ?? [];
-    chownSync(folder, Number(uid), Number(gid));
-  }
+  const user = serverUser();
+  if (user !== null) chownSync(folder, user.uid, user.gid);
 }
 
 interface NewServer {
   readonly folder: string;
   readonly data: string;
   readonly temporary: string;
-  readonly mysqld: string | undefined;
+  readonly programs: MariaDbPrograms;
 }
 
-function initialise({ folder, data, temporary, mysqld }: NewServer): void {
-  const asRoot = process.getuid?.() === 0;
+function initialise({ folder, data, temporary, programs }: NewServer): void {
   mkdirSync(folder, { recursive: true });
   chownToServer(folder);
   const done = spawnSync(
-    mysqld ?? 'mariadb-install-db',
-    [
-      '--no-defaults',
-      `--datadir=${data}`,
-      ...(mysqld === undefined
-        ? ['--auth-root-authentication-method=normal', '--skip-test-db', '--innodb-flush-log-at-trx-commit=0']
-        : ['--initialize-insecure']),
-      ...(asRoot ? ['--user=mysql'] : []),
-    ],
-    { encoding: 'utf8', env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH, TMPDIR: temporary } },
+    programs.installDb,
+    ['--no-defaults', `--datadir=${data}`, ...programs.installDbArgs, ...asUser()],
+    { encoding: 'utf8', env: { ...programEnvironment(), LC_ALL: 'C', TZ: 'UTC', TMPDIR: temporary } },
   );
   if (done.status !== 0) {
-    throw new Error(`Cannot initialise ${mysqld ?? 'MariaDB'} in ${data}: ${done.stdout}${done.stderr}`);
+    throw new Error(`Cannot initialise ${programs.server} in ${data}: ${done.stdout}${done.stderr}`);
   }
 }

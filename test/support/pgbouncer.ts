@@ -1,6 +1,7 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
+import { findProgram, programEnvironment } from '../tools/distribution-packages.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-port.ts';
 import { withClient } from './images.ts';
@@ -24,10 +25,9 @@ export interface PgBouncerOptions {
   readonly ignoreStartupParameters?: string;
 }
 
-/** The path of the program, or null where the machine has none: Debian keeps it where a user's PATH does not lead. */
+/** The path of the program, or null where there is none. */
 export function findPgBouncer(): string | null {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
-  return folders.map((folder) => join(folder, 'pgbouncer')).find((path) => existsSync(path)) ?? null;
+  return findProgram('pgbouncer');
 }
 
 export async function startPgBouncer(
@@ -49,6 +49,7 @@ export async function startPgBouncer(
     path: program,
     args: [...(process.getuid?.() === 0 ? ['-u', unprivilegedUser()] : []), ini],
     logFile: join(folder, 'server.log'),
+    env: programEnvironment(),
   });
   const url = (database: string): string =>
     `postgresql://${server.user}:${server.password}@127.0.0.1:${port}/${database}`;

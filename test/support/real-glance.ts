@@ -6,6 +6,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withBuildLock } from '../tools/build-lock.ts';
+import { findPython, type Python, programEnvironment } from '../tools/distribution-packages.ts';
 import { endOf, type ProgramResult } from './program-end.ts';
 
 /** The real Glance from PyPI, in a venv of its own. */
@@ -20,7 +21,7 @@ export interface RealGlance {
 const REQUIREMENTS = fileURLToPath(new URL('../interop/requirements.txt', import.meta.url));
 
 /** What a person has to do when there is no Python to make a venv with. */
-const REMEDY = 'do install it, on Debian: apt-get install python3 python3-venv';
+const REMEDY = 'Install it; on Debian: apt-get install python3 python3-venv';
 
 /**
  * Makes the venv in the cache folder, or finds it there: keyed by the pinned requirements and the Python. A venv counts
@@ -29,20 +30,20 @@ const REMEDY = 'do install it, on Debian: apt-get install python3 python3-venv';
  * @throws Error of one sentence when there is no usable Python, or with the end of pip's output.
  */
 export async function installGlance(say: (line: string) => void = sayOnStderr): Promise<RealGlance> {
-  const python = await pythonVersion();
+  const { python, release } = await usablePython();
   const requirements = readFileSync(REQUIREMENTS, 'utf8');
   const version = /^glance==(.+)$/m.exec(requirements)?.[1];
   if (version === undefined)
     throw new Error(`Cannot tell which Glance to install: no 'glance==' in ${REQUIREMENTS}`);
   const hash = createHash('sha256').update(requirements).digest('hex').slice(0, 8);
   const root = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
-  const folder = join(root, 'glance-schema', `glance-${version}-python-${python}-${hash}`);
+  const folder = join(root, 'glance-schema', `glance-${version}-python-${release}-${hash}`);
   const glance: RealGlance = { version, folder, program: (name) => join(folder, 'bin', name) };
   if (!(await isComplete(folder))) {
     const onWait = (owner: number): void =>
       say(`Waiting for process ${owner}, which is installing Glance ${version}`);
     await withBuildLock(`${folder}.lock`, onWait, async () => {
-      if (!(await isComplete(folder))) await makeVenv(folder, version, say);
+      if (!(await isComplete(folder))) await makeVenv(folder, version, python, say);
     });
   }
   return glance;
@@ -55,18 +56,21 @@ export function runProgram(
   env: Readonly<Record<string, string>> = {},
 ): Promise<ProgramResult> {
   const child = spawn(path, args, {
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...programEnvironment(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   return endOf(child);
 }
 
-async function pythonVersion(): Promise<string> {
-  const probe = 'import sys, venv, ensurepip; print("%d.%d" % sys.version_info[:2])';
-  const result = await runHere('python3', ['-c', probe]).catch(() => null);
-  if (result === null) throw new Error(`Cannot install Glance: python3 is not on PATH, ${REMEDY}`);
-  if (result.code !== 0) throw new Error(`Cannot install Glance: this python3 makes no venv, ${REMEDY}`);
-  return result.stdout.trim();
+async function usablePython(): Promise<{ readonly python: Python; readonly release: string }> {
+  const python = findPython();
+  if (python === null) {
+    throw new Error(
+      `Cannot install Glance: there is no python3 that can make a virtual environment. ${REMEDY}`,
+    );
+  }
+  const probe = 'import sys; print("%d.%d" % sys.version_info[:2])';
+  return { python, release: (await runHere(python.path, ['-c', probe])).stdout.trim() };
 }
 
 function marker(folder: string): string {
@@ -80,12 +84,18 @@ async function isComplete(folder: string): Promise<boolean> {
   return started?.code === 0;
 }
 
-async function makeVenv(folder: string, version: string, say: (line: string) => void): Promise<void> {
+async function makeVenv(
+  folder: string,
+  version: string,
+  { path, pipWheel }: Python,
+  say: (line: string) => void,
+): Promise<void> {
   say(`Installing Glance ${version} into ${folder}: about a minute, this first time only`);
   await rm(folder, { recursive: true, force: true });
-  await must('python3', ['-m', 'venv', folder]);
+  await must(path, ['-m', 'venv', ...(pipWheel === null ? [] : ['--without-pip']), folder]);
+  const pip = pipWheel === null ? ['-m', 'pip'] : [join(pipWheel, 'pip')];
   const options = ['--quiet', '--no-input', '--disable-pip-version-check'];
-  await must(join(folder, 'bin/pip'), ['install', ...options, '-r', REQUIREMENTS]);
+  await must(join(folder, 'bin/python'), [...pip, 'install', ...options, '-r', REQUIREMENTS]);
   await writeFile(marker(folder), '');
 }
 
@@ -98,7 +108,12 @@ async function must(path: string, args: readonly string[]): Promise<void> {
 
 /** With the whole environment: pip may need a proxy, a certificate or an index that this machine sets there. */
 export function runHere(path: string, args: readonly string[]): Promise<ProgramResult> {
-  return endOf(spawn(path, args, { stdio: ['ignore', 'pipe', 'pipe'] }));
+  return endOf(
+    spawn(path, args, {
+      env: { ...process.env, ...programEnvironment() },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  );
 }
 
 function sayOnStderr(line: string): void {

@@ -13,8 +13,7 @@ describe('the CRD on a real API server', () => {
   let plane: ControlPlane;
   let api: TestApi;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     plane = await startControlPlane({ controllers: false });
     api = plane.api();
     await succeeds('apply', '-k', `${ROOT}manifests`);

@@ -94,8 +94,7 @@ describe('the documents', () => {
   describe('on a real API server', () => {
     let plane: ControlPlane;
 
-    before(async function () {
-      this.timeout(120_000);
+    before(async () => {
       plane = await startControlPlane({ controllers: false });
       const applied = await kubectl(plane.kubeconfigPath, ['apply', '-k', `${ROOT}manifests`]);
       expect(applied.code, applied.stderr).to.equal(0);

@@ -19,6 +19,16 @@ describe('build of Kubernetes', () => {
 
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
+  /** The etcd and kube-apiserver that a process with this environment finds. */
+  async function ensuredIn(env: NodeJS.ProcessEnv): Promise<readonly string[]> {
+    const script = `
+      import { ensureBinaries } from ${JSON.stringify(new URL('../../cluster/binaries.ts', import.meta.url).href)};
+      const { etcd, kubeApiserver } = await ensureBinaries();
+      console.log(JSON.stringify([etcd, kubeApiserver]));`;
+    const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { env, encoding: 'utf8' });
+    return JSON.parse(run.stdout);
+  }
+
   it('a missing Go is told in one sentence', () => {
     const env = { PATH: folder, XDG_CACHE_HOME: folder, HOME: folder };
     const run = spawnSync(process.execPath, [build], { env, encoding: 'utf8' });
@@ -44,12 +54,19 @@ describe('build of Kubernetes', () => {
     mkdirSync(assets);
     symlinkSync(binaries.etcd, join(assets, 'etcd'));
     const env = { ...process.env, KUBEBUILDER_ASSETS: assets };
-    const script = `
-      import { ensureBinaries } from ${JSON.stringify(new URL('../../cluster/binaries.ts', import.meta.url).href)};
-      const { etcd, kubeApiserver } = await ensureBinaries();
-      console.log(JSON.stringify([etcd, kubeApiserver]));`;
-    const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { env, encoding: 'utf8' });
-    expect(JSON.parse(run.stdout)).to.deep.equal([join(assets, 'etcd'), binaries.kubeApiserver]);
+    expect(await ensuredIn(env)).to.deep.equal([join(assets, 'etcd'), binaries.kubeApiserver]);
+  });
+
+  it('a program of another version is left where it is', async () => {
+    const binaries = await ensureBinaries();
+    for (const [name, says] of [
+      ['etcd', 'etcd Version: 3.4.30'],
+      ['kube-apiserver', 'Kubernetes v1.29.3'],
+    ]) {
+      writeFileSync(join(folder, `${name}`), `#!/bin/sh\necho '${says}'\n`, { mode: 0o755 });
+    }
+    const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
+    expect(await ensuredIn(env)).to.deep.equal([binaries.etcd, binaries.kubeApiserver]);
   });
 
   it('two builds at once take turns', async () => {

@@ -11,8 +11,7 @@ import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
 const OBSERVE = 'db.glance.openstack.org/observe';
 
-describe('what changes under a GlanceSchema', function () {
-  this.timeout(120_000);
+describe('what changes under a GlanceSchema', () => {
   let environment: Environment;
   let operator: Operator;
   let elsewhere: TestPostgres | undefined;

@@ -45,8 +45,7 @@ describe('the controller under faults', () => {
   let environment: Environment;
   let operator: Operator | undefined;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     environment = await startEnvironment();
   });
 
@@ -170,8 +169,7 @@ describe('the controller under faults', () => {
     expect(cut).to.be.greaterThan(3);
   });
 
-  it('the API server away for a minute in the middle of a migration', async function () {
-    this.timeout(330_000);
+  it('the API server away for a minute in the middle of a migration', async () => {
     const tenant = await newton('outage', 2000);
     operator = await environment.operator(ALONE);
     await tenant.apply({ revision: 'ocata01' });
@@ -184,8 +182,7 @@ describe('the controller under faults', () => {
     await expectOneMigration(tenant, 200_000);
   });
 
-  it('a Job that is deleted by hand before its result was seen', async function () {
-    this.timeout(120_000);
+  it('a Job that is deleted by hand before its result was seen', async () => {
     const tenant = await newton('deleted-job');
     operator = await environment.operator(ALONE);
     await tenant.apply({ revision: 'ocata01' });
@@ -240,8 +237,7 @@ describe('the controller at rest', () => {
   let environment: Environment;
   let operator: Operator;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     environment = await startEnvironment();
     operator = await environment.operator();
   });
@@ -251,8 +247,7 @@ describe('the controller at rest', () => {
     await environment?.stop();
   });
 
-  it('makes no request but its watches and its Lease', async function () {
-    this.timeout(180_000);
+  it('makes no request but its watches and its Lease', async () => {
     const tenant = await environment.tenant('rest', await environment.postgres.createDatabase('rest'));
     await tenant.apply({});
     await tenant.reaches('UpToDate');

@@ -17,8 +17,7 @@ describe('two replicas whose leaders are killed', () => {
   let fleet: Fleet;
   let replicas: Replicas;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     environment = await startEnvironment();
     fleet = await startFleet(environment, 'fleet', RESOURCES);
     replicas = await startReplicas(environment.api, 2, () => environment.operator([], { standby: true }));
@@ -30,8 +29,7 @@ describe('two replicas whose leaders are killed', () => {
     await environment?.stop();
   });
 
-  it(`${RESOURCES} resources, ${KILLS} kills at random moments: one Job for each target, no result lost`, async function () {
-    this.timeout(240_000);
+  it(`${RESOURCES} resources, ${KILLS} kills at random moments: one Job for each target, no result lost`, async () => {
     const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
     console.log(`      SEED=${seed}`);
     const next = random(seed);

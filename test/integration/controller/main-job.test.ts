@@ -10,8 +10,7 @@ describe('GlanceSchema, from apply to Ready', () => {
   let environment: Environment;
   let operator: Operator;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     environment = await startEnvironment();
     operator = await environment.operator();
   });

@@ -9,8 +9,7 @@ describe('controller --namespaces, with Roles only', () => {
   let environment: Environment;
   let operator: Operator | undefined;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     environment = await startEnvironment({ rights: 'namespaced' });
   });
 

@@ -10,8 +10,7 @@ import type { KubeObject } from '../../support/test-api.ts';
 const OPERATOR = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
 const ROLE = '/apis/rbac.authorization.k8s.io/v1/clusterroles/glance-schema-operator';
 
-describe('progress of a long data migration', function () {
-  this.timeout(180_000);
+describe('progress of a long data migration', () => {
   let environment: Environment;
   let operator: Operator;
 

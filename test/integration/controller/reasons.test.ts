@@ -29,8 +29,7 @@ const NORMALIZED: readonly (readonly [RegExp, string])[] = [
   [/\b127\.0\.0\.1:\d{4,}/g, '127.0.0.1:5432'],
 ];
 
-describe('every reason, as kubectl shows it', function () {
-  this.timeout(90_000);
+describe('every reason, as kubectl shows it', () => {
   let environment: Environment;
   let operator: Operator;
   let mariadb: TestMariaDb | undefined;

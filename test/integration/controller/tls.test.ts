@@ -14,8 +14,7 @@ describe('TLS from the Job to the database', () => {
   let environment: Environment;
   let operator: Operator;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     environment = await startEnvironment();
     operator = await environment.operator();
     await serveTls();

@@ -12,8 +12,7 @@ describe('what a person mends, the operator goes on with', () => {
   let environment: Environment;
   let operator: Operator;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     environment = await startEnvironment();
     operator = await environment.operator(['--no-leader-elect']);
   });
@@ -33,8 +32,7 @@ describe('what a person mends, the operator goes on with', () => {
     return environment.tenant(name, await database(name.replaceAll('-', '_')));
   }
 
-  it('a webhook that does not answer: a few requests, its words in the status, and Ready when it is mended', async function () {
-    this.timeout(120_000);
+  it('a webhook that does not answer: a few requests, its words in the status, and Ready when it is mended', async () => {
     const tenant = await tenantAt('webhook');
     const webhooks = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
     await environment.api.call('POST', webhooks, {
@@ -77,8 +75,7 @@ describe('what a person mends, the operator goes on with', () => {
     expect(ready.status.job.sequence, 'one Job').to.equal(1);
   });
 
-  it('a ServiceAccount that is not there: no pod, and a corrected spec or a deletion takes the Job away', async function () {
-    this.timeout(180_000);
+  it('a ServiceAccount that is not there: no pod, and a corrected spec or a deletion takes the Job away', async () => {
     const tenant = await tenantAt('no-pod');
     await tenant.apply({ revision: 'ocata01', job: { serviceAccountName: 'nobody' } });
     const blocked = await tenant.reaches('JobBlocked', 60_000);
@@ -91,8 +88,7 @@ describe('what a person mends, the operator goes on with', () => {
     expect(deleted.code, deleted.stderr).to.equal(0);
   });
 
-  it('another Secret: its database is read first, and the record follows it, down too', async function () {
-    this.timeout(120_000);
+  it('another Secret: its database is read first, and the record follows it, down too', async () => {
     const tenant = await tenantAt('moved');
     await tenant.apply({ revision: 'ocata01' });
     const before = await tenant.reaches('UpToDate');
@@ -115,8 +111,7 @@ describe('what a person mends, the operator goes on with', () => {
     expect(after.status.history).to.have.length(2);
   });
 
-  it('a database that was too new for the operator: its next version looks again', async function () {
-    this.timeout(120_000);
+  it('a database that was too new for the operator: its next version looks again', async () => {
     const url = await database('too_new');
     const tenant = await environment.tenant('too-new', url);
     await withClient(url, (client) =>

@@ -7,8 +7,7 @@ import { postgresEngine } from '../../support/postgres-engine.ts';
 import { suitePostgres } from '../../support/suite-server.ts';
 import { goldenDatabase, newtonDatabase } from '../../support/test-engine.ts';
 
-describe('the data after db sync on PostgreSQL', function () {
-  this.timeout(120_000);
+describe('the data after db sync on PostgreSQL', () => {
   const engine = postgresEngine(suitePostgres());
 
   dataCases(engine);

@@ -40,8 +40,7 @@ function pick<T>(record: Readonly<Record<string, T>>, key: string): Readonly<Rec
   return value === undefined ? {} : { [key]: value };
 }
 
-describe('a migrator or a server that is killed', function () {
-  this.timeout(300_000);
+describe('a migrator or a server that is killed', () => {
   let server: TestPostgres;
   let folder = '';
 

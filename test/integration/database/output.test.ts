@@ -3,8 +3,7 @@ import { EXIT_CODES } from '../../../src/api/exit-codes.ts';
 import { runCli } from '../../support/bundle.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
-describe('what the commands print', function () {
-  this.timeout(60_000);
+describe('what the commands print', () => {
   let server: TestPostgres;
 
   before(async () => {

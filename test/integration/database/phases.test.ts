@@ -12,8 +12,7 @@ import { postgresEngine } from '../../support/postgres-engine.ts';
 import { suitePostgres } from '../../support/suite-server.ts';
 import { goldenDatabase, newtonDatabase } from '../../support/test-engine.ts';
 
-describe('expand, migrate and contract on PostgreSQL', function () {
-  this.timeout(120_000);
+describe('expand, migrate and contract on PostgreSQL', () => {
   const engine = postgresEngine(suitePostgres());
   const newton = (images = 500): Promise<string> => newtonDatabase(engine, images);
 

@@ -8,8 +8,7 @@ import { goldenDatabase, withLegacyVersion } from '../../support/test-engine.ts'
 
 const NEWEST = '2024_1_contract01';
 
-describe('the schema that is left on PostgreSQL', function () {
-  this.timeout(240_000);
+describe('the schema that is left on PostgreSQL', () => {
   const engine = postgresEngine(suitePostgres());
 
   schemaCases(engine);

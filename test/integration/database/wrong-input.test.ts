@@ -18,8 +18,7 @@ interface Row {
   readonly says: string;
 }
 
-describe('wrong input', function () {
-  this.timeout(120_000);
+describe('wrong input', () => {
   let server: TestPostgres;
   let silent: Server;
   let folder = '';

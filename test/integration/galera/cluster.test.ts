@@ -11,8 +11,7 @@ import { leaveOut } from '../../support/needs.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
-describe('a Galera cluster of three', function () {
-  this.timeout(300_000);
+describe('a Galera cluster of three', () => {
   let cluster: TestCluster;
   let first: TestMariaDb;
   let second: TestMariaDb;

@@ -22,8 +22,7 @@ function documents(file: string): readonly KubeObject[] {
 describe('the samples for GitOps', () => {
   let plane: ControlPlane;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     plane = await startControlPlane({ controllers: false });
     await succeeds(['apply', '-k', `${ROOT}crds`]);
     await succeeds(['wait', '--for=condition=Established', 'crd', '--all']);

@@ -89,8 +89,7 @@ describe('the manifests', () => {
   describe('on a real API server', () => {
     let plane: ControlPlane;
 
-    before(async function () {
-      this.timeout(120_000);
+    before(async () => {
       plane = await startControlPlane();
       const admin = [
         ['apply', '--server-side', '-k', 'crds'],

@@ -22,8 +22,7 @@ describe('the operator is upgraded', () => {
   let environment: Environment;
   const operators: Operator[] = [];
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     environment = await startEnvironment();
   });
 

@@ -11,8 +11,7 @@ interface PlannedStep {
   readonly statements: readonly { readonly sql: string; readonly alone: boolean }[];
 }
 
-describe('the data after db sync on MariaDB', function () {
-  this.timeout(240_000);
+describe('the data after db sync on MariaDB', () => {
   const engine = mysqlEngine(suiteMariaDb());
 
   dataCases(engine);

@@ -18,8 +18,7 @@ const IMAGES = 20_000;
 
 type Row = Readonly<Record<string, unknown>>;
 
-describe('a migrator or a MariaDB that is killed', function () {
-  this.timeout(600_000);
+describe('a migrator or a MariaDB that is killed', () => {
   let server: TestMariaDb;
   let folder = '';
 

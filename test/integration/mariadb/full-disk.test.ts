@@ -9,8 +9,7 @@ import { makeSmallDisk, NO_SMALL_DISK, type SmallDisk } from '../../support/smal
 
 const MEBIBYTE = 2 ** 20;
 
-describe('a MariaDB whose disk is nearly full', function () {
-  this.timeout(240_000);
+describe('a MariaDB whose disk is nearly full', () => {
   let server: TestMariaDb | undefined;
   let disk: SmallDisk | undefined;
 
@@ -28,7 +27,7 @@ describe('a MariaDB whose disk is nearly full', function () {
   });
 
   async function newton(context: Mocha.Context, images: number, settings: Record<string, string>) {
-    disk = makeSmallDisk(400);
+    disk = makeSmallDisk();
     if (disk === undefined) {
       return leaveOut(context, NO_SMALL_DISK);
     }

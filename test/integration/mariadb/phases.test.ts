@@ -8,8 +8,7 @@ import { askMysql } from '../../support/mysql-client.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
 import { suiteMariaDb } from '../../support/suite-server.ts';
 
-describe('expand, migrate and contract on MariaDB', function () {
-  this.timeout(240_000);
+describe('expand, migrate and contract on MariaDB', () => {
   const server = suiteMariaDb();
   const engine = mysqlEngine(server);
 

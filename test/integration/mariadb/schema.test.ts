@@ -6,8 +6,7 @@ import { withMysql } from '../../support/mysql-client.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
 import { suiteMariaDb } from '../../support/suite-server.ts';
 
-describe('the schema that db sync leaves on MariaDB', function () {
-  this.timeout(240_000);
+describe('the schema that db sync leaves on MariaDB', () => {
   const engine = mysqlEngine(suiteMariaDb());
 
   schemaCases(engine);

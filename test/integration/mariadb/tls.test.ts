@@ -6,9 +6,9 @@ import { expect } from 'chai';
 import { runCli } from '../../support/bundle.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
 import { leaveOut } from '../../support/needs.ts';
+import { findProgram, programEnvironment } from '../../tools/distribution-packages.ts';
 
-describe('TLS with MariaDB', function () {
-  this.timeout(60_000);
+describe('TLS with MariaDB', () => {
   let server: TestMariaDb;
   let folder = '';
 
@@ -16,8 +16,8 @@ describe('TLS with MariaDB', function () {
     if (!hasMariaDb()) {
       leaveOut(this, NO_MARIADB);
     }
-    if (spawnSync('openssl', ['version']).status !== 0) {
-      leaveOut(this, 'openssl is not on this machine, do run: apt-get install openssl');
+    if (findProgram('openssl') === null) {
+      leaveOut(this, 'openssl is not on this machine. Install it.');
     }
     folder = mkdtempSync(join(tmpdir(), 'glance-schema-mariadb-tls-'));
     chmodSync(folder, 0o755);
@@ -87,7 +87,11 @@ describe('TLS with MariaDB', function () {
   });
 
   function openssl(...args: readonly string[]): void {
-    const done = spawnSync('openssl', args, { cwd: folder, encoding: 'utf8' });
+    const done = spawnSync(findProgram('openssl') ?? 'openssl', args, {
+      cwd: folder,
+      encoding: 'utf8',
+      env: programEnvironment(),
+    });
     if (done.status !== 0) {
       throw new Error(`openssl ${args.join(' ')}: ${done.stderr}`);
     }

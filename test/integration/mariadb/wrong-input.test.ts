@@ -20,8 +20,7 @@ interface WrongUrl {
   readonly says: string;
 }
 
-describe('wrong input with MariaDB', function () {
-  this.timeout(120_000);
+describe('wrong input with MariaDB', () => {
   let server: TestMariaDb;
   let silent: Server;
   let folder = '';

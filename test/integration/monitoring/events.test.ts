@@ -7,8 +7,7 @@ describe('Events', () => {
   let environment: Environment;
   let operator: Operator;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     environment = await startEnvironment();
     operator = await environment.operator();
   });
@@ -18,8 +17,7 @@ describe('Events', () => {
     await environment?.stop();
   });
 
-  it('a database that is away is told of by its first attempt, and not by each', async function () {
-    this.timeout(120_000);
+  it('a database that is away is told of by its first attempt, and not by each', async () => {
     const tenant = await environment.tenant('away', 'postgresql://glance:hunter2@127.0.0.1:1/glance');
     const told = async () =>
       (await tenant.events())

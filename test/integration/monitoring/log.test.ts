@@ -16,8 +16,7 @@ describe('the log', () => {
   let tenant: Tenant;
   let url: string;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     environment = await startEnvironment();
     url = await environment.postgres.createDatabase('log');
     await seedNewton(url, { images: 10 });

@@ -17,8 +17,7 @@ import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
 const NEWEST = `${REVISIONS.at(-1)?.name.replace(/_?(\d\d)$/, '_contract$1')}`;
 
-describe('db sync through PgBouncer in transaction mode', function () {
-  this.timeout(120_000);
+describe('db sync through PgBouncer in transaction mode', () => {
   let server: TestPostgres;
   let program = '';
   const poolers: TestPgBouncer[] = [];

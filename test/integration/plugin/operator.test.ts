@@ -12,8 +12,7 @@ import { kubectl } from '../../support/kubectl.ts';
 import type { Operator } from '../../support/operator.ts';
 import type { ProgramResult } from '../../support/program-end.ts';
 
-describe('kubectl glanceschema with an operator at work', function () {
-  this.timeout(120_000);
+describe('kubectl glanceschema with an operator at work', () => {
   let environment: Environment;
   let operator: Operator;
   let plugins: string;

@@ -67,8 +67,7 @@ function atWork(done: number): GlanceSchemaStatus {
   return statusOf(schema, [aJob()], [RUNNING], { told, lookAgainAt: 0 });
 }
 
-describe('kubectl glanceschema', function () {
-  this.timeout(60_000);
+describe('kubectl glanceschema', () => {
   let plane: ControlPlane;
   let api: TestApi;
   let home: string;

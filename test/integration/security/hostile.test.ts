@@ -45,8 +45,7 @@ describe('hostile resources', () => {
   let operator: Operator;
   let tenants = 0;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     environment = await startEnvironment({ images: { hostile: HOSTILE_IMAGE } });
     operator = await environment.operator();
   });

@@ -49,8 +49,7 @@ describe('Pod Security "restricted", by the real admission', () => {
   let plane: ControlPlane;
   let api: TestApi;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     plane = await startControlPlane({ controllers: false });
     api = plane.api();
     const labels = {

@@ -50,8 +50,7 @@ for (const [rights, folder] of [
     let environment: Environment;
     const operators: Operator[] = [];
 
-    before(async function () {
-      this.timeout(120_000);
+    before(async () => {
       environment = await startEnvironment({ rights });
     });
 

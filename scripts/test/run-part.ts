@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { RunEnd, TestResult } from '../../test/support/reporter.ts';
+import type { Part } from './suites.ts';
+
+export interface RunOptions {
+  readonly root: string;
+  readonly title: string | undefined;
+  /** Where what mocha prints goes; null leaves it on the terminal. */
+  readonly log: string | null;
+  /** The ports that this process and what it starts may listen on, first and last. */
+  readonly ports: readonly [number, number];
+  readonly onResult: (result: TestResult) => void;
+  /** A process that takes longer is killed, in milliseconds. */
+  readonly limit: number;
+}
+
+/** SIZE of the file system for the tests that fill one, in MiB. */
+const SMALL_DISK = 400;
+
+/** Runs the tests of a part in a mocha process. Returns why it did not run to its end, or null. */
+export async function runPart(part: Part, options: RunOptions): Promise<string | null> {
+  const folder = await mkdtemp(join(tmpdir(), 'glance-schema-test-'));
+  const child = start(part, options, folder);
+  let ended = false;
+  child.on('message', (message: TestResult | RunEnd) => {
+    if (message.kind === 'end') ended = true;
+    else options.onResult(message);
+  });
+  const limit = setTimeout(() => child.kill('SIGKILL'), options.limit);
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
+    child.once('error', reject);
+    // `close` and not `exit`: what was sent last has been read then.
+    child.once('close', (...how) => resolve(how));
+  });
+  clearTimeout(limit);
+  await rm(folder, { recursive: true, force: true });
+  return ended ? null : `mocha ended with ${signal ?? `exit code ${code}`} before its tests had ended`;
+}
+
+function start(part: Part, { root, title, log, ports }: RunOptions, folder: string): ChildProcess {
+  const mocha = [join(root, 'node_modules/mocha/bin/mocha.js'), '--reporter', 'test/support/reporter.ts'];
+  if (title !== undefined) mocha.push('--no-fail-zero', '--fgrep', title);
+  const smallDisk = part.needsSmallDisk && canMountAsUser() ? join(folder, 'disk') : undefined;
+  const [program = '', ...args] = [
+    ...(smallDisk === undefined ? [] : withSmallDisk(smallDisk)),
+    process.execPath,
+    ...mocha,
+    ...part.files,
+  ];
+  const output = log === null ? 'inherit' : openSync(log, 'w');
+  const child = spawn(program, args, {
+    cwd: root,
+    env: {
+      ...process.env,
+      TEST_PORTS: ports.join('-'),
+      // Compiled sources are kept for the next process.
+      NODE_COMPILE_CACHE: join(root, 'dist/compile-cache'),
+      ...(smallDisk === undefined ? {} : { SMALL_DISK: smallDisk }),
+    },
+    stdio: ['ignore', output, output, 'ipc'],
+  });
+  if (typeof output === 'number') closeSync(output);
+  return child;
+}
+
+/** A command before another one, which then sees a small file system at `path`; nobody else does. */
+function withSmallDisk(path: string): readonly string[] {
+  const [uid, gid] = [String(process.getuid?.()), String(process.getgid?.())];
+  const script = `mkdir "$0" && mount -t tmpfs -o size=${SMALL_DISK}m,mode=755 tmpfs "$0" && exec unshare --user --map-user=${uid} --map-group=${gid} "$@"`;
+  return ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c', script, path];
+}
+
+/** Root mounts by itself. Another user can where the system lets everybody make namespaces, as Debian does. */
+function canMountAsUser(): boolean {
+  if (process.getuid?.() === 0) return false;
+  return (
+    spawnSync('unshare', ['--user', '--map-root-user', '--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'])
+      .status === 0
+  );
+}

@@ -1,0 +1,83 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Supply } from './supplies.ts';
+
+/** The tests of one folder. */
+export interface Suite {
+  /** The folder under test/. */
+  readonly name: string;
+  readonly parts: readonly Part[];
+}
+
+/** What one mocha process runs. */
+export interface Part {
+  /** The suite's name, or the file's path under test/ without its ending. */
+  readonly name: string;
+  /** Paths relative to the repository. */
+  readonly files: readonly string[];
+  /** What has to be there before it starts. */
+  readonly needs: readonly Supply[];
+  /** Whether it needs a small file system that it can fill, see test/support/small-disk.ts. */
+  readonly needsSmallDisk: boolean;
+}
+
+interface Folder {
+  readonly name: string;
+  readonly needs: readonly Supply[];
+  /** All files in one process: their tests take less time than the start of a process. */
+  readonly together?: true;
+}
+
+/** Quick suites first: what fails there is seen at once. */
+const FOLDERS: readonly Folder[] = [
+  { name: 'unit', needs: [], together: true },
+  { name: 'simulation', needs: [] },
+  { name: 'integration/image', needs: [] },
+  { name: 'integration/database', needs: [] },
+  { name: 'integration/pgbouncer', needs: ['packages'] },
+  { name: 'integration/mariadb', needs: ['packages'] },
+  { name: 'integration/galera', needs: ['packages'] },
+  { name: 'integration/api', needs: ['kubernetes'] },
+  { name: 'integration/cluster', needs: ['kubernetes'] },
+  { name: 'integration/controller', needs: ['kubernetes', 'packages'] },
+  { name: 'integration/plugin', needs: ['kubernetes'] },
+  { name: 'integration/security', needs: ['kubernetes'] },
+  { name: 'faults', needs: ['kubernetes'] },
+  { name: 'interop', needs: ['packages', 'glance'] },
+  { name: 'integration/gitops', needs: ['kubernetes', 'tools'] },
+  { name: 'integration/install', needs: ['kubernetes', 'tools'] },
+  { name: 'integration/monitoring', needs: ['kubernetes', 'tools'] },
+];
+
+const WITH_SMALL_DISK: readonly string[] = ['integration/mariadb/full-disk', 'faults/database'];
+
+/** All suites of test/, in the order in which they are to start. Throws when a folder of tests has no entry above. */
+export function findSuites(root: string): readonly Suite[] {
+  const test = join(root, 'test');
+  const known = new Set(FOLDERS.map(({ name }) => name));
+  const lost = testFilesOf(test).find((file) => ![...known].some((name) => file.startsWith(`${name}/`)));
+  if (lost !== undefined)
+    throw new Error(`Cannot tell what test/${lost} needs: add its folder to scripts/test/suites.ts`);
+  return FOLDERS.filter(({ name }) => existsSync(join(test, name))).map((folder) => suiteOf(folder, test));
+}
+
+function suiteOf({ name, needs, together }: Folder, test: string): Suite {
+  const files = testFilesOf(join(test, name)).map((file) => `${name}/${file}`);
+  const groups = together === true ? [files] : files.map((file) => [file]);
+  const parts = groups.map((group): Part => {
+    const partName = together === true ? name : (group[0] ?? name).replace(/\.test\.ts$/, '');
+    return {
+      name: partName,
+      files: group.map((file) => `test/${file}`),
+      needs,
+      needsSmallDisk: WITH_SMALL_DISK.includes(partName),
+    };
+  });
+  return { name, parts };
+}
+
+function testFilesOf(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((entry) => entry.endsWith('.test.ts'))
+    .sort();
+}

@@ -1,0 +1,71 @@
+import { ensureBinaries } from '../../test/cluster/binaries.ts';
+import { installGlance } from '../../test/support/real-glance.ts';
+import { ensureDistributionPackages, foundPackages } from '../../test/tools/distribution-packages.ts';
+import { ensureTool, toolNames } from '../../test/tools/ensure-tool.ts';
+
+/** What suites need besides the npm packages; each is fetched or built the first time, into the cache folder. */
+export type Supply = 'packages' | 'kubernetes' | 'tools' | 'glance';
+
+/** Supplies on their way: started at once, each waited for by those who need it. */
+export interface Supplies {
+  /** What went wrong, in a sentence or with the end of a build's output; null once it is there. */
+  ready(supply: Supply): Promise<string | null>;
+  /** Whether it has come or failed, so that `ready` answers without delay. */
+  isSettled(supply: Supply): boolean;
+  /** What is fetched or built just now, a line for each. */
+  progress(): readonly string[];
+  /** What this machine lacks and nobody could bring; a sentence each. */
+  missing(): readonly string[];
+}
+
+export function bringSupplies(wanted: ReadonlySet<Supply>, say: (line: string) => void): Supplies {
+  const latest = new Map<Supply, string>();
+  const settled = new Set<Supply>();
+  const missing: string[] = [];
+  const running = new Map<Supply, Promise<string | null>>();
+
+  function bring(supply: Supply, work: (tell: (line: string) => void) => Promise<void>): void {
+    if (!wanted.has(supply)) return;
+    const done = work((line) => void latest.set(supply, line)).then(
+      () => null,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
+    running.set(
+      supply,
+      done.then((trouble) => {
+        settled.add(supply);
+        latest.delete(supply);
+        if (trouble !== null) missing.push(trouble);
+        return trouble;
+      }),
+    );
+  }
+
+  bring('packages', async (tell) => {
+    // A suite whose server is still missing says so itself: the others of its kind can run.
+    missing.push(...(await ensureDistributionPackages(tell)));
+    say(`Found ${foundPackages()}.`);
+    for (const sentence of missing) say(sentence);
+  });
+  // One after the other: each of them uses all cores.
+  bring('kubernetes', async (tell) => {
+    const { versions } = await ensureBinaries(tell);
+    say(`Found Kubernetes ${versions.kubernetes} and etcd ${versions.etcd}.`);
+  });
+  bring('tools', async (tell) => {
+    await running.get('kubernetes');
+    for (const name of toolNames()) await ensureTool(name, tell);
+  });
+  bring('glance', async (tell) => {
+    await running.get('packages');
+    const { version } = await installGlance(tell);
+    say(`Found Glance ${version}.`);
+  });
+
+  return {
+    ready: (supply) => running.get(supply) ?? Promise.resolve(null),
+    isSettled: (supply) => !running.has(supply) || settled.has(supply),
+    progress: () => [...latest.values()],
+    missing: () => missing,
+  };
+}

@@ -1,0 +1,290 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, delimiter, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { withBuildLock } from './build-lock.ts';
+import { cacheFolder } from './cache-folder.ts';
+
+/** Programs that suites run and that neither npm nor the Go module proxy has. */
+interface Need {
+  readonly what: string;
+  /** Whether the machine, or the folder of unpacked packages, has all of it in a version that the tests know. */
+  readonly found: () => boolean;
+  /** Debian's and Ubuntu's packages, which are unpacked with all that they depend on and the machine lacks. */
+  readonly packages: readonly string[];
+  /** Packages of which single files are wanted, and not what they depend on. */
+  readonly alone?: readonly string[];
+  /** How its version is asked for, to be said before the tests run. */
+  readonly version?: () => string;
+}
+
+/** The oldest MariaDB that the tests are written for. */
+const OLDEST_MARIADB = [10, 6] as const;
+
+const needs: readonly Need[] = [
+  {
+    what: 'MariaDB',
+    found: () => findMariaDb() !== null,
+    packages: ['mariadb-server-core'],
+    alone: ['mariadb-server', 'mariadb-client-core'],
+    version: () => versionOf('mariadbd', /Ver (\S+)/),
+  },
+  {
+    what: 'Galera',
+    found: () => findGaleraProvider() !== null && ['wsrep_sst_rsync', 'rsync'].every(hasProgram),
+    // The script of the state transfer looks for ports with lsof.
+    packages: ['galera-4', 'rsync', 'lsof'],
+    alone: ['mariadb-server'],
+  },
+  {
+    what: 'PgBouncer',
+    found: () => hasProgram('pgbouncer'),
+    packages: ['pgbouncer'],
+    version: () => versionOf('pgbouncer', /PgBouncer (\S+)/),
+  },
+  {
+    what: 'OpenSSL',
+    found: () => hasProgram('openssl'),
+    packages: ['openssl'],
+    version: () => versionOf('openssl', /OpenSSL (\S+)/, 'version'),
+  },
+  {
+    what: 'Python with pip',
+    found: () => findPython() !== null,
+    packages: ['python3-minimal', 'python3'],
+    alone: ['python3-pip-whl'],
+    version: () => versionOf('python3', /Python (\S+)/),
+  },
+];
+
+/** A Python and the way in which it makes virtual environments that have pip. */
+export interface Python {
+  readonly path: string;
+  /** The wheel to run pip from, where this Python does not bring pip itself, as Debian's. */
+  readonly pipWheel: string | null;
+}
+
+/**
+ * Unpacks into the cache folder what the tests need of the distribution and this machine lacks. Needs no root: apt and
+ * dpkg-deb work on folders of their own, and nothing is installed. apt checks the signatures as it always does.
+ *
+ * @returns a sentence for each thing that is still missing, with how to get it; none on Debian and Ubuntu.
+ */
+export async function ensureDistributionPackages(say: (line: string) => void): Promise<readonly string[]> {
+  if (needs.every((need) => need.found())) return [];
+  let trouble = `Its packages can be unpacked by themselves on Debian and Ubuntu only, as apt-get and dpkg-deb do it`;
+  if (hasProgram('apt-get') && hasProgram('dpkg-deb')) {
+    const folder = packagesFolder();
+    const onWait = (owner: number): void => say(`Waiting for process ${owner}, which is unpacking packages`);
+    try {
+      await withBuildLock(`${folder}.lock`, onWait, async () => {
+        const missing = needs.filter((need) => !need.found());
+        if (missing.length > 0) await unpack(missing, folder, say);
+      });
+    } catch (error) {
+      trouble = error instanceof Error ? error.message : String(error);
+    }
+  }
+  return needs
+    .filter((need) => !need.found())
+    .map(({ what, packages, alone = [] }) => {
+      const names = [...packages, ...alone].join(' ');
+      return `${what} is not on this machine (Debian: apt-get install ${names}). ${trouble}.`;
+    });
+}
+
+/** What was found and in which version, as a line for a person. */
+export function foundPackages(): string {
+  return needs
+    .filter((need) => need.found() && need.version !== undefined)
+    .map(({ what, version }) => `${what} ${version?.() ?? ''}`.trim())
+    .join(', ');
+}
+
+/** The path of a program: the machine's own, else the unpacked one; null where there is neither. */
+export function findProgram(name: string): string | null {
+  const own = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/libexec'];
+  const folders = [...own.filter((folder) => folder !== ''), ...unpackedProgramFolders()];
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
+}
+
+/** PATH and the like for a program that may have come out of a package: its helpers and libraries are there too. */
+export function programEnvironment(): Readonly<Record<string, string>> {
+  const libraries = unpackedLibraryFolders();
+  const path = [process.env.PATH ?? '', '/usr/sbin', ...unpackedProgramFolders()].join(delimiter);
+  return { PATH: path, ...(libraries.length === 0 ? {} : { LD_LIBRARY_PATH: libraries.join(delimiter) }) };
+}
+
+/** MariaDB's server, and what has to be said to one that is not where its package installs it. */
+export interface MariaDbPrograms {
+  readonly server: string;
+  readonly installDb: string;
+  /** Arguments of the server. */
+  readonly serverArgs: readonly string[];
+  /** Arguments of mariadb-install-db. */
+  readonly installDbArgs: readonly string[];
+}
+
+const INSTALL_DB: readonly string[] = [
+  '--auth-root-authentication-method=normal',
+  '--skip-test-db',
+  '--innodb-flush-log-at-trx-commit=0',
+];
+
+/** Null where there is no MariaDB, or one that is older than the tests know. */
+export function findMariaDb(): MariaDbPrograms | null {
+  const server = findProgram('mariadbd');
+  const installDb = findProgram('mariadb-install-db');
+  if (server === null || installDb === null) return null;
+  const [major = 0, minor = 0] = versionOf('mariadbd', /Ver (\d+\.\d+)/)
+    .split('.')
+    .map(Number);
+  const [oldestMajor, oldestMinor] = OLDEST_MARIADB;
+  if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) return null;
+  const root = packagesFolder();
+  if (!server.startsWith(`${root}/`)) return { server, installDb, serverArgs: [], installDbArgs: INSTALL_DB };
+  const share = join(root, 'usr/share/mysql');
+  const serverArgs = [
+    `--basedir=${join(root, 'usr')}`,
+    `--lc-messages-dir=${share}`,
+    `--character-sets-dir=${join(share, 'charsets')}`,
+    `--plugin-dir=${join(root, 'usr/lib/mysql/plugin')}`,
+  ];
+  if (!existsSync(join(root, 'usr/bin/my_print_defaults'))) return null;
+  return { server, installDb, serverArgs, installDbArgs: [...serverArgs, ...INSTALL_DB] };
+}
+
+/** The path of the library that makes a MariaDB a node of Galera, or null. */
+export function findGaleraProvider(): string | null {
+  const own = ['/usr/lib/galera/libgalera_smm.so', '/usr/lib64/galera-4/libgalera_smm.so'];
+  return [...own, join(packagesFolder(), own[0] ?? '')].find((path) => existsSync(path)) ?? null;
+}
+
+/** Null where there is no Python 3 that can make a virtual environment, or nothing to bring pip into it. */
+export function findPython(): Python | null {
+  const path = findProgram('python3');
+  if (path === null) return null;
+  const can = (modules: string): boolean => run(path, ['-c', `import ${modules}`]).status === 0;
+  if (can('venv, ensurepip')) return { path, pipWheel: null };
+  const folder = join(packagesFolder(), 'usr/share/python-wheels');
+  const wheel = existsSync(folder)
+    ? readdirSync(folder).find((name) => /^pip-.*\.whl$/.test(name))
+    : undefined;
+  return wheel !== undefined && can('venv') ? { path, pipWheel: join(folder, wheel) } : null;
+}
+
+/**
+ * Servers give up root's rights when root starts them, and could not read what is below root's home: root's own packages
+ * are in /var/cache, which every user may read.
+ */
+function packagesFolder(): string {
+  const { ID = 'linux', VERSION_ID = '' } = osRelease();
+  const names = needs.flatMap(({ packages, alone = [] }) => [...packages, ...alone]);
+  const hash = createHash('sha256').update(names.join(' ')).digest('hex').slice(0, 8);
+  const folder = cacheFolder(`packages-${ID}-${VERSION_ID}-${hash}`);
+  return process.getuid?.() === 0 ? join('/var/cache/glance-schema', basename(folder)) : folder;
+}
+
+function osRelease(): Readonly<Record<string, string>> {
+  if (!existsSync('/etc/os-release')) return {};
+  const lines = readFileSync('/etc/os-release', 'utf8').matchAll(/^(\w+)="?([^"\n]*)"?$/gm);
+  return Object.fromEntries([...lines].map(([, name = '', value = '']) => [name, value]));
+}
+
+function unpackedProgramFolders(): readonly string[] {
+  return ['usr/bin', 'usr/sbin', 'bin'].map((name) => join(packagesFolder(), name));
+}
+
+function unpackedLibraryFolders(): readonly string[] {
+  const root = packagesFolder();
+  const found = ['lib', 'usr/lib'].flatMap((name) => {
+    const folder = join(root, name);
+    const inside = existsSync(folder) ? readdirSync(folder).filter((each) => each.includes('-linux-')) : [];
+    return inside.map((each) => join(folder, each));
+  });
+  return found;
+}
+
+function hasProgram(name: string): boolean {
+  return findProgram(name) !== null;
+}
+
+function versionOf(name: string, pattern: RegExp, argument = '--version'): string {
+  const path = findProgram(name);
+  if (path === null) return '';
+  const { stdout, stderr } = run(path, [argument]);
+  return pattern.exec(`${stdout}${stderr}`)?.[1] ?? '';
+}
+
+function run(
+  path: string,
+  args: readonly string[],
+): { readonly status: number | null } & Record<'stdout' | 'stderr', string> {
+  return spawnSync(path, args, { encoding: 'utf8', env: { ...process.env, ...programEnvironment() } });
+}
+
+/** All or nothing: the folder is put in place once every package is in it. */
+async function unpack(missing: readonly Need[], folder: string, say: (line: string) => void): Promise<void> {
+  const names = missing.map(({ what }) => what).join(', ');
+  say(`Fetching packages of the distribution for the tests, first time only: ${names}`);
+  await mkdir(dirname(folder), { recursive: true });
+  const scratch = await mkdtemp(`${folder}.unpack-`);
+  try {
+    const apt = await aptOn(scratch);
+    await apt(['update', '--quiet']);
+    const wanted = new Set(missing.flatMap(({ packages }) => packages));
+    await apt(['install', '--download-only', '--yes', '--quiet', '--no-install-recommends', ...wanted]);
+    const alone = new Set(missing.flatMap(({ alone = [] }) => alone));
+    if (alone.size > 0) await apt(['download', '--quiet', ...alone]);
+    const root = join(scratch, 'root');
+    await mkdir(root);
+    // What was unpacked for another need before stays.
+    if (existsSync(folder)) await promisify(execFile)('cp', ['-a', `${folder}/.`, root]);
+    const archives = join(scratch, 'archives');
+    const files = (await readdir(archives)).filter((name) => name.endsWith('.deb')).sort();
+    for (const file of files) await promisify(execFile)('dpkg-deb', ['-x', join(archives, file), root]);
+    await writeFile(join(root, 'packages.txt'), `${files.join('\n')}\n`);
+    await rm(folder, { recursive: true, force: true });
+    await rename(root, folder);
+    say(`Unpacked ${files.length} packages into ${folder}`);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+type Apt = (args: readonly string[]) => Promise<void>;
+
+/** apt-get with lists, archives and locks in folders of its own, so that any user may run it. */
+async function aptOn(scratch: string): Promise<Apt> {
+  const archives = join(scratch, 'archives');
+  for (const name of ['lists/partial', 'archives/partial'])
+    await mkdir(join(scratch, name), { recursive: true });
+  const settings = {
+    'Dir::State::lists': `${join(scratch, 'lists')}/`,
+    'Dir::Cache': `${scratch}/`,
+    'Dir::Cache::archives': `${archives}/`,
+    'Debug::NoLocking': 'true',
+    'APT::Sandbox::User': String(process.getuid?.() === 0 ? 'root' : ''),
+    'Acquire::Languages': 'none',
+    'Acquire::Retries': '3',
+    'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled': 'false',
+  };
+  const options = Object.entries(settings).flatMap(([name, value]) =>
+    value === '' ? [] : ['-o', `${name}=${value}`],
+  );
+  return async (args) => {
+    try {
+      await promisify(execFile)('apt-get', [...options, ...args], {
+        cwd: archives,
+        env: { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
+        maxBuffer: 2 ** 24,
+      });
+    } catch (error) {
+      const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error);
+      const last = said.split('\n').slice(-3).join(' ');
+      throw new Error(`\`${basename('apt-get')} ${args[0]}\` failed: ${last}`, { cause: error });
+    }
+  };
+}
