@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { programEnvironment } from '../../test/tools/distribution-packages.ts';
 
 /** A program to measure: what to start, and with what on its stdin. */
 export interface Program {
@@ -77,7 +78,7 @@ function highWaterMark(pid: number): number {
 
 async function run(program: Program, started: (pid: number) => void = () => undefined): Promise<void> {
   const child = spawn(program.path, program.args, {
-    env: { PATH: process.env.PATH, ...program.env },
+    env: { ...programEnvironment(), ...program.env },
     stdio: [program.stdin === undefined ? 'ignore' : 'pipe', 'ignore', 'pipe'],
   });
   let stderr = '';

@@ -5,6 +5,7 @@ import { withClient } from '../../test/support/images.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb } from '../../test/support/mariadb.ts';
 import { startPostgres } from '../../test/support/postgres.ts';
 import { runProgram } from '../../test/support/real-glance.ts';
+import { findProgram } from '../../test/tools/distribution-packages.ts';
 import type { Program } from './measure.ts';
 
 /** A server and what else is measured on it. */
@@ -106,7 +107,12 @@ async function mariadb(): Promise<BenchServer> {
     },
     seedNewton: (url, images) => seedMysqlNewton(url, { images }),
     driverUrl: (url) => url.replace('mysql+pymysql:', 'mysql:'),
-    client: (url, sql) => ({ path: 'mariadb', args: [...access, nameOf(url)], env, stdin: sql }),
+    client: (url, sql) => ({
+      path: findProgram('mariadb') ?? 'mariadb',
+      args: [...access, nameOf(url)],
+      env,
+      stdin: sql,
+    }),
     glanceOcata: {
       what: "all of Glance's statements",
       before: '',

@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { type Outcome, report, summary } from './report.ts';
 import { runPart } from './run-part.ts';
 import { select } from './selection.ts';
-import { findSuites, type Part } from './suites.ts';
+import { findSuites, inOrder, type Part } from './suites.ts';
 import { bringSupplies } from './supplies.ts';
 
 /** No part may take longer, in milliseconds; the longest takes some four minutes on two busy cores. */
@@ -44,7 +44,7 @@ async function runAll(): Promise<number> {
   const outcomes = new Map<Part, Outcome>(
     parts.map((part) => [part, { part, results: [], seconds: 0, trouble: null }]),
   );
-  const waiting = [...parts];
+  const waiting = [...inOrder(parts)];
 
   /** The first that has all that it needs; where none has, the first one waits for it. */
   async function next(): Promise<Part | undefined> {

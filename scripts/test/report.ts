@@ -29,6 +29,9 @@ export interface Report {
 
 const HEARTBEAT = 30_000;
 
+/** Of an error, as it is told when it happens; the log has all of it. */
+const MOST_LINES = 25;
+
 /** @param builds what is fetched or built meanwhile, a line for each. */
 export function report(
   total: number,
@@ -63,7 +66,9 @@ export function report(
       if (result.state !== 'failed') return;
       failed += 1;
       say(`\nFAILED ${part.name}: ${result.title}`);
-      for (const line of (result.error ?? '').split('\n')) say(`    ${line}`);
+      const lines = (result.error ?? '').split('\n');
+      for (const line of lines.slice(0, MOST_LINES)) say(`    ${line}`);
+      if (lines.length > MOST_LINES) say(`    ... and ${lines.length - MOST_LINES} lines more`);
       say(`    Run it alone: ${aloneCommand(part, result.title)}`);
       const log = logOf(part);
       if (log !== null) say(`    All that it printed: ${log}\n`);

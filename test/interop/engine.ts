@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { withClient } from '../support/images.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb } from '../support/mariadb.ts';
 import { mysqlEngine } from '../support/mysql-engine.ts';
@@ -47,6 +50,7 @@ const mariadb: Engine = {
   missing: () => (hasMariaDb() ? null : NO_MARIADB),
   async start() {
     const server = await startMariaDb();
+    const folder = mkdtempSync(join(tmpdir(), 'glance-schema-copy-'));
     const access = `--no-defaults --host=${server.host} --port=${server.port} --user=${server.user}`;
     return {
       ...mysqlEngine(() => server),
@@ -56,16 +60,21 @@ const mariadb: Engine = {
           'sh',
           [
             '-c',
-            `mariadb-dump ${access} --single-transaction --triggers "$0" | mariadb ${access} "$1"`,
+            // No pipe: the shell tells the exit code of its last program only.
+            `mariadb-dump ${access} --single-transaction --triggers "$0" >"$2" && mariadb ${access} "$1" <"$2"`,
             from,
             to,
+            join(folder, 'copy.sql'),
           ],
           { MYSQL_PWD: server.password },
         );
         if (copied.code !== 0) throw new Error(`Cannot copy ${from} to ${to}: ${copied.stderr}`);
         return url;
       },
-      stop: () => server.stop(),
+      async stop() {
+        await server.stop();
+        rmSync(folder, { recursive: true, force: true });
+      },
     };
   },
 };

@@ -26,9 +26,9 @@ const OLDEST_MARIADB = [10, 6] as const;
 const needs: readonly Need[] = [
   {
     what: 'MariaDB',
-    found: () => findMariaDb() !== null,
+    found: () => findMariaDb() !== null && ['mariadb', 'mariadb-dump'].every(hasProgram),
     packages: ['mariadb-server-core'],
-    alone: ['mariadb-server', 'mariadb-client-core'],
+    alone: ['mariadb-server', 'mariadb-client-core', 'mariadb-client'],
     version: () => versionOf('mariadbd', /Ver (\S+)/),
   },
   {

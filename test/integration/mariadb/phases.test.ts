@@ -7,6 +7,7 @@ import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
 import { askMysql } from '../../support/mysql-client.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
 import { suiteMariaDb } from '../../support/suite-server.ts';
+import { findProgram, programEnvironment } from '../../tools/distribution-packages.ts';
 
 describe('expand, migrate and contract on MariaDB', () => {
   const server = suiteMariaDb();
@@ -30,13 +31,13 @@ describe('expand, migrate and contract on MariaDB', () => {
       const sql = await succeeds(url, 'plan', ...to, '--output', 'sql');
       const { host, port, user, password } = server();
       const client = spawnSync(
-        'mariadb',
+        findProgram('mariadb') ?? 'mariadb',
         ['--no-defaults', `--host=${host}`, `--port=${port}`, `--user=${user}`, name],
         {
           // What goes in batches is shown with signs for the keys.
           input: sql.replace(/^UPDATE [^;]*\(last key\)[^;]*;$/gm, ''),
           encoding: 'utf8',
-          env: { PATH: process.env.PATH, MYSQL_PWD: password },
+          env: { ...programEnvironment(), MYSQL_PWD: password },
         },
       );
       expect(client.status, `${client.stderr}\n${sql}`).to.equal(0);

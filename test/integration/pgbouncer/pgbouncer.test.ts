@@ -25,7 +25,10 @@ describe('db sync through PgBouncer in transaction mode', () => {
   before(async function () {
     const found = findPgBouncer();
     if (found === null)
-      leaveOut(this, 'pgbouncer is not there, do install it, on Debian: apt-get install pgbouncer');
+      leaveOut(
+        this,
+        'PgBouncer is not on this machine. Run `make test`, which brings it on Debian and Ubuntu.',
+      );
     program = found;
     server = await startPostgres();
   });
