@@ -277,8 +277,7 @@ describe('the operator when what it stands on fails', () => {
       .slice(from)
       .filter((request) => request.path.endsWith('/v1alpha1/glanceschemas') && !request.isWatch);
     expect(listed, 'read anew, once').to.have.length(1);
-    // The Job controller itself takes up to a minute to notice that the API server is back.
-    await expectDoneOnce(given, 150_000);
+    await expectDoneOnce(given);
   });
 
   it('through all of that it never asked for a Secret', () => {

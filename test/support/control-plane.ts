@@ -51,7 +51,10 @@ export interface ControlPlane {
   /** A kubeconfig file for a ServiceAccount, with a token from the TokenRequest API. */
   serviceAccountKubeconfig(namespace: string, name: string): Promise<string>;
   stopApiServer(): Promise<void>;
-  /** Starts it again on the same port with the same data, and waits until it is ready. */
+  /**
+   * Starts it again on the same port with the same data, and waits until it is ready. The controller manager is started
+   * anew with it: by itself that takes up to a minute to notice that the API server is back.
+   */
   startApiServer(): Promise<void>;
   killApiServer(signal: NodeJS.Signals): void;
   /** Has etcd forget everything but the present, as it does by itself every five minutes: no watch can begin earlier. */
@@ -227,9 +230,10 @@ async function start(
   }
 
   const kubeconfigPath = writeKubeconfig(file('kubeconfigs/admin'), { server, caFile, token: adminToken });
-  if (options.controllers ?? true) {
-    say('Starting kube-controller-manager');
-    const manager = startServerProcess({
+  let manager: ServerProcess | null = null;
+
+  async function startManager(): Promise<void> {
+    const started = startServerProcess({
       name: 'kube-controller-manager',
       path: binaries.kubeControllerManager,
       logFile: file('logs/kube-controller-manager.log'),
@@ -242,13 +246,19 @@ async function start(
         `--service-account-private-key-file=${file('service-accounts.key')}`,
       ],
     });
-    running.push(manager);
+    running.push(started);
+    manager = started;
     const admin = api();
     // The default ServiceAccount is what a first pod waits for, and shows that the controllers have begun.
-    await waitUntilReady(manager, 'kube-controller-manager', async () => {
+    await waitUntilReady(started, 'kube-controller-manager', async () => {
       const answer = await admin.request('GET', '/api/v1/namespaces/default/serviceaccounts/default');
       return answer.status === 200;
     });
+  }
+
+  if (options.controllers ?? true) {
+    say('Starting kube-controller-manager');
+    await startManager();
   }
 
   let stopped: Promise<void> | null = null;
@@ -290,7 +300,12 @@ async function start(
       return writeKubeconfig(file(`kubeconfigs/${namespace}-${name}`), { server, caFile, token, namespace });
     },
     stopApiServer,
-    startApiServer,
+    async startApiServer() {
+      await startApiServer();
+      if (manager === null) return;
+      await manager.stop(0);
+      await startManager();
+    },
     killApiServer(signal) {
       apiServer?.kill(signal);
       if (signal === 'SIGKILL') apiServer = null;
