@@ -15,6 +15,7 @@ export const ocataExpand01AddVisibility: Migration = {
       do: 'add column',
       table: 'images',
       column: { name: 'visibility', type: IMAGE_VISIBILITY, nullable: true },
+      keptBy: SYNCHRONISING_TRIGGERS.map(({ name }) => name),
     },
     { do: 'change column', table: 'images', column: { name: 'is_public', type: 'boolean', nullable: true } },
     ...SYNCHRONISING_TRIGGERS.map((trigger): Step => ({ do: 'create trigger', table: 'images', trigger })),

@@ -2,9 +2,10 @@ import { DATA_MIGRATIONS, FUSED, MIGRATIONS } from '../../migrations/registry.ts
 import { nextScripts } from '../revision/heads.ts';
 import { type KnownSchema, type Located, locate } from '../revision/locate.ts';
 import type { Connection, DatabaseState } from './engines/engine.ts';
-import { dropped, everCreated, foldSchema, triggersOf } from './fold.ts';
+import { dropped, everCreated, foldSchema, type TableColumns, triggersOf } from './fold.ts';
 import { isPending } from './move-rows.ts';
 import { isMoved, openData, type Registry } from './plan-migrations.ts';
+import type { Migration } from './step.ts';
 
 /** All that this build can run. */
 export const REGISTRY: Registry = { migrations: MIGRATIONS, fused: FUSED, data: DATA_MIGRATIONS };
@@ -22,18 +23,32 @@ export const KNOWN_SCHEMA: KnownSchema = {
   },
   ever: everCreated(MIGRATIONS),
   triggers: triggersOf(MIGRATIONS),
+  transactional: true,
+  // Ours and Alembic's are transactions. The tool before Alembic, which ended with Ocata, committed each statement.
+  mayLack: (applied, tables) => dropped(begunFused(nextScripts(applied), tables)),
 };
 
 /** The same where a script is not one transaction: an ended run may have left any part of it. */
 const KNOWN_PIECEMEAL: KnownSchema = {
   ...KNOWN_SCHEMA,
-  mayLack(applied) {
+  transactional: false,
+  mayLack(applied, tables) {
     const next = nextScripts(applied);
-    return dropped(
-      [...MIGRATIONS, ...FUSED].filter(({ scripts }) => scripts.some((script) => next.includes(script))),
-    );
+    return dropped([
+      ...MIGRATIONS.filter(({ scripts }) => scripts.some((script) => next.includes(script))),
+      ...begunFused(next, tables),
+    ]);
   },
 };
+
+/** The scripts in one that can come next and have made the columns that they fill from what they drop. */
+function begunFused(next: readonly string[], tables: TableColumns): readonly Migration[] {
+  return FUSED.filter(
+    ({ scripts, steps }) =>
+      next.includes(scripts[0] ?? '') &&
+      steps.every((step) => step.do !== 'add filled column' || tables.get(step.table)?.has(step.column.name)),
+  );
+}
 
 /**
  * Places a database in the chain. For an expanded one the rows tell how far it is, and are looked at.

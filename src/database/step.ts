@@ -78,12 +78,26 @@ export type Step =
   | { readonly do: 'create enum'; readonly type: EnumType }
   | { readonly do: 'create index'; readonly table: string; readonly index: Index }
   | { readonly do: 'drop index'; readonly table: string; readonly index: string }
-  | { readonly do: 'add column'; readonly table: string; readonly column: Column }
-  /** Adds a column that each existing row has `value` in, an expression over the row's other columns. */
+  /**
+   * Adds a column. One whose rows are filled later may be there already with rows that nothing keeps up to date: another
+   * tool's script was ended in the middle. It counts as done only in this shape or with one of the triggers `keptBy`;
+   * else it is made anew, with no row filled.
+   */
+  | {
+      readonly do: 'add column';
+      readonly table: string;
+      readonly column: Column;
+      readonly keptBy?: readonly string[];
+    }
+  /**
+   * Adds a column that each existing row has `value` in, an expression over the row's other columns. While the column
+   * `from` is there, its rows are the truth: each row that has another value is written, whoever made the column.
+   */
   | {
       readonly do: 'add filled column';
       readonly table: string;
       readonly column: Column;
+      readonly from: string;
       readonly value: PerEngine;
     }
   /** Gives a column another nullability or default; the type and the data stay. */

@@ -33,11 +33,13 @@ export interface KnownSchema {
   readonly ever: TableColumns;
   /** The triggers that scripts make for nodes that live side by side. */
   readonly triggers: ReadonlySet<string>;
+  /** Whether a script of ours is one transaction with its record: then an ended run leaves no part of one. */
+  readonly transactional: boolean;
   /**
-   * What the scripts drop that can come next, as `table` or `table.column`: where a script is not one transaction, it may
-   * be gone without its record. Absent where it always is one.
+   * What may be gone without a record, as `table` or `table.column`: what the scripts drop that can come next, where some
+   * tool runs them statement by statement. What is filled from it must be there already.
    */
-  mayLack?(applied: ReadonlySet<string>): ReadonlySet<string>;
+  mayLack(applied: ReadonlySet<string>, tables: TableColumns): ReadonlySet<string>;
 }
 
 /** Where a database is. Messages are the second half of a `Cannot ...: ...` sentence. */
@@ -145,7 +147,7 @@ function locateByMigrate(row: MigrateRow, found: Found, known: KnownSchema): Loc
 function locateUnmanaged(found: Found, known: KnownSchema): Located {
   // Where a script is not one transaction, the first may have been ended after its tables and before its record.
   const begun: TableColumns =
-    known.mayLack !== undefined && found.alembic !== undefined ? known.next(new Set()) : new Map();
+    !known.transactional && found.alembic !== undefined ? known.next(new Set()) : new Map();
   const others = [...found.tables].filter(([table]) => !VERSION_TABLES.includes(table));
   if (others.every(([table, columns]) => isSame(columns, begun.get(table)))) {
     return { kind: 'empty' };
@@ -179,7 +181,7 @@ function verify(
     throw new RangeError('Cannot place a database without scripts');
   }
   const expected = known.after(applied);
-  const mayLack = known.mayLack?.(applied) ?? new Set();
+  const mayLack = known.mayLack(applied, found.tables);
   const absent = names(expected, found.tables);
   const missing = absent.filter((name) => !mayLack.has(name));
   const there = allNames(found.tables);
@@ -207,7 +209,7 @@ function verify(
         applied,
         // Where a script is one transaction, only an expand with nodes at work leaves a part of itself. Where it is not,
         // no node can have begun to live with what is there without the triggers.
-        underWay: early.length > 0 && (known.mayLack === undefined || isInUse(found, known)),
+        underWay: early.length > 0 && (known.transactional || isInUse(found, known)),
         lacking: absent,
         ...(adopt === undefined ? {} : { adopt }),
       };

@@ -3,7 +3,7 @@ import { openSession, type Session } from './postgres/connect.ts';
 import { lockHolder, queryWithoutTrace, tryLock } from './postgres/lock.ts';
 import { checkChanges } from './postgres/preflight.ts';
 import { readState } from './postgres/read-state.ts';
-import { plannedStatements } from './postgres/statements.ts';
+import { plannedStatements, remainingSteps } from './postgres/statements.ts';
 
 /** PostgreSQL: each migration is one transaction with its record. */
 export const postgres: Engine = {
@@ -27,7 +27,8 @@ async function look(session: Session): Promise<DatabaseState> {
     engine: 'postgres',
     found: state.found,
     transactional: true,
-    statements: (steps, online) => plannedStatements(steps, state.serverVersion, online),
+    statements: (steps, online) =>
+      plannedStatements(remainingSteps(steps, state.found.tables), state.serverVersion, online),
     async preflight(migrations) {
       checkChanges(state, migrations, session.place);
     },

@@ -9,7 +9,8 @@ export interface Catalog {
 
 export interface TableFacts {
   readonly columns: ReadonlyMap<string, ColumnFacts>;
-  readonly indexes: ReadonlySet<string>;
+  /** The columns of each index, in order, by its name. */
+  readonly indexes: ReadonlyMap<string, readonly string[]>;
 }
 
 export interface ColumnFacts {
@@ -25,8 +26,8 @@ function catalogOf(tables: readonly string[]): string {
 SELECT 'column' AS kind, TABLE_NAME AS tab, COLUMN_NAME AS name, IS_NULLABLE AS nullable, COLUMN_DEFAULT AS standard
 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME ${these}
 UNION ALL
-SELECT DISTINCT 'index', TABLE_NAME, INDEX_NAME, NULL, NULL
-FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME ${these}
+SELECT 'index', TABLE_NAME, INDEX_NAME, NULL, GROUP_CONCAT(COLUMN_NAME ORDER BY SEQ_IN_INDEX)
+FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME ${these} GROUP BY TABLE_NAME, INDEX_NAME
 UNION ALL
 SELECT 'trigger', EVENT_OBJECT_TABLE, TRIGGER_NAME, NULL, NULL
 FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE ${these}`;
@@ -37,12 +38,15 @@ export async function readCatalog(
   steps: readonly Step[],
   query: (sql: string) => Promise<readonly Row[]>,
 ): Promise<Catalog> {
-  const tables = new Map<string, { columns: Map<string, ColumnFacts>; indexes: Set<string> }>();
+  const tables = new Map<
+    string,
+    { columns: Map<string, ColumnFacts>; indexes: Map<string, readonly string[]> }
+  >();
   const triggers = new Set<string>();
   const changed = [...new Set(steps.flatMap(tableOf))];
   for (const row of changed.length === 0 ? [] : await query(catalogOf(changed))) {
     const name = String(row.name);
-    const table = tables.get(String(row.tab)) ?? { columns: new Map(), indexes: new Set() };
+    const table = tables.get(String(row.tab)) ?? { columns: new Map(), indexes: new Map() };
     tables.set(String(row.tab), table);
     switch (row.kind) {
       case 'column':
@@ -52,7 +56,7 @@ export async function readCatalog(
         });
         break;
       case 'index':
-        table.indexes.add(name);
+        table.indexes.set(name, String(row.standard).split(','));
         break;
       case 'trigger':
         triggers.add(name);

@@ -1,4 +1,4 @@
-import type { Column, ColumnType, Step, Table } from '../../step.ts';
+import type { Column, ColumnType, Index, Step, Table } from '../../step.ts';
 import type { Catalog, ColumnFacts } from './catalog.ts';
 
 /** One statement, and the steps that it does or, but for the last statement of a step, helps to do. */
@@ -43,8 +43,12 @@ export function planSteps(steps: readonly Step[], catalog: Catalog | undefined):
   const operations: OpenOperation[] = [];
   const found: Step[] = [];
   const empty: Step[] = [];
+  let known = catalog;
   for (const step of steps) {
-    const pieces = piecesOf(step, catalog);
+    const pieces = piecesOf(step, known);
+    if (step.do === 'add column' && pieces !== 'nothing' && pieces.length > 0) {
+      known = withoutIndexesOn(step.table, step.column.name, known);
+    }
     if (pieces === 'nothing') {
       empty.push(step);
       continue;
@@ -98,20 +102,14 @@ function piecesOf(step: Step, catalog: Catalog | undefined): readonly Piece[] | 
     case 'create enum':
       return 'nothing';
     case 'create index':
-      return unless(hasIndex(step.table, step.index.name, catalog) === true, {
-        alter: step.table,
-        clause: `ADD INDEX ${step.index.name} (${step.index.columns.join(', ')})`,
-      });
+      return createIndex(step.table, step.index, catalog);
     case 'drop index':
       return unless(hasIndex(step.table, step.index, catalog) === false, {
         alter: step.table,
         clause: `DROP INDEX ${step.index}`,
       });
     case 'add column':
-      return unless(columnOf(step.table, step.column.name, catalog) !== undefined, {
-        alter: step.table,
-        clause: `ADD COLUMN ${columnDefinition(step.column)}`,
-      });
+      return addColumn(step, catalog);
     case 'add filled column':
       return fillColumn(step, catalog);
     case 'change column':
@@ -134,24 +132,81 @@ function piecesOf(step: Step, catalog: Catalog | undefined): readonly Piece[] | 
   }
 }
 
-/**
- * The column is there at once, empty; one UPDATE writes each row once; then it gets its nullability and default, in one
- * with what follows. Rows that an ended run has filled are left as they are.
- */
-function fillColumn(
-  { table, column, value }: Extract<Step, { do: 'add filled column' }>,
-  catalog: Catalog | undefined,
-): readonly Piece[] {
-  if (isLike(table, column, catalog)) {
+/** An index of that name on other columns is not the one that is wanted. */
+function createIndex(table: string, index: Index, catalog: Catalog | undefined): readonly Piece[] {
+  const there = catalog?.tables.get(table)?.indexes.get(index.name);
+  if (there?.join() === index.columns.join()) {
     return [];
   }
+  return [
+    ...(there === undefined ? [] : [{ alter: table, clause: `DROP INDEX ${index.name}` }]),
+    { alter: table, clause: `ADD INDEX ${index.name} (${index.columns.join(', ')})` },
+  ];
+}
+
+function addColumn(
+  { table, column, keptBy }: Extract<Step, { do: 'add column' }>,
+  catalog: Catalog | undefined,
+): readonly Piece[] {
+  const add = { alter: table, clause: `ADD COLUMN ${columnDefinition(column)}` };
+  if (columnOf(table, column.name, catalog) === undefined) {
+    return [add];
+  }
+  const isKept = keptBy === undefined || keptBy.some((trigger) => catalog?.triggers.has(trigger) === true);
+  if (isKept || isLike(table, column, catalog)) {
+    return [];
+  }
+  // MariaDB keeps an index on a column that is dropped and added under the same name.
+  const indexes = [...indexesOn(table, column.name, catalog).keys()];
+  return [...indexes.map((name) => `DROP INDEX ${name}`), `DROP COLUMN ${column.name}`]
+    .map((clause): Piece => ({ alter: table, clause }))
+    .concat(add);
+}
+
+/** The indexes that are on this column alone, which go with it. */
+function indexesOn(
+  table: string,
+  column: string,
+  catalog: Catalog | undefined,
+): ReadonlyMap<string, readonly string[]> {
+  const indexes = catalog?.tables.get(table)?.indexes ?? new Map<string, readonly string[]>();
+  return new Map([...indexes].filter(([, columns]) => columns.join() === column));
+}
+
+function withoutIndexesOn(table: string, column: string, catalog: Catalog | undefined): Catalog | undefined {
+  const facts = catalog?.tables.get(table);
+  if (catalog === undefined || facts === undefined) {
+    return catalog;
+  }
+  const gone = indexesOn(table, column, catalog);
+  const indexes = new Map([...facts.indexes].filter(([name]) => !gone.has(name)));
+  return { ...catalog, tables: new Map([...catalog.tables, [table, { ...facts, indexes }]]) };
+}
+
+/**
+ * The column is there at once, empty; one UPDATE writes each row once; then it gets its nullability and default, in one
+ * with what follows. Rows that an ended run has filled rightly are left as they are. The shape of the column says nothing
+ * of its rows: another tool makes it NOT NULL, with a default, before it fills them.
+ */
+function fillColumn(
+  { table, column, from, value }: Extract<Step, { do: 'add filled column' }>,
+  catalog: Catalog | undefined,
+): readonly Piece[] {
+  const hasSource = catalog === undefined || columnOf(table, from, catalog) !== undefined;
+  const isShaped = isLike(table, column, catalog);
+  if (!hasSource) {
+    return isShaped ? [] : [modify(table, column)];
+  }
+  const filled = value.mysql;
   const empty: Column = { name: column.name, type: column.type, nullable: true };
   return [
     ...(columnOf(table, column.name, catalog) === undefined
       ? [{ alter: table, clause: `ADD COLUMN ${columnDefinition(empty)}` }]
       : []),
-    { sql: `UPDATE ${table} SET ${column.name} = ${value.mysql} WHERE ${column.name} IS NULL` },
-    modify(table, column),
+    {
+      sql: `UPDATE ${table} SET ${column.name} = ${filled} WHERE ${column.name} IS NULL OR ${column.name} <> ${filled}`,
+    },
+    ...(isShaped ? [] : [modify(table, column)]),
   ];
 }
 

@@ -24,9 +24,9 @@ export function renderStep(step: Step, serverVersion: number): readonly string[]
     case 'create enum':
       return [`CREATE TYPE ${step.type.enum} AS ENUM (${step.type.values.map(literal).join(', ')})`];
     case 'create index':
-      return [`CREATE INDEX ${step.index.name} ON ${step.table} (${list(step.index.columns)})`];
+      return [`CREATE INDEX IF NOT EXISTS ${step.index.name} ON ${step.table} (${list(step.index.columns)})`];
     case 'drop index':
-      return [`DROP INDEX ${step.index}`];
+      return [`DROP INDEX IF EXISTS ${step.index}`];
     case 'add column':
       return [`ALTER TABLE ${step.table} ADD COLUMN ${columnDefinition(step.column)}`];
     case 'add filled column':

@@ -1,3 +1,4 @@
+import type { Found } from '../../../revision/locate.ts';
 import type { Column, EnumType, Step } from '../../step.ts';
 import type { PlannedStatement } from '../engine.ts';
 import { renderStep } from './render-step.ts';
@@ -42,7 +43,12 @@ export function offlineStatements(steps: readonly Step[], serverVersion: number)
     before: [],
     recorded: steps.map((step) => {
       const lock = offlineLock(step);
-      return { step, sql: renderStep(step, serverVersion), ...(lock === undefined ? {} : { lock }) };
+      const sql = renderStep(step, serverVersion);
+      return {
+        step,
+        sql: step.do === 'create enum' ? sql.map((text) => unlessThere(step.type, text)) : sql,
+        ...(lock === undefined ? {} : { lock }),
+      };
     }),
   };
 }
@@ -103,6 +109,20 @@ export function onlineStatements(steps: readonly Step[], serverVersion: number):
     }
   }
   return { before, recorded };
+}
+
+/**
+ * What is left of steps that another tool has run one by one: it has dropped the column from which another is filled, so that
+ * one is filled already and needs its shape only. Tables that are not there yet are not asked of.
+ */
+export function remainingSteps(steps: readonly Step[], tables: Found['tables']): readonly Step[] {
+  const isGone = (table: string, column: string): boolean => tables.get(table)?.has(column) === false;
+  return steps.flatMap((step): readonly Step[] => {
+    if (step.do === 'drop column' && isGone(step.table, step.column)) return [];
+    return step.do === 'add filled column' && isGone(step.table, step.from)
+      ? [{ do: 'change column', table: step.table, column: step.column }]
+      : [step];
+  });
 }
 
 /** The statements of a script in the order in which they run, as a plan shows them. */
@@ -182,11 +202,30 @@ function repeatable(step: Step, serverVersion: number): Omit<Statement, 'step'> 
   switch (step.do) {
     case 'create enum':
       return { sql: sql.map((text) => unlessThere(step.type, text)) };
-    case 'add column':
-      return { sql: sql.map((text) => text.replace('ADD COLUMN', 'ADD COLUMN IF NOT EXISTS')), ...withLock };
+    case 'add column': {
+      const unless = sql.map((text) => text.replace('ADD COLUMN', 'ADD COLUMN IF NOT EXISTS'));
+      return {
+        sql: step.keptBy === undefined ? unless : [...unlessKept(step, step.keptBy), ...unless],
+        ...withLock,
+      };
+    }
     default:
       return { sql, ...withLock };
   }
+}
+
+/** Takes away a column of another shape that none of the triggers keeps up to date: nobody knows what is in its rows. */
+function unlessKept(
+  { table, column }: Extract<Step, { do: 'add column' }>,
+  triggers: readonly string[],
+): readonly string[] {
+  const names = triggers.map((trigger) => `'${trigger}'`).join(', ');
+  const shape = `attnotnull <> ${column.nullable !== true} OR atthasdef <> ${column.default !== undefined}`;
+  return [
+    `DO $$ BEGIN IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = '${table}'::regclass AND attname = '${column.name}' AND (${shape}))
+  AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '${table}'::regclass AND tgname IN (${names}))
+  THEN ALTER TABLE ${table} DROP COLUMN ${column.name}; END IF; END $$`,
+  ];
 }
 
 /** Another tool may have left a type of that name with other words. */

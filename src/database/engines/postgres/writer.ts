@@ -13,6 +13,7 @@ import {
   locksOf,
   offlineStatements,
   onlineStatements,
+  remainingSteps,
   type Statement,
   type Statements,
 } from './statements.ts';
@@ -102,7 +103,7 @@ class PostgresWriter implements Writer {
   async prepare(steps: readonly Step[], progress: StepProgress): Promise<void> {
     for (const unit of this.#statements(steps).before) {
       if (unit.kind === 'alone') {
-        progress.started(unit.statement.step, steps.indexOf(unit.statement.step));
+        progress.started(unit.statement.step, numberOf(unit.statement.step, steps));
         await this.#runAlone(unit.statement, progress);
       } else {
         await this.#open();
@@ -205,7 +206,7 @@ class PostgresWriter implements Writer {
 
   #statements(steps: readonly Step[]): Statements {
     const render = this.#options.online ? onlineStatements : offlineStatements;
-    return render(steps, this.#state.serverVersion);
+    return render(remainingSteps(steps, this.#state.found.tables), this.#state.serverVersion);
   }
 
   async #runAll(
@@ -215,7 +216,7 @@ class PostgresWriter implements Writer {
   ): Promise<void> {
     const locks = locksOf(statements);
     for (const [index, { step, sql }] of statements.entries()) {
-      progress.started(step, steps.indexOf(step));
+      progress.started(step, numberOf(step, steps));
       if (index === 0 && locks.size > 0) {
         await this.#lockTables(locks, progress);
       }
@@ -332,6 +333,14 @@ class PostgresWriter implements Writer {
   async #execute(sql: string): Promise<void> {
     await this.#sequelize.query(sql, { transaction: this.#transaction, raw: true });
   }
+}
+
+/** The place of a step; one that stands in for what is left of another has that one's column. */
+function numberOf(step: Step, steps: readonly Step[]): number {
+  const column = 'column' in step ? step.column : undefined;
+  return steps.findIndex(
+    (each) => each === step || (typeof column === 'object' && 'column' in each && each.column === column),
+  );
 }
 
 /** Sessions of migrators that are at such a statement, on the table that has this name here: other schemas have their own. */
