@@ -21,6 +21,8 @@ export const EXIT_CODES = {
   PartiallyApplied: 14,
   /** A phase was asked for before the one that must come first; nothing was changed. */
   OutOfOrder: 15,
+  /** Done, but the schema is not that of the revision: somebody else has changed it. The report lists what differs. */
+  SchemaDiffers: 16,
   /** Cannot connect, or cannot authenticate. */
   DatabaseUnreachable: 20,
   /** Another migrator has kept the lock for longer than was asked to wait. */
@@ -46,6 +48,8 @@ export const EXIT_MEANINGS: Readonly<Record<ExitReason, string>> = {
   PartiallyApplied:
     'MySQL only: a statement failed and those before it stay; the next run goes on from there',
   OutOfOrder: 'expand, migrate or contract was asked for before what must come first; the message names that',
+  SchemaDiffers:
+    'at the revision, but the schema is not what the revision has; the message says what differs, db diff how to mend it',
   DatabaseUnreachable: 'cannot connect, log in or write',
   LockTimeout: 'another migrator has kept the lock for too long',
   Interrupted:
@@ -61,6 +65,7 @@ export const FINAL_EXIT_CODES: readonly number[] = [
   EXIT_CODES.DatabaseNotGlance,
   EXIT_CODES.PartiallyApplied,
   EXIT_CODES.OutOfOrder,
+  EXIT_CODES.SchemaDiffers,
 ];
 
 /** What `db check` ends with when a phase is next, as `glance-manage db check` does. */

@@ -28,6 +28,8 @@ const reportSchema = z.object({
   ),
   progress: z.object({ migration: text(64), done: z.int(), total: z.int() }).optional(),
   next: z.enum(['expand', 'migrate', 'contract']).optional(),
+  repaired: few(text(256)).optional(),
+  differences: few(text(256)).optional(),
   startedAt: z.iso.datetime(),
   finishedAt: z.iso.datetime(),
   error: z

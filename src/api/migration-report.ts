@@ -38,6 +38,10 @@ export interface MigrationReport {
   readonly progress?: ReportedProgress | undefined;
   /** What comes next, as `db check` tells it; absent when nothing does, or another command reports. */
   readonly next?: 'expand' | 'migrate' | 'contract' | undefined;
+  /** What this run completed of the schema, such as an index that was missing; absent when nothing. */
+  readonly repaired?: readonly string[] | undefined;
+  /** What of the schema is not that of the revision; absent when it was not looked at, or nothing is. At most ten. */
+  readonly differences?: readonly string[] | undefined;
   /** RFC 3339, UTC. */
   readonly startedAt: string;
   readonly finishedAt: string;

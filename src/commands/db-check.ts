@@ -8,6 +8,10 @@ import { readRevision } from './db-migration.ts';
 import { helpWithExitCodes } from './exit.ts';
 import { addOutputOptions, finish, type OutputFlags } from './output.ts';
 
+interface CheckFlags extends ConnectionFlags, OutputFlags {
+  readonly schema?: boolean;
+}
+
 /** `glance-schema db check [VERSION]` */
 export function dbCheckCommand(): Command {
   const command = new Command('check')
@@ -15,7 +19,8 @@ export function dbCheckCommand(): Command {
       'Say which phase of an upgrade is next: by a sentence, and by the exit code. Changes nothing.',
     )
     .argument('[version]', 'the revision that is wanted, such as ocata01; without it the newest')
-    .action((version: string | undefined, flags: ConnectionFlags & OutputFlags) => run(version, flags));
+    .option('--schema', 'where no phase is next, also compare the schema with that of the revision')
+    .action((version: string | undefined, flags: CheckFlags) => run(version, flags));
   addOutputOptions(addConnectionOptions(command));
   helpWithExitCodes(command, [
     'Done',
@@ -23,6 +28,7 @@ export function dbCheckCommand(): Command {
     'RevisionNotFound',
     'DatabaseNewer',
     'DatabaseNotGlance',
+    'SchemaDiffers',
     'DatabaseUnreachable',
   ]);
   return command.addHelpText(
@@ -34,7 +40,7 @@ export function dbCheckCommand(): Command {
   );
 }
 
-async function run(version: string | undefined, flags: ConnectionFlags & OutputFlags): Promise<void> {
+async function run(version: string | undefined, flags: CheckFlags): Promise<void> {
   const startedAt = new Date();
   let revision: string | undefined;
   const outcome = await look(flags, () => {
@@ -57,12 +63,12 @@ async function run(version: string | undefined, flags: ConnectionFlags & OutputF
 }
 
 async function look(
-  flags: ConnectionFlags,
+  flags: CheckFlags,
   revision: () => string,
 ): Promise<Outcome & { readonly next?: NextPhase }> {
   try {
     const wanted = revision();
-    return await nextPhase(resolveConnection(flags, process.env), wanted);
+    return await nextPhase(resolveConnection(flags, process.env), wanted, flags.schema === true);
   } catch (error) {
     if (error instanceof Failure) {
       return { applied: [], error };

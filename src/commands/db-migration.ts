@@ -29,6 +29,7 @@ const MIGRATION_EXITS: readonly ExitReason[] = [
   'DatabaseNewer',
   'DatabaseNotGlance',
   'PartiallyApplied',
+  'SchemaDiffers',
   'DatabaseUnreachable',
   'LockTimeout',
   'Interrupted',
@@ -192,7 +193,13 @@ async function attempt(work: () => Promise<Outcome>): Promise<Outcome> {
 
 function summarise(outcome: Outcome): string {
   const at = outcome.to === undefined ? 'its beginning' : formatPosition(outcome.to);
+  const repaired = (outcome.repaired ?? []).map((what) => `\nRepaired: ${what}.`).join('');
+  return `${summariseRun(outcome, at)}${repaired}`;
+}
+
+function summariseRun(outcome: Outcome, at: string): string {
   if (outcome.applied.length === 0 && outcome.adoption === undefined) {
+    if (outcome.repaired !== undefined) return `Database is at ${at}: no migrations needed.`;
     return `Database is up to date at ${at}. No migrations needed.`;
   }
   const seconds = outcome.applied.reduce((sum, script) => sum + script.milliseconds, 0) / 1000;

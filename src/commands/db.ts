@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { dbCheckCommand } from './db-check.ts';
 import { dbContractCommand } from './db-contract.ts';
+import { dbDiffCommand } from './db-diff.ts';
 import { dbExpandCommand } from './db-expand.ts';
 import { dbHistoryCommand } from './db-history.ts';
 import { dbMigrateCommand } from './db-migrate.ts';
@@ -21,6 +22,7 @@ export function dbCommand(): Command {
     .addCommand(dbContractCommand())
     .addCommand(dbCheckCommand())
     .addCommand(dbPlanCommand())
+    .addCommand(dbDiffCommand())
     .addCommand(dbHistoryCommand())
     .addCommand(dbVersionCommand())
     .addCommand(dbVersionControlCommand());

@@ -338,9 +338,13 @@ function targetReached(situation: Situation): Answer | undefined {
   }
   const recorded = recordedPosition(status);
   const target = targetPosition(schema, status);
-  return recorded === undefined || !isReached(recorded, target)
-    ? undefined
-    : { reason: 'UpToDate', message: `The database is at ${formatPosition(recorded)}.` };
+  if (recorded === undefined || !isReached(recorded, target)) {
+    return undefined;
+  }
+  const { failure } = status.job ?? {};
+  // The revision is reached; what somebody else has made of the schema is told, and is no reason to stop those who wait.
+  const differs = failure?.reason === 'SchemaDiffers' ? ` ${sentence(failure.message)}` : '';
+  return { reason: 'UpToDate', message: `The database is at ${formatPosition(recorded)}.${differs}` };
 }
 
 /**

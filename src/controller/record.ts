@@ -79,7 +79,10 @@ export function recordJob(
       ? {}
       : { handledObserve: job.purpose.observe }),
     job: { ...statusJob, finishedAt, ...(failure === undefined ? {} : { failure }) },
-    ...(worthTelling && failure === undefined ? { lastMigration: entry } : {}),
+    // A schema that somebody else has changed does not undo the migration.
+    ...(worthTelling && (failure === undefined || failure.reason === 'SchemaDiffers')
+      ? { lastMigration: entry }
+      : {}),
     ...(worthTelling ? { history: withEntry(status, entry) } : {}),
   };
 }

@@ -2,9 +2,10 @@ import type { AppliedScript } from '../api/migration-report.ts';
 import { headsOf, positionOf } from '../revision/heads.ts';
 import type { Adoption, Located } from '../revision/locate.ts';
 import type { Goal } from '../revision/plan.ts';
-import type { Position } from '../revision/position.ts';
+import { formatPosition, type Position } from '../revision/position.ts';
+import { canRepair, type Difference, describeDifference } from './compare-schema.ts';
 import { connect } from './connect.ts';
-import { decideRun, isSettled, type OpenGoal } from './decide-run.ts';
+import { decideRun, isSettled, type OpenGoal, type RunPlan } from './decide-run.ts';
 import type { Connection, DatabaseState } from './engines/engine.ts';
 import { asFailure, Failure } from './failure.ts';
 import { acquireLock, type LockOptions } from './lock.ts';
@@ -13,6 +14,7 @@ import { openData, type PlannedStep } from './plan-migrations.ts';
 import type { RunEvents } from './run-migrations.ts';
 import type { DataMigration, Migration } from './step.ts';
 import type { ConnectionTarget } from './url.ts';
+import { findDifferences, repairSchema } from './verify-schema.ts';
 
 /** What a run tells while it runs. */
 export interface MigrationEvents extends RunEvents {
@@ -45,6 +47,10 @@ export interface Outcome {
   readonly applied: readonly AppliedScript[];
   /** How far a data migration came that did not end. */
   readonly progress?: { readonly migration: string; readonly done: number; readonly total: number };
+  /** What was missing of the schema of the revision and is there now, in words. */
+  readonly repaired?: readonly string[];
+  /** What of the schema is not that of the revision, in words; absent when it was not looked at, or nothing is. */
+  readonly differences?: readonly string[];
   readonly error?: Failure;
 }
 
@@ -86,8 +92,14 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     let state = await connection.readState();
     let plan = decideRun(await placeDatabase(connection, state), { ...options, place: connection.place });
     outcome = { ...look(state, plan.located), applied };
+    if (plan.refusal !== undefined) {
+      return { ...outcome, error: plan.refusal };
+    }
     if (isSettled(plan)) {
-      return { ...outcome, ...(plan.refusal === undefined ? {} : { error: plan.refusal }) };
+      const differences = await differencesOf(state, plan);
+      if (!differences.some(canRepair)) {
+        return { ...outcome, ...tellDifferences(differences, connection.place, outcome.to) };
+      }
     }
     // Before the lock, which on a cluster is a write.
     const checked = migrationsOf(plan.steps);
@@ -101,8 +113,11 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     state = await connection.readState();
     plan = decideRun(await placeDatabase(connection, state), { ...options, place: connection.place });
     outcome = { ...look(state, plan.located), applied };
+    if (plan.refusal !== undefined) {
+      return { ...outcome, error: plan.refusal };
+    }
     if (isSettled(plan)) {
-      return { ...outcome, ...(plan.refusal === undefined ? {} : { error: plan.refusal }) };
+      return { ...outcome, ...(await verify(state, plan, connection.place, outcome.to, options)) };
     }
     const migrations = migrationsOf(plan.steps);
     if (migrations.some((migration) => !checked.includes(migration))) {
@@ -164,12 +179,71 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
       const left = await readPending(connection, state, done).catch(() => pending);
       outcome = { ...outcome, ...whereTo(done, left) };
     }
-    return outcome;
+    const end = { ...plan, applied: done, located: { ...plan.located, lacking: [] } };
+    return { ...outcome, ...(await verify(state, end, connection.place, outcome.to, options)) };
   } catch (error) {
     return { ...outcome, error: asFailure(error) };
   } finally {
     await connection?.close();
   }
+}
+
+/** What a plan tells of where a database is, as far as its schema is concerned. */
+type Reached = Pick<RunPlan, 'applied' | 'online'> & {
+  readonly located: Pick<Extract<Located, { kind: 'at' }>, 'lacking'> | Located;
+};
+
+/** Looks at what was reached, completes what can be, and tells the rest. The lock is held. */
+async function verify(
+  state: DatabaseState,
+  reached: Reached,
+  place: string,
+  to: Position | undefined,
+  { lockTimeoutSeconds, signal }: MigrateOptions,
+): Promise<Pick<Outcome, 'repaired' | 'differences' | 'error'>> {
+  const differences = await differencesOf(state, reached);
+  if (!differences.some(canRepair)) {
+    return tellDifferences(differences, place, to);
+  }
+  const { online } = reached;
+  const repaired = await repairSchema(state, differences, { lockTimeoutSeconds, signal, online });
+  return {
+    ...(repaired.length === 0 ? {} : { repaired }),
+    ...tellDifferences(await differencesOf(state, reached), place, to),
+  };
+}
+
+/** Of a database that is in the middle of a script nothing is said: the next run ends that first. */
+async function differencesOf(
+  state: DatabaseState,
+  { applied, located }: Reached,
+): Promise<readonly Difference[]> {
+  const inTheMiddle = 'lacking' in located && located.lacking.length > 0;
+  return applied.size === 0 || inTheMiddle ? [] : findDifferences(state, applied);
+}
+
+/** So many are told in a message; the report has more, and `db diff` all. */
+const MOST_DIFFERENCES = 5;
+
+/** Differences as an outcome has them: in words, and as the failure that they are. */
+export function tellDifferences(
+  differences: readonly Difference[],
+  place: string,
+  to: Position | undefined,
+): Pick<Outcome, 'differences' | 'error'> {
+  if (differences.length === 0) {
+    return {};
+  }
+  const names = differences.map(describeDifference);
+  const more = names.length > MOST_DIFFERENCES ? `; and ${names.length - MOST_DIFFERENCES} more` : '';
+  const at = to === undefined ? 'its revision' : `'${formatPosition(to)}'`;
+  return {
+    differences: names,
+    error: new Failure(
+      'SchemaDiffers',
+      `${place} is at ${at}, but its schema is not what that revision has: ${names.slice(0, MOST_DIFFERENCES).join('; ')}${more}. Run 'glance-schema db diff' for all of it and for the SQL that mends it`,
+    ),
+  };
 }
 
 function migrationsOf(steps: readonly PlannedStep[]): readonly Migration[] {

@@ -3,18 +3,24 @@ import { SCRIPTS } from '../revision/scripts.ts';
 import { connect } from './connect.ts';
 import type { Connection } from './engines/engine.ts';
 import { asFailure, Failure } from './failure.ts';
-import { look, type Outcome } from './migrate.ts';
+import { look, type Outcome, tellDifferences } from './migrate.ts';
 import { placeDatabase, REGISTRY } from './place-database.ts';
 import { leftTriggers } from './plan-migrations.ts';
 import type { ConnectionTarget } from './url.ts';
+import { findDifferences } from './verify-schema.ts';
 
 /** What `db check` tells: the phase that comes next, if any does. */
 export type NextPhase = 'expand' | 'migrate' | 'contract';
 
-/** Looks which phase is next on the way to a revision. Never changes anything. */
+/**
+ * Looks which phase is next on the way to a revision. Never changes anything.
+ *
+ * @param withSchema whether to compare the schema too, where no phase is next
+ */
 export async function nextPhase(
   target: ConnectionTarget,
   revision: string,
+  withSchema = false,
 ): Promise<Outcome & { readonly next?: NextPhase }> {
   let connection: Connection | undefined;
   try {
@@ -41,7 +47,12 @@ export async function nextPhase(
           : contracts.length > 0 || left !== undefined
             ? 'contract'
             : undefined;
-    return { ...seen, ...(next === undefined ? {} : { next }) };
+    if (next !== undefined) {
+      return { ...seen, next };
+    }
+    return withSchema
+      ? { ...seen, ...tellDifferences(await findDifferences(state, applied), connection.place, seen.to) }
+      : seen;
   } catch (error) {
     return { applied: [], error: asFailure(error) };
   } finally {

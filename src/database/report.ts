@@ -19,6 +19,13 @@ export interface ReportInput {
   readonly next?: MigrationReport['next'];
 }
 
+/** Of differences and repairs: the message and `db diff` have the rest. */
+const MOST_DIFFERENCES = 10;
+
+function first(texts: readonly string[]): readonly string[] {
+  return texts.slice(0, MOST_DIFFERENCES);
+}
+
 /** The result of a run in the form that the operator reads. */
 export function buildReport(input: ReportInput): MigrationReport {
   const { outcome } = input;
@@ -33,6 +40,8 @@ export function buildReport(input: ReportInput): MigrationReport {
     applied: outcome.applied,
     ...(outcome.progress === undefined ? {} : { progress: outcome.progress }),
     ...(input.next === undefined ? {} : { next: input.next }),
+    ...(outcome.repaired === undefined ? {} : { repaired: first(outcome.repaired) }),
+    ...(outcome.differences === undefined ? {} : { differences: first(outcome.differences) }),
     startedAt: input.startedAt.toISOString(),
     finishedAt: input.finishedAt.toISOString(),
     error:

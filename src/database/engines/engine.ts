@@ -1,4 +1,5 @@
 import type { Found } from '../../revision/locate.ts';
+import type { Difference, FoundTable } from '../compare-schema.ts';
 import type { Engine as EngineName, Migration, Step } from '../step.ts';
 import type { ConnectionTarget } from '../url.ts';
 
@@ -63,6 +64,14 @@ export interface DatabaseState {
    * @throws Failure `DatabaseUnreachable` where nothing can be written, `MigrationFailed` where something cannot be done
    */
   preflight(migrations: readonly Migration[]): Promise<void>;
+  /**
+   * Reads what these tables are made of: columns, indexes and keys. A table that is not there is left out.
+   *
+   * @throws Failure `DatabaseUnreachable`
+   */
+  readTables(names: readonly string[]): Promise<ReadonlyMap<string, FoundTable>>;
+  /** The SQL that makes a difference go away on this server, in order. */
+  mend(difference: Difference): readonly string[];
   /** What these steps are on this server, in order. */
   statements(steps: readonly Step[], online: boolean): readonly PlannedStatement[];
   /** Opens the connection that migrations run on. What it needs is loaded only then. */

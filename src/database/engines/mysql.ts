@@ -3,8 +3,10 @@ import { type ClusterLock, tryClusterLock } from './mysql/cluster-lock.ts';
 import { openSession, type Session } from './mysql/connect.ts';
 import { throwIfCutOff } from './mysql/cut-off.ts';
 import { type LockNames, lockHolder, lockNames, tryLock, unlock } from './mysql/lock.ts';
+import { mend } from './mysql/mend.ts';
 import { plannedStatements } from './mysql/planned-statements.ts';
 import { checkChanges } from './mysql/preflight.ts';
+import { readTables } from './mysql/read-schema.ts';
 import { readFound } from './mysql/read-state.ts';
 
 /** MariaDB and MySQL: each change of a table is committed by itself, so each step sees what is done already. */
@@ -42,6 +44,8 @@ class MysqlConnection implements Connection {
       engine: 'mysql',
       found,
       transactional: false,
+      readTables: (names) => readTables(this.#session, names),
+      mend,
       statements: plannedStatements,
       preflight: (migrations) => checkChanges(this.#session, migrations),
       openWriter: async (options) => {

@@ -1,7 +1,9 @@
 import type { DatabaseState, Engine } from './engine.ts';
 import { openSession, type Session } from './postgres/connect.ts';
 import { lockHolder, queryWithoutTrace, tryLock } from './postgres/lock.ts';
+import { mend } from './postgres/mend.ts';
 import { checkChanges } from './postgres/preflight.ts';
+import { readTables } from './postgres/read-schema.ts';
 import { readState } from './postgres/read-state.ts';
 import { plannedStatements, remainingSteps } from './postgres/statements.ts';
 
@@ -27,6 +29,8 @@ async function look(session: Session): Promise<DatabaseState> {
     engine: 'postgres',
     found: state.found,
     transactional: true,
+    readTables: (names) => readTables(session, names),
+    mend,
     statements: (steps, online) =>
       plannedStatements(remainingSteps(steps, state.found.tables), state.serverVersion, online),
     async preflight(migrations) {

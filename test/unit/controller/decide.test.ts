@@ -111,6 +111,13 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationPending',
   },
   {
+    fact: 'the target is recorded, and its Job has found that somebody else changed the schema',
+    schema: aSchema({ status: recordedAt('ocata01', failedWith('SchemaDiffers')) }),
+    effect: 'none',
+    reason: 'UpToDate',
+    says: 'The database is at ocata01. Cannot migrate: found SchemaDiffers.',
+  },
+  {
     fact: 'the target is recorded and named by an alias',
     schema: aSchema({ spec: { revision: 'ocata_contract01' }, status: recordedAt('ocata01') }),
     effect: 'none',

@@ -35,6 +35,20 @@ describe('recordJob', () => {
     expect(status.job?.failure).to.equal(undefined);
   });
 
+  it('a migration after which the schema differs is the last migration all the same, and is told as a failure', () => {
+    const status = statusAfter(
+      aRefusal('SchemaDiffers', {
+        to: at('ocata01'),
+        heads: ['ocata_contract01'],
+        applied: [{ name: 'ocata01', milliseconds: 1 }],
+      }),
+      recordedAt('mitaka02'),
+    );
+    expect(status).to.deep.include({ recordedRevision: 'ocata01' });
+    expect(status.lastMigration).to.deep.include({ to: 'ocata01', applied: ['ocata01'] });
+    expect(status.job?.failure?.reason).to.equal('SchemaDiffers');
+  });
+
   it('a phase is recorded with the revision, and how far a data migration came until it has ended', () => {
     const interrupted = statusAfter(
       aRefusal('Interrupted', {

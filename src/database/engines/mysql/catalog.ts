@@ -74,7 +74,7 @@ function tableOf(step: Step): readonly string[] {
 }
 
 /** MariaDB tells a default as the expression that it is (`'shared'`, `NULL`), MySQL as the text. */
-function plainDefault(value: unknown): string | null {
+export function plainDefault(value: unknown): string | null {
   if (value === null || value === undefined || value === 'NULL') {
     return null;
   }

@@ -1,4 +1,4 @@
-import type { Column, ColumnType, Index, Step, Table } from '../../step.ts';
+import type { Column, ColumnType, Index, Step, Table, Unique } from '../../step.ts';
 import type { Catalog, ColumnFacts } from './catalog.ts';
 
 /** One statement, and the steps that it does or, but for the last statement of a step, helps to do. */
@@ -214,15 +214,13 @@ function modify(table: string, column: Column): Piece {
   return { alter: table, clause: `MODIFY COLUMN ${columnDefinition(column)}` };
 }
 
-function createTable(table: Table): string {
+export function createTable(table: Table): string {
   const booleans = table.columns.filter((column) => column.type === 'boolean');
   const parts = [
     ...table.columns.map(columnDefinition),
     `PRIMARY KEY (${table.primaryKey.join(', ')})`,
     ...(table.uniques ?? []).map(
-      ({ name, columns }) =>
-        // As PostgreSQL names it, which Glance's script has for both.
-        `UNIQUE KEY ${name ?? `${table.name}_${columns.join('_')}_key`} (${columns.join(', ')})`,
+      (unique) => `UNIQUE KEY ${uniqueName(table.name, unique)} (${unique.columns.join(', ')})`,
     ),
     ...(table.indexes ?? []).map((index) => `KEY ${index.name} (${index.columns.join(', ')})`),
     ...(table.foreignKeys ?? []).map(
@@ -235,7 +233,12 @@ function createTable(table: Table): string {
   return `CREATE TABLE ${table.name} (\n  ${parts.join(',\n  ')}\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3`;
 }
 
-function columnDefinition(column: Column): string {
+/** Without a name of its own it has the one that PostgreSQL gives, as Glance's script has for both. */
+export function uniqueName(table: string, { name, columns }: Unique): string {
+  return name ?? `${table}_${columns.join('_')}_key`;
+}
+
+export function columnDefinition(column: Column): string {
   const counted = column.type === 'serial' || column.type === 'bigserial';
   const parts = [
     `\`${column.name}\``,

@@ -45,13 +45,16 @@ const HOLDERS = new WeakSet<object>();
  * Asks something. In the open transaction of the lock a look would keep its weak lock on the table to the end, and the
  * migration itself would wait for that.
  */
-export async function queryWithoutTrace({ client }: Session, sql: string): Promise<readonly Row[]> {
+export async function queryWithoutTrace<T extends object = Row>(
+  { client }: Session,
+  sql: string,
+): Promise<readonly T[]> {
   if (!HOLDERS.has(client)) {
-    return (await client.query<Row>(sql)).rows;
+    return (await client.query<T>(sql)).rows;
   }
   await client.query('SAVEPOINT look');
   try {
-    return (await client.query<Row>(sql)).rows;
+    return (await client.query<T>(sql)).rows;
   } finally {
     await client.query('ROLLBACK TO SAVEPOINT look; RELEASE SAVEPOINT look');
   }

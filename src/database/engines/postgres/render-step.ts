@@ -42,7 +42,7 @@ export function renderStep(step: Step, serverVersion: number): readonly string[]
   }
 }
 
-function createTable(table: Table): readonly string[] {
+export function createTable(table: Table): readonly string[] {
   const parts = [
     ...table.columns.map(columnDefinition),
     `PRIMARY KEY (${list(table.primaryKey)})`,
@@ -108,7 +108,7 @@ function createTrigger(table: string, trigger: Trigger): readonly string[] {
   ];
 }
 
-function columnDefinition(column: Column): string {
+export function columnDefinition(column: Column): string {
   const parts = [
     column.name,
     typeName(column.type),
@@ -118,7 +118,7 @@ function columnDefinition(column: Column): string {
   return parts.join(' ');
 }
 
-function typeName(type: ColumnType): string {
+export function typeName(type: ColumnType): string {
   if (typeof type !== 'string') {
     return type.enum;
   }
@@ -133,10 +133,10 @@ function setDefault(column: Column): string {
   return column.default === undefined ? 'DROP DEFAULT' : `SET DEFAULT ${literal(column.default)}`;
 }
 
-function literal(value: string | boolean): string {
+export function literal(value: string | boolean): string {
   return typeof value === 'string' ? `'${value.replaceAll("'", "''")}'` : String(value);
 }
 
-function list(names: readonly string[]): string {
+export function list(names: readonly string[]): string {
   return names.join(', ');
 }
