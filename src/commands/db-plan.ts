@@ -100,7 +100,7 @@ function ended(sql: string, { engine }: DatabasePlan): string {
 function heading(plan: DatabasePlan): string {
   const from = plan.from === null ? 'nothing' : formatPosition(plan.from);
   const adopt = plan.adopt === null ? '' : `, adopting ${plan.adopt.from} as ${plan.adopt.heads.join(', ')}`;
-  const steps = plan.steps.filter((step) => step.kind !== 'control');
+  const steps = plan.steps.filter((step) => step.kind === 'script' || step.kind === 'data');
   const what =
     steps.length === 0
       ? 'nothing to run'

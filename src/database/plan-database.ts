@@ -2,8 +2,9 @@ import { headsOf } from '../revision/heads.ts';
 import type { Adoption } from '../revision/locate.ts';
 import type { Goal } from '../revision/plan.ts';
 import type { Position } from '../revision/position.ts';
+import { describeDifference } from './compare-schema.ts';
 import { connect } from './connect.ts';
-import { decideRun } from './decide-run.ts';
+import { decideRun, type RunPlan } from './decide-run.ts';
 import type { Connection, DatabaseState, PlannedStatement } from './engines/engine.ts';
 import { asFailure, type Failure } from './failure.ts';
 import { look } from './migrate.ts';
@@ -13,6 +14,7 @@ import type { PlannedStep } from './plan-migrations.ts';
 import { planControl, planRecord } from './plan-version-table.ts';
 import type { DataMigration, Migration } from './step.ts';
 import type { ConnectionTarget } from './url.ts';
+import { findDifferences, repairable } from './verify-schema.ts';
 
 /** What a run would do, without any of it done. */
 export interface DatabasePlan {
@@ -30,8 +32,11 @@ export interface DatabasePlan {
 
 export interface DatabasePlanStep {
   readonly name: string;
-  /** `control` is what places the database under version control, before any script. */
-  readonly kind: 'control' | 'script' | 'data';
+  /**
+   * `control` is what places the database under version control, before any script; `repair` completes its schema, after
+   * all of them.
+   */
+  readonly kind: 'control' | 'script' | 'data' | 'repair';
   /** The rows that it writes, where it writes any. */
   readonly rows?: number;
   readonly statements: readonly PlannedStatement[];
@@ -57,6 +62,11 @@ export async function planDatabase(
     const control = planControl(state.found.alembic, run);
     const steps: DatabasePlanStep[] =
       control.length === 0 ? [] : [{ name: 'alembic_version', kind: 'control', statements: control }];
+    const scripts = run.steps.flatMap((step) => (step.kind === 'script' ? [step.migration] : []));
+    const statements = await state.statements(
+      scripts.map((migration) => migration.steps),
+      run.online,
+    );
     for (const step of run.steps) {
       if (step.kind === 'data') {
         steps.push(await planData(step.data, connection, state, run.online));
@@ -68,9 +78,12 @@ export async function planDatabase(
       const after = headsOf(applied);
       steps.push({
         ...(await planScript(step.migration, connection, state, run)),
-        statements: [...state.statements(step.migration.steps, run.online), ...planRecord(rows, after)],
+        statements: [...(statements[scripts.indexOf(step.migration)] ?? []), ...planRecord(rows, after)],
       });
       rows = after;
+    }
+    if (placed.located.kind === 'at') {
+      steps.push(...(await planRepair(state, run, applied)));
     }
     return {
       plan: {
@@ -88,6 +101,29 @@ export async function planDatabase(
   } finally {
     await connection?.close();
   }
+}
+
+/** What `repairSchema` would do at the end of the run: what is missing now, and what no script makes or takes away. */
+async function planRepair(
+  state: DatabaseState,
+  { applied, online }: Pick<RunPlan, 'applied' | 'online'>,
+  after: ReadonlySet<string>,
+): Promise<readonly DatabasePlanStep[]> {
+  const left = new Set((await findDifferences(state, after)).map(describeDifference));
+  const due = repairable(await findDifferences(state, applied), online).filter((difference) =>
+    left.has(describeDifference(difference)),
+  );
+  return due.length === 0
+    ? []
+    : [
+        {
+          name: 'repair',
+          kind: 'repair',
+          statements: due.flatMap((difference) =>
+            state.mend(difference).map((sql) => ({ sql, alone: true })),
+          ),
+        },
+      ];
 }
 
 async function planScript(

@@ -19,6 +19,18 @@ export async function findDifferences(
   return compareSchema(expected, await state.readTables([...expected.keys()]), state.engine);
 }
 
+/** What `repairSchema` completes of these, in its order. */
+export function repairable(differences: readonly Difference[], online: boolean): readonly Difference[] {
+  return (
+    differences
+      .filter(canRepair)
+      // A key is added by a copy of the table on some servers, which nobody can write to meanwhile.
+      .filter(({ what }) => what === 'index' || !online)
+      // A foreign key needs the key that it refers to.
+      .sort((one, other) => Number(one.what === 'foreign key') - Number(other.what === 'foreign key'))
+  );
+}
+
 /**
  * Completes what can be completed without a look at any row: missing indexes, and with Glance stopped missing keys. The
  * caller holds the lock.
@@ -31,12 +43,7 @@ export async function repairSchema(
   differences: readonly Difference[],
   options: WriterOptions,
 ): Promise<readonly string[]> {
-  const due = differences
-    .filter(canRepair)
-    // A key is added by a copy of the table on some servers, which nobody can write to meanwhile.
-    .filter(({ what }) => what === 'index' || !options.online)
-    // A foreign key needs the key that it refers to.
-    .sort((one, other) => Number(one.what === 'foreign key') - Number(other.what === 'foreign key'));
+  const due = repairable(differences, options.online);
   if (due.length === 0) {
     return [];
   }

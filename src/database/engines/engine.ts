@@ -72,8 +72,11 @@ export interface DatabaseState {
   readTables(names: readonly string[]): Promise<ReadonlyMap<string, FoundTable>>;
   /** The SQL that makes a difference go away on this server, in order. */
   mend(difference: Difference): readonly string[];
-  /** What these steps are on this server, in order. */
-  statements(steps: readonly Step[], online: boolean): readonly PlannedStatement[];
+  /** What is left to do of each of these scripts on this server, one after the other. Reads, and changes nothing. */
+  statements(
+    scripts: readonly (readonly Step[])[],
+    online: boolean,
+  ): Promise<readonly (readonly PlannedStatement[])[]>;
   /** Opens the connection that migrations run on. What it needs is loaded only then. */
   openWriter(options: WriterOptions): Promise<Writer>;
 }

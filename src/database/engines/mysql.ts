@@ -1,4 +1,5 @@
 import type { Connection, DatabaseState, Engine } from './engine.ts';
+import { readCatalog, withSteps } from './mysql/catalog.ts';
 import { type ClusterLock, tryClusterLock } from './mysql/cluster-lock.ts';
 import { openSession, type Session } from './mysql/connect.ts';
 import { throwIfCutOff } from './mysql/cut-off.ts';
@@ -46,7 +47,14 @@ class MysqlConnection implements Connection {
       transactional: false,
       readTables: (names) => readTables(this.#session, names),
       mend,
-      statements: plannedStatements,
+      statements: async (scripts) => {
+        let catalog = await readCatalog(scripts.flat(), (sql) => this.#session.query(sql));
+        return scripts.map((steps) => {
+          const statements = plannedStatements(steps, catalog);
+          catalog = withSteps(catalog, steps);
+          return statements;
+        });
+      },
       preflight: (migrations) => checkChanges(this.#session, migrations),
       openWriter: async (options) => {
         const { openWriter } = await import('./mysql/writer.ts');

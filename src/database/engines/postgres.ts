@@ -31,8 +31,10 @@ async function look(session: Session): Promise<DatabaseState> {
     transactional: true,
     readTables: (names) => readTables(session, names),
     mend,
-    statements: (steps, online) =>
-      plannedStatements(remainingSteps(steps, state.found.tables), state.serverVersion, online),
+    statements: async (scripts, online) =>
+      scripts.map((steps) =>
+        plannedStatements(remainingSteps(steps, state.found.tables), state.serverVersion, online),
+      ),
     async preflight(migrations) {
       checkChanges(state, migrations, session.place);
     },

@@ -30,14 +30,14 @@ const ORIGINS: readonly GoldenOptions[] = [
 
 const WAYS = [['sync'], ['expand', 'migrate', 'contract']] as const;
 
+/** All of the script but its record, in order. */
+export function statementsOf(script: OcataScript): readonly string[] {
+  return [...script.addVisibility, ...UPDATES, script.dropIndex, 'ALTER TABLE images DROP COLUMN is_public'];
+}
+
 /** The cases of databases that other tools have left in the middle of Ocata, each with images. */
 export function halfWayCases(engine: TestEngine, script: OcataScript): void {
-  const statements = [
-    ...script.addVisibility,
-    ...UPDATES,
-    script.dropIndex,
-    'ALTER TABLE images DROP COLUMN is_public',
-  ];
+  const statements = statementsOf(script);
   for (const origin of ORIGINS) {
     for (const way of WAYS) {
       for (let ran = 1; ran <= statements.length; ran += 1) {

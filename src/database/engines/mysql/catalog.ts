@@ -1,4 +1,4 @@
-import type { Step } from '../../step.ts';
+import type { Column, Step } from '../../step.ts';
 import type { Row } from '../engine.ts';
 
 /** What steps are asked of: whether the database has it already. */
@@ -64,6 +64,65 @@ export async function readCatalog(
     }
   }
   return { tables, triggers };
+}
+
+/** What a catalog tells once these steps are done. */
+export function withSteps(catalog: Catalog, steps: readonly Step[]): Catalog {
+  const tables = new Map(catalog.tables);
+  const triggers = new Set(catalog.triggers);
+  const change = (
+    name: string,
+    work: (columns: Map<string, ColumnFacts>, indexes: Map<string, readonly string[]>) => void,
+  ): void => {
+    const { columns = [], indexes = [] } = tables.get(name) ?? {};
+    const facts = { columns: new Map(columns), indexes: new Map(indexes) };
+    work(facts.columns, facts.indexes);
+    tables.set(name, facts);
+  };
+  for (const step of steps) {
+    switch (step.do) {
+      case 'create table': {
+        const { name, columns, indexes = [] } = step.table;
+        change(name, (there, thereIndexes) => {
+          for (const column of columns) there.set(column.name, factsOf(column));
+          for (const index of indexes) thereIndexes.set(index.name, index.columns);
+        });
+        break;
+      }
+      case 'drop table':
+        tables.delete(step.table);
+        break;
+      case 'create index':
+        change(step.table, (_, indexes) => indexes.set(step.index.name, step.index.columns));
+        break;
+      case 'drop index':
+        change(step.table, (_, indexes) => indexes.delete(step.index));
+        break;
+      case 'add column':
+      case 'add filled column':
+      case 'change column':
+        change(step.table, (columns) => columns.set(step.column.name, factsOf(step.column)));
+        break;
+      case 'drop column':
+        change(step.table, (columns) => columns.delete(step.column));
+        break;
+      case 'create trigger':
+        triggers.add(step.trigger.name);
+        break;
+      case 'drop trigger':
+        triggers.delete(step.trigger);
+        break;
+      case 'create enum':
+      case 'change data':
+        break;
+    }
+  }
+  return { tables, triggers };
+}
+
+function factsOf({ nullable, default: standard }: Column): ColumnFacts {
+  const text = typeof standard === 'boolean' ? String(Number(standard)) : standard;
+  return { nullable: nullable === true, default: text ?? null };
 }
 
 function tableOf(step: Step): readonly string[] {

@@ -95,7 +95,9 @@ function piecesOf(step: Step, catalog: Catalog | undefined): readonly Piece[] | 
   const unless = (done: boolean, piece: Piece): readonly Piece[] => (done ? [] : [piece]);
   switch (step.do) {
     case 'create table':
-      return unless(catalog?.tables.has(step.table.name) === true, { sql: createTable(step.table) });
+      return catalog?.tables.has(step.table.name) === true
+        ? (step.table.indexes ?? []).flatMap((index) => createIndex(step.table.name, index, catalog))
+        : [{ sql: createTable(step.table) }];
     case 'drop table':
       return unless(catalog?.tables.has(step.table) === false, { sql: `DROP TABLE ${step.table}` });
     // The words are part of each column's type.

@@ -1,10 +1,13 @@
 import type { Step } from '../../step.ts';
 import type { PlannedStatement } from '../engine.ts';
+import type { Catalog } from './catalog.ts';
 import { planSteps } from './plan-steps.ts';
 
-/** The statements of a script that nothing is done of, and what each takes of a table that is in use. */
-export function plannedStatements(steps: readonly Step[]): readonly PlannedStatement[] {
-  return planSteps(steps, undefined).operations.map(({ sql, table }) => ({
+/**
+ * The statements that are left of a script, as the catalog before it shows, and what each takes of a table that is in use.
+ */
+export function plannedStatements(steps: readonly Step[], catalog: Catalog): readonly PlannedStatement[] {
+  return planSteps(steps, catalog).operations.map(({ sql, table }) => ({
     sql,
     alone: true,
     ...(table === undefined ? {} : { lock: { table, ...lockOf(sql) } }),
