@@ -76,7 +76,8 @@ function asText(plan: DatabasePlan): string {
       ...(lock === undefined ? [] : [`    -- ${lock.mode} on ${lock.table}: ${lock.effect}`]),
     ]),
   ]);
-  return `${[heading(plan), ...lines].join('\n')}\n`;
+  const obstacles = plan.obstacles.map((what) => `In the way: ${what}. The run refuses to begin.`);
+  return `${[heading(plan), ...obstacles, ...lines].join('\n')}\n`;
 }
 
 function asSql(plan: DatabasePlan): string {
@@ -89,7 +90,8 @@ function asSql(plan: DatabasePlan): string {
       ...(inside.length === 0 ? [] : ['BEGIN;', ...inside.map(({ sql }) => ended(sql, plan)), 'COMMIT;']),
     ];
   });
-  return `${[`-- ${heading(plan)}`, ...lines].join('\n')}\n`;
+  const obstacles = plan.obstacles.map((what) => `-- In the way: ${what}. The run refuses to begin.`);
+  return `${[`-- ${heading(plan)}`, ...obstacles, ...lines].join('\n')}\n`;
 }
 
 /** MySQL's client ends a statement at any semicolon, also at those within a trigger; PostgreSQL's knows them by the quotes. */

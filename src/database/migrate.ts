@@ -9,6 +9,7 @@ import { decideRun, isSettled, type OpenGoal, type RunPlan } from './decide-run.
 import type { Connection, DatabaseState } from './engines/engine.ts';
 import { asFailure, Failure } from './failure.ts';
 import { acquireLock, type LockOptions } from './lock.ts';
+import { preflight } from './obstacles.ts';
 import { placeDatabase, REGISTRY, readPending } from './place-database.ts';
 import { openData, type PlannedStep } from './plan-migrations.ts';
 import type { RunEvents } from './run-migrations.ts';
@@ -103,7 +104,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     }
     // Before the lock, which on a cluster is a write.
     const checked = migrationsOf(plan.steps);
-    await state.preflight(checked);
+    await preflight(state, checked, connection.place);
     await acquireLock(connection, {
       timeoutSeconds: options.lockTimeoutSeconds,
       signal: options.signal,
@@ -121,7 +122,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     }
     const migrations = migrationsOf(plan.steps);
     if (migrations.some((migration) => !checked.includes(migration))) {
-      await state.preflight(migrations);
+      await preflight(state, migrations, connection.place);
     }
     options.events.planned(outcome.from, plan.steps);
     const { runMigrations } = await import('./run-migrations.ts');

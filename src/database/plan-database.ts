@@ -9,6 +9,7 @@ import type { Connection, DatabaseState, PlannedStatement } from './engines/engi
 import { asFailure, type Failure } from './failure.ts';
 import { look } from './migrate.ts';
 import { countPending } from './move-rows.ts';
+import { obstaclesOf } from './obstacles.ts';
 import { placeDatabase } from './place-database.ts';
 import type { PlannedStep } from './plan-migrations.ts';
 import { planControl, planRecord } from './plan-version-table.ts';
@@ -28,6 +29,8 @@ export interface DatabasePlan {
   readonly online: boolean;
   readonly adopt: Adoption | null;
   readonly steps: readonly DatabasePlanStep[];
+  /** What has to go before the run, which refuses to begin as long as it is there; a phrase for each. */
+  readonly obstacles: readonly string[];
 }
 
 export interface DatabasePlanStep {
@@ -94,6 +97,7 @@ export async function planDatabase(
         online: run.online,
         adopt: run.adopt ?? null,
         steps,
+        obstacles: await obstaclesOf(state, scripts),
       },
     };
   } catch (error) {

@@ -70,6 +70,12 @@ export interface DatabaseState {
    * @throws Failure `DatabaseUnreachable`
    */
   readTables(names: readonly string[]): Promise<ReadonlyMap<string, FoundTable>>;
+  /**
+   * What hangs on a column or a table that these steps drop, so that the server would refuse to drop it: a phrase for each.
+   *
+   * @throws Failure `DatabaseUnreachable`
+   */
+  findObstacles(steps: readonly Step[]): Promise<readonly string[]>;
   /** The SQL that makes a difference go away on this server, in order. */
   mend(difference: Difference): readonly string[];
   /** What is left to do of each of these scripts on this server, one after the other. Reads, and changes nothing. */

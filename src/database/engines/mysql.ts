@@ -5,6 +5,7 @@ import { openSession, type Session } from './mysql/connect.ts';
 import { throwIfCutOff } from './mysql/cut-off.ts';
 import { type LockNames, lockHolder, lockNames, tryLock, unlock } from './mysql/lock.ts';
 import { mend } from './mysql/mend.ts';
+import { findObstacles } from './mysql/obstacles.ts';
 import { plannedStatements } from './mysql/planned-statements.ts';
 import { checkChanges } from './mysql/preflight.ts';
 import { readTables } from './mysql/read-schema.ts';
@@ -46,6 +47,7 @@ class MysqlConnection implements Connection {
       found,
       transactional: false,
       readTables: (names) => readTables(this.#session, names),
+      findObstacles: (steps) => findObstacles(this.#session, steps),
       mend,
       statements: async (scripts) => {
         let catalog = await readCatalog(scripts.flat(), (sql) => this.#session.query(sql));

@@ -2,6 +2,7 @@ import type { DatabaseState, Engine } from './engine.ts';
 import { openSession, type Session } from './postgres/connect.ts';
 import { lockHolder, queryWithoutTrace, tryLock } from './postgres/lock.ts';
 import { mend } from './postgres/mend.ts';
+import { findObstacles } from './postgres/obstacles.ts';
 import { checkChanges } from './postgres/preflight.ts';
 import { readTables } from './postgres/read-schema.ts';
 import { readState } from './postgres/read-state.ts';
@@ -30,6 +31,7 @@ async function look(session: Session): Promise<DatabaseState> {
     found: state.found,
     transactional: true,
     readTables: (names) => readTables(session, names),
+    findObstacles: (steps) => findObstacles(session, steps),
     mend,
     statements: async (scripts, online) =>
       scripts.map((steps) =>

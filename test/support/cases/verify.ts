@@ -135,3 +135,24 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
     expect(await engine.readSchema(url)).to.deep.equal(engine.goldenSchema('2024_1_contract01'));
   });
 }
+
+/** What hangs on `images.is_public` or on a table of the artifacts, and how a message names it. */
+export type Hanging = readonly (readonly [fact: string, sql: readonly string[], named: string])[];
+
+/** The cases of what keeps a server from dropping what a script drops. */
+export function obstacleCases(engine: TestEngine, hanging: Hanging): void {
+  for (const [fact, statements, named] of hanging) {
+    it(`${fact}: told by db plan, and refused before the first change, by sync and by expand`, async () => {
+      const url = await newtonDatabase(engine, 20);
+      for (const sql of statements) await engine.query(url, sql);
+      const before = [await engine.readSchema(url), await engine.readTables(url)];
+      expect(await succeeds(url, 'plan')).to.contain(`In the way: ${named}. The run refuses to begin.`);
+      for (const command of ['sync', 'expand']) {
+        const { code, stderr } = await db(url, command);
+        expect(code, stderr).to.equal(1);
+        expect(stderr).to.contain(named).and.contain('Nothing was changed.');
+      }
+      expect([await engine.readSchema(url), await engine.readTables(url)]).to.deep.equal(before);
+    });
+  }
+}

@@ -2,7 +2,7 @@ import { MIGRATIONS } from '../../../../migrations/registry.ts';
 import { databaseError, describeDatabaseError, isConnectionLoss } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
 import { everCreated } from '../../fold.ts';
-import type { Migration } from '../../step.ts';
+import type { Migration, Step } from '../../step.ts';
 import type { Row } from '../engine.ts';
 import { type Catalog, readCatalog } from './catalog.ts';
 import type { Session } from './connect.ts';
@@ -17,6 +17,10 @@ const STATUS = `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_ready', 'wsrep
 const OTHER_CHARSETS = `SELECT TABLE_NAME AS tab, TABLE_COLLATION AS collation FROM information_schema.TABLES
   WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' AND TABLE_COLLATION NOT LIKE 'utf8%'
   ORDER BY 1`;
+
+/** The two columns that Ocata's scripts compare with one another. */
+const COMPARED = `SELECT TABLE_NAME AS tab, COLUMN_NAME AS name, COLLATION_NAME AS collation FROM information_schema.COLUMNS
+  WHERE TABLE_SCHEMA = DATABASE() AND (TABLE_NAME, COLUMN_NAME) IN (('images', 'id'), ('image_members', 'image_id'))`;
 
 /** How full the disk with the tables is, in bytes. Source: mariadb.com/docs, Information Schema DISKS Table (a plugin). */
 const ROOM = `SELECT Available * 1024 AS free FROM information_schema.DISKS WHERE @@datadir LIKE CONCAT(Path, '%')
@@ -44,6 +48,7 @@ export async function checkChanges(session: Session, migrations: readonly Migrat
     const refused =
       (await whyRefused(session, settings, touchesTriggers(migrations, catalog))) ??
       whyForeign(await session.query(OTHER_CHARSETS)) ??
+      whyIncomparable(await session.query(COMPARED), steps) ??
       (await whyLost(session, migrations, catalog)) ??
       (await whyNoRoom(session, migrations));
     if (refused !== undefined) {
@@ -184,6 +189,16 @@ const REWRITES = ['drop column', 'change column', 'add filled column'];
 
 function mebibytes(bytes: number): string {
   return `${Math.round(bytes / 2 ** 20)} MiB`;
+}
+
+/** A restore can leave two columns of other collations, which the server then does not compare (error 1267). */
+function whyIncomparable(rows: readonly Row[], steps: readonly Step[]): string | undefined {
+  const isCompared = steps.some((step) => 'table' in step && step.table === 'images');
+  const of = (table: string): unknown => rows.find(({ tab }) => tab === table)?.collation;
+  const [images, members] = [of('images'), of('image_members')];
+  return !isCompared || images === undefined || members === undefined || images === members
+    ? undefined
+    : `images.id has the collation ${images} and image_members.image_id ${members}, and the server does not compare them. Give both one: ALTER TABLE image_members CONVERT TO CHARACTER SET utf8mb3 COLLATE ${images}`;
 }
 
 function whyForeign(rows: readonly Row[]): string | undefined {
