@@ -1,11 +1,13 @@
+import { safeMessage } from './safe-message.ts';
+
 /** What the database, the driver or the operating system said, out of whatever a library wrapped it in. */
 export interface DatabaseError {
   /** An SQLSTATE, a name of MySQL's such as ER_DUP_ENTRY, or one of Node's such as ECONNREFUSED; may be empty. */
   readonly code: string;
   /** MySQL's number. */
   readonly number?: number;
+  /** Never what a row holds. */
   readonly message: string;
-  readonly detail?: string;
 }
 
 /** The innermost error that tells the cause. Sequelize keeps it in `original`, umzug in `cause`, Node in `errors`. */
@@ -23,29 +25,24 @@ export function databaseError(error: unknown): DatabaseError {
     return databaseError(inner);
   }
   const code = property(error, 'code');
-  const detail = property(error, 'detail');
   const number = property(error, 'errno');
   return {
     code: typeof code === 'string' ? code : '',
     // Node has a negative one.
     ...(typeof number === 'number' && number > 0 ? { number } : {}),
-    message: error.message || (typeof code === 'string' ? code : error.name),
-    ...(typeof detail === 'string' && detail !== '' ? { detail } : {}),
+    message: safeMessage(error),
   };
 }
 
-/** The message, the detail and the SQLSTATE or number in one line. */
+/** The message and the SQLSTATE or number in one line. */
 export function describeDatabaseError(error: DatabaseError): string {
-  const facts = [
-    ...(error.detail === undefined ? [] : [error.detail.replace(/\.$/, '')]),
-    ...(error.number !== undefined
-      ? [`error ${error.number}`]
+  const fact =
+    error.number !== undefined
+      ? ` (error ${error.number})`
       : /^[0-9A-Z]{5}$/.test(error.code)
-        ? [`SQLSTATE ${error.code}`]
-        : []),
-  ];
-  const text = facts.length === 0 ? error.message : `${error.message} (${facts.join('; ')})`;
-  return text.replaceAll(/\s+/g, ' ');
+        ? ` (SQLSTATE ${error.code})`
+        : '';
+  return `${error.message}${fact}`.replaceAll(/\s+/g, ' ');
 }
 
 /** Whether the connection is gone, or the server with it, rather than a statement having failed. */
