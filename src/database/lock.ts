@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { databaseError, describeDatabaseError, isConnectionLoss } from './database-error.ts';
+import {
+  type DatabaseError,
+  databaseError,
+  describeDatabaseError,
+  isConnectionLoss,
+  isRetryable,
+} from './database-error.ts';
 import type { Connection, LockHolder } from './engines/engine.ts';
 import { Failure } from './failure.ts';
 
@@ -47,18 +53,32 @@ export async function acquireLock(connection: Connection, options: LockOptions):
       throw error;
     }
     const cause = databaseError(error);
-    throw connection.lost.aborted || isConnectionLoss(cause)
-      ? new Failure(
-          'DatabaseUnreachable',
-          `Lost the connection to ${connection.place} while waiting for the lock: ${describeDatabaseError(cause)}`,
-          { cause: error },
-        )
-      : new Failure(
-          'MigrationFailed',
-          `Cannot take the lock on ${connection.place}: ${describeDatabaseError(cause)}`,
-          { cause: error },
-        );
+    const forbidden = whyForbidden(cause);
+    if (forbidden !== undefined) {
+      throw new Failure('MigrationFailed', `Cannot take the lock on ${connection.place}: ${forbidden}`, {
+        cause: error,
+      });
+    }
+    const what =
+      connection.lost.aborted || isConnectionLoss(cause)
+        ? `Lost the connection to ${connection.place} while waiting for the lock`
+        : `Cannot take the lock on ${connection.place}`;
+    throw new Failure(
+      connection.lost.aborted || isRetryable(cause) ? 'DatabaseUnreachable' : 'MigrationFailed',
+      `${what}: ${describeDatabaseError(cause)}`,
+      { cause: error },
+    );
   }
+}
+
+/** What to do where a cluster forbids GET_LOCK. */
+function whyForbidden({ number, message }: DatabaseError): string | undefined {
+  if (number === 1105 && message.includes('pxc_strict_mode')) {
+    return 'Percona XtraDB Cluster forbids GET_LOCK (pxc_strict_mode=ENFORCING). Set pxc_strict_mode=PERMISSIVE on its nodes while migrations run.';
+  }
+  return number === 1235 && message.includes('GET_LOCK')
+    ? 'this MariaDB forbids GET_LOCK on a node of Galera, as 10.6.13, 10.11.3 and others of that time do. Upgrade MariaDB to the next release of its series.'
+    : undefined;
 }
 
 /** `pid 4711, glance-schema, from 10.0.0.7, since 2026-11-23T03:00:00Z`. */

@@ -2,33 +2,30 @@ import type { Connection, DatabaseState, Engine } from './engine.ts';
 import { type ClusterLock, tryClusterLock } from './mysql/cluster-lock.ts';
 import { openSession, type Session } from './mysql/connect.ts';
 import { throwIfCutOff } from './mysql/cut-off.ts';
-import { type LockNames, lockHolder, lockNames, tryLock, unlock } from './mysql/lock.ts';
+import { lockHolder, tryLock, unlock } from './mysql/lock.ts';
 import { plannedStatements } from './mysql/planned-statements.ts';
 import { checkChanges } from './mysql/preflight.ts';
 import { readFound } from './mysql/read-state.ts';
+import { readFailure } from './read-failure.ts';
 
 /** MariaDB and MySQL: each change of a table is committed by itself, so each step sees what is done already. */
 export const mysql: Engine = {
   async connect(target) {
-    const session = await openSession(target);
-    // Behind a balancer the node may be behind the one that a run before was on. A server that is no node of a cluster may
-    // not know the word; what else fails here fails again with the first look, which tells of it.
-    await session.query('SET SESSION wsrep_sync_wait = 1').catch(() => undefined);
-    return new MysqlConnection(session, lockNames(target.database ?? ''));
+    return new MysqlConnection(await openSession(target));
   },
 };
 
 class MysqlConnection implements Connection {
   readonly place: string;
   readonly #session: Session;
-  readonly #names: LockNames;
   readonly #lost = new AbortController();
+  /** The server's number of the session that has the lock. */
+  #holder: number | undefined;
   #cluster: ClusterLock | undefined;
 
-  constructor(session: Session, names: LockNames) {
+  constructor(session: Session) {
     this.place = session.place;
     this.#session = session;
-    this.#names = names;
     this.#watch(session.lost);
   }
 
@@ -46,38 +43,44 @@ class MysqlConnection implements Connection {
       preflight: (migrations) => checkChanges(this.#session, migrations),
       openWriter: async (options) => {
         const { openWriter } = await import('./mysql/writer.ts');
-        return openWriter(this.#session, this.#names, this.#cluster, options);
+        return openWriter({ session: this.#session, id: this.#holder ?? 0, cluster: this.#cluster }, options);
       },
     };
   }
 
-  query(sql: string) {
-    return this.#session.query(sql);
+  async query(sql: string) {
+    try {
+      return await this.#session.query(sql);
+    } catch (error) {
+      throw readFailure(error, this.place);
+    }
   }
 
   async tryLock(): Promise<boolean> {
-    if (!(await tryLock(this.#session, this.#names))) {
+    const holder = await tryLock(this.#session);
+    if (holder === undefined) {
       return false;
     }
-    const cluster = await tryClusterLock(this.#session).catch((error: unknown) => {
+    const cluster = await tryClusterLock(this.#session, holder).catch((error: unknown) => {
       throwIfCutOff(error, this.place);
       throw error;
     });
     if (cluster === 'taken') {
       // Who waits here must not keep those on this node from seeing who has it.
-      await unlock(this.#session, this.#names);
+      await unlock(this.#session);
       return false;
     }
+    this.#holder = holder;
     this.#cluster = cluster;
     if (cluster !== undefined) {
       this.#watch(cluster.lost);
     }
-    await this.#session.keepAlive();
+    this.#session.keepAlive();
     return true;
   }
 
   lockHolder() {
-    return lockHolder(this.#session, this.#names);
+    return lockHolder(this.#session);
   }
 
   async close(): Promise<void> {

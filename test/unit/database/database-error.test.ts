@@ -1,5 +1,10 @@
 import { expect } from 'chai';
-import { databaseError, describeDatabaseError } from '../../../src/database/database-error.ts';
+import {
+  databaseError,
+  describeDatabaseError,
+  isConnectionLoss,
+  isRetryable,
+} from '../../../src/database/database-error.ts';
 
 /** What must not get out: a location as Glance stores it. */
 const SECRET = 'swift+https://tenant%3Auser:hunter2@keystone/v3/images/1';
@@ -97,4 +102,41 @@ describe('an error of a database', () => {
       expect(said).to.not.include('hunter2');
     });
   }
+
+  it('may go well later where the server lacks something at the moment, has become a replica or was told to end it', () => {
+    const states = ['25006', '40001', '53200', '53300', '55006', '57014', '57P01', '57P02', '57P03', '57P04'];
+    const numbers = [
+      1040, 1203, 1226, 1290, 1317, 1792, 1836, 1969, 3024, 1020, 1213, 1047, 1053, 1927, 9001,
+    ];
+    const later = [
+      ...states.map((code) => thrown('no', { code })),
+      ...numbers.map((errno) => thrown('no', { errno })),
+      thrown('no', { code: 'ECONNRESET', errno: -104 }),
+    ];
+    expect(later.filter((error) => !isRetryable(databaseError(error)))).to.deep.equal([]);
+  });
+
+  it('does not get better by itself where a statement or a right is wrong', () => {
+    const states = ['42P01', '42501', '42703', '23505', '22001', '0A000'];
+    const numbers = [1054, 1142, 1062, 1364, 1406, 1114, 4025];
+    const never = [
+      ...states.map((code) => thrown('no', { code })),
+      ...numbers.map((errno) => thrown('no', { errno })),
+    ];
+    expect(never.filter((error) => isRetryable(databaseError(error)))).to.deep.equal([]);
+  });
+
+  it('is the end of the connection where the server ends sessions, and not where it refuses a statement', () => {
+    const lost = (error: object) => isConnectionLoss(databaseError(thrown('no', error)));
+    expect([lost({ code: '57P01' }), lost({ errno: 1927 }), lost({ errno: 4031 })]).to.deep.equal([
+      true,
+      true,
+      true,
+    ]);
+    expect([lost({ code: '25006' }), lost({ errno: 1290 }), lost({ errno: 1040 })]).to.deep.equal([
+      false,
+      false,
+      false,
+    ]);
+  });
 });
