@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import pg from 'pg';
 import { bundle, runCli } from '../../support/bundle.ts';
+import { documentedSettings } from '../../support/documented-settings.ts';
 import { eventually } from '../../support/eventually.ts';
 import { seedNewton } from '../../support/glance-data.ts';
 import { goldenSchema, readSchema } from '../../support/golden.ts';
@@ -42,6 +43,9 @@ const IMPOSED: readonly (readonly [string, string])[] = [
   ['jit', 'on'],
 ];
 
+/** One that has a test of its own. */
+const ELSEWHERE: readonly string[] = ['row_security'];
+
 describe('what a PostgreSQL imposes on a session', () => {
   let server: TestPostgres;
   let version = 0;
@@ -76,6 +80,18 @@ describe('what a PostgreSQL imposes on a session', () => {
     );
     return url;
   }
+
+  it('are those that docs/operations.md says to be set for ours or harmless', () => {
+    const told = documentedSettings('PostgreSQL').filter(({ outcome }) =>
+      /^(set for ours|harmless)/.test(outcome),
+    );
+    expect([...new Set(IMPOSED.map(([name]) => name))].sort()).to.deep.equal(
+      told
+        .flatMap(({ names }) => names)
+        .filter((name) => !ELSEWHERE.includes(name))
+        .sort(),
+    );
+  });
 
   for (const [name, value] of IMPOSED) {
     it(`${name} = ${value}: looks, the phases and a sync do what they do without`, async function () {

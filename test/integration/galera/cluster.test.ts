@@ -8,6 +8,7 @@ import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.t
 import type { TestMariaDb } from '../../support/mariadb.ts';
 import { mysqlOptions, withMysql } from '../../support/mysql-client.ts';
 import { leaveOut } from '../../support/needs.ts';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -107,6 +108,56 @@ describe('a Galera cluster of three', () => {
       expect(run.code, run.stderr).to.equal(0);
     }
     await expectWhole(second.url('empty'), []);
+  });
+
+  it('through a balancer that leads each connection to the next node: all commands do what they do without it', async () => {
+    const proxy = await startTcpProxy(cluster.nodes.map(({ port }) => port));
+    const through = (url: string): string => url.replace(`:${first.port}/`, `:${proxy.port}/`);
+    for (const round of [1, 2, 3, 4]) {
+      const expected = await newton(`spread_${round}`, 300);
+      const DATABASE_CONNECTION = through(first.url(`spread_${round}`));
+      for (const args of round % 2 === 0
+        ? [['sync']]
+        : [['expand', 'ocata01'], ['migrate'], ['contract'], ['sync'], ['check']]) {
+        const { code, stderr } = await runCli(['db', ...args], { DATABASE_CONNECTION });
+        expect(code, `${args}: ${stderr}`).to.equal(0);
+      }
+      await expectWhole(second.url(`spread_${round}`), expected);
+    }
+    await proxy.stop();
+  });
+
+  it('three at once through such a balancer: one migrates, the others wait and find it done', async () => {
+    const proxy = await startTcpProxy(cluster.nodes.map(({ port }) => port));
+    const expected = await newton('spread', 3000);
+    const DATABASE_CONNECTION = first.url('spread').replace(`:${first.port}/`, `:${proxy.port}/`);
+    const runs = await Promise.all(
+      [1, 2, 3].map(() => runCli(['db', 'sync', '--output', 'json'], { DATABASE_CONNECTION })),
+    );
+    const applied = runs.map((run) => {
+      expect(run.code, run.stderr).to.equal(0);
+      return JSON.parse(run.stdout).applied.length > 0 ? 1 : 0;
+    });
+    expect(applied.sort()).to.deep.equal([0, 0, 1]);
+    await proxy.stop();
+    await expectWhole(third.url('spread'), expected);
+  });
+
+  it('where the default engine has no transactions: the version table has, and nothing is left of the lock', async () => {
+    for (const node of cluster.nodes) {
+      await withMysql(node.adminUrl(''), (client) =>
+        client.query("SET GLOBAL default_storage_engine = 'Aria'"),
+      );
+    }
+    await first.createDatabase('aria');
+    const { code, stderr } = await runCli(['db', 'sync'], { DATABASE_CONNECTION: first.url('aria') });
+    for (const node of cluster.nodes) {
+      await withMysql(node.adminUrl(''), (client) =>
+        client.query("SET GLOBAL default_storage_engine = 'InnoDB'"),
+      );
+    }
+    expect(code, stderr).to.equal(0);
+    await expectWhole(second.url('aria'), []);
   });
 
   it('what is refused is looked at before the lock, which is a write: nothing is left of it', async () => {

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
 import { bundle, runCli } from '../../support/bundle.ts';
+import { documentedSettings } from '../../support/documented-settings.ts';
 import { expectedMysqlImages, readMysqlImages, seedMysqlNewton } from '../../support/glance-data-mysql.ts';
 import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
 import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
@@ -54,6 +55,9 @@ const IMPOSED: readonly (readonly [string, string])[] = [
   ['init_connect', `'SET NAMES latin1, sql_mode="ANSI_QUOTES", completion_type="RELEASE"'`],
 ];
 
+/** Those of MySQL alone, and one that only a test of its own can show. */
+const ELSEWHERE: readonly string[] = ['max_execution_time', 'old_alter_table'];
+
 describe('what a MariaDB imposes on a session', () => {
   let server: TestMariaDb;
   let databases = 0;
@@ -95,6 +99,18 @@ describe('what a MariaDB imposes on a session', () => {
     const { code, stdout, stderr } = await runCli(['db', ...args, ...patience], { DATABASE_CONNECTION: url });
     return `${args.join(' ')}: ${code}${code === 0 ? '' : ` ${stderr}${stdout}`}`;
   }
+
+  it('are those that docs/operations.md says to be set for ours or harmless', () => {
+    const told = documentedSettings('MariaDB and MySQL').filter(({ outcome }) =>
+      /^(set for ours|harmless)/.test(outcome),
+    );
+    expect([...new Set(IMPOSED.map(([name]) => name))].sort()).to.deep.equal(
+      told
+        .flatMap(({ names }) => names)
+        .filter((name) => !ELSEWHERE.includes(name))
+        .sort(),
+    );
+  });
 
   for (const [name, value] of IMPOSED) {
     it(`${name} = ${value}: looks, the phases and a sync do what they do without`, async () => {
