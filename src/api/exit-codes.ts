@@ -21,7 +21,7 @@ export const EXIT_CODES = {
   PartiallyApplied: 14,
   /** A phase was asked for before the one that must come first; nothing was changed. */
   OutOfOrder: 15,
-  /** Cannot connect, or cannot authenticate. */
+  /** Cannot connect, authenticate or write, or the server has ended what ran: the same may go well later. */
   DatabaseUnreachable: 20,
   /** Another migrator has kept the lock for longer than was asked to wait. */
   LockTimeout: 21,
@@ -44,9 +44,10 @@ export const EXIT_MEANINGS: Readonly<Record<ExitReason, string>> = {
   DatabaseNewer: 'the database is past what this build carries',
   DatabaseNotGlance: 'the database is not one of Glance, or its version cannot be believed',
   PartiallyApplied:
-    'MySQL only: a statement failed and those before it stay; the next run goes on from there',
+    'MySQL only: a statement failed and those before it stay; a rerun goes on from there once the cause is corrected',
   OutOfOrder: 'expand, migrate or contract was asked for before what must come first; the message names that',
-  DatabaseUnreachable: 'cannot connect, log in or write',
+  DatabaseUnreachable:
+    'cannot connect, log in or write, or the server has ended it; the same may go well later',
   LockTimeout: 'another migrator has kept the lock for too long',
   Interrupted:
     'SIGTERM or SIGINT; what was running was rolled back, on MySQL but for its steps that were done',

@@ -121,6 +121,14 @@ export function isDeadlock(error: DatabaseError): boolean {
   return error.code === '40P01' || error.number === 1213 || error.number === 1020;
 }
 
+/** Whether a server forbids GET_LOCK: Percona XtraDB Cluster by its setting, some releases of MariaDB on every node of Galera. */
+export function isForbiddenLock({ number, message }: DatabaseError): boolean {
+  return (
+    (number === 1105 && message.includes('pxc_strict_mode')) ||
+    (number === 1235 && message.includes('GET_LOCK'))
+  );
+}
+
 function property(error: Error, name: string): unknown {
   return Object.getOwnPropertyDescriptor(error, name)?.value;
 }

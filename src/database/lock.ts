@@ -4,10 +4,12 @@ import {
   databaseError,
   describeDatabaseError,
   isConnectionLoss,
+  isForbiddenLock,
   isRetryable,
 } from './database-error.ts';
 import type { Connection, LockHolder } from './engines/engine.ts';
 import { Failure } from './failure.ts';
+import { unlessStopped } from './unless-stopped.ts';
 
 export interface LockOptions {
   readonly timeoutSeconds: number;
@@ -27,7 +29,7 @@ export async function acquireLock(connection: Connection, options: LockOptions):
   const started = performance.now();
   let told = Number.NEGATIVE_INFINITY;
   try {
-    while (!(await connection.tryLock())) {
+    while (!(await unlessStopped(options.signal, connection.place, connection.tryLock()))) {
       const waited = (performance.now() - started) / 1000;
       if (waited >= options.timeoutSeconds) {
         const holder = await connection.lockHolder();
@@ -71,14 +73,14 @@ export async function acquireLock(connection: Connection, options: LockOptions):
   }
 }
 
-/** What to do where a cluster forbids GET_LOCK. */
-function whyForbidden({ number, message }: DatabaseError): string | undefined {
-  if (number === 1105 && message.includes('pxc_strict_mode')) {
-    return 'Percona XtraDB Cluster forbids GET_LOCK (pxc_strict_mode=ENFORCING). Set pxc_strict_mode=PERMISSIVE on its nodes while migrations run.';
+/** What to do where a server forbids GET_LOCK and has no lock of a cluster instead, as before Galera 4. */
+function whyForbidden(error: DatabaseError): string | undefined {
+  if (!isForbiddenLock(error)) {
+    return undefined;
   }
-  return number === 1235 && message.includes('GET_LOCK')
-    ? 'this MariaDB forbids GET_LOCK on a node of Galera, as 10.6.13, 10.11.3 and others of that time do. Upgrade MariaDB to the next release of its series.'
-    : undefined;
+  return error.number === 1105
+    ? 'Percona XtraDB Cluster forbids GET_LOCK (pxc_strict_mode=ENFORCING). Set pxc_strict_mode=PERMISSIVE on its nodes while migrations run.'
+    : 'this MariaDB forbids GET_LOCK on a node of Galera, as 10.6.13, 10.11.3 and others of that time do. Upgrade MariaDB to the next release of its series.';
 }
 
 /** `pid 4711, glance-schema, from 10.0.0.7, since 2026-11-23T03:00:00Z`. */

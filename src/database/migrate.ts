@@ -12,6 +12,7 @@ import { placeDatabase, REGISTRY, readPending } from './place-database.ts';
 import { openData, type PlannedStep } from './plan-migrations.ts';
 import type { RunEvents } from './run-migrations.ts';
 import type { DataMigration, Migration } from './step.ts';
+import { unlessStopped } from './unless-stopped.ts';
 import type { ConnectionTarget } from './url.ts';
 
 /** What a run tells while it runs. */
@@ -83,30 +84,32 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
   let outcome: Outcome = { applied };
   try {
     connection = await connect(options.connection);
-    let state = await connection.readState();
-    let plan = decideRun(await placeDatabase(connection, state), { ...options, place: connection.place });
+    const { place } = connection;
+    const soon = <T>(look: Promise<T>): Promise<T> => unlessStopped(options.signal, place, look);
+    let state = await soon(connection.readState());
+    let plan = decideRun(await soon(placeDatabase(connection, state)), { ...options, place });
     outcome = { ...look(state, plan.located), applied };
     if (isSettled(plan)) {
       return { ...outcome, ...(plan.refusal === undefined ? {} : { error: plan.refusal }) };
     }
     // Before the lock, which on a cluster is a write.
     const checked = migrationsOf(plan.steps);
-    await state.preflight(checked);
+    await soon(state.preflight(checked));
     await acquireLock(connection, {
       timeoutSeconds: options.lockTimeoutSeconds,
       signal: options.signal,
       waiting: options.events.waiting,
     });
     // Whoever had the lock before may have done the work.
-    state = await connection.readState();
-    plan = decideRun(await placeDatabase(connection, state), { ...options, place: connection.place });
+    state = await soon(connection.readState());
+    plan = decideRun(await soon(placeDatabase(connection, state)), { ...options, place });
     outcome = { ...look(state, plan.located), applied };
     if (isSettled(plan)) {
       return { ...outcome, ...(plan.refusal === undefined ? {} : { error: plan.refusal }) };
     }
     const migrations = migrationsOf(plan.steps);
     if (migrations.some((migration) => !checked.includes(migration))) {
-      await state.preflight(migrations);
+      await soon(state.preflight(migrations));
     }
     options.events.planned(outcome.from, plan.steps);
     const { runMigrations } = await import('./run-migrations.ts');

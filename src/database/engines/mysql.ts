@@ -1,11 +1,13 @@
+import { databaseError, isForbiddenLock } from '../database-error.ts';
 import type { Connection, DatabaseState, Engine } from './engine.ts';
-import { type ClusterLock, tryClusterLock } from './mysql/cluster-lock.ts';
+import { tryClusterLock } from './mysql/cluster-lock.ts';
 import { openSession, type Session } from './mysql/connect.ts';
 import { throwIfCutOff } from './mysql/cut-off.ts';
-import { lockHolder, tryLock, unlock } from './mysql/lock.ts';
+import { endMarked, lockHolder, tryLock, unlock, withoutLock } from './mysql/lock.ts';
 import { plannedStatements } from './mysql/planned-statements.ts';
 import { checkChanges } from './mysql/preflight.ts';
 import { readFound } from './mysql/read-state.ts';
+import type { LockHolding } from './mysql/writer.ts';
 import { readFailure } from './read-failure.ts';
 
 /** MariaDB and MySQL: each change of a table is committed by itself, so each step sees what is done already. */
@@ -19,9 +21,7 @@ class MysqlConnection implements Connection {
   readonly place: string;
   readonly #session: Session;
   readonly #lost = new AbortController();
-  /** The server's number of the session that has the lock. */
-  #holder: number | undefined;
-  #cluster: ClusterLock | undefined;
+  #lock: LockHolding | undefined;
 
   constructor(session: Session) {
     this.place = session.place;
@@ -43,7 +43,10 @@ class MysqlConnection implements Connection {
       preflight: (migrations) => checkChanges(this.#session, migrations),
       openWriter: async (options) => {
         const { openWriter } = await import('./mysql/writer.ts');
-        return openWriter({ session: this.#session, id: this.#holder ?? 0, cluster: this.#cluster }, options);
+        if (this.#lock === undefined) {
+          throw new RangeError('who writes has the lock');
+        }
+        return openWriter(this.#lock, options);
       },
     };
   }
@@ -57,21 +60,36 @@ class MysqlConnection implements Connection {
   }
 
   async tryLock(): Promise<boolean> {
-    const holder = await tryLock(this.#session);
-    if (holder === undefined) {
+    let forbidden: unknown;
+    const lock = await tryLock(this.#session).catch((error: unknown) => {
+      if (!isForbiddenLock(databaseError(error))) {
+        throw error;
+      }
+      forbidden = error;
+      return withoutLock(this.#session);
+    });
+    if (lock === undefined) {
       return false;
     }
-    const cluster = await tryClusterLock(this.#session, holder).catch((error: unknown) => {
+    const cluster = await tryClusterLock(this.#session, lock).catch((error: unknown) => {
       throwIfCutOff(error, this.place);
       throw error;
     });
     if (cluster === 'taken') {
-      // Who waits here must not keep those on this node from seeing who has it.
-      await unlock(this.#session);
+      if (lock.byName) {
+        // Who waits here must not keep those on this node from seeing who has it.
+        await unlock(this.#session);
+      }
       return false;
     }
-    this.#holder = holder;
-    this.#cluster = cluster;
+    if (!lock.byName && cluster === undefined) {
+      throw forbidden;
+    }
+    if (!lock.byName && (await endMarked(this.#session))) {
+      await cluster?.close();
+      return false;
+    }
+    this.#lock = { session: this.#session, lock, cluster };
     if (cluster !== undefined) {
       this.#watch(cluster.lost);
     }
@@ -84,7 +102,7 @@ class MysqlConnection implements Connection {
   }
 
   async close(): Promise<void> {
-    await this.#cluster?.close();
+    await this.#lock?.cluster?.close();
     await this.#session.close();
   }
 

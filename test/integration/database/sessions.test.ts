@@ -182,6 +182,25 @@ describe('sessions of a PostgreSQL', () => {
     await blocker.end();
   });
 
+  it('SIGTERM while a look waits for a table that others have: exit 22 at once, nothing changed', async () => {
+    const url = await newton();
+    const expanded = await runCli(['db', 'expand', 'ocata01'], { DATABASE_CONNECTION: url });
+    expect(expanded.code, expanded.stderr).to.equal(0);
+    const blocker = await block(url, 'LOCK TABLE images');
+    const run = startCli(['db', 'migrate'], { DATABASE_CONNECTION: url });
+    await eventually(async () => {
+      const { rows } = await blocker.query(
+        "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'images'::regclass",
+      );
+      expect(rows).to.have.length(1);
+    });
+    run.kill('SIGTERM');
+    const { code, stderr } = await run.done;
+    await blocker.end();
+    expect(code, stderr).to.equal(22);
+    expect(stderr).to.match(/^Stopped while looking at .*: nothing was changed$/m);
+  });
+
   it('what a row holds is told by no failure: not on stderr, not in the report', async () => {
     const url = await newton();
     await withClient(url, (client) =>

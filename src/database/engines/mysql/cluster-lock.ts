@@ -1,7 +1,7 @@
 import { databaseError, isDeadlock, isLockTimeout } from '../../database-error.ts';
 import { reachSameServer } from '../same-server.ts';
 import type { Session } from './connect.ts';
-import { RUN_LOCK } from './lock.ts';
+import type { ServerLock } from './lock.ts';
 import { NO_ROW_PATIENCE } from './row-patience.ts';
 import { ensureVersionTable } from './version-table.ts';
 
@@ -28,7 +28,7 @@ const STREAMED = "SET SESSION wsrep_trx_fragment_unit = 'statements', wsrep_trx_
  */
 export async function tryClusterLock(
   session: Session,
-  holder: number,
+  lock: ServerLock,
 ): Promise<ClusterLock | 'taken' | undefined> {
   const [wsrep] = await session.query("SHOW VARIABLES LIKE 'wsrep_on'");
   const [streams] = await session.query("SHOW VARIABLES LIKE 'wsrep_trx_fragment_size'");
@@ -37,7 +37,7 @@ export async function tryClusterLock(
   }
   const ask = (sql: string) => session.query(sql);
   await ensureVersionTable(ask, ask);
-  const own = await openBeside(session, holder);
+  const own = await openBeside(session, lock);
   try {
     own.keepAlive();
     await own.query(STREAMED);
@@ -67,11 +67,11 @@ export async function tryClusterLock(
   };
 }
 
-/** Another session on the server on which the session with this number has the lock. */
-function openBeside(session: Session, holder: number): Promise<Session> {
+/** Another session on the server that has the lock. */
+function openBeside(session: Session, { there }: ServerLock): Promise<Session> {
   return reachSameServer(session.place, async () => {
     const connection = await session.another();
-    const [row] = await connection.query(`SELECT IS_USED_LOCK(${RUN_LOCK}) AS holder`);
-    return { connection, right: Number(row?.holder) === holder, close: () => connection.close() };
+    const [row] = await connection.query(`SELECT ${there} AS there`);
+    return { connection, right: Number(row?.there) === 1, close: () => connection.close() };
   });
 }

@@ -10,7 +10,7 @@ import { versionRowChanges } from '../version-rows.ts';
 import { readCatalog } from './catalog.ts';
 import type { ClusterLock } from './cluster-lock.ts';
 import type { Session } from './connect.ts';
-import { kill, RUN_LOCK, WRITER_LOCK } from './lock.ts';
+import { kill, type ServerLock, WRITER_LOCK, WRITER_MARK } from './lock.ts';
 import { planSteps } from './plan-steps.ts';
 import { NO_ROW_PATIENCE } from './row-patience.ts';
 import { settle } from './session-settings.ts';
@@ -40,8 +40,7 @@ const CANCEL_MILLISECONDS = 800;
 export interface LockHolding {
   /** Has the lock, and cancels what runs elsewhere. */
   readonly session: Session;
-  /** The server's number of that session. */
-  readonly id: number;
+  readonly lock: ServerLock;
   readonly cluster: ClusterLock | undefined;
 }
 
@@ -134,7 +133,7 @@ class MysqlWriter implements Writer {
 
   async query(sql: string, values: Row = {}): Promise<readonly Row[]> {
     await this.#connect();
-    return this.#pool.query<Row>(sql, {
+    return this.#pool.query<Row>(this.#marked(sql), {
       type: QueryTypes.SELECT,
       ...(Object.keys(values).length === 0 ? {} : { replacements: { ...values } }),
       transaction: this.#transaction,
@@ -143,7 +142,7 @@ class MysqlWriter implements Writer {
 
   async change(sql: string, values: Row = {}): Promise<number> {
     await this.#connect();
-    const [, result] = await this.#pool.query(sql, {
+    const [, result] = await this.#pool.query(this.#marked(sql), {
       ...(Object.keys(values).length === 0 ? {} : { replacements: { ...values } }),
       transaction: this.#transaction,
     });
@@ -227,9 +226,9 @@ class MysqlWriter implements Writer {
       this.#id = id;
       return;
     }
-    const { transaction, id, holder } = await this.#begin(this.#sequelize);
+    const { transaction, id, there } = await this.#begin(this.#sequelize);
     this.#transaction = transaction;
-    if (id !== this.#id || holder !== this.#lock.id) {
+    if (id !== this.#id || !there) {
       throw new Failure('DatabaseUnreachable', `Lost the connection to ${this.#session.place}`);
     }
   }
@@ -238,19 +237,21 @@ class MysqlWriter implements Writer {
   async #reach(): Promise<{ sequelize: Sequelize; transaction: Transaction; id: number }> {
     const reached = await reachSameServer(this.#session.place, async () => {
       const sequelize = this.#open();
-      const { transaction, id, holder } = await this.#begin(sequelize);
+      const { transaction, id, there } = await this.#begin(sequelize);
       return {
         connection: { sequelize, transaction, id },
-        right: holder === this.#lock.id,
+        right: there,
         close: () => closePool(sequelize, transaction),
       };
     });
-    await this.#lockWriter(reached);
+    if (this.#lock.lock.byName) {
+      await this.#lockWriter(reached);
+    }
     return reached;
   }
 
   /** Takes the connection out of its pool: a transaction of Sequelize's keeps it, and nothing is open in it. */
-  async #begin(sequelize: Sequelize): Promise<{ transaction: Transaction; id: number; holder: number }> {
+  async #begin(sequelize: Sequelize): Promise<{ transaction: Transaction; id: number; there: boolean }> {
     if (this.#session.lost.aborted) {
       throw new Failure('DatabaseUnreachable', `Lost the lock on ${this.#session.place}`);
     }
@@ -258,10 +259,10 @@ class MysqlWriter implements Writer {
     try {
       await sequelize.query('COMMIT', { transaction, raw: true });
       const [own] = await sequelize.query<Row>(
-        `SELECT CONNECTION_ID() AS id, IS_USED_LOCK(${RUN_LOCK}) AS holder`,
+        `SELECT CONNECTION_ID() AS id, ${this.#lock.lock.there} AS there`,
         { type: QueryTypes.SELECT, transaction },
       );
-      return { transaction, id: Number(own?.id), holder: Number(own?.holder) };
+      return { transaction, id: Number(own?.id), there: Number(own?.there) === 1 };
     } catch (error) {
       await closePool(sequelize, transaction);
       throw error;
@@ -295,6 +296,10 @@ class MysqlWriter implements Writer {
     return sequelize;
   }
 
+  #marked(sql: string): string {
+    return this.#lock.lock.byName ? sql : `${sql} ${WRITER_MARK}`;
+  }
+
   get #pool(): Sequelize {
     if (this.#sequelize === undefined) {
       throw new RangeError('nothing is connected yet');
@@ -321,7 +326,7 @@ class MysqlWriter implements Writer {
   }
 
   async #execute(sql: string): Promise<void> {
-    await this.#pool.query(sql, { transaction: this.#transaction, raw: true });
+    await this.#pool.query(this.#marked(sql), { transaction: this.#transaction, raw: true });
   }
 }
 
