@@ -273,14 +273,9 @@ function toFailure(thrown: unknown, context: Context, options: RunOptions): Fail
     );
   }
   if (inner?.reason === 'MigrationFailed') {
-    // It says itself what is to be done.
-    return partial
-      ? new Failure(
-          'PartiallyApplied',
-          `${inner.message}; ${describeOutcome(name, context, options, '')}`,
-          details,
-        )
-      : inner;
+    // It says itself what is to be done, after which a rerun goes on: that is no lasting failure.
+    const kept = partial ? `; ${describeOutcome(name, context, options, '')}` : '';
+    return new Failure('MigrationFailed', `${inner.message}${kept}`, details);
   }
   if (options.signal.aborted) {
     const { abandoned } = context.writer;

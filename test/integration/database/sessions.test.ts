@@ -9,6 +9,7 @@ import { seedNewton } from '../../support/glance-data.ts';
 import { goldenSchema, readSchema } from '../../support/golden.ts';
 import { withClient } from '../../support/images.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
 
 describe('sessions of a PostgreSQL', () => {
   let server: TestPostgres;
@@ -199,6 +200,24 @@ describe('sessions of a PostgreSQL', () => {
     await blocker.end();
     expect(code, stderr).to.equal(22);
     expect(stderr).to.match(/^Stopped while looking at .*: nothing was changed$/m);
+  });
+
+  it('a balancer that leads to another server in between: the one with the lock is found again', async () => {
+    const other = await startPostgres();
+    const name = `balanced_${databases}`;
+    const urls = [await server.createDatabase(name), await other.createDatabase(name)];
+    for (const url of urls) await seedNewton(url, { images: 300 });
+    const proxy = await startTcpProxy([server.port, other.port]);
+    const through = (urls[0] ?? '').replace(`:${server.port}/`, `:${proxy.port}/`);
+    const { code, stderr } = await runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: through });
+    await proxy.stop();
+    expect(code, stderr).to.equal(0);
+    const tables = await Promise.all(urls.map(async (url) => (await readSchema(url)).tables.images));
+    await other.stop();
+    expect(tables).to.have.deep.members([
+      goldenSchema('ocata_contract01').tables.images,
+      goldenSchema('mitaka02').tables.images,
+    ]);
   });
 
   it('what a row holds is told by no failure: not on stderr, not in the report', async () => {
