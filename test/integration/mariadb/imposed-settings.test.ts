@@ -55,8 +55,14 @@ const IMPOSED: readonly (readonly [string, string])[] = [
   ['init_connect', `'SET NAMES latin1, sql_mode="ANSI_QUOTES", completion_type="RELEASE"'`],
 ];
 
-/** Those of MySQL alone, and one that only a test of its own can show. */
-const ELSEWHERE: readonly string[] = ['max_execution_time', 'old_alter_table'];
+/** Those of MySQL alone, and a limit of users that has a test of its own. */
+const ELSEWHERE: readonly string[] = [
+  'max_execution_time',
+  'old_alter_table',
+  'sql_require_primary_key',
+  'sql_generate_invisible_primary_key',
+  'MAX_STATEMENT_TIME',
+];
 
 describe('what a MariaDB imposes on a session', () => {
   let server: TestMariaDb;
@@ -175,6 +181,18 @@ describe('what a MariaDB imposes on a session', () => {
           WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'alembic_version'`,
       ),
     ).to.deep.equal([{ engine: 'InnoDB', version_num: 'mitaka02' }]);
+  });
+
+  it("a user's own MAX_STATEMENT_TIME", async () => {
+    const url = await server.createDatabase('limited');
+    await seedMysqlNewton(url, { images: 60 });
+    await withMysql(server.adminUrl('limited'), async (client) => {
+      await client.query(`CREATE TRIGGER slow BEFORE UPDATE ON images FOR EACH ROW
+        SET NEW.size = NEW.size + SLEEP(0.005)`);
+      await client.query("CREATE USER limited IDENTIFIED BY 'x' WITH MAX_STATEMENT_TIME 0.1");
+      await client.query('GRANT ALL ON limited.* TO limited');
+    });
+    expect(await run(url.replace(/\/\/[^@]*@/, '//limited:x@'), 'sync')).to.equal('sync: 0');
   });
 
   it('enforce_storage_engine: refused before the first change, with its name', async () => {

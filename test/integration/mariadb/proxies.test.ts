@@ -5,7 +5,7 @@ import { eventually } from '../../support/eventually.ts';
 import { seedMysqlNewton } from '../../support/glance-data-mysql.ts';
 import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
-import { askMysql, mysqlOptions } from '../../support/mysql-client.ts';
+import { askMysql, mysqlOptions, withMysql } from '../../support/mysql-client.ts';
 import { leaveOut } from '../../support/needs.ts';
 import {
   type StandInMySqlProxy,
@@ -130,6 +130,34 @@ describe('behind a proxy that speaks the protocol itself (a stand-in for ProxySQ
     const ended = await next.done;
     expect(ended.code, ended.stderr).to.equal(0);
     await expectGolden(url);
+  });
+
+  it('a server that lacks one of the settings, or forbids it: the others are set all the same', async () => {
+    const url = await newton('lacking');
+    await askMysql(url.replace('glance:', 'admin:'), 'SET GLOBAL tx_read_only = 1');
+    const DATABASE_CONNECTION = await through(url, {
+      refuse: (sql) =>
+        /max_statement_time/.test(sql) || /completion_type = 'NO_CHAIN'$/.test(sql)
+          ? { number: 1193, message: "Unknown system variable 'max_statement_time'" }
+          : undefined,
+    });
+    const { code, stderr } = await runCli(['db', 'sync'], { DATABASE_CONNECTION });
+    await withMysql(url.replace('glance:', 'admin:'), (client) =>
+      client.query('SET SESSION tx_read_only = 0; SET GLOBAL tx_read_only = 0'),
+    );
+    expect(code, stderr).to.equal(0);
+    await expectGolden(url);
+  });
+
+  it('a server that greets as MySQL', async () => {
+    const other = await startMariaDb({ settings: { version: '8.0.36' } });
+    const url = await other.createDatabase('mysql_by_name');
+    const { code, stderr } = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    expect(code, stderr).to.equal(0);
+    expect(await askMysql(url, 'SELECT version_num FROM alembic_version')).to.deep.equal([
+      { version_num: '2024_1_contract01' },
+    ]);
+    await other.stop();
   });
 
   for (const [number, setting] of [

@@ -1,5 +1,5 @@
 import type { Row } from '../engine.ts';
-import { CREATE_VERSION_TABLE } from '../version-rows.ts';
+import { createVersionTable } from '../version-rows.ts';
 
 /**
  * Makes `alembic_version` where it is not there, and gives it transactions where it has none, as where a server's default was
@@ -14,7 +14,7 @@ export async function ensureVersionTable(
     "SELECT ENGINE AS engine FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'alembic_version'",
   );
   if (table === undefined) {
-    await run(`${CREATE_VERSION_TABLE.replace('TABLE', 'TABLE IF NOT EXISTS')} ENGINE=InnoDB`);
+    await run(createVersionTable('mysql').replace('TABLE', 'TABLE IF NOT EXISTS'));
   } else if (table.engine !== null && table.engine !== 'InnoDB') {
     await run('ALTER TABLE alembic_version ENGINE=InnoDB');
   }

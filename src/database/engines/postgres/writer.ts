@@ -6,7 +6,7 @@ import { Failure } from '../../failure.ts';
 import type { Step } from '../../step.ts';
 import type { Row, StepProgress, Writer, WriterOptions } from '../engine.ts';
 import { reachSameServer } from '../same-server.ts';
-import { CREATE_VERSION_TABLE, versionRowChanges } from '../version-rows.ts';
+import { createVersionTable, versionRowChanges } from '../version-rows.ts';
 import { destroySocket, type Session } from './connect.ts';
 import { isLockedBy } from './lock.ts';
 import type { PostgresState } from './read-state.ts';
@@ -113,7 +113,7 @@ class PostgresWriter implements Writer {
     await this.#open();
     this.#rows = rows ?? [];
     if (rows === undefined) {
-      await this.#execute(CREATE_VERSION_TABLE);
+      await this.#execute(createVersionTable('postgres'));
       return;
     }
     await this.#execute('LOCK TABLE alembic_version IN SHARE ROW EXCLUSIVE MODE');
