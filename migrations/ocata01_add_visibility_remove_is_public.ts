@@ -19,7 +19,13 @@ export const ocata01AddVisibilityRemoveIsPublic: Migration = {
   steps: [
     { do: 'drop index', table: 'images', index: 'ix_images_is_public' },
     { do: 'create enum', type: IMAGE_VISIBILITY },
-    { do: 'add filled column', table: 'images', column: VISIBILITY, from: 'is_public', value: FROM_IS_PUBLIC },
+    {
+      do: 'add filled column',
+      table: 'images',
+      column: VISIBILITY,
+      from: 'is_public',
+      value: FROM_IS_PUBLIC,
+    },
     SHARE_FILLED_IMAGES,
     { do: 'drop column', table: 'images', column: 'is_public' },
     { do: 'create index', table: 'images', index: VISIBILITY_INDEX },

@@ -23,7 +23,7 @@ export const EXIT_CODES = {
   OutOfOrder: 15,
   /** Done, but the schema is not that of the revision: somebody else has changed it. The report lists what differs. */
   SchemaDiffers: 16,
-  /** Cannot connect, or cannot authenticate. */
+  /** Cannot connect, authenticate or write, or the server has ended what ran: the same may go well later. */
   DatabaseUnreachable: 20,
   /** Another migrator has kept the lock for longer than was asked to wait. */
   LockTimeout: 21,
@@ -46,11 +46,12 @@ export const EXIT_MEANINGS: Readonly<Record<ExitReason, string>> = {
   DatabaseNewer: 'the database is past what this build carries',
   DatabaseNotGlance: 'the database is not one of Glance, or its version cannot be believed',
   PartiallyApplied:
-    'MySQL only: a statement failed and those before it stay; the next run goes on from there',
+    'MySQL only: a statement failed and those before it stay; a rerun goes on from there once the cause is corrected',
   OutOfOrder: 'expand, migrate or contract was asked for before what must come first; the message names that',
   SchemaDiffers:
     'at the revision, but the schema is not what the revision has; the message says what differs, db diff how to mend it',
-  DatabaseUnreachable: 'cannot connect, log in or write',
+  DatabaseUnreachable:
+    'cannot connect, log in or write, or the server has ended it; the same may go well later',
   LockTimeout: 'another migrator has kept the lock for too long',
   Interrupted:
     'SIGTERM or SIGINT; what was running was rolled back, on MySQL but for its steps that were done',

@@ -66,7 +66,7 @@ export const REASONS = {
   DatabaseUnreachable: {
     ready: 'False',
     also: 'Reconciling',
-    meaning: 'The Job cannot connect to the database, or cannot authenticate.',
+    meaning: 'The Job cannot connect to the database, log in or write, or the server has ended what ran.',
     doThis: 'Mend what the message names; the operator tries again by itself.',
   },
   DatabaseNotGlance: {

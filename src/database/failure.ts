@@ -1,4 +1,5 @@
 import type { FailureReason } from '../api/exit-codes.ts';
+import { databaseError, describeDatabaseError, isRetryable } from './database-error.ts';
 
 /** Why a command could not do what it was asked, in one sentence for a person; never holds a password. */
 export class Failure extends Error {
@@ -16,11 +17,13 @@ export class Failure extends Error {
 
 /** What was thrown, as a failure; what nobody foresaw is a failed migration. */
 export function asFailure(error: unknown): Failure {
-  return error instanceof Failure
-    ? error
-    : new Failure(
-        'MigrationFailed',
-        `Cannot go on: ${error instanceof Error ? error.message : String(error)}`,
-        { cause: error },
-      );
+  if (error instanceof Failure) {
+    return error;
+  }
+  const cause = databaseError(error);
+  return new Failure(
+    isRetryable(cause) ? 'DatabaseUnreachable' : 'MigrationFailed',
+    `Cannot go on: ${describeDatabaseError(cause)}`,
+    { cause: error },
+  );
 }

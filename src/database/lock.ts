@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { databaseError, describeDatabaseError, isConnectionLoss } from './database-error.ts';
+import {
+  type DatabaseError,
+  databaseError,
+  describeDatabaseError,
+  isConnectionLoss,
+  isForbiddenLock,
+  isRetryable,
+} from './database-error.ts';
 import type { Connection, LockHolder } from './engines/engine.ts';
 import { Failure } from './failure.ts';
+import { unlessStopped } from './unless-stopped.ts';
 
 export interface LockOptions {
   readonly timeoutSeconds: number;
@@ -21,7 +29,7 @@ export async function acquireLock(connection: Connection, options: LockOptions):
   const started = performance.now();
   let told = Number.NEGATIVE_INFINITY;
   try {
-    while (!(await connection.tryLock())) {
+    while (!(await unlessStopped(options.signal, connection.place, connection.tryLock()))) {
       const waited = (performance.now() - started) / 1000;
       if (waited >= options.timeoutSeconds) {
         const holder = await connection.lockHolder();
@@ -47,18 +55,32 @@ export async function acquireLock(connection: Connection, options: LockOptions):
       throw error;
     }
     const cause = databaseError(error);
-    throw connection.lost.aborted || isConnectionLoss(cause)
-      ? new Failure(
-          'DatabaseUnreachable',
-          `Lost the connection to ${connection.place} while waiting for the lock: ${describeDatabaseError(cause)}`,
-          { cause: error },
-        )
-      : new Failure(
-          'MigrationFailed',
-          `Cannot take the lock on ${connection.place}: ${describeDatabaseError(cause)}`,
-          { cause: error },
-        );
+    const forbidden = whyForbidden(cause);
+    if (forbidden !== undefined) {
+      throw new Failure('MigrationFailed', `Cannot take the lock on ${connection.place}: ${forbidden}`, {
+        cause: error,
+      });
+    }
+    const what =
+      connection.lost.aborted || isConnectionLoss(cause)
+        ? `Lost the connection to ${connection.place} while waiting for the lock`
+        : `Cannot take the lock on ${connection.place}`;
+    throw new Failure(
+      connection.lost.aborted || isRetryable(cause) ? 'DatabaseUnreachable' : 'MigrationFailed',
+      `${what}: ${describeDatabaseError(cause)}`,
+      { cause: error },
+    );
   }
+}
+
+/** What to do where a server forbids GET_LOCK and has no lock of a cluster instead, as before Galera 4. */
+function whyForbidden(error: DatabaseError): string | undefined {
+  if (!isForbiddenLock(error)) {
+    return undefined;
+  }
+  return error.number === 1105
+    ? 'Percona XtraDB Cluster forbids GET_LOCK (pxc_strict_mode=ENFORCING). Set pxc_strict_mode=PERMISSIVE on its nodes while migrations run.'
+    : 'this MariaDB forbids GET_LOCK on a node of Galera, as 10.6.13, 10.11.3 and others of that time do. Upgrade MariaDB to the next release of its series.';
 }
 
 /** `pid 4711, glance-schema, from 10.0.0.7, since 2026-11-23T03:00:00Z`. */

@@ -14,6 +14,7 @@ import { placeDatabase, REGISTRY, readPending } from './place-database.ts';
 import { openData, type PlannedStep } from './plan-migrations.ts';
 import type { RunEvents } from './run-migrations.ts';
 import type { DataMigration, Migration } from './step.ts';
+import { unlessStopped } from './unless-stopped.ts';
 import type { ConnectionTarget } from './url.ts';
 import { findDifferences, repairSchema } from './verify-schema.ts';
 
@@ -90,39 +91,41 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
   let outcome: Outcome = { applied };
   try {
     connection = await connect(options.connection);
-    let state = await connection.readState();
-    let plan = decideRun(await placeDatabase(connection, state), { ...options, place: connection.place });
+    const { place } = connection;
+    const soon = <T>(look: Promise<T>): Promise<T> => unlessStopped(options.signal, place, look);
+    let state = await soon(connection.readState());
+    let plan = decideRun(await soon(placeDatabase(connection, state)), { ...options, place });
     outcome = { ...look(state, plan.located), applied };
     if (plan.refusal !== undefined) {
       return { ...outcome, error: plan.refusal };
     }
     if (isSettled(plan)) {
-      const differences = await differencesOf(state, plan);
+      const differences = await soon(differencesOf(state, plan));
       if (!differences.some(canRepair)) {
-        return { ...outcome, ...tellDifferences(differences, connection.place, outcome.to) };
+        return { ...outcome, ...tellDifferences(differences, place, outcome.to) };
       }
     }
     // Before the lock, which on a cluster is a write.
     const checked = migrationsOf(plan.steps);
-    await preflight(state, checked, connection.place);
+    await soon(preflight(state, checked, place));
     await acquireLock(connection, {
       timeoutSeconds: options.lockTimeoutSeconds,
       signal: options.signal,
       waiting: options.events.waiting,
     });
     // Whoever had the lock before may have done the work.
-    state = await connection.readState();
-    plan = decideRun(await placeDatabase(connection, state), { ...options, place: connection.place });
+    state = await soon(connection.readState());
+    plan = decideRun(await soon(placeDatabase(connection, state)), { ...options, place });
     outcome = { ...look(state, plan.located), applied };
     if (plan.refusal !== undefined) {
       return { ...outcome, error: plan.refusal };
     }
     if (isSettled(plan)) {
-      return { ...outcome, ...(await verify(state, plan, connection.place, outcome.to, options)) };
+      return { ...outcome, ...(await verify(state, plan, place, outcome.to, options)) };
     }
     const migrations = migrationsOf(plan.steps);
     if (migrations.some((migration) => !checked.includes(migration))) {
-      await preflight(state, migrations, connection.place);
+      await soon(preflight(state, migrations, place));
     }
     options.events.planned(outcome.from, plan.steps);
     const { runMigrations } = await import('./run-migrations.ts');
@@ -181,7 +184,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
       outcome = { ...outcome, ...whereTo(done, left) };
     }
     const end = { ...plan, applied: done, located: { ...plan.located, lacking: [] } };
-    return { ...outcome, ...(await verify(state, end, connection.place, outcome.to, options)) };
+    return { ...outcome, ...(await verify(state, end, place, outcome.to, options)) };
   } catch (error) {
     return { ...outcome, error: asFailure(error) };
   } finally {

@@ -62,7 +62,7 @@ export async function planDatabase(
     }
     const applied = new Set(run.applied);
     let rows: readonly string[] = run.adopt?.heads ?? state.found.alembic ?? [];
-    const control = planControl(state.found.alembic, run);
+    const control = planControl(state.engine, state.found.alembic, run);
     const steps: DatabasePlanStep[] =
       control.length === 0 ? [] : [{ name: 'alembic_version', kind: 'control', statements: control }];
     const scripts = run.steps.flatMap((step) => (step.kind === 'script' ? [step.migration] : []));

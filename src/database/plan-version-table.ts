@@ -1,6 +1,7 @@
 import type { Adoption } from '../revision/locate.ts';
 import type { PlannedStatement } from './engines/engine.ts';
-import { CREATE_VERSION_TABLE, versionRowChanges } from './engines/version-rows.ts';
+import { createVersionTable, versionRowChanges } from './engines/version-rows.ts';
+import type { Engine } from './step.ts';
 
 /**
  * What a run writes before its first script to place a database under version control: the version table and the adopted
@@ -9,6 +10,7 @@ import { CREATE_VERSION_TABLE, versionRowChanges } from './engines/version-rows.
  * @param rows those of `alembic_version`; undefined where there is no such table
  */
 export function planControl(
+  engine: Engine,
   rows: readonly string[] | undefined,
   run: { readonly adopt?: Adoption; readonly steps: readonly unknown[] },
 ): readonly PlannedStatement[] {
@@ -17,7 +19,7 @@ export function planControl(
   }
   const before = rows ?? [];
   return [
-    ...(rows === undefined ? [{ sql: CREATE_VERSION_TABLE, alone: false }] : []),
+    ...(rows === undefined ? [{ sql: createVersionTable(engine), alone: false }] : []),
     ...planRecord(before, run.adopt?.heads ?? before),
   ];
 }

@@ -1,7 +1,14 @@
 import { Umzug, type UmzugStorage } from 'umzug';
 import { headsOf } from '../revision/heads.ts';
 import type { Adoption } from '../revision/locate.ts';
-import { databaseError, describeDatabaseError, isConnectionLoss, isLockTimeout } from './database-error.ts';
+import {
+  type DatabaseError,
+  databaseError,
+  describeDatabaseError,
+  isConnectionLoss,
+  isLockTimeout,
+  isRetryable,
+} from './database-error.ts';
 import type { Connection, DatabaseState, StepProgress, Writer } from './engines/engine.ts';
 import { Failure } from './failure.ts';
 import { moveRows } from './move-rows.ts';
@@ -47,6 +54,8 @@ interface Context {
   doing: string;
   /** The steps of the running migration that stay, on an engine that cannot roll back. */
   readonly kept: Step[];
+  /** Those of which a part is there, and stays. */
+  readonly begun: Step[];
   /** Those that have no meaning on this engine. */
   meaningless: readonly Step[];
   /** When the running migration began, as performance.now() has it. */
@@ -74,6 +83,7 @@ export async function runMigrations(options: RunOptions): Promise<void> {
     running: undefined,
     doing: 'start',
     kept: [],
+    begun: [],
     meaningless: [],
     started: 0,
     unrecorded: [],
@@ -161,6 +171,7 @@ async function runPlanned(step: PlannedStep, context: Context, options: RunOptio
     return;
   }
   context.kept.length = 0;
+  context.begun.length = 0;
   context.started = performance.now();
   if (step.kind === 'script') {
     const { migration } = step;
@@ -207,7 +218,11 @@ function progressOf(migration: Migration, context: Context, options: RunOptions)
       options.events.step(migration, step, index);
     },
     together(steps) {
-      context.doing = steps.map(describeStep).join(' and ');
+      // A statement in the middle of a step begins none and ends none: then it is still the one before.
+      context.doing = steps.map(describeStep).join(' and ') || context.doing;
+    },
+    begun(steps) {
+      context.begun.push(...steps);
     },
     meaningless(steps) {
       context.meaningless = steps;
@@ -236,7 +251,7 @@ function stopIfAsked(options: RunOptions): void {
     throw new Failure('Interrupted', 'stopped');
   }
   if (options.lock.lost.aborted) {
-    throw new Failure('DatabaseUnreachable', 'lost the lock');
+    throw new Failure('DatabaseUnreachable', `Lost the lock on ${options.lock.place}`);
   }
 }
 
@@ -247,8 +262,9 @@ function toFailure(thrown: unknown, context: Context, options: RunOptions): Fail
   const inner = innermostFailure(thrown);
   const error = databaseError(thrown);
   const details = { cause: thrown, ...(running === undefined ? {} : { migration: running.name }) };
-  const outcome = describeOutcome(name, context, options);
-  const partial = !options.state.transactional && context.kept.length > 0;
+  const partial = !options.state.transactional && (context.kept.length > 0 || context.begun.length > 0);
+  const failed = `'${context.doing}' failed with ${describeDatabaseError(error)}${neededBy(error, context)}`;
+  const again = describeOutcome(name, context, options, AGAIN);
   if (context.recording && isConnectionLoss(error)) {
     return new Failure(
       'DatabaseUnreachable',
@@ -257,50 +273,92 @@ function toFailure(thrown: unknown, context: Context, options: RunOptions): Fail
     );
   }
   if (inner?.reason === 'MigrationFailed') {
-    return partial ? new Failure('PartiallyApplied', `${inner.message}; ${outcome}`, details) : inner;
+    // It says itself what is to be done, after which a rerun goes on: that is no lasting failure.
+    const kept = partial ? `; ${describeOutcome(name, context, options, '')}` : '';
+    return new Failure('MigrationFailed', `${inner.message}${kept}`, details);
   }
   if (options.signal.aborted) {
-    return new Failure('Interrupted', `Stopped ${place} as asked: ${outcome}`, details);
-  }
-  if (lost.aborted || inner?.reason === 'DatabaseUnreachable' || isConnectionLoss(error)) {
+    const { abandoned } = context.writer;
     return new Failure(
-      'DatabaseUnreachable',
-      `Lost the connection to ${place} during ${name}${inner === undefined ? `: ${describeDatabaseError(error)}` : ''}; ${outcome}`,
+      'Interrupted',
+      `Stopped ${place} as asked: ${again}${abandoned === undefined ? '' : `; ${abandoned}`}`,
       details,
     );
+  }
+  if (lost.aborted || isConnectionLoss(error)) {
+    return new Failure(
+      'DatabaseUnreachable',
+      `Lost the connection to ${place} during ${name}${inner === undefined ? `: ${describeDatabaseError(error)}` : ''}; ${again}`,
+      details,
+    );
+  }
+  if (inner?.reason === 'DatabaseUnreachable') {
+    return new Failure('DatabaseUnreachable', `${inner.message}; ${again}`, details);
   }
   if (isLockTimeout(error)) {
     return new Failure(
       'LockTimeout',
-      `Cannot run ${name} on ${place}: '${context.doing}' waited for another session's lock for ${options.lockTimeoutSeconds} s; ${outcome}`,
+      `Cannot run ${name} on ${place}: '${context.doing}' waited for another session's lock for ${options.lockTimeoutSeconds} s; ${again}`,
+      details,
+    );
+  }
+  if (isRetryable(error)) {
+    return new Failure(
+      'DatabaseUnreachable',
+      `Cannot run ${name} on ${place} at the moment: ${failed}; ${again}`,
       details,
     );
   }
   return new Failure(
     partial ? 'PartiallyApplied' : 'MigrationFailed',
-    `Cannot run ${name} on ${place}: '${context.doing}' failed with ${describeDatabaseError(error)}; ${outcome}`,
+    `Cannot run ${name} on ${place}: ${failed}; ${describeOutcome(name, context, options, MENDED)}`,
     details,
   );
 }
 
-/** What of the migration stays, and where that leaves the database. */
-function describeOutcome(name: string, context: Context, options: RunOptions): string {
+/**
+ * MariaDB says of a column that is to be dropped, and that a check or a generated column still needs, that there is no such column.
+ * Source: mariadb.com/docs, error 1054.
+ */
+function neededBy({ number, message }: DatabaseError, { running, kept }: Context): string {
+  const dropped = running?.steps.find(
+    (step) => step.do === 'drop column' && !kept.includes(step) && message.includes(`'${step.column}'`),
+  );
+  return number === 1054 && dropped !== undefined
+    ? ', which is there: a check or a generated column of the same table still needs it'
+    : '';
+}
+
+/** What to do where a later run may go well with nothing changed. */
+const AGAIN = ', do run the same again, which goes on from there';
+
+/** The same where it would fail in the same way. */
+const MENDED = '. Correct what made it fail, then run the same again: it goes on from there.';
+
+/** What of the migration stays, and where that leaves the database; `rerun` ends what is not rolled back. */
+function describeOutcome(name: string, context: Context, options: RunOptions, rerun: string): string {
   const rows = context.rows ?? [];
   const at = rows.length === 0 ? 'the database is as it was' : `the database is at ${rows.join(', ')}`;
   if (options.plan.some((step) => step.kind === 'data' && step.data.name === name)) {
-    return `what ${name} has moved stays, ${at}, do run the same again, which goes on from there`;
+    return `what ${name} has moved stays, ${at}${rerun}`;
   }
   if (options.state.transactional) {
     return options.online
-      ? `${name} is not recorded and what it has begun does no harm, ${at}, do run the same again, which goes on from there`
+      ? `${name} is not recorded and what it has begun does no harm, ${at}${rerun}`
       : `${name} was rolled back, ${at}`;
   }
-  const { kept, running } = context;
-  if (kept.length === 0 || running === undefined) {
+  const { kept, running, begun } = context;
+  const halfway = begun.filter((step) => !kept.includes(step));
+  if (running === undefined || (kept.length === 0 && halfway.length === 0)) {
     return `nothing of ${name} was applied, ${at}`;
   }
-  const left = running.steps.filter((step) => ![...kept, ...context.meaningless].includes(step));
-  return `of ${name} there is ${list(kept)}, and there is not ${list(left) || 'its record'}; alembic_version says ${rows.join(', ') || 'nothing'}, do run the same again, which goes on from there`;
+  const left = running.steps.filter((step) => ![...kept, ...halfway, ...context.meaningless].includes(step));
+  const parts = [
+    ...(kept.length === 0 ? [] : [`there is ${list(kept)}`]),
+    ...(halfway.length === 0 ? [] : [`begun is ${list(halfway)}`]),
+    `there is not ${list(left) || 'its record'}`,
+  ];
+  return `of ${name} ${parts.slice(0, -1).join(', ')}, and ${parts.at(-1)}; alembic_version says ${rows.join(', ') || 'nothing'}${rerun}`;
 }
 
 /** The first steps of a list, and how many more there are. */

@@ -7,6 +7,7 @@ import { asFailure, Failure } from './failure.ts';
 import { acquireLock } from './lock.ts';
 import { look, type MigrationEvents, type Outcome } from './migrate.ts';
 import { KNOWN_SCHEMA, placeDatabase } from './place-database.ts';
+import { unlessStopped } from './unless-stopped.ts';
 import type { ConnectionTarget } from './url.ts';
 
 export interface StampOptions {
@@ -27,17 +28,19 @@ export async function stampDatabase(options: StampOptions): Promise<Outcome> {
   let connection: Connection | undefined;
   try {
     connection = await connect(options.connection);
-    let state = await connection.readState();
-    let stamp = await decideStamp(connection, state, revision);
+    const { place } = connection;
+    const soon = <T>(look: Promise<T>): Promise<T> => unlessStopped(signal, place, look);
+    let state = await soon(connection.readState());
+    let stamp = await soon(decideStamp(connection, state, revision));
     if (stamp.kind === 'settled') {
       return stamp.outcome;
     }
     // Before the lock, which on a cluster is a write.
-    await state.preflight([]);
+    await soon(state.preflight([]));
     await acquireLock(connection, { timeoutSeconds: lockTimeoutSeconds, signal, waiting: events.waiting });
     // Whoever had the lock before may have changed it.
-    state = await connection.readState();
-    stamp = await decideStamp(connection, state, revision);
+    state = await soon(connection.readState());
+    stamp = await soon(decideStamp(connection, state, revision));
     if (stamp.kind === 'settled') {
       return stamp.outcome;
     }

@@ -159,7 +159,7 @@ function locateUnmanaged(found: Found, known: KnownSchema): Located {
     reason: 'DatabaseNotGlance',
     message:
       glance.length > 0
-        ? `found Glance's tables (${some(glance)}) and no version in alembic_version or migrate_version, do restore a backup or stamp it with Glance's own tool`
+        ? `found Glance's tables (${some(glance)}) and no version in alembic_version or migrate_version, do restore a backup or say what it is by 'db version_control REVISION'`
         : `found tables that are not Glance's (${some(tables)}), do name an empty database or Glance's own`,
   };
 }
@@ -200,7 +200,7 @@ function verify(
     ? {
         kind: 'refused',
         reason: 'DatabaseNotGlance',
-        message: `${says}, but ${wrong.join(' and ')}, do restore a backup or correct the version table`,
+        message: `${says}, but ${wrong.join(' and ')}, do restore a backup or correct the version table by 'db version_control REVISION'`,
         position,
       }
     : {

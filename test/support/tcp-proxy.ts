@@ -17,16 +17,20 @@ export interface TcpProxyOptions {
   readonly idleLimit?: number;
 }
 
+/** @param upstream the server's port, or those of several, which connections go to in turn. */
 export async function startTcpProxy(
-  upstreamPort: number,
+  upstream: number | readonly number[],
   { delay = 0, idleLimit = 0 }: TcpProxyOptions = {},
 ): Promise<TcpProxy> {
   const pairs = new Set<readonly Socket[]>();
+  const ports = typeof upstream === 'number' ? [upstream] : upstream;
+  let connections = 0;
   const server = createServer((client) => {
-    const pair = [client, connect(upstreamPort, '127.0.0.1')] as const;
-    const [, upstream] = pair;
+    const pair = [client, connect(ports[connections % ports.length] ?? 0, '127.0.0.1')] as const;
+    const [, other] = pair;
+    connections += 1;
     pairs.add(pair);
-    client.pipe(late()).pipe(upstream).pipe(late()).pipe(client);
+    client.pipe(late()).pipe(other).pipe(late()).pipe(client);
     for (const socket of pair) {
       socket.on('error', () => socket.destroy());
       socket.setTimeout(idleLimit, () => socket.resetAndDestroy());

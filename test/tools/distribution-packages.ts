@@ -45,6 +45,12 @@ const needs: readonly Need[] = [
     version: () => versionOf('pgbouncer', /PgBouncer (\S+)/),
   },
   {
+    what: 'HAProxy',
+    found: () => hasProgram('haproxy'),
+    packages: ['haproxy'],
+    version: () => versionOf('haproxy', /version (\S+)/, '-v'),
+  },
+  {
     what: 'OpenSSL',
     found: () => hasProgram('openssl'),
     packages: ['openssl'],

@@ -136,8 +136,10 @@ export interface Writer {
   changeAlone(sql: string, values?: Row, patience?: number): Promise<number>;
   /** Undoes what is not committed. Never throws. */
   rollback(): Promise<void>;
-  /** Ends the statement that runs, unless it is the commit. */
+  /** Ends the statement that runs, unless it is the commit; where the server does not, lets go of the connection within a second. */
   cancel(): void;
+  /** What the server may still be at though the connection was let go of; undefined where that is nothing. */
+  readonly abandoned: string | undefined;
   /** Never throws. */
   close(): Promise<void>;
 }
@@ -147,6 +149,8 @@ export interface StepProgress {
   started(step: Step, index: number): void;
   /** A step is there to stay, whatever comes: it was run, or was found done. Never told by an engine that can roll back. */
   kept?(step: Step): void;
+  /** A part of these is there to stay, and not all of it yet. */
+  begun?(steps: readonly Step[]): void;
   /** One statement works on these steps, some of which may have been told as started before. */
   together?(steps: readonly Step[]): void;
   /** These have no meaning on this engine: nothing is to be done for them. */

@@ -1,38 +1,35 @@
+import { databaseError, isForbiddenLock } from '../database-error.ts';
 import type { Connection, DatabaseState, Engine } from './engine.ts';
 import { readCatalog, withSteps } from './mysql/catalog.ts';
-import { type ClusterLock, tryClusterLock } from './mysql/cluster-lock.ts';
+import { tryClusterLock } from './mysql/cluster-lock.ts';
 import { openSession, type Session } from './mysql/connect.ts';
 import { throwIfCutOff } from './mysql/cut-off.ts';
-import { type LockNames, lockHolder, lockNames, tryLock, unlock } from './mysql/lock.ts';
+import { endMarked, lockHolder, tryLock, unlock, withoutLock } from './mysql/lock.ts';
 import { mend } from './mysql/mend.ts';
 import { findObstacles } from './mysql/obstacles.ts';
 import { plannedStatements } from './mysql/planned-statements.ts';
 import { checkChanges } from './mysql/preflight.ts';
 import { readTables } from './mysql/read-schema.ts';
 import { readFound } from './mysql/read-state.ts';
+import type { LockHolding } from './mysql/writer.ts';
+import { readFailure } from './read-failure.ts';
 
 /** MariaDB and MySQL: each change of a table is committed by itself, so each step sees what is done already. */
 export const mysql: Engine = {
   async connect(target) {
-    const session = await openSession(target);
-    // Behind a balancer the node may be behind the one that a run before was on. A server that is no node of a cluster may
-    // not know the word; what else fails here fails again with the first look, which tells of it.
-    await session.query('SET SESSION wsrep_sync_wait = 1').catch(() => undefined);
-    return new MysqlConnection(session, lockNames(target.database ?? ''));
+    return new MysqlConnection(await openSession(target));
   },
 };
 
 class MysqlConnection implements Connection {
   readonly place: string;
   readonly #session: Session;
-  readonly #names: LockNames;
   readonly #lost = new AbortController();
-  #cluster: ClusterLock | undefined;
+  #lock: LockHolding | undefined;
 
-  constructor(session: Session, names: LockNames) {
+  constructor(session: Session) {
     this.place = session.place;
     this.#session = session;
-    this.#names = names;
     this.#watch(session.lost);
   }
 
@@ -60,42 +57,66 @@ class MysqlConnection implements Connection {
       preflight: (migrations) => checkChanges(this.#session, migrations),
       openWriter: async (options) => {
         const { openWriter } = await import('./mysql/writer.ts');
-        return openWriter(this.#session, this.#names, this.#cluster, options);
+        if (this.#lock === undefined) {
+          throw new RangeError('who writes has the lock');
+        }
+        return openWriter(this.#lock, options);
       },
     };
   }
 
-  query(sql: string) {
-    return this.#session.query(sql);
+  async query(sql: string) {
+    try {
+      return await this.#session.query(sql);
+    } catch (error) {
+      throw readFailure(error, this.place);
+    }
   }
 
   async tryLock(): Promise<boolean> {
-    if (!(await tryLock(this.#session, this.#names))) {
+    let forbidden: unknown;
+    const lock = await tryLock(this.#session).catch((error: unknown) => {
+      if (!isForbiddenLock(databaseError(error))) {
+        throw error;
+      }
+      forbidden = error;
+      return withoutLock(this.#session);
+    });
+    if (lock === undefined) {
       return false;
     }
-    const cluster = await tryClusterLock(this.#session).catch((error: unknown) => {
+    const cluster = await tryClusterLock(this.#session, lock).catch((error: unknown) => {
       throwIfCutOff(error, this.place);
       throw error;
     });
     if (cluster === 'taken') {
-      // Who waits here must not keep those on this node from seeing who has it.
-      await unlock(this.#session, this.#names);
+      if (lock.byName) {
+        // Who waits here must not keep those on this node from seeing who has it.
+        await unlock(this.#session);
+      }
       return false;
     }
-    this.#cluster = cluster;
+    if (!lock.byName && cluster === undefined) {
+      throw forbidden;
+    }
+    if (!lock.byName && (await endMarked(this.#session))) {
+      await cluster?.close();
+      return false;
+    }
+    this.#lock = { session: this.#session, lock, cluster };
     if (cluster !== undefined) {
       this.#watch(cluster.lost);
     }
-    await this.#session.keepAlive();
+    this.#session.keepAlive();
     return true;
   }
 
   lockHolder() {
-    return lockHolder(this.#session, this.#names);
+    return lockHolder(this.#session);
   }
 
   async close(): Promise<void> {
-    await this.#cluster?.close();
+    await this.#lock?.cluster?.close();
     await this.#session.close();
   }
 

@@ -1,8 +1,14 @@
+import type { Engine } from '../step.ts';
 import type { Row } from './engine.ts';
 
 /** As Alembic makes it. Source: alembic/runtime/migration.py, `MigrationContext._version`. */
-export const CREATE_VERSION_TABLE =
+const CREATE_VERSION_TABLE =
   'CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))';
+
+/** On MySQL it says the engine: another default may have no transactions. */
+export function createVersionTable(engine: Engine): string {
+  return engine === 'mysql' ? `${CREATE_VERSION_TABLE} ENGINE=InnoDB` : CREATE_VERSION_TABLE;
+}
 
 /** The statements that turn these rows of `alembic_version` into those. */
 export function versionRowChanges(

@@ -251,7 +251,7 @@ describe('a migrator or a server that is killed', () => {
     const url = await copy('waiting');
     const holder = new pg.Client({ connectionString: url });
     await holder.connect();
-    await holder.query(`BEGIN; SELECT pg_advisory_xact_lock(${0x676c7363}, hashtext(current_schema()))`);
+    await holder.query(`BEGIN; SELECT pg_advisory_xact_lock(${0x676c7363}, 1)`);
     const run = startCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
     await run.says('waiting for the lock, held by pid');
     run.kill('SIGTERM');

@@ -108,7 +108,7 @@ describe('expand, migrate and contract on PostgreSQL', () => {
     expect(await succeeds(url, 'plan', 'mitaka02')).to.include('mitaka02: writes 1 rows');
   });
 
-  it('of one schema leave the indexes alone that are being built in another', async () => {
+  it('of one schema wait for those of another: one database has one lock, whatever search path leads to it', async () => {
     const url = await engine.createDatabase();
     await withClient(url, (client) => client.query('CREATE SCHEMA one; CREATE SCHEMA two'));
     const [one = '', two = ''] = ['one', 'two'].map((schema) => `${url}?options=-csearch_path%3D${schema}`);
@@ -125,10 +125,12 @@ describe('expand, migrate and contract on PostgreSQL', () => {
       );
       expect(rows).to.have.length(1);
     });
-    await succeeds(two, 'expand', 'mitaka01');
+    const waiting = startCli(['db', 'expand', 'mitaka01'], { DATABASE_CONNECTION: two });
+    await waiting.says('waiting for the lock, held by pid');
     await writer.end();
-    const { code, stderr } = await building.done;
-    expect(code, stderr).to.equal(0);
+    for (const { code, stderr } of [await building.done, await waiting.done]) {
+      expect(code, stderr).to.equal(0);
+    }
   });
 
   it('db sync takes away the triggers that an expand left', async () => {

@@ -2,12 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import mysql, { type RowDataPacket } from 'mysql2/promise';
 import { bundle, runCli, startCli } from '../../support/bundle.ts';
+import { eventually } from '../../support/eventually.ts';
 import { hasGalera, NO_GALERA, startGalera, type TestCluster } from '../../support/galera.ts';
 import { expectedMysqlImages, readMysqlImages, seedMysqlNewton } from '../../support/glance-data-mysql.ts';
 import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
+import { findHaProxy, startHaProxy } from '../../support/haproxy.ts';
 import type { TestMariaDb } from '../../support/mariadb.ts';
 import { mysqlOptions, withMysql } from '../../support/mysql-client.ts';
 import { leaveOut } from '../../support/needs.ts';
+import { startStandInMySqlProxy } from '../../support/stand-in-mysql-proxy.ts';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -68,17 +72,26 @@ describe('a Galera cluster of three', () => {
   /** Waits until a session on the node runs the statement. */
   async function running(node: TestMariaDb, database: string, statement: string): Promise<void> {
     for (let attempt = 0; attempt < 2000; attempt += 1) {
-      const found = await withMysql(node.adminUrl(database), async (client) => {
-        const [rows] = await client.query<RowDataPacket[]>(
-          `SELECT 1 FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND INFO LIKE ? AND ID <> CONNECTION_ID()`,
-          [`%${statement}%`],
-        );
-        return rows.length > 0;
-      });
-      if (found) return;
+      if ((await sessionsAt(node, database, statement)).length > 0) return;
       await sleep(5);
     }
     throw new Error(`the migrator never ran ${statement}`);
+  }
+
+  /** The numbers of the sessions on the node that run the statement. */
+  async function sessionsAt(
+    node: TestMariaDb,
+    database: string,
+    statement: string,
+  ): Promise<readonly number[]> {
+    return withMysql(node.adminUrl(database), async (client) => {
+      const [rows] = await client.query<RowDataPacket[]>(
+        `SELECT ID AS id FROM information_schema.PROCESSLIST
+          WHERE DB = DATABASE() AND INFO LIKE ? AND ID <> CONNECTION_ID()`,
+        [`%${statement}%`],
+      );
+      return rows.map(({ id }) => Number(id));
+    });
   }
 
   it('one migrator on each node at once: one migrates, the others wait and find it done', async () => {
@@ -107,6 +120,121 @@ describe('a Galera cluster of three', () => {
       expect(run.code, run.stderr).to.equal(0);
     }
     await expectWhole(second.url('empty'), []);
+  });
+
+  it('through a balancer that leads each connection to the next node: all commands do what they do without it', async () => {
+    const proxy = await startTcpProxy(cluster.nodes.map(({ port }) => port));
+    const through = (url: string): string => url.replace(`:${first.port}/`, `:${proxy.port}/`);
+    for (const round of [1, 2, 3, 4]) {
+      const expected = await newton(`spread_${round}`, 300);
+      // Who makes triggers on a node of Galera needs SUPER.
+      const DATABASE_CONNECTION = through(first.adminUrl(`spread_${round}`));
+      for (const args of round % 2 === 0
+        ? [['sync']]
+        : [['expand', 'ocata01'], ['migrate'], ['contract'], ['sync'], ['check']]) {
+        const { code, stderr } = await runCli(['db', ...args], { DATABASE_CONNECTION });
+        expect(code, `${args}: ${stderr}`).to.equal(0);
+      }
+      await expectWhole(second.url(`spread_${round}`), expected);
+    }
+    await proxy.stop();
+  });
+
+  for (const balance of ['leastconn', 'roundrobin', 'source'] as const) {
+    it(`through HAProxy, balance ${balance}: a sync finds the node again that has the lock`, async function () {
+      const program = findHaProxy();
+      if (program === null) {
+        leaveOut(
+          this,
+          'HAProxy is not on this machine. Run `make test`, which brings it on Debian and Ubuntu.',
+        );
+      }
+      const proxy = await startHaProxy(program, { servers: cluster.nodes.map(({ port }) => port), balance });
+      const expected = await newton(`haproxy_${balance}`, 300);
+      const url = first.url(`haproxy_${balance}`).replace(`:${first.port}/`, `:${proxy.port}/`);
+      const { code, stderr } = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+      await proxy.stop();
+      expect(code, stderr).to.equal(0);
+      await expectWhole(second.url(`haproxy_${balance}`), expected);
+    });
+  }
+
+  it('three at once through such a balancer: one migrates, the others wait and find it done', async () => {
+    const proxy = await startTcpProxy(cluster.nodes.map(({ port }) => port));
+    const expected = await newton('spread', 3000);
+    const DATABASE_CONNECTION = first.url('spread').replace(`:${first.port}/`, `:${proxy.port}/`);
+    const runs = await Promise.all(
+      [1, 2, 3].map(() => runCli(['db', 'sync', '--output', 'json'], { DATABASE_CONNECTION })),
+    );
+    const applied = runs.map((run) => {
+      expect(run.code, run.stderr).to.equal(0);
+      return JSON.parse(run.stdout).applied.length > 0 ? 1 : 0;
+    });
+    expect(applied.sort()).to.deep.equal([0, 0, 1]);
+    await proxy.stop();
+    await expectWhole(third.url('spread'), expected);
+  });
+
+  for (const [number, message] of [
+    [1105, 'Percona-XtraDB-Cluster prohibits use of GET_LOCK with pxc_strict_mode = ENFORCING'],
+    [1235, "This version of MariaDB doesn't yet support 'GET_LOCK in cluster (WSREP_ON=ON)'"],
+  ] as const) {
+    it(`nodes that forbid GET_LOCK (${number}): the lock of the cluster alone keeps two apart, and a killed one's statement is ended`, async () => {
+      const name = `forbidden_${number}`;
+      const expected = await newton(name, 300);
+      const proxies = await Promise.all(
+        [first, second].map((node) =>
+          startStandInMySqlProxy(node.port, {
+            refuse: (sql) => (/GET_LOCK/.test(sql) ? { number, message } : undefined),
+          }),
+        ),
+      );
+      // A session in a trigger is shown as its definer's, who has to be an administrator on a node of Galera.
+      const [one = '', two = ''] = proxies.map(({ port }) =>
+        first.adminUrl(name).replace(`:${first.port}/`, `:${port}/`),
+      );
+      // The UPDATE takes minutes as long as the blocker is there.
+      const blocker = await mysql.createConnection(mysqlOptions(first.url(name)));
+      await blocker.query("SELECT GET_LOCK('slow', 0)");
+      await withMysql(first.adminUrl(name), (client) =>
+        client.query(`CREATE TRIGGER slow BEFORE UPDATE ON images FOR EACH ROW
+          SET NEW.size = NEW.size + IF(IS_FREE_LOCK('slow'), 0, SLEEP(0.5))`),
+      );
+      const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: one });
+      await running(first, name, 'UPDATE images');
+      const held = await runCli(['db', 'sync', '--lock-timeout', '0'], { DATABASE_CONNECTION: two });
+      expect(held.code, held.stderr).to.equal(21);
+      const [orphan] = await sessionsAt(first, name, 'UPDATE images');
+      run.kill('SIGKILL');
+      await run.done;
+      const next = startCli(['db', 'sync', '--lock-timeout', '60'], { DATABASE_CONNECTION: one });
+      await eventually(async () =>
+        expect(await sessionsAt(first, name, 'UPDATE images')).to.not.include(orphan),
+      );
+      await blocker.end();
+      const { code, stderr } = await next.done;
+      for (const proxy of proxies) await proxy.stop();
+      expect(code, stderr).to.equal(0);
+      await withMysql(first.adminUrl(name), (client) => client.query('DROP TRIGGER slow'));
+      await expectWhole(second.url(name), expected);
+    });
+  }
+
+  it('where the default engine has no transactions: the version table has, and nothing is left of the lock', async () => {
+    for (const node of cluster.nodes) {
+      await withMysql(node.adminUrl(''), (client) =>
+        client.query("SET GLOBAL default_storage_engine = 'Aria'"),
+      );
+    }
+    await first.createDatabase('aria');
+    const { code, stderr } = await runCli(['db', 'sync'], { DATABASE_CONNECTION: first.url('aria') });
+    for (const node of cluster.nodes) {
+      await withMysql(node.adminUrl(''), (client) =>
+        client.query("SET GLOBAL default_storage_engine = 'InnoDB'"),
+      );
+    }
+    expect(code, stderr).to.equal(0);
+    await expectWhole(second.url('aria'), []);
   });
 
   it('what is refused is looked at before the lock, which is a write: nothing is left of it', async () => {

@@ -189,7 +189,7 @@ describe('a migrator or a MariaDB that is killed', () => {
     const result = await runCli(['db', 'sync', '--report', report], { DATABASE_CONNECTION: url });
     expect(result.code, result.stderr).to.equal(14);
     expect(result.stderr).to.match(
-      /'add column images.visibility and drop column images.is_public and create index visibility_image_idx on images' failed with Unknown column 'is_public' .*; of ocata01 there is 'drop index ix_images_is_public on images', and there is not 'add column images.visibility', 'drop column images.is_public', 'create index visibility_image_idx on images'; alembic_version says mitaka02, do run the same again, which goes on from there/,
+      /'add column images.visibility and drop column images.is_public and create index visibility_image_idx on images' failed with Unknown column 'is_public' .*, which is there: a check .*; of ocata01 there is 'drop index ix_images_is_public on images', begun is 'add column images.visibility', and there is not 'drop column images.is_public', 'create index visibility_image_idx on images'; alembic_version says mitaka02\. Correct what made it fail, then run the same again/,
     );
     const written = JSON.parse(readFileSync(report, 'utf8'));
     expect(written.error).to.deep.include({ reason: 'PartiallyApplied', migration: 'ocata01' });
@@ -401,7 +401,7 @@ describe('a migrator or a MariaDB that is killed', () => {
       await withMysql(url, (client) => client.query("UPDATE alembic_version SET version_num = 'mitaka02'"));
       await blocker.end();
       const result = await run.done;
-      expect(result.code, result.stderr).to.be.oneOf([1, 14]);
+      expect(result.code, result.stderr).to.equal(1);
       expect(result.stderr).to.include('another tool has changed alembic_version to mitaka02 meanwhile');
     });
   });

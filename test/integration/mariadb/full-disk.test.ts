@@ -64,7 +64,7 @@ describe('a MariaDB whose disk is nearly full', () => {
     expect([1, 14], result.stderr).to.include(result.code);
     expect(result.stderr)
       .to.match(/full|space/i)
-      .and.to.contain('do run the same again');
+      .and.to.contain('then run the same again');
     disk.makeRoom();
     const again = await runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
     expect(again.code, again.stderr).to.equal(0);

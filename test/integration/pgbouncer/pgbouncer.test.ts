@@ -219,6 +219,41 @@ describe('db sync through PgBouncer in transaction mode', () => {
     expect(code, stderr).to.equal(22);
   });
 
+  it('what a killed run has left at work outside of a transaction is ended by the next one', async () => {
+    const direct = await server.createDatabase('left');
+    await seedNewton(direct, { images: 10 });
+    const url = (await pooled({ poolSize: 4 })).url('left');
+    for (const phase of ['expand', 'migrate']) {
+      const { code, stderr } = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: url });
+      expect(code, stderr).to.equal(0);
+    }
+    const writer = new pg.Client({ connectionString: direct });
+    await writer.connect();
+    await writer.query('BEGIN; UPDATE images SET name = name');
+    const dropping = async (): Promise<readonly number[]> => {
+      const { rows } = await withClient(direct, (client) =>
+        client.query(
+          "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'DROP INDEX CONCURRENTLY%'",
+        ),
+      );
+      return rows.map(({ pid }) => pid);
+    };
+    const first = startCli(['db', 'contract'], { DATABASE_CONNECTION: url });
+    await eventually(async () => expect(await dropping()).to.have.length(1));
+    const left = await dropping();
+    first.kill('SIGKILL');
+    await first.done;
+    const second = startCli(['db', 'contract'], { DATABASE_CONNECTION: url });
+    await eventually(async () => {
+      const now = await dropping();
+      expect(now).to.have.length(1);
+      expect(now).to.not.deep.equal(left);
+    });
+    await writer.end();
+    const { code, stderr } = await second.done;
+    expect(code, stderr).to.equal(0);
+  });
+
   it('a pooler that goes in the middle: exit 20, rolled back, and a rerun makes it right', async () => {
     const direct = await server.createDatabase('gone');
     await seedNewton(direct, { images: 2000 });

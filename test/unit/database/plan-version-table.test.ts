@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { CREATE_VERSION_TABLE, versionRowChanges } from '../../../src/database/engines/version-rows.ts';
+import { createVersionTable, versionRowChanges } from '../../../src/database/engines/version-rows.ts';
 import { planControl, planRecord } from '../../../src/database/plan-version-table.ts';
 import { appliedScripts, headsOf } from '../../../src/revision/heads.ts';
 import { SCRIPTS } from '../../../src/revision/scripts.ts';
@@ -76,7 +76,7 @@ describe('a database comes under version control', () => {
   const rows: readonly (readonly [
     string,
     readonly string[] | undefined,
-    Parameters<typeof planControl>[1],
+    Parameters<typeof planControl>[2],
     readonly string[],
   ])[] = [
     ['no table and scripts to run', undefined, { steps: ['x'] }, [CREATE]],
@@ -98,11 +98,14 @@ describe('a database comes under version control', () => {
   ];
   for (const [fact, before, run, sql] of rows) {
     it(`${fact}: ${sql.length} statements`, () => {
-      expect(planControl(before, run)).to.deep.equal(sql.map((each) => ({ sql: each, alone: false })));
+      expect(planControl('postgres', before, run)).to.deep.equal(
+        sql.map((each) => ({ sql: each, alone: false })),
+      );
     });
   }
 
   it('by the very table that Alembic makes', () => {
-    expect(CREATE_VERSION_TABLE).to.equal(CREATE);
+    expect(createVersionTable('postgres')).to.equal(CREATE);
+    expect(createVersionTable('mysql')).to.equal(`${CREATE} ENGINE=InnoDB`);
   });
 });

@@ -287,7 +287,7 @@ describe('locate', () => {
     [
       "Glance's tables beside others and no version",
       { schema: 'mitaka02', extra: ['audit'], alembic: [] },
-      "found Glance's tables (artifact_blob_locations, artifact_blobs, artifact_dependencies and 16 more) and no version in alembic_version or migrate_version, do restore a backup or stamp it with Glance's own tool",
+      "found Glance's tables (artifact_blob_locations, artifact_blobs, artifact_dependencies and 16 more) and no version in alembic_version or migrate_version, do restore a backup or say what it is by 'db version_control REVISION'",
     ],
     [
       "two tables that are not Glance's",
@@ -307,12 +307,12 @@ describe('locate', () => {
     [
       'a stamp behind the schema',
       { schema: 'ocata_contract01', alembic: ['mitaka01'] },
-      "alembic_version says 'mitaka01', but images.is_public is not there and images.visibility is there, which 'mitaka01' does not have, do restore a backup or correct the version table",
+      "alembic_version says 'mitaka01', but images.is_public is not there and images.visibility is there, which 'mitaka01' does not have, do restore a backup or correct the version table by 'db version_control REVISION'",
     ],
     [
       'a stamp far behind the schema',
       { schema: '2024_1_contract01', alembic: ['pike_contract01'] },
-      "alembic_version says 'pike_contract01', but images.os_hidden, images.os_hash_algo, images.os_hash_value and 5 more are there, which 'pike01' does not have, do restore a backup or correct the version table",
+      "alembic_version says 'pike_contract01', but images.os_hidden, images.os_hash_algo, images.os_hash_value and 5 more are there, which 'pike01' does not have, do restore a backup or correct the version table by 'db version_control REVISION'",
     ],
   ];
   for (const [name, look, message] of messages) {
@@ -328,7 +328,7 @@ describe('locate', () => {
       kind: 'refused',
       reason: 'DatabaseNotGlance',
       message:
-        "alembic_version says 'mitaka02', but images.name, images.is_public are not there, do restore a backup or correct the version table",
+        "alembic_version says 'mitaka02', but images.name, images.is_public are not there, do restore a backup or correct the version table by 'db version_control REVISION'",
       position: { revision: 'mitaka02', phase: 'Contract' },
     });
   });
@@ -439,7 +439,7 @@ describe('locate', () => {
     expect(located).to.deep.include({
       kind: 'refused',
       message:
-        "migrate_version says 44 ('mitaka02'), but images.is_public is not there, do restore a backup or correct the version table",
+        "migrate_version says 44 ('mitaka02'), but images.is_public is not there, do restore a backup or correct the version table by 'db version_control REVISION'",
     });
   });
 

@@ -1,7 +1,9 @@
 import { databaseError, isDeadlock, isLockTimeout } from '../../database-error.ts';
-import { CREATE_VERSION_TABLE } from '../version-rows.ts';
+import { reachSameServer } from '../same-server.ts';
 import type { Session } from './connect.ts';
+import type { ServerLock } from './lock.ts';
 import { NO_ROW_PATIENCE } from './row-patience.ts';
+import { ensureVersionTable } from './version-table.ts';
 
 /** The lock that holds on every node of a Galera cluster. */
 export interface ClusterLock {
@@ -24,21 +26,20 @@ const STREAMED = "SET SESSION wsrep_trx_fragment_unit = 'statements', wsrep_trx_
  * A streamed transaction has its row locks on all nodes while it is open, and the cluster rolls it back when its client
  * or its node is gone.
  */
-export async function tryClusterLock(session: Session): Promise<ClusterLock | 'taken' | undefined> {
+export async function tryClusterLock(
+  session: Session,
+  lock: ServerLock,
+): Promise<ClusterLock | 'taken' | undefined> {
   const [wsrep] = await session.query("SHOW VARIABLES LIKE 'wsrep_on'");
   const [streams] = await session.query("SHOW VARIABLES LIKE 'wsrep_trx_fragment_size'");
   if (wsrep?.Value !== 'ON' || streams === undefined) {
     return undefined;
   }
-  const [table] = await session.query(
-    "SELECT 1 AS there FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'alembic_version'",
-  );
-  if (table === undefined) {
-    await session.query(CREATE_VERSION_TABLE.replace('TABLE', 'TABLE IF NOT EXISTS'));
-  }
-  const own = await session.another();
+  const ask = (sql: string) => session.query(sql);
+  await ensureVersionTable(ask, ask);
+  const own = await openBeside(session, lock);
   try {
-    await own.keepAlive();
+    own.keepAlive();
     await own.query(STREAMED);
     await own.query(NO_ROW_PATIENCE);
     await own.query('START TRANSACTION');
@@ -64,4 +65,13 @@ export async function tryClusterLock(session: Session): Promise<ClusterLock | 't
       await own.close();
     },
   };
+}
+
+/** Another session on the server that has the lock. */
+function openBeside(session: Session, { there }: ServerLock): Promise<Session> {
+  return reachSameServer(session.place, async () => {
+    const connection = await session.another();
+    const [row] = await connection.query(`SELECT ${there} AS there`);
+    return { connection, right: Number(row?.there) === 1, close: () => connection.close() };
+  });
 }

@@ -6,21 +6,20 @@ import { type ConnectionTarget, describeTarget } from '../../url.ts';
 import type { Row } from '../engine.ts';
 import { keepAlive } from '../keep-alive.ts';
 import { readTlsFiles } from '../tls-files.ts';
+import { settleLook } from './session-settings.ts';
 
 /** An open session and how it was made, for others like it. */
 export interface Session {
   readonly options: ConnectionOptions;
   /** `host:port/database`. */
   readonly place: string;
-  /** The server's number of this connection. */
-  readonly id: number;
   /** Aborted when the server or the network has ended the connection. */
   readonly lost: AbortSignal;
   query(sql: string, values?: readonly (string | number)[]): Promise<readonly Row[]>;
   /** Another session like this one, for what has to be said to the server while this one or a third is busy. */
   another(): Promise<Session>;
   /** Keeps the session while nothing is asked of it, whatever the server's idle limit, and one on the way, say. */
-  keepAlive(): Promise<void>;
+  keepAlive(): void;
   /** Says goodbye to the server, but does not wait long for one that is gone. */
   close(): Promise<void>;
 }
@@ -73,18 +72,22 @@ async function open(options: ConnectionOptions, place: string): Promise<Session>
   const lost = new AbortController();
   let forget = (): void => undefined;
   watch(client, () => lost.abort());
+  try {
+    await settleLook((sql) => client.query(sql), greetingOf(client));
+  } catch (error) {
+    client.destroy();
+    throw error;
+  }
   return {
     options,
     place,
-    id: client.threadId,
     lost: lost.signal,
     async query(sql, values = []) {
       const [rows] = await client.query<RowDataPacket[]>(sql, [...values]);
       return Array.isArray(rows) ? rows : [];
     },
     another: () => open(options, place),
-    async keepAlive() {
-      await client.query('SET SESSION wait_timeout = 86400');
+    keepAlive() {
       forget = keepAlive(
         () => client.query('DO 0'),
         () => client.destroy(),
@@ -105,6 +108,14 @@ async function open(options: ConnectionOptions, place: string): Promise<Session>
  */
 function connectByAddress(host: string, port: number): Socket {
   return Object.assign(connectSocket({ host, port, keepAlive: true, noDelay: true }), { _host: host });
+}
+
+/** The version that the other end has greeted with; a proxy may have made it up. */
+function greetingOf(client: DriverConnection): string {
+  const beneath: unknown = Reflect.get(client, 'connection');
+  const greeting =
+    typeof beneath === 'object' && beneath !== null ? Reflect.get(beneath, '_handshakePacket') : undefined;
+  return String(greeting?.serverVersion ?? '');
 }
 
 function watch(client: DriverConnection, onEnd: () => void): void {

@@ -1,5 +1,5 @@
 import { MIGRATIONS } from '../../../../migrations/registry.ts';
-import { databaseError, describeDatabaseError, isConnectionLoss } from '../../database-error.ts';
+import { databaseError, describeDatabaseError, isRetryable } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
 import { everCreated } from '../../fold.ts';
 import type { Migration, Step } from '../../step.ts';
@@ -9,7 +9,7 @@ import type { Session } from './connect.ts';
 import { type Grants, readGrants } from './grants.ts';
 
 const SETTINGS = `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'super_read_only', 'innodb_read_only',
-  'log_bin', 'log_bin_trust_function_creators', 'wsrep_on', 'wsrep_OSU_method')`;
+  'log_bin', 'log_bin_trust_function_creators', 'wsrep_on', 'wsrep_OSU_method', 'enforce_storage_engine')`;
 
 const STATUS = `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_ready', 'wsrep_cluster_status', 'wsrep_local_state_comment')`;
 
@@ -46,6 +46,7 @@ export async function checkChanges(session: Session, migrations: readonly Migrat
     const steps = migrations.flatMap((migration) => migration.steps);
     const catalog = await readCatalog(steps, (sql) => session.query(sql));
     const refused =
+      whyOtherEngine(settings) ??
       (await whyRefused(session, settings, touchesTriggers(migrations, catalog))) ??
       whyForeign(await session.query(OTHER_CHARSETS)) ??
       whyIncomparable(await session.query(COMPARED), steps) ??
@@ -60,7 +61,7 @@ export async function checkChanges(session: Session, migrations: readonly Migrat
     }
     const cause = databaseError(error);
     throw new Failure(
-      isConnectionLoss(cause) ? 'DatabaseUnreachable' : 'MigrationFailed',
+      isRetryable(cause) ? 'DatabaseUnreachable' : 'MigrationFailed',
       `${cannot}: ${describeDatabaseError(cause)}`,
       { cause: error },
     );
@@ -93,6 +94,14 @@ function whyUnusable(settings: Settings, status: Settings): string | undefined {
   return settings.get('wsrep_osu_method') === 'RSU'
     ? 'the Galera node keeps changes of tables to itself (wsrep_OSU_method RSU), do set it to TOI'
     : undefined;
+}
+
+/** Whether the server makes every table of a kind that has no transactions; a user may not set that for himself. */
+function whyOtherEngine(settings: Settings): string | undefined {
+  const engine = settings.get('enforce_storage_engine') ?? '';
+  return /^(innodb)?$/i.test(engine)
+    ? undefined
+    : `the server makes every table with the engine ${engine} (enforce_storage_engine), and Glance needs InnoDB. Set enforce_storage_engine to InnoDB, or to NULL.`;
 }
 
 /** Whether a trigger is to be made, or one that is there to be dropped: both need the same rights. */

@@ -5,13 +5,16 @@ import { databaseError, isDeadlock, isLockTimeout } from '../../database-error.t
 import { Failure } from '../../failure.ts';
 import type { Step } from '../../step.ts';
 import type { Row, StepProgress, Writer, WriterOptions } from '../engine.ts';
-import { CREATE_VERSION_TABLE, versionRowChanges } from '../version-rows.ts';
+import { reachSameServer } from '../same-server.ts';
+import { versionRowChanges } from '../version-rows.ts';
 import { readCatalog } from './catalog.ts';
 import type { ClusterLock } from './cluster-lock.ts';
 import type { Session } from './connect.ts';
-import type { LockNames } from './lock.ts';
+import { kill, type ServerLock, WRITER_LOCK, WRITER_MARK } from './lock.ts';
 import { planSteps } from './plan-steps.ts';
 import { NO_ROW_PATIENCE } from './row-patience.ts';
+import { settle } from './session-settings.ts';
+import { ensureVersionTable } from './version-table.ts';
 
 /** Options that Sequelize has and its types lack. */
 interface UntypedOptions extends Options {
@@ -25,47 +28,60 @@ const ROW_PATIENCE_SECONDS = 5;
  * A statement that waits for a table makes all later ones of that table wait behind it: so it waits for a second, lets
  * them pass, and tries again.
  */
-const SESSION = `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', lock_wait_timeout = 1,
-  innodb_lock_wait_timeout = ${ROW_PATIENCE_SECONDS}, foreign_key_checks = 1, unique_checks = 1, wait_timeout = 86400`;
+const PATIENCE: readonly string[] = [
+  'lock_wait_timeout = 1',
+  `innodb_lock_wait_timeout = ${ROW_PATIENCE_SECONDS}`,
+];
 
-/** Opens the connection that migrations run on; `session` holds the lock, and cancels what runs here. */
-export function openWriter(
-  session: Session,
-  names: LockNames,
-  cluster: ClusterLock | undefined,
-  options: WriterOptions,
-): Writer {
-  return new MysqlWriter(session, names, cluster, options);
+/** How long the server may take to end a statement that is to be cancelled, in milliseconds. */
+const CANCEL_MILLISECONDS = 800;
+
+/** Who has the lock while migrations run. */
+export interface LockHolding {
+  /** Has the lock, and cancels what runs elsewhere. */
+  readonly session: Session;
+  readonly lock: ServerLock;
+  readonly cluster: ClusterLock | undefined;
+}
+
+/** Opens the connection that migrations run on. */
+export function openWriter(lock: LockHolding, options: WriterOptions): Writer {
+  return new MysqlWriter(lock, options);
 }
 
 class MysqlWriter implements Writer {
+  readonly #lock: LockHolding;
   readonly #session: Session;
-  readonly #names: LockNames;
-  readonly #cluster: ClusterLock | undefined;
   readonly #options: WriterOptions;
-  readonly #sequelize: Sequelize;
+  #sequelize: Sequelize | undefined;
   /** Keeps the one connection of the pool; each statement commits by itself but those of the record. */
   #transaction: Transaction | null = null;
   /** The server's number of that connection. */
   #id: number | undefined;
+  /** Lets go of that connection without a word to the server. */
+  #drop = (): void => undefined;
+  #abandoned: string | undefined;
   /** The rows of `alembic_version` when the open migration began. */
   #rows: readonly string[] = [];
   #recording = false;
 
-  constructor(session: Session, names: LockNames, cluster: ClusterLock | undefined, options: WriterOptions) {
-    this.#cluster = cluster;
-    this.#session = session;
-    this.#names = names;
+  constructor(lock: LockHolding, options: WriterOptions) {
+    this.#lock = lock;
+    this.#session = lock.session;
     this.#options = options;
-    this.#sequelize = openSequelize(session);
+  }
+
+  get abandoned(): string | undefined {
+    return this.#abandoned;
   }
 
   async begin(rows: readonly string[] | undefined): Promise<void> {
     this.#rows = rows ?? [];
     await this.#connect();
-    if (rows === undefined) {
-      await this.#execute(CREATE_VERSION_TABLE.replace('TABLE', 'TABLE IF NOT EXISTS'));
-    }
+    await ensureVersionTable(
+      (sql) => this.query(sql),
+      (sql) => this.#execute(sql),
+    );
     await this.#checkRows();
   }
 
@@ -94,6 +110,7 @@ class MysqlWriter implements Writer {
           progress.waiting?.(table === undefined ? [] : [table], seconds);
         },
       );
+      progress.begun?.(begins.filter((step) => !ends.includes(step)));
       for (const step of ends) {
         progress.kept?.(step);
       }
@@ -116,7 +133,7 @@ class MysqlWriter implements Writer {
 
   async query(sql: string, values: Row = {}): Promise<readonly Row[]> {
     await this.#connect();
-    return this.#sequelize.query<Row>(sql, {
+    return this.#pool.query<Row>(this.#marked(sql), {
       type: QueryTypes.SELECT,
       ...(Object.keys(values).length === 0 ? {} : { replacements: { ...values } }),
       transaction: this.#transaction,
@@ -125,7 +142,7 @@ class MysqlWriter implements Writer {
 
   async change(sql: string, values: Row = {}): Promise<number> {
     await this.#connect();
-    const [, result] = await this.#sequelize.query(sql, {
+    const [, result] = await this.#pool.query(this.#marked(sql), {
       ...(Object.keys(values).length === 0 ? {} : { replacements: { ...values } }),
       transaction: this.#transaction,
     });
@@ -156,15 +173,25 @@ class MysqlWriter implements Writer {
   }
 
   cancel(): void {
-    if (this.#id !== undefined && !this.#recording) {
-      this.#session.query(`KILL QUERY ${this.#id}`).catch(() => undefined);
+    if (this.#id === undefined || this.#recording) {
+      return;
     }
+    const id = this.#id;
+    this.#session.query(kill('QUERY', id)).catch(() => undefined);
+    // A proxy may keep that to itself, and the session with the lock may be gone.
+    const timer = setTimeout(() => {
+      if (this.#id !== undefined && !this.#recording) {
+        this.#abandoned = `the server may still be at the statement that was to be ended (connection ${id}), and the next run ends it or waits for it`;
+        this.#drop();
+      }
+    }, CANCEL_MILLISECONDS);
+    timer.unref();
   }
 
   async close(): Promise<void> {
     this.#id = undefined;
     await this.#transaction?.rollback().catch(() => undefined);
-    await this.#sequelize.close().catch(() => undefined);
+    await this.#sequelize?.close().catch(() => undefined);
   }
 
   /** Waits for others to let go of a table or of rows, again and again; loses no time where nobody has them. */
@@ -192,28 +219,96 @@ class MysqlWriter implements Writer {
     if (this.#transaction !== null && Reflect.get(this.#transaction, 'finished') === undefined) {
       return;
     }
-    this.#transaction = await this.#sequelize.transaction();
-    await this.#execute('COMMIT');
-    const [own] = await this.#sequelize.query<Row>(
-      'SELECT CONNECTION_ID() AS id, IS_USED_LOCK(:run) AS run, GET_LOCK(:writer, 5) AS writer, DATABASE() AS db',
-      { type: QueryTypes.SELECT, replacements: { ...this.#names }, transaction: this.#transaction },
-    );
-    if (Number(own?.run ?? 0) !== this.#session.id || Number(own?.writer) !== 1) {
-      throw new Failure(
-        'MigrationFailed',
-        `Cannot go on with ${this.#session.place}: a second connection reached another server than the first, or the lock is gone, do name one server`,
-      );
+    if (this.#sequelize === undefined) {
+      const { sequelize, transaction, id } = await this.#reach();
+      this.#sequelize = sequelize;
+      this.#transaction = transaction;
+      this.#id = id;
+      return;
     }
-    const id = Number(own?.id);
-    if (this.#id !== undefined && this.#id !== id) {
+    const { transaction, id, there } = await this.#begin(this.#sequelize);
+    this.#transaction = transaction;
+    if (id !== this.#id || !there) {
       throw new Failure('DatabaseUnreachable', `Lost the connection to ${this.#session.place}`);
     }
-    this.#id = id;
-    await this.#execute(SESSION);
+  }
+
+  /** A pool of one connection, which is on the server that has the lock. */
+  async #reach(): Promise<{ sequelize: Sequelize; transaction: Transaction; id: number }> {
+    const reached = await reachSameServer(this.#session.place, async () => {
+      const sequelize = this.#open();
+      const { transaction, id, there } = await this.#begin(sequelize);
+      return {
+        connection: { sequelize, transaction, id },
+        right: there,
+        close: () => closePool(sequelize, transaction),
+      };
+    });
+    if (this.#lock.lock.byName) {
+      await this.#lockWriter(reached);
+    }
+    return reached;
+  }
+
+  /** Takes the connection out of its pool: a transaction of Sequelize's keeps it, and nothing is open in it. */
+  async #begin(sequelize: Sequelize): Promise<{ transaction: Transaction; id: number; there: boolean }> {
+    if (this.#session.lost.aborted) {
+      throw new Failure('DatabaseUnreachable', `Lost the lock on ${this.#session.place}`);
+    }
+    const transaction = await sequelize.transaction();
+    try {
+      await sequelize.query('COMMIT', { transaction, raw: true });
+      const [own] = await sequelize.query<Row>(
+        `SELECT CONNECTION_ID() AS id, ${this.#lock.lock.there} AS there`,
+        { type: QueryTypes.SELECT, transaction },
+      );
+      return { transaction, id: Number(own?.id), there: Number(own?.there) === 1 };
+    } catch (error) {
+      await closePool(sequelize, transaction);
+      throw error;
+    }
+  }
+
+  async #lockWriter({ sequelize, transaction }: { sequelize: Sequelize; transaction: Transaction }) {
+    const [own] = await sequelize.query<Row>(`SELECT GET_LOCK(${WRITER_LOCK}, 5) AS locked`, {
+      type: QueryTypes.SELECT,
+      transaction,
+    });
+    if (Number(own?.locked) !== 1) {
+      await closePool(sequelize, transaction);
+      throw new Failure(
+        'DatabaseUnreachable',
+        `Cannot go on with ${this.#session.place}: what a migrator before has left at work there has not ended yet`,
+      );
+    }
+  }
+
+  #open(): Sequelize {
+    const sequelize = openSequelize(this.#session);
+    // The hook is the first to have the driver's own connection.
+    sequelize.addHook('afterConnect', async (connection: unknown) => {
+      if (!isDriverConnection(connection)) {
+        throw new RangeError('the driver has another kind of connection');
+      }
+      this.#drop = () => connection.stream.destroy();
+      await settle((sql) => connection.promise().query(sql), PATIENCE);
+    });
+    return sequelize;
+  }
+
+  #marked(sql: string): string {
+    return this.#lock.lock.byName ? sql : `${sql} ${WRITER_MARK}`;
+  }
+
+  get #pool(): Sequelize {
+    if (this.#sequelize === undefined) {
+      throw new RangeError('nothing is connected yet');
+    }
+    return this.#sequelize;
   }
 
   async #checkRows(): Promise<void> {
-    if ((await this.#cluster?.isHeld()) === false) {
+    if ((await this.#lock.cluster?.isHeld()) === false) {
       throw new Failure('DatabaseUnreachable', `Lost the lock on the cluster of ${this.#session.place}`);
     }
     const found = await this.query('SELECT version_num FROM alembic_version');
@@ -231,7 +326,7 @@ class MysqlWriter implements Writer {
   }
 
   async #execute(sql: string): Promise<void> {
-    await this.#sequelize.query(sql, { transaction: this.#transaction, raw: true });
+    await this.#pool.query(this.#marked(sql), { transaction: this.#transaction, raw: true });
   }
 }
 
@@ -251,6 +346,21 @@ function openSequelize({ options }: Session): Sequelize {
     logging: false,
   };
   return new Sequelize(settings);
+}
+
+/** A pool does not close before it has its connection back. */
+async function closePool(sequelize: Sequelize, transaction: Transaction): Promise<void> {
+  await transaction.rollback().catch(() => undefined);
+  await sequelize.close().catch(() => undefined);
+}
+
+/** The driver's types do not tell of the socket. */
+function isDriverConnection(
+  connection: unknown,
+): connection is { promise(): { query(sql: string): Promise<unknown> }; stream: { destroy(): void } } {
+  return (
+    typeof connection === 'object' && connection !== null && 'promise' in connection && 'stream' in connection
+  );
 }
 
 /** Sequelize gives the number itself for an INSERT and an UPDATE, and the driver's answer for the rest. */

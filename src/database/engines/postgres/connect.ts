@@ -99,7 +99,7 @@ async function open(
 }
 
 /** The driver has no other way to let go of a socket whose other end is silent. */
-function destroySocket(client: pg.Client): void {
+export function destroySocket(client: object): void {
   Reflect.get(Reflect.get(client, 'connection'), 'stream').destroy();
 }
 

@@ -1,76 +1,56 @@
-import type { LockHolder, Row } from '../engine.ts';
+import type { LockHolder } from '../engine.ts';
+import { keepTransaction } from './ask.ts';
 import type { Session } from './connect.ts';
-import { LOCAL_SETTINGS } from './session-settings.ts';
+import { settings } from './session-settings.ts';
 
-/** First half of the advisory lock's key, "glsc"; the second half stands for the schema. */
+/**
+ * The advisory lock's key, "glsc" and a number that is always the same. The server has a space of keys for each database, so that
+ * it is one lock for one database, whatever schema a search path leads to.
+ */
 const LOCK_CLASS = 0x676c7363;
+const LOCK_KEY = 1;
 
 const TRY = `
 BEGIN ISOLATION LEVEL READ COMMITTED;
-${LOCAL_SETTINGS};
-SELECT pg_try_advisory_xact_lock(${LOCK_CLASS}, hashtext(current_schema())) AS locked`;
+SELECT ${settings('true')};
+SELECT pg_try_advisory_xact_lock(${LOCK_CLASS}, ${LOCK_KEY}) AS locked, pg_backend_pid() AS pid`;
+
+/** The lock, as pg_locks shows it where somebody has it. */
+const GRANTED = `l.locktype = 'advisory' AND l.granted AND l.classid = ${LOCK_CLASS} AND l.objid = ${LOCK_KEY} AND l.objsubid = 2
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 
 const HOLDER = `
 SELECT a.pid, a.application_name AS application, host(a.client_addr) AS address,
   to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since
-FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE l.locktype = 'advisory' AND l.granted AND l.classid = ${LOCK_CLASS} AND l.objsubid = 2
-  AND l.objid = (hashtext(current_schema())::bigint & 4294967295)::oid
-  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE ${GRANTED}`;
 
 /**
  * Tries the one lock that every migrator of this database takes, and leaves a transaction open on the session that
  * got it. The lock goes with that transaction: a killed migrator blocks nobody, and a pooler in transaction mode
  * cannot hand the session on meanwhile.
+ *
+ * @returns the server's process of the session that got the lock.
  */
-export async function tryLock(session: Session): Promise<boolean> {
+export async function tryLock(session: Session): Promise<number | undefined> {
   const { client } = session;
   // Several statements give several results, which the driver's types do not know.
   const results: unknown = await client.query(TRY);
-  const last: unknown = Array.isArray(results) ? results.at(-1) : results;
-  const locked = isLocked(last);
-  if (locked) {
-    HOLDERS.add(client);
-    session.keepAlive();
-  } else {
+  const [row] = (Array.isArray(results) ? results.at(-1)?.rows : undefined) ?? [];
+  if (row?.locked !== true) {
     await client.query('ROLLBACK');
+    return undefined;
   }
-  return locked;
+  keepTransaction(session);
+  session.keepAlive();
+  return Number(row.pid);
 }
 
-/** The sessions with the lock, whose transaction is open until they end. */
-const HOLDERS = new WeakSet<object>();
-
-/**
- * Asks something. In the open transaction of the lock a look would keep its weak lock on the table to the end, and the
- * migration itself would wait for that.
- */
-export async function queryWithoutTrace<T extends object = Row>(
-  { client }: Session,
-  sql: string,
-): Promise<readonly T[]> {
-  if (!HOLDERS.has(client)) {
-    return (await client.query<T>(sql)).rows;
-  }
-  await client.query('SAVEPOINT look');
-  try {
-    return (await client.query<T>(sql)).rows;
-  } finally {
-    await client.query('ROLLBACK TO SAVEPOINT look; RELEASE SAVEPOINT look');
-  }
+/** An expression that is true on the server, and in the database, in which this process has the lock. */
+export function isLockedBy(pid: number): string {
+  return `EXISTS (SELECT 1 FROM pg_locks l WHERE ${GRANTED} AND l.pid = ${pid})`;
 }
 
 /** Who has the lock, if anybody still has. */
 export async function lockHolder({ client }: Session): Promise<LockHolder | undefined> {
   return (await client.query<LockHolder>(HOLDER)).rows[0];
-}
-
-function isLocked(result: unknown): boolean {
-  return (
-    typeof result === 'object' &&
-    result !== null &&
-    'rows' in result &&
-    Array.isArray(result.rows) &&
-    result.rows[0]?.locked === true
-  );
 }

@@ -1,7 +1,7 @@
 import type { Step } from '../../step.ts';
 import { readFailure } from '../read-failure.ts';
+import { ask } from './ask.ts';
 import type { Session } from './connect.ts';
-import { queryWithoutTrace } from './lock.ts';
 
 /**
  * What hangs on a column or a table that these steps drop, so that the server would refuse to drop it: a view, a generated
@@ -33,7 +33,7 @@ WHERE (w.col IS NULL OR d.refobjsubid = (SELECT a.attnum FROM pg_attribute a
     AND k.conrelid = ANY (ARRAY[${own}]::oid[]))
 ORDER BY 1, 2`;
   try {
-    const rows = await queryWithoutTrace(session, sql);
+    const rows = await ask(session, sql);
     // A view is a rule to the server; a generated column is a default.
     return rows.map(({ what, hangs }) => {
       const thing = String(hangs)

@@ -12,6 +12,12 @@ export function checkChanges(state: PostgresState, migrations: readonly Migratio
   if (state.readOnly !== undefined) {
     throw new Failure('DatabaseUnreachable', `${cannot}: ${state.readOnly}`);
   }
+  if (state.unguarded) {
+    throw new Failure(
+      'MigrationFailed',
+      `${cannot}: triggers and foreign keys are not heeded here (session_replication_role), and so Glance's own writes would not be kept right. Set session_replication_role to 'origin' for this user and database.`,
+    );
+  }
   const steps = migrations.flatMap((migration) => migration.steps);
   const creates = state.found.alembic === undefined || steps.some((step) => /^create|^add/.test(step.do));
   if (creates && state.schema === undefined) {

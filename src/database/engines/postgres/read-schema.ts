@@ -1,8 +1,8 @@
 import type { FoundColumn, FoundIndex, FoundTable } from '../../compare-schema.ts';
 import type { ForeignKey } from '../../step.ts';
 import { readFailure } from '../read-failure.ts';
+import { ask } from './ask.ts';
 import type { Session } from './connect.ts';
-import { queryWithoutTrace } from './lock.ts';
 
 interface TableRow {
   readonly name: string;
@@ -46,7 +46,7 @@ export async function readTables(
 ): Promise<ReadonlyMap<string, FoundTable>> {
   try {
     const these = `(${tables.map((table) => `'${table}'`).join(', ')})`;
-    const rows = await queryWithoutTrace<TableRow>(session, `${CATALOG} ${these}`);
+    const rows = await ask<TableRow>(session, `${CATALOG} ${these}`);
     return new Map(
       rows.map(({ name, columns, indexes, keys }) => [
         name,

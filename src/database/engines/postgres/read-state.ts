@@ -1,5 +1,6 @@
 import type { Found, MigrateRow } from '../../../revision/locate.ts';
 import { readFailure } from '../read-failure.ts';
+import { ask } from './ask.ts';
 import type { Session } from './connect.ts';
 
 /** What one look at a database tells. */
@@ -9,6 +10,8 @@ export interface PostgresState {
   readonly serverVersion: number;
   /** Why nothing can be written, if so. */
   readonly readOnly: string | undefined;
+  /** Whether the session is one in which triggers and foreign keys are not heeded. */
+  readonly unguarded: boolean;
   /** Whether a pooler is on the way, who may send each transaction to another session of the server. */
   readonly pooled: boolean;
   /** The schema that new tables go to; absent where the search path names none that there is. */
@@ -21,6 +24,7 @@ export interface PostgresState {
 
 interface CatalogRow {
   readonly version: number;
+  readonly replication: string;
   readonly pid: number;
   readonly schema: string | null;
   readonly replica: boolean;
@@ -37,6 +41,7 @@ interface CatalogRow {
 /** Tables that an unqualified name finds, as Glance's own do; an extension's tables are nobody's. */
 const CATALOG = `
 SELECT current_setting('server_version_num')::integer AS version, pg_backend_pid() AS pid, current_schema() AS schema,
+  current_setting('session_replication_role') AS replication,
   pg_is_in_recovery() AS replica, current_setting('transaction_read_only')::boolean AS readonly,
   has_schema_privilege(current_schema(), 'CREATE') AS cancreate,
   (SELECT coalesce(json_agg(json_build_object('name', c.relname, 'owned', pg_has_role(c.relowner, 'USAGE'),
@@ -57,7 +62,7 @@ SELECT current_setting('server_version_num')::integer AS version, pg_backend_pid
  */
 export async function readState(session: Session): Promise<PostgresState> {
   try {
-    const [catalog] = (await session.client.query<CatalogRow>(CATALOG)).rows;
+    const [catalog] = await ask<CatalogRow>(session, CATALOG);
     if (catalog === undefined) {
       throw new Error('the catalog gave no row');
     }
@@ -71,6 +76,7 @@ export async function readState(session: Session): Promise<PostgresState> {
         : catalog.readonly
           ? 'the connection is read-only (default_transaction_read_only), do allow writing'
           : undefined,
+      unguarded: catalog.replication !== 'origin',
       // A pooler makes up the number that it gives when a client connects.
       pooled: Reflect.get(session.client, 'processID') !== catalog.pid,
       schema: catalog.schema ?? undefined,
@@ -104,8 +110,9 @@ async function readVersions(
         ]
       : []),
   ];
-  const { rows } = await session.client.query<{ alembic?: string[]; migrate?: MigrateRow[] }>(
+  const [rows] = await ask<{ alembic?: string[]; migrate?: MigrateRow[] }>(
+    session,
     `SELECT ${parts.join(', ')}`,
   );
-  return rows[0] ?? {};
+  return rows ?? {};
 }

@@ -1,33 +1,40 @@
 /**
- * Makes a transaction of ours safe from time limits that a role or a database may carry, and lets the server notice
- * within half a second when this process is gone. Local to the transaction, so that a pooler hands nothing on.
- *
- * Asked of pg_settings because servers differ in what they have (transaction_timeout since 17, the check of the client
- * since 14 and on Linux only).
+ * What a role, a database or a server may impose on a session, and what ours have instead: nothing of it may end, undo, refuse
+ * or misplace a statement. Not among these: `search_path`, `role` and `default_tablespace`, which say where Glance's tables
+ * are, for Glance too; and `default_transaction_read_only`, which is somebody's guard.
  */
-export const LOCAL_SETTINGS = `
-SELECT set_config(name, CASE name WHEN 'client_connection_check_interval' THEN '500ms' ELSE '0' END, true)
-FROM pg_settings
-WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
-  OR (name = 'client_connection_check_interval' AND version() LIKE '%linux%')`;
+const SETTINGS: Readonly<Record<string, string>> = {
+  statement_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  // Since 17.
+  transaction_timeout: '0',
+  // Since 14.
+  idle_session_timeout: '0',
+  default_transaction_isolation: 'read committed',
+  // Since 12. Another kind of table may take no index, or no UPDATE.
+  default_table_access_method: 'heap',
+  standard_conforming_strings: 'on',
+  transform_null_equals: 'off',
+  // A row that a policy hides would be left as it is and nobody told: so it is an error.
+  row_security: 'off',
+};
 
 /**
- * The same as the columns of a SELECT, for a server of which the version is known: to read pg_settings takes a millisecond.
- * A lock is waited for as long as `lockTimeout` says.
+ * The columns of a SELECT that make a session ours and let its server notice within half a second when this process is gone.
+ *
+ * @param local an expression that is true where they may last for the transaction only, as a pooler would hand them on.
+ * @param lockTimeout how long a lock is waited for; 0 is for ever.
  */
-export function localSettings(serverVersion: number, lockTimeout: string): string {
-  const limits = [
-    'statement_timeout',
-    'idle_in_transaction_session_timeout',
-    ...(serverVersion >= 170_000 ? ['transaction_timeout'] : []),
-  ];
+export function settings(local: string, lockTimeout = '0'): string {
+  const set = (name: string, value: string): string => `set_config('${name}', '${value}', ${local})`;
+  // A server may be too old to know one.
+  const where = (name: string): string => `current_setting('${name}', true) IS NOT NULL`;
   return [
-    `set_config('lock_timeout', '${lockTimeout}', true)`,
-    ...limits.map((name) => `set_config('${name}', '0', true)`),
-    ...(serverVersion >= 140_000
-      ? [
-          `CASE WHEN version() LIKE '%linux%' THEN set_config('client_connection_check_interval', '500ms', true) END`,
-        ]
-      : []),
+    set('lock_timeout', lockTimeout),
+    ...Object.entries(SETTINGS).map(
+      ([name, value]) => `CASE WHEN ${where(name)} THEN ${set(name, value)} END`,
+    ),
+    // It is known elsewhere too, and may be set on Linux only.
+    `CASE WHEN ${where('client_connection_check_interval')} AND version() LIKE '%linux%' THEN ${set('client_connection_check_interval', '500ms')} END`,
   ].join(', ');
 }

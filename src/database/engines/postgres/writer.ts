@@ -5,10 +5,12 @@ import { databaseError, isDeadlock, isLockTimeout } from '../../database-error.t
 import { Failure } from '../../failure.ts';
 import type { Step } from '../../step.ts';
 import type { Row, StepProgress, Writer, WriterOptions } from '../engine.ts';
-import { CREATE_VERSION_TABLE, versionRowChanges } from '../version-rows.ts';
-import type { Session } from './connect.ts';
+import { reachSameServer } from '../same-server.ts';
+import { createVersionTable, versionRowChanges } from '../version-rows.ts';
+import { destroySocket, type Session } from './connect.ts';
+import { isLockedBy } from './lock.ts';
 import type { PostgresState } from './read-state.ts';
-import { localSettings } from './session-settings.ts';
+import { settings } from './session-settings.ts';
 import {
   locksOf,
   offlineStatements,
@@ -29,17 +31,37 @@ interface UntypedOptions extends Options {
 /** How long a waiting lock may hold up those who come after it, in milliseconds. */
 const PATIENCE_MILLISECONDS = 150;
 
+/** How long the server may take to end a statement that is to be cancelled, in milliseconds. */
+const CANCEL_MILLISECONDS = 800;
+
+/** Who has the lock while migrations run. */
+export interface LockHolding {
+  /** Has the lock, and cancels what runs elsewhere. */
+  readonly session: Session;
+  /** The server's process of that session. */
+  readonly pid: number;
+}
+
+/** A pool of one connection. */
+interface Pool {
+  readonly sequelize: Sequelize;
+  /** Lets go of the connection without a word to the server. */
+  readonly drop: () => void;
+}
+
 /**
- * Opens the connection that migrations run on; `session` holds the lock, and cancels what runs here.
+ * Opens the connection that migrations run on.
  *
  * @throws Failure `DatabaseUnreachable` where a pooler has no second connection to the server
  */
 export async function openWriter(
-  session: Session,
+  lock: LockHolding,
   state: PostgresState,
   options: WriterOptions,
 ): Promise<Writer> {
-  const sequelize = openSequelize(session, state);
+  const { session } = lock;
+  const pool = openPool(session, state);
+  const { sequelize } = pool;
   const patience = session.config.connectionTimeoutMillis ?? 0;
   const timer = new AbortController();
   // What fails here fails again with the first statement, which tells of it.
@@ -55,14 +77,19 @@ export async function openWriter(
     );
   }
   timer.abort();
-  return new PostgresWriter(session, state, options, sequelize);
+  return new PostgresWriter(lock, state, options, pool);
 }
 
 class PostgresWriter implements Writer {
+  /** The server ends by itself, and rolls back, what it is at when its client is gone. */
+  readonly abandoned = undefined;
+  readonly #lock: LockHolding;
   readonly #session: Session;
   readonly #state: PostgresState;
   readonly #options: WriterOptions;
-  readonly #sequelize: Sequelize;
+  #pool: Pool;
+  /** Whether the connection is known to be on the server that has the lock. */
+  #reached = false;
   /** Open while a migration runs, until its record is written. */
   #transaction: Transaction | null = null;
   /** The rows of `alembic_version` when the open migration began. */
@@ -74,19 +101,20 @@ class PostgresWriter implements Writer {
   /** How long a statement of a transaction waits for a lock, on rows too; 0 would be for ever. */
   readonly #lockTimeout: string;
 
-  constructor(session: Session, state: PostgresState, options: WriterOptions, sequelize: Sequelize) {
-    this.#session = session;
+  constructor(lock: LockHolding, state: PostgresState, options: WriterOptions, pool: Pool) {
+    this.#lock = lock;
+    this.#session = lock.session;
     this.#state = state;
     this.#options = options;
     this.#lockTimeout = options.lockTimeoutSeconds > 0 ? `${options.lockTimeoutSeconds}s` : '1ms';
-    this.#sequelize = sequelize;
+    this.#pool = pool;
   }
 
   async begin(rows: readonly string[] | undefined): Promise<void> {
     await this.#open();
     this.#rows = rows ?? [];
     if (rows === undefined) {
-      await this.#execute(CREATE_VERSION_TABLE);
+      await this.#execute(createVersionTable('postgres'));
       return;
     }
     await this.#execute('LOCK TABLE alembic_version IN SHARE ROW EXCLUSIVE MODE');
@@ -125,7 +153,7 @@ class PostgresWriter implements Writer {
   }
 
   async query(sql: string, values: Row = {}): Promise<readonly Row[]> {
-    return this.#sequelize.query<Row>(sql, {
+    return this.#pool.sequelize.query<Row>(sql, {
       type: QueryTypes.SELECT,
       ...(Object.keys(values).length === 0 ? {} : { replacements: { ...values } }),
       transaction: this.#transaction,
@@ -133,7 +161,7 @@ class PostgresWriter implements Writer {
   }
 
   async change(sql: string, values: Row = {}): Promise<number> {
-    const [, result] = await this.#sequelize.query(sql, {
+    const [, result] = await this.#pool.sequelize.query(sql, {
       ...(Object.keys(values).length === 0 ? {} : { replacements: { ...values } }),
       transaction: this.#transaction,
     });
@@ -163,39 +191,70 @@ class PostgresWriter implements Writer {
 
   cancel(): void {
     const { client, config } = this.#session;
-    if (this.#pid !== undefined) {
-      client.query('SELECT pg_cancel_backend($1)', [this.#pid]).catch(() => undefined);
-    } else if (this.#alone !== undefined) {
-      // Outside of a transaction a pooler may have sent it to any session.
-      const { statement, table } = this.#alone;
-      client
-        .query(`SELECT pg_cancel_backend(a.pid) ${sessionsAt('$1', '$2', '$3')}`, [
-          config.application_name,
-          `%${statement}%`,
-          table,
-        ])
-        .catch(() => undefined);
+    const what =
+      this.#pid !== undefined
+        ? `SELECT pg_cancel_backend(${this.#pid})`
+        : this.#alone !== undefined
+          ? // Outside of a transaction a pooler may have sent it to any session.
+            `SELECT pg_cancel_backend(a.pid) ${sessionsAt(
+              ...[config.application_name ?? '', `%${this.#alone.statement}%`, this.#alone.table].map(
+                literal,
+              ),
+            )}`
+          : undefined;
+    if (what === undefined) {
+      return;
     }
+    client.query(asOneself(what)).catch(() => undefined);
+    // The session with the lock may be gone, and a role may not be let do that.
+    const timer = setTimeout(() => {
+      if (this.#pid !== undefined || this.#alone !== undefined) {
+        this.#pool.drop();
+      }
+    }, CANCEL_MILLISECONDS);
+    timer.unref();
   }
 
   async close(): Promise<void> {
-    await this.#sequelize.close().catch(() => undefined);
+    await this.#pool.sequelize.close().catch(() => undefined);
   }
 
-  /** Opens a transaction where the first connection is, free of the time limits of the role. */
+  /** Opens a transaction where the lock is, free of what was imposed on the session. */
   async #open(): Promise<void> {
-    this.#transaction = await this.#sequelize.transaction();
-    const [own] = await this.query(
-      `SELECT pg_backend_pid() AS pid, current_schema() AS schema, pg_is_in_recovery() AS replica, ${localSettings(this.#state.serverVersion, this.#lockTimeout)}`,
+    if (this.#reached) {
+      const { right } = await this.#begin(this.#pool);
+      if (!right) {
+        throw new Failure('DatabaseUnreachable', `Lost the lock on ${this.#session.place}`);
+      }
+      return;
+    }
+    let pool: Pool | undefined = this.#pool;
+    this.#pool = await reachSameServer(this.#session.place, async () => {
+      const connection = pool ?? openPool(this.#session, this.#state);
+      pool = undefined;
+      const { right } = await this.#begin(connection);
+      const transaction = this.#transaction;
+      return {
+        connection,
+        right,
+        async close() {
+          await transaction?.rollback().catch(() => undefined);
+          await connection.sequelize.close().catch(() => undefined);
+        },
+      };
+    });
+    this.#reached = true;
+  }
+
+  async #begin({ sequelize }: Pool): Promise<{ readonly right: boolean }> {
+    const transaction = await sequelize.transaction();
+    this.#transaction = transaction;
+    const [own] = await sequelize.query<Row>(
+      `SELECT pg_backend_pid() AS pid, ${isLockedBy(this.#lock.pid)} AS locked, ${settings('true', this.#lockTimeout)}`,
+      { type: QueryTypes.SELECT, transaction },
     );
     this.#pid = typeof own?.pid === 'number' ? own.pid : undefined;
-    // A balancer may send one connection here and the next one there.
-    if (own?.schema !== (this.#state.schema ?? null) || own.replica !== false) {
-      throw new Failure(
-        'MigrationFailed',
-        `Cannot go on with ${this.#session.place}: a second connection reached another server or schema than the first, do name one server`,
-      );
-    }
+    return { right: own?.locked === true };
   }
 
   async #commit(): Promise<void> {
@@ -271,17 +330,12 @@ class PostgresWriter implements Writer {
   }
 
   async #runAlone({ step, sql, lock }: Statement, progress: StepProgress): Promise<void> {
-    const [own] = await this.query(
-      `SELECT current_setting('statement_timeout') <> '0' OR current_setting('lock_timeout') <> '0' AS limited`,
-    );
-    // A pooler would hand the setting on to others, and may send the statement elsewhere.
-    const lifted = own?.limited === true && !this.#state.pooled;
-    if (lifted) {
-      await this.#execute('SET statement_timeout = 0; SET lock_timeout = 0');
-    }
     await this.#patiently(lock === undefined ? [] : [lock.table], progress, async () => {
       if (step.do === 'create index') {
-        await this.#dropUnfinished(step.index.name, step.table);
+        await this.#endLeftBehind(step.index.name, step.table);
+        await this.#dropUnfinished(step.index.name);
+      } else if (step.do === 'drop index') {
+        await this.#endLeftBehind(step.index, step.table);
       }
       for (const statement of sql) {
         this.#alone = { statement, table: lock?.table ?? '' };
@@ -291,9 +345,6 @@ class PostgresWriter implements Writer {
       }
     });
     this.#alone = undefined;
-    if (lifted) {
-      await this.#execute('RESET statement_timeout; RESET lock_timeout');
-    }
   }
 
   /** What a statement of its own was ended by, where that is a limit which only a transaction could have lifted. */
@@ -308,18 +359,19 @@ class PostgresWriter implements Writer {
   }
 
   /**
-   * Clears away what a killed run has left: its server process may still be building the index for nobody, or have left
-   * one that is not valid. We have the lock, so no living migrator builds it.
+   * Ends what a killed run has left: its server process may still be at the index for nobody. We have the lock, so no living
+   * migrator is. Where it is another user's, it is waited for as anybody else who has the table in use.
    */
-  async #dropUnfinished(index: string, table: string): Promise<void> {
-    await this.query(
-      `SELECT pg_terminate_backend(a.pid) ${sessionsAt(':application', ':statement', ':table')}`,
-      {
-        application: this.#session.config.application_name,
-        statement: `%INDEX CONCURRENTLY%${index}%`,
-        table,
-      },
+  async #endLeftBehind(index: string, table: string): Promise<void> {
+    const statement = `%INDEX CONCURRENTLY%${index}%`;
+    const sessions = sessionsAt(
+      ...[this.#session.config.application_name ?? '', statement, table].map(literal),
     );
+    await this.#session.client.query(asOneself(`SELECT pg_terminate_backend(a.pid) ${sessions}`));
+  }
+
+  /** A killed run may have left one that is not valid. */
+  async #dropUnfinished(index: string): Promise<void> {
     const [invalid] = await this.query(
       'SELECT 1 AS one FROM pg_index WHERE indexrelid = to_regclass(:index) AND NOT indisvalid',
       { index },
@@ -331,7 +383,7 @@ class PostgresWriter implements Writer {
 
   /** Several statements at once, of which nothing is asked. */
   async #execute(sql: string): Promise<void> {
-    await this.#sequelize.query(sql, { transaction: this.#transaction, raw: true });
+    await this.#pool.sequelize.query(sql, { transaction: this.#transaction, raw: true });
   }
 }
 
@@ -344,10 +396,39 @@ function numberOf(step: Step, steps: readonly Step[]): number {
 }
 
 /** Sessions of migrators that are at such a statement, on the table that has this name here: other schemas have their own. */
-function sessionsAt(application: string, statement: string, table: string): string {
-  return `FROM pg_stat_activity a WHERE a.datname = current_database() AND a.usename = current_user
+function sessionsAt(application = '', statement = '', table = ''): string {
+  return `FROM pg_stat_activity a WHERE a.datname = current_database() AND a.usename = session_user
     AND a.application_name = ${application} AND a.state = 'active' AND a.pid <> pg_backend_pid() AND a.query LIKE ${statement}
     AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.relation = to_regclass(${table}))`;
+}
+
+/**
+ * As the user that has logged in, whose sessions ours are: the role that it takes by itself (`ALTER ROLE ... SET role`) may not
+ * end them. Within the lock's transaction.
+ */
+function asOneself(sql: string): string {
+  return `SAVEPOINT oneself; SET LOCAL ROLE NONE; ${sql}; ROLLBACK TO SAVEPOINT oneself; RELEASE SAVEPOINT oneself`;
+}
+
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+function openPool(session: Session, state: PostgresState): Pool {
+  const sequelize = openSequelize(session, state);
+  let drop = (): void => undefined;
+  // The hook is the first to have the driver's own connection.
+  sequelize.addHook('afterConnect', async (connection: unknown) => {
+    if (!(connection instanceof driver.Client)) {
+      throw new RangeError('the driver has another kind of connection');
+    }
+    drop = () => destroySocket(connection);
+    // Through a pooler it is for each transaction to do that.
+    if (!state.pooled) {
+      await connection.query(`SELECT ${settings('false')}`);
+    }
+  });
+  return { sequelize, drop: () => drop() };
 }
 
 function openSequelize({ config }: Session, state: PostgresState): Sequelize {

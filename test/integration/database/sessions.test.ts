@@ -1,0 +1,238 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import pg from 'pg';
+import { bundle, runCli, startCli } from '../../support/bundle.ts';
+import { eventually } from '../../support/eventually.ts';
+import { seedNewton } from '../../support/glance-data.ts';
+import { goldenSchema, readSchema } from '../../support/golden.ts';
+import { withClient } from '../../support/images.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
+
+describe('sessions of a PostgreSQL', () => {
+  let server: TestPostgres;
+  let folder = '';
+  let databases = 0;
+
+  before(async () => {
+    bundle();
+    server = await startPostgres();
+    folder = mkdtempSync(join(tmpdir(), 'glance-schema-sessions-'));
+  });
+
+  after(async () => {
+    rmSync(folder, { recursive: true, force: true });
+    await server?.stop();
+  });
+
+  async function newton(): Promise<string> {
+    databases += 1;
+    const url = await server.createDatabase(`sessions_${databases}`);
+    await seedNewton(url, { images: 300 });
+    return url;
+  }
+
+  /** Another user who takes the role of the tables' owner as soon as he logs in, as Vault makes them. */
+  async function issued(url: string, name: string): Promise<string> {
+    await withClient(url, (client) =>
+      client.query(`DO $$ BEGIN CREATE ROLE owner_of_all NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+        CREATE ROLE ${name} LOGIN PASSWORD 'x' NOINHERIT IN ROLE owner_of_all; ALTER ROLE ${name} SET role = 'owner_of_all';
+        GRANT ALL ON SCHEMA public TO owner_of_all;
+        DO $$ DECLARE t text; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+          EXECUTE format('ALTER TABLE %I OWNER TO owner_of_all', t); END LOOP; END $$`),
+    );
+    return url.replace(/\/\/[^@]*@/, `//${name}:x@`);
+  }
+
+  async function block(url: string, lock: string): Promise<pg.Client> {
+    const blocker = new pg.Client({ connectionString: url });
+    blocker.on('error', () => undefined);
+    await blocker.connect();
+    await blocker.query(`BEGIN; ${lock}`);
+    return blocker;
+  }
+
+  /** Resolves once a migrator is at the statement. */
+  async function at(url: string, statement: string): Promise<void> {
+    await withClient(url, (client) =>
+      eventually(async () => expect(await count(client, statement)).to.equal(1)),
+    );
+  }
+
+  async function count(client: pg.Client, statement: string): Promise<number> {
+    const { rows } = await client.query(
+      `SELECT 1 FROM pg_stat_activity WHERE application_name = 'glance-schema' AND state = 'active'
+        AND datname = current_database() AND query LIKE $1`,
+      [`%${statement}%`],
+    );
+    return rows.length;
+  }
+
+  async function gone(url: string, statement: string): Promise<void> {
+    await withClient(url, (client) =>
+      eventually(async () => expect(await count(client, statement)).to.equal(0)),
+    );
+  }
+
+  describe('of a user who takes another role by himself (ALTER ROLE ... SET role)', () => {
+    it('SIGTERM in a transaction: the statement is ended, rolled back, exit 22', async () => {
+      const url = await newton();
+      const user = await issued(url, 'issued_one');
+      await withClient(url, (client) =>
+        client.query(`CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$;
+          CREATE TRIGGER slow BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION slow()`),
+      );
+      const run = startCli(['db', 'sync', 'ocata01', '--through', 'Migrate'], { DATABASE_CONNECTION: user });
+      await at(url, 'UPDATE images');
+      run.kill('SIGTERM');
+      const { code, stderr } = await run.done;
+      expect(code, stderr).to.equal(22);
+      await gone(url, 'UPDATE images');
+    });
+
+    it('SIGTERM outside of a transaction: the same', async () => {
+      const url = await newton();
+      const user = await issued(url, 'issued_two');
+      for (const phase of ['expand', 'migrate']) {
+        const { code, stderr } = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: user });
+        expect(code, stderr).to.equal(0);
+      }
+      const blocker = await block(url, 'LOCK TABLE images IN ROW EXCLUSIVE MODE');
+      const run = startCli(['db', 'contract'], { DATABASE_CONNECTION: user });
+      await at(url, 'INDEX CONCURRENTLY');
+      run.kill('SIGTERM');
+      const { code, stderr } = await run.done;
+      expect(code, stderr).to.equal(22);
+      await gone(url, 'INDEX CONCURRENTLY');
+      await blocker.end();
+    });
+
+    it('what a killed run has left is ended: the next one finishes, whoever it logs in as', async () => {
+      const url = await newton();
+      const user = await issued(url, 'issued_three');
+      const other = await issued(url, 'issued_four');
+      for (const phase of ['expand', 'migrate']) {
+        const { code, stderr } = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: user });
+        expect(code, stderr).to.equal(0);
+      }
+      const blocker = await block(url, 'LOCK TABLE images IN ROW EXCLUSIVE MODE');
+      const run = startCli(['db', 'contract'], { DATABASE_CONNECTION: user });
+      await at(url, 'INDEX CONCURRENTLY');
+      run.kill('SIGKILL');
+      await run.done;
+      await gone(url, 'INDEX CONCURRENTLY');
+      await blocker.end();
+      const { code, stderr } = await runCli(['db', 'contract'], { DATABASE_CONNECTION: other });
+      expect(code, stderr).to.equal(0);
+      expect((await readSchema(url)).tables.images).to.deep.equal(
+        goldenSchema('ocata_contract01').tables.images,
+      );
+    });
+  });
+
+  it('no connection left for the work: exit 20, nothing changed, and a rerun does it', async () => {
+    const url = await newton();
+    const before = await readSchema(url);
+    const user = await issued(url, 'single');
+    await withClient(url, (client) => client.query('ALTER ROLE single CONNECTION LIMIT 1'));
+    const first = await runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: user });
+    expect(first.code, first.stderr).to.equal(20);
+    expect(first.stderr).to.include('too many connections for role "single" (SQLSTATE 53300)');
+    expect(await readSchema(url)).to.deep.equal(before);
+    await withClient(url, (client) => client.query('ALTER ROLE single CONNECTION LIMIT 10'));
+    const second = await runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: user });
+    expect(second.code, second.stderr).to.equal(0);
+  });
+
+  it('a server that becomes read-only, or ends statements, in the middle: exit 20, rolled back', async () => {
+    for (const state of ['25006', '57014', '53200', '40001']) {
+      const url = await newton();
+      await withClient(url, (client) =>
+        client.query(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '${state}'; END $$;
+          CREATE TRIGGER refuse BEFORE UPDATE ON images FOR EACH STATEMENT EXECUTE FUNCTION refuse()`),
+      );
+      const { code, stderr } = await runCli(['db', 'sync', 'ocata01', '--through', 'Migrate'], {
+        DATABASE_CONNECTION: url,
+      });
+      expect(code, stderr).to.equal(20);
+      expect(stderr).to.include(`SQLSTATE ${state}`).and.to.include('run the same again');
+    }
+  });
+
+  it('one that is ended while it looks for rows that are left: exit 20, with the address', async () => {
+    const url = await newton();
+    const expanded = await runCli(['db', 'expand', 'ocata01'], { DATABASE_CONNECTION: url });
+    expect(expanded.code, expanded.stderr).to.equal(0);
+    const blocker = await block(url, 'LOCK TABLE images');
+    for (const args of [['version'], ['check', 'ocata01'], ['migrate']]) {
+      const run = startCli(['db', ...args], { DATABASE_CONNECTION: url });
+      await eventually(async () => {
+        const { rows } = await blocker.query(
+          "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted AND relation = 'images'::regclass",
+        );
+        expect(rows).to.have.length(1);
+      });
+      const { code, stderr } = await run.done;
+      expect(code, stderr).to.equal(20);
+      expect(stderr).to.match(/^Lost the connection to 127\.0\.0\.1:\d+\/sessions_\d+ while reading: /m);
+    }
+    await blocker.end();
+  });
+
+  it('SIGTERM while a look waits for a table that others have: exit 22 at once, nothing changed', async () => {
+    const url = await newton();
+    const expanded = await runCli(['db', 'expand', 'ocata01'], { DATABASE_CONNECTION: url });
+    expect(expanded.code, expanded.stderr).to.equal(0);
+    const blocker = await block(url, 'LOCK TABLE images');
+    const run = startCli(['db', 'migrate'], { DATABASE_CONNECTION: url });
+    await eventually(async () => {
+      const { rows } = await blocker.query(
+        "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'images'::regclass",
+      );
+      expect(rows).to.have.length(1);
+    });
+    run.kill('SIGTERM');
+    const { code, stderr } = await run.done;
+    await blocker.end();
+    expect(code, stderr).to.equal(22);
+    expect(stderr).to.match(/^Stopped while looking at .*: nothing was changed$/m);
+  });
+
+  it('a balancer that leads to another server in between: the one with the lock is found again', async () => {
+    const other = await startPostgres();
+    const name = `balanced_${databases}`;
+    const urls = [await server.createDatabase(name), await other.createDatabase(name)];
+    for (const url of urls) await seedNewton(url, { images: 300 });
+    const proxy = await startTcpProxy([server.port, other.port]);
+    const through = (urls[0] ?? '').replace(`:${server.port}/`, `:${proxy.port}/`);
+    const { code, stderr } = await runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: through });
+    await proxy.stop();
+    expect(code, stderr).to.equal(0);
+    const tables = await Promise.all(urls.map(async (url) => (await readSchema(url)).tables.images));
+    await other.stop();
+    expect(tables).to.have.deep.members([
+      goldenSchema('ocata_contract01').tables.images,
+      goldenSchema('mitaka02').tables.images,
+    ]);
+  });
+
+  it('what a row holds is told by no failure: not on stderr, not in the report', async () => {
+    const url = await newton();
+    await withClient(url, (client) =>
+      client.query(`UPDATE image_locations SET value = 'swift+https://tenant%3Auser:hunter2@keystone/v3/images/' || id,
+          meta_data = '{"backend": "x"}';
+        ALTER TABLE image_locations ADD CONSTRAINT short CHECK (meta_data NOT LIKE '%store%')`),
+    );
+    const report = join(folder, 'values.json');
+    const { code, stdout, stderr } = await runCli(['db', 'sync', '--report', report], {
+      DATABASE_CONNECTION: url,
+    });
+    expect(code, stderr).to.equal(1);
+    expect(stderr).to.include('violates check constraint "short" (SQLSTATE 23514)');
+    expect(stdout + stderr + readFileSync(report, 'utf8')).to.not.include('hunter2');
+  });
+});
