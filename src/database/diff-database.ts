@@ -5,7 +5,7 @@ import { describeDifference } from './compare-schema.ts';
 import { connect } from './connect.ts';
 import type { Connection } from './engines/engine.ts';
 import { asFailure, Failure } from './failure.ts';
-import { placeDatabase } from './place-database.ts';
+import { lookAt } from './place-database.ts';
 import type { ConnectionTarget } from './url.ts';
 import { findDifferences } from './verify-schema.ts';
 
@@ -35,8 +35,8 @@ export async function diffDatabase(
   let connection: Connection | undefined;
   try {
     connection = await connect(connectionTarget);
-    const state = await connection.readState();
-    const { located } = await placeDatabase(connection, state);
+    const { state, placed } = await lookAt(connection);
+    const { located } = placed;
     const place = connection.place;
     const position = located.kind === 'empty' ? undefined : located.position;
     const heads = state.found.alembic ?? [];

@@ -10,7 +10,7 @@ import type { Connection, DatabaseState } from './engines/engine.ts';
 import { asFailure, Failure } from './failure.ts';
 import { acquireLock, type LockOptions } from './lock.ts';
 import { preflight } from './obstacles.ts';
-import { placeDatabase, REGISTRY, readPending } from './place-database.ts';
+import { lookAt, placeDatabase, REGISTRY, readPending } from './place-database.ts';
 import { openData, type PlannedStep } from './plan-migrations.ts';
 import type { RunEvents } from './run-migrations.ts';
 import type { DataMigration, Migration } from './step.ts';
@@ -63,8 +63,8 @@ export async function readDatabase(
   let connection: Connection | undefined;
   try {
     connection = await connect(target);
-    const state = await connection.readState();
-    const { located } = await placeDatabase(connection, state);
+    const { state, placed } = await lookAt(connection);
+    const { located } = placed;
     const seen = look(state, located);
     return {
       ...seen,
@@ -93,8 +93,8 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     connection = await connect(options.connection);
     const { place } = connection;
     const soon = <T>(look: Promise<T>): Promise<T> => unlessStopped(options.signal, place, look);
-    let state = await soon(connection.readState());
-    let plan = decideRun(await soon(placeDatabase(connection, state)), { ...options, place });
+    let { state, placed } = await soon(lookAt(connection));
+    let plan = decideRun(placed, { ...options, place });
     outcome = { ...look(state, plan.located), applied };
     if (plan.refusal !== undefined) {
       return { ...outcome, error: plan.refusal };
@@ -115,7 +115,8 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     });
     // Whoever had the lock before may have done the work.
     state = await soon(connection.readState());
-    plan = decideRun(await soon(placeDatabase(connection, state)), { ...options, place });
+    placed = await soon(placeDatabase(connection, state));
+    plan = decideRun(placed, { ...options, place });
     outcome = { ...look(state, plan.located), applied };
     if (plan.refusal !== undefined) {
       return { ...outcome, error: plan.refusal };

@@ -4,7 +4,7 @@ import { connect } from './connect.ts';
 import type { Connection } from './engines/engine.ts';
 import { asFailure, Failure } from './failure.ts';
 import { look, type Outcome, tellDifferences } from './migrate.ts';
-import { placeDatabase, REGISTRY } from './place-database.ts';
+import { lookAt, REGISTRY } from './place-database.ts';
 import { leftTriggers } from './plan-migrations.ts';
 import type { ConnectionTarget } from './url.ts';
 import { findDifferences } from './verify-schema.ts';
@@ -25,8 +25,8 @@ export async function nextPhase(
   let connection: Connection | undefined;
   try {
     connection = await connect(target);
-    const state = await connection.readState();
-    const { located, pending, triggers } = await placeDatabase(connection, state);
+    const { state, placed } = await lookAt(connection);
+    const { located, pending, triggers } = placed;
     const seen: Outcome = { ...look(state, located), applied: [] };
     if (located.kind === 'refused') {
       return {

@@ -50,6 +50,30 @@ function begunFused(next: readonly string[], tables: TableColumns): readonly Mig
   );
 }
 
+/** So often a look is repeated while somebody else goes on from head to head. */
+const MOST_LOOKS = 20;
+
+/**
+ * Looks at a database without its lock. A look is more than one question, and another migrator may commit between two of them:
+ * what is refused is looked at again, until two looks in a row find the same record.
+ *
+ * @throws Failure `DatabaseUnreachable`
+ */
+export async function lookAt(
+  connection: Connection,
+): Promise<{ readonly state: DatabaseState; readonly placed: Placed }> {
+  let before: string | undefined;
+  for (let looks = 1; ; looks += 1) {
+    const state = await connection.readState();
+    const placed = await placeDatabase(connection, state);
+    const record = JSON.stringify([state.found.alembic, state.found.migrate]);
+    if (placed.located.kind !== 'refused' || record === before || looks === MOST_LOOKS) {
+      return { state, placed };
+    }
+    before = record;
+  }
+}
+
 /**
  * Places a database in the chain. For an expanded one the rows tell how far it is, and are looked at.
  *

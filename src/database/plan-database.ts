@@ -10,7 +10,7 @@ import { asFailure, type Failure } from './failure.ts';
 import { look } from './migrate.ts';
 import { countPending } from './move-rows.ts';
 import { obstaclesOf } from './obstacles.ts';
-import { placeDatabase } from './place-database.ts';
+import { lookAt } from './place-database.ts';
 import type { PlannedStep } from './plan-migrations.ts';
 import { planControl, planRecord } from './plan-version-table.ts';
 import type { DataMigration, Migration } from './step.ts';
@@ -53,8 +53,7 @@ export async function planDatabase(
   let connection: Connection | undefined;
   try {
     connection = await connect(connectionTarget);
-    const state = await connection.readState();
-    const placed = await placeDatabase(connection, state);
+    const { state, placed } = await lookAt(connection);
     const goal: Goal = { kind: 'position', target };
     const run = decideRun(placed, { goal, fillEmpty: true, place: connection.place });
     if (run.refusal !== undefined) {

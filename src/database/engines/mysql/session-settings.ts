@@ -17,6 +17,8 @@ const OF_BOTH: readonly string[] = [
   'sql_safe_updates = 0',
   'sql_select_limit = 18446744073709551615',
   'sql_big_selects = 1',
+  // The columns of an index are read as one text.
+  'group_concat_max_len = 65536',
   // Else `WHERE key IS NULL` finds the row that was inserted last.
   'sql_auto_is_null = 0',
   "character_set_client = 'utf8mb4'",

@@ -15,6 +15,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   default_table_access_method: 'heap',
   standard_conforming_strings: 'on',
   transform_null_equals: 'off',
+  // Defaults and types are compared as the server writes them.
+  quote_all_identifiers: 'off',
   // A row that a policy hides would be left as it is and nobody told: so it is an error.
   row_security: 'off',
 };
