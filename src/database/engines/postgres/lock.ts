@@ -1,5 +1,5 @@
 import type { LockHolder } from '../engine.ts';
-import { keepTransaction } from './ask.ts';
+import { ask, keepTransaction } from './ask.ts';
 import type { Session } from './connect.ts';
 import { settings } from './session-settings.ts';
 
@@ -51,6 +51,7 @@ export function isLockedBy(pid: number): string {
 }
 
 /** Who has the lock, if anybody still has. */
-export async function lockHolder({ client }: Session): Promise<LockHolder | undefined> {
-  return (await client.query<LockHolder>(HOLDER)).rows[0];
+export async function lockHolder(session: Session): Promise<LockHolder | undefined> {
+  const [holder] = await ask<LockHolder>(session, HOLDER);
+  return holder;
 }

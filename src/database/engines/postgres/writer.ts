@@ -231,16 +231,14 @@ class PostgresWriter implements Writer {
     this.#pool = await reachSameServer(this.#session.place, async () => {
       const connection = pool ?? openPool(this.#session, this.#state);
       pool = undefined;
-      const { right } = await this.#begin(connection);
-      const transaction = this.#transaction;
-      return {
-        connection,
-        right,
-        async close() {
-          await transaction?.rollback().catch(() => undefined);
-          await connection.sequelize.close().catch(() => undefined);
-        },
-      };
+      try {
+        const { right } = await this.#begin(connection);
+        const transaction = this.#transaction;
+        return { connection, right, close: () => closePool(connection, transaction) };
+      } catch (error) {
+        await closePool(connection, this.#transaction);
+        throw error;
+      }
     });
     this.#reached = true;
   }
@@ -252,8 +250,10 @@ class PostgresWriter implements Writer {
       `SELECT pg_backend_pid() AS pid, ${isLockedBy(this.#lock.pid)} AS locked, ${settings('true', this.#lockTimeout)}`,
       { type: QueryTypes.SELECT, transaction },
     );
-    this.#pid = typeof own?.pid === 'number' ? own.pid : undefined;
-    return { right: own?.locked === true };
+    const right = own?.locked === true;
+    // Elsewhere the number is of another's session.
+    this.#pid = right && typeof own.pid === 'number' ? own.pid : undefined;
+    return { right };
   }
 
   async #commit(): Promise<void> {
@@ -329,6 +329,10 @@ class PostgresWriter implements Writer {
   }
 
   async #runAlone({ step, sql, lock }: Statement, progress: StepProgress): Promise<void> {
+    if (!this.#reached) {
+      await this.#open();
+      await this.rollback();
+    }
     await this.#patiently(lock === undefined ? [] : [lock.table], progress, async () => {
       if (step.do === 'create index') {
         await this.#endLeftBehind(step.index.name, step.table);
@@ -403,6 +407,12 @@ function asOneself(sql: string): string {
 
 function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** A pool does not close before it has its connection back. */
+async function closePool({ sequelize }: Pool, transaction: Transaction | null): Promise<void> {
+  await transaction?.rollback().catch(() => undefined);
+  await sequelize.close().catch(() => undefined);
 }
 
 function openPool(session: Session, state: PostgresState): Pool {
