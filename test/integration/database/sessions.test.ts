@@ -183,6 +183,22 @@ describe('sessions of a PostgreSQL', () => {
     await blocker.end();
   });
 
+  it('a table that others keep: exit 21, and who they are', async () => {
+    const url = await newton();
+    const blocker = await block(
+      url,
+      "SET application_name = 'glance-api'; LOCK TABLE images IN ACCESS SHARE MODE",
+    );
+    const { code, stderr } = await runCli(['db', 'sync', 'ocata01', '--lock-timeout', '3'], {
+      DATABASE_CONNECTION: url,
+    });
+    await blocker.end();
+    expect(code, stderr).to.equal(21);
+    expect(stderr).to.match(
+      /waited for another session's lock for 3 s \(pid \d+, glance-api, from 127\.0\.0\.1, since /,
+    );
+  });
+
   it('SIGTERM while a look waits for a table that others have: exit 22 at once, nothing changed', async () => {
     const url = await newton();
     const expanded = await runCli(['db', 'expand', 'ocata01'], { DATABASE_CONNECTION: url });

@@ -4,11 +4,11 @@ import { type Options, QueryTypes, Sequelize, Transaction } from 'sequelize';
 import { databaseError, isDeadlock, isLockTimeout } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
 import type { Step } from '../../step.ts';
-import type { Row, StepProgress, Writer, WriterOptions } from '../engine.ts';
+import type { LockHolder, Row, StepProgress, Writer, WriterOptions } from '../engine.ts';
 import { reachSameServer } from '../same-server.ts';
 import { createVersionTable, versionRowChanges } from '../version-rows.ts';
 import { destroySocket, type Session } from './connect.ts';
-import { isLockedBy } from './lock.ts';
+import { isLockedBy, tableHolders } from './lock.ts';
 import type { PostgresState } from './read-state.ts';
 import { settings } from './session-settings.ts';
 import {
@@ -32,6 +32,9 @@ const PATIENCE_MILLISECONDS = 150;
 
 /** How long the server may take to end a statement that is to be cancelled, in milliseconds. */
 const CANCEL_MILLISECONDS = 800;
+
+/** After how long a wait it is told who has the table. */
+const TELL_AFTER_SECONDS = 1;
 
 /** Who has the lock while migrations run. */
 export interface LockHolding {
@@ -321,11 +324,16 @@ class PostgresWriter implements Writer {
         if (!(isLockTimeout(cause) || isDeadlock(cause)) || waited >= this.#options.lockTimeoutSeconds) {
           throw error;
         }
-        progress.waiting?.(tables, waited);
+        progress.waiting?.(tables, waited, waited < TELL_AFTER_SECONDS ? [] : await this.#holdersOf(tables));
         const pause = Math.min(100 * 2 ** attempt, 2000) * (0.5 + Math.random() / 2);
         await sleep(pause, undefined, { signal: this.#options.signal });
       }
     }
+  }
+
+  /** Who keeps us waiting, as far as this user may know. */
+  async #holdersOf(tables: readonly string[]): Promise<readonly LockHolder[]> {
+    return tables.length === 0 ? [] : tableHolders(this.#session, tables, this.#pid ?? 0).catch(() => []);
   }
 
   async #runAlone({ step, sql, lock }: Statement, progress: StepProgress): Promise<void> {
