@@ -1,6 +1,6 @@
 import { printable } from '../api/printable.ts';
 import { progressLine } from '../api/progress-line.ts';
-import { describeHolder } from '../database/lock.ts';
+import { describeHolder, describeHolders } from '../database/lock.ts';
 import type { MigrationEvents } from '../database/migrate.ts';
 import { describeStep } from '../database/step.ts';
 import { formatPosition } from '../revision/position.ts';
@@ -105,15 +105,15 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
         facts: { migration: data.name, rows, milliseconds: Math.round(milliseconds) },
       });
     },
-    waitingForTables(tables, seconds) {
+    waitingForTables(tables, seconds, holders) {
       const now = Date.now();
       if (now - toldAt >= TELL_EVERY_MILLISECONDS) {
         toldAt = now;
         bar?.clear();
         write({
           level: 'warn',
-          message: `waiting for ${tables.join(', ')}, in use by others; ${seconds.toFixed(0)} s so far`,
-          facts: { tables, seconds },
+          message: `waiting for ${tables.join(', ')}, in use by others${describeHolders(holders)}; ${seconds.toFixed(0)} s so far`,
+          facts: { tables, seconds, holders },
         });
       }
     },

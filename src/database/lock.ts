@@ -83,6 +83,11 @@ function whyForbidden(error: DatabaseError): string | undefined {
     : 'this MariaDB forbids GET_LOCK on a node of Galera, as 10.6.13, 10.11.3 and others of that time do. Upgrade MariaDB to the next release of its series.';
 }
 
+/** Nothing where none is known. */
+export function describeHolders(holders: readonly LockHolder[]): string {
+  return holders.length === 0 ? '' : ` (${holders.map(describeHolder).join('; ')})`;
+}
+
 /** `pid 4711, glance-schema, from 10.0.0.7, since 2026-11-23T03:00:00Z`. */
 export function describeHolder(holder: LockHolder): string {
   const from = holder.address === null ? '' : `, from ${holder.address}`;

@@ -9,8 +9,9 @@ import {
   isLockTimeout,
   isRetryable,
 } from './database-error.ts';
-import type { Connection, DatabaseState, StepProgress, Writer } from './engines/engine.ts';
+import type { Connection, DatabaseState, LockHolder, StepProgress, Writer } from './engines/engine.ts';
 import { Failure } from './failure.ts';
+import { describeHolders } from './lock.ts';
 import { moveRows } from './move-rows.ts';
 import type { PlannedStep } from './plan-migrations.ts';
 import { type DataMigration, describeStep, type Migration, type Step } from './step.ts';
@@ -27,7 +28,7 @@ export interface RunEvents {
   /** A data migration has nothing left to move. */
   moved(data: DataMigration, rows: number, milliseconds: number): void;
   /** Tables are in use by others; it is tried again and again. */
-  waitingForTables(tables: readonly string[], seconds: number): void;
+  waitingForTables(tables: readonly string[], seconds: number, holders: readonly LockHolder[]): void;
 }
 
 export interface RunOptions {
@@ -58,6 +59,8 @@ interface Context {
   readonly begun: Step[];
   /** Those that have no meaning on this engine. */
   meaningless: readonly Step[];
+  /** Who had the tables when they were last waited for, as far as that is known. */
+  holders: readonly LockHolder[];
   /** When the running migration began, as performance.now() has it. */
   started: number;
   /** Scripts that are done and will be recorded with the next record. */
@@ -85,6 +88,7 @@ export async function runMigrations(options: RunOptions): Promise<void> {
     kept: [],
     begun: [],
     meaningless: [],
+    holders: [],
     started: 0,
     unrecorded: [],
     recording: false,
@@ -230,9 +234,10 @@ function progressOf(migration: Migration, context: Context, options: RunOptions)
     kept(step) {
       context.kept.push(step);
     },
-    waiting(tables, seconds) {
+    waiting(tables, seconds, holders = []) {
       stopIfAsked(options);
-      options.events.waitingForTables(tables, seconds);
+      context.holders = holders;
+      options.events.waitingForTables(tables, seconds, holders);
     },
   };
 }
@@ -298,7 +303,7 @@ function toFailure(thrown: unknown, context: Context, options: RunOptions): Fail
   if (isLockTimeout(error)) {
     return new Failure(
       'LockTimeout',
-      `Cannot run ${name} on ${place}: '${context.doing}' waited for another session's lock for ${options.lockTimeoutSeconds} s; ${again}`,
+      `Cannot run ${name} on ${place}: '${context.doing}' waited for another session's lock for ${options.lockTimeoutSeconds} s${describeHolders(context.holders)}; ${again}`,
       details,
     );
   }

@@ -155,6 +155,6 @@ export interface StepProgress {
   together?(steps: readonly Step[]): void;
   /** These have no meaning on this engine: nothing is to be done for them. */
   meaningless?(steps: readonly Step[]): void;
-  /** Tables are in use by others and asked for again; what this throws ends the wait. */
-  waiting?(tables: readonly string[], seconds: number): void;
+  /** Tables are in use by others, some of whom may be known, and asked for again; what this throws ends the wait. */
+  waiting?(tables: readonly string[], seconds: number, holders?: readonly LockHolder[]): void;
 }

@@ -1,5 +1,5 @@
 import type { LockHolder } from '../engine.ts';
-import { keepTransaction } from './ask.ts';
+import { ask, keepTransaction } from './ask.ts';
 import type { Session } from './connect.ts';
 import { settings } from './session-settings.ts';
 
@@ -50,7 +50,25 @@ export function isLockedBy(pid: number): string {
   return `EXISTS (SELECT 1 FROM pg_locks l WHERE ${GRANTED} AND l.pid = ${pid})`;
 }
 
+/** Who has locks on these tables, but for the session itself and one other, the longest first. */
+export async function tableHolders(
+  session: Session,
+  tables: readonly string[],
+  own: number,
+): Promise<readonly LockHolder[]> {
+  const names = tables.map((table) => `to_regclass('${table}')`).join(', ');
+  return ask<LockHolder>(
+    session,
+    `SELECT DISTINCT a.pid, a.application_name AS application, host(a.client_addr) AS address,
+      to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since
+    FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.granted AND l.relation IN (${names}) AND l.pid NOT IN (pg_backend_pid(), ${own})
+    ORDER BY since LIMIT 3`,
+  );
+}
+
 /** Who has the lock, if anybody still has. */
-export async function lockHolder({ client }: Session): Promise<LockHolder | undefined> {
-  return (await client.query<LockHolder>(HOLDER)).rows[0];
+export async function lockHolder(session: Session): Promise<LockHolder | undefined> {
+  const [holder] = await ask<LockHolder>(session, HOLDER);
+  return holder;
 }

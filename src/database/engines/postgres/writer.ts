@@ -4,11 +4,11 @@ import { type Options, QueryTypes, Sequelize, Transaction } from 'sequelize';
 import { databaseError, isDeadlock, isLockTimeout } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
 import type { Step } from '../../step.ts';
-import type { Row, StepProgress, Writer, WriterOptions } from '../engine.ts';
+import type { LockHolder, Row, StepProgress, Writer, WriterOptions } from '../engine.ts';
 import { reachSameServer } from '../same-server.ts';
 import { createVersionTable, versionRowChanges } from '../version-rows.ts';
 import { destroySocket, type Session } from './connect.ts';
-import { isLockedBy } from './lock.ts';
+import { isLockedBy, tableHolders } from './lock.ts';
 import type { PostgresState } from './read-state.ts';
 import { settings } from './session-settings.ts';
 import {
@@ -33,6 +33,9 @@ const PATIENCE_MILLISECONDS = 150;
 
 /** How long the server may take to end a statement that is to be cancelled, in milliseconds. */
 const CANCEL_MILLISECONDS = 800;
+
+/** After how long a wait it is told who has the table. */
+const TELL_AFTER_SECONDS = 1;
 
 /** Who has the lock while migrations run. */
 export interface LockHolding {
@@ -232,16 +235,14 @@ class PostgresWriter implements Writer {
     this.#pool = await reachSameServer(this.#session.place, async () => {
       const connection = pool ?? openPool(this.#session, this.#state);
       pool = undefined;
-      const { right } = await this.#begin(connection);
-      const transaction = this.#transaction;
-      return {
-        connection,
-        right,
-        async close() {
-          await transaction?.rollback().catch(() => undefined);
-          await connection.sequelize.close().catch(() => undefined);
-        },
-      };
+      try {
+        const { right } = await this.#begin(connection);
+        const transaction = this.#transaction;
+        return { connection, right, close: () => closePool(connection, transaction) };
+      } catch (error) {
+        await closePool(connection, this.#transaction);
+        throw error;
+      }
     });
     this.#reached = true;
   }
@@ -253,8 +254,10 @@ class PostgresWriter implements Writer {
       `SELECT pg_backend_pid() AS pid, ${isLockedBy(this.#lock.pid)} AS locked, ${settings('true', this.#lockTimeout)}`,
       { type: QueryTypes.SELECT, transaction },
     );
-    this.#pid = typeof own?.pid === 'number' ? own.pid : undefined;
-    return { right: own?.locked === true };
+    const right = own?.locked === true;
+    // Elsewhere the number is of another's session.
+    this.#pid = right && typeof own.pid === 'number' ? own.pid : undefined;
+    return { right };
   }
 
   async #commit(): Promise<void> {
@@ -322,14 +325,23 @@ class PostgresWriter implements Writer {
         if (!(isLockTimeout(cause) || isDeadlock(cause)) || waited >= this.#options.lockTimeoutSeconds) {
           throw error;
         }
-        progress.waiting?.(tables, waited);
+        progress.waiting?.(tables, waited, waited < TELL_AFTER_SECONDS ? [] : await this.#holdersOf(tables));
         const pause = Math.min(100 * 2 ** attempt, 2000) * (0.5 + Math.random() / 2);
         await sleep(pause, undefined, { signal: this.#options.signal });
       }
     }
   }
 
+  /** Who keeps us waiting, as far as this user may know. */
+  async #holdersOf(tables: readonly string[]): Promise<readonly LockHolder[]> {
+    return tables.length === 0 ? [] : tableHolders(this.#session, tables, this.#pid ?? 0).catch(() => []);
+  }
+
   async #runAlone({ step, sql, lock }: Statement, progress: StepProgress): Promise<void> {
+    if (!this.#reached) {
+      await this.#open();
+      await this.rollback();
+    }
     await this.#patiently(lock === undefined ? [] : [lock.table], progress, async () => {
       if (step.do === 'create index') {
         await this.#endLeftBehind(step.index.name, step.table);
@@ -412,6 +424,12 @@ function asOneself(sql: string): string {
 
 function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** A pool does not close before it has its connection back. */
+async function closePool({ sequelize }: Pool, transaction: Transaction | null): Promise<void> {
+  await transaction?.rollback().catch(() => undefined);
+  await sequelize.close().catch(() => undefined);
 }
 
 function openPool(session: Session, state: PostgresState): Pool {
