@@ -7,15 +7,14 @@ import { addConnectionOptions, type ConnectionFlags, resolveConnection } from '.
 import { readRevision } from './db-migration.ts';
 import { helpWithExitCodes } from './exit.ts';
 import { addOutputOptions, finish, type OutputFlags } from './output.ts';
+import { addVersionArgument } from './version-argument.ts';
 
 /** `glance-schema db check [VERSION]` */
 export function dbCheckCommand(): Command {
-  const command = new Command('check')
-    .description(
-      'Say which phase of an upgrade is next: by a sentence, and by the exit code. Changes nothing.',
-    )
-    .argument('[version]', 'the revision that is wanted, such as ocata01; without it the newest')
-    .action((version: string | undefined, flags: ConnectionFlags & OutputFlags) => run(version, flags));
+  const command = new Command('check').description(
+    'Say which phase of an upgrade is next: by a sentence, and by the exit code. Changes nothing.',
+  );
+  addVersionArgument(command, 'the revision that is wanted, such as ocata01; without it the newest', run);
   addOutputOptions(addConnectionOptions(command));
   helpWithExitCodes(command, [
     'Done',
