@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import type { Command } from 'commander';
 import { Failure } from '../database/failure.ts';
 import { readDatabaseConnection } from '../database/oslo-config.ts';
-import { type ConnectionTarget, parseConnectionUrl, parseTlsMode, TLS_MODES } from '../database/url.ts';
+import { type ConnectionTarget, TLS_MODES } from '../database/target.ts';
+import { checkTls, parseTlsMode } from '../database/tls-mode.ts';
+import { parseConnectionUrl } from '../database/url.ts';
 
 /** What the options of `addConnectionOptions` leave. */
 export interface ConnectionFlags {
@@ -46,16 +49,25 @@ export function resolveConnection(
   flags: ConnectionFlags,
   environment: Readonly<Record<string, string | undefined>>,
 ): ConnectionTarget {
-  const target = parseConnectionUrl(connectionText(flags, environment[VARIABLE]));
+  const target = parseConnectionUrl(connectionText(flags, environment[VARIABLE]), '', {
+    environment,
+    home: homedir(),
+    readText: readIfThere,
+  });
   const mode = flags.tlsMode === undefined ? undefined : parseTlsMode(flags.tlsMode, '--tls-mode ');
-  return {
-    ...target,
-    tls: {
-      ...target.tls,
-      ...(flags.tlsCa === undefined ? {} : { ca: flags.tlsCa, mode: 'verify-full' }),
-      ...(mode === undefined ? {} : { mode }),
-    },
+  const tls = {
+    ...target.tls,
+    ...(flags.tlsCa === undefined ? {} : ({ ca: flags.tlsCa, mode: 'verify-full' } as const)),
+    ...(mode === undefined ? {} : { mode }),
   };
+  if (target.missingOptionFile !== undefined && flags.tlsCa === undefined && mode === undefined) {
+    throw new Failure(
+      'Usage',
+      `Cannot read ${target.missingOptionFile}, which the connection URL names: there is no such file, and it may ask for TLS. Mount it, or set --tls-mode or --tls-ca (in a GlanceSchema spec.database.tls), which go before it.`,
+    );
+  }
+  checkTls(tls, target.engine);
+  return { ...target, tls };
 }
 
 function connectionText(flags: ConnectionFlags, variable: string | undefined): string {
@@ -89,10 +101,26 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new Failure(
-      'Usage',
-      `Cannot read ${path}: ${error instanceof Error ? error.message.replace(/, (open|read).*$/, '') : String(error)}`,
-      { cause: error },
-    );
+    throw unreadable(path, error);
   }
+}
+
+/** The text of a file that need not be there. */
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) {
+      return undefined;
+    }
+    throw unreadable(path, error);
+  }
+}
+
+function unreadable(path: string, error: unknown): Failure {
+  return new Failure(
+    'Usage',
+    `Cannot read ${path}: ${error instanceof Error ? error.message.replace(/, (open|read).*$/, '') : String(error)}`,
+    { cause: error },
+  );
 }

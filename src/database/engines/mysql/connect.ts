@@ -2,7 +2,7 @@ import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import type { ConnectionOptions, Connection as DriverConnection, RowDataPacket } from 'mysql2/promise';
 import { type DatabaseError, databaseError, describeDatabaseError } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
-import { type ConnectionTarget, describeTarget } from '../../url.ts';
+import { type ConnectionTarget, describeTarget } from '../../target.ts';
 import type { Row } from '../engine.ts';
 import { keepAlive } from '../keep-alive.ts';
 import { readTlsFiles } from '../tls-files.ts';
@@ -130,7 +130,10 @@ function tlsAttempts(target: ConnectionTarget): readonly (ConnectionOptions['ssl
     case 'prefer':
       return [unverified, undefined];
     case 'require':
-      return [unverified];
+      // As libpq: an authority that is named is also asked.
+      return [
+        files.ca === undefined ? unverified : { ...files, rejectUnauthorized: true, verifyIdentity: false },
+      ];
     case 'verify-ca':
       return [{ ...files, rejectUnauthorized: true, verifyIdentity: false }];
     case 'verify-full':

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { type DatabaseError, databaseError, describeDatabaseError } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
-import { type ConnectionTarget, describeTarget } from '../../url.ts';
+import { type ConnectionTarget, describeTarget } from '../../target.ts';
 import { keepAlive } from '../keep-alive.ts';
 import { readTlsFiles } from '../tls-files.ts';
 
