@@ -147,7 +147,7 @@ export const specSchema = z
       .union([z.string().min(1).max(64), z.int()])
       .optional()
       .describe(
-        `The wanted revision, such as \`${NEWEST_CARRIED}\`, or the name of a script or release that stands for it; the newest that the operator carries if absent. Never lower than what the database is at.`,
+        `The wanted revision, such as \`${NEWEST_CARRIED}\`, or the name of a script or release (\`caracal\`, \`2024.1\`) that stands for it, in any case; the newest that the operator carries if absent. Never lower than what the database is at.`,
       ),
     through: z
       .enum(PHASES)
