@@ -6,6 +6,7 @@ import { type ConnectionTarget, describeTarget } from '../../target.ts';
 import type { Row } from '../engine.ts';
 import { keepAlive } from '../keep-alive.ts';
 import { readTlsFiles } from '../tls-files.ts';
+import { authPlugins } from './authentication.ts';
 
 /** An open session and how it was made, for others like it. */
 export interface Session {
@@ -42,6 +43,7 @@ export async function openSession(target: ConnectionTarget): Promise<Session> {
       ...(target.password === undefined ? {} : { password: target.password }),
       ...(target.database === undefined ? {} : { database: target.database }),
       ...(ssl === undefined ? {} : { ssl }),
+      authPlugins: authPlugins(target.password ?? '', isTrusted(target, ssl)),
       ...(target.tls.mode === 'verify-full' && isIP(target.host) !== 0
         ? { stream: () => connectByAddress(target.host, target.port) }
         : {}),
@@ -141,6 +143,11 @@ function tlsAttempts(target: ConnectionTarget): readonly (ConnectionOptions['ssl
   }
 }
 
+/** Whether it is certain by now who is at the other end. */
+function isTrusted(target: ConnectionTarget, ssl: ConnectionOptions['ssl']): boolean {
+  return target.host.startsWith('/') || (typeof ssl === 'object' && ssl.rejectUnauthorized === true);
+}
+
 /** Whether the other kind of connection, with or without TLS, may be let in. */
 function isAboutTls(error: DatabaseError): boolean {
   return error.code === 'HANDSHAKE_NO_SSL_SUPPORT' || error.number === 3159;
@@ -174,6 +181,10 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
     case 3159:
       return 'the server lets connections with TLS in only, do ask for it (--tls-mode require)';
   }
+  const plugin = /using unknown plugin ([\w-]+)/.exec(error.message)?.[1];
+  if (plugin !== undefined) {
+    return `the server lets ${user} in by the plugin '${plugin}' only, which is not known here. Give this program a user of mysql_native_password, caching_sha2_password or ed25519`;
+  }
   switch (error.code) {
     case 'ECONNREFUSED':
       return 'the connection was refused, do check the port and that MariaDB or MySQL runs there';
@@ -192,6 +203,8 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
     case 'EPIPE':
     case 'PROTOCOL_CONNECTION_LOST':
       return 'the server hung up, do check its log';
+    case 'AUTH_SWITCH_PLUGIN_ERROR':
+      return error.message;
     case 'HANDSHAKE_NO_SSL_SUPPORT':
       return `the server has no TLS, and the mode '${target.tls.mode}' asks for it`;
   }
