@@ -119,6 +119,14 @@ describe('TLS with PostgreSQL', () => {
     expect(await tryTls({ connection: url('right', options, '127.0.0.1') }, IS_TLS)).to.equal('refused');
   });
 
+  it("a name beside the address is looked for in the certificate, by both of a run's connections", async () => {
+    const named = `?sslmode=verify-full&sslrootcert=${certificates.ca}&hostaddr=127.0.0.1`;
+    const connection = url('otherName', named, 'elsewhere.test');
+    const done = await runCli(['db', 'sync', 'liberty'], { DATABASE_CONNECTION: connection });
+    expect(done.code, done.stderr).to.equal(0);
+    expect(await tryTls({ connection: url('right', named, 'elsewhere.test') }, IS_TLS)).to.equal('refused');
+  });
+
   /** What is said, by the program itself. */
   const sentences: readonly (readonly [TlsServer, string, number, string])[] = [
     ['right', '?sslmode=verify-ca', 2, 'Set sslrootcert or --tls-ca to the file of'],
