@@ -77,9 +77,35 @@ const SOCKET_FOLDER = '/var/run/postgresql';
 
 type Options = ReadonlyMap<string, string>;
 
+/** What libpq takes from the environment where neither URL nor service says it. */
+const VARIABLES: Readonly<Record<string, string>> = {
+  PGCHANNELBINDING: 'channel_binding',
+  PGCONNECT_TIMEOUT: 'connect_timeout',
+  PGDATABASE: 'dbname',
+  PGGSSENCMODE: 'gssencmode',
+  PGHOST: 'host',
+  PGHOSTADDR: 'hostaddr',
+  PGOPTIONS: 'options',
+  PGPASSFILE: 'passfile',
+  PGPASSWORD: 'password',
+  PGPORT: 'port',
+  PGREQUIREAUTH: 'require_auth',
+  PGREQUIREPEER: 'requirepeer',
+  PGSSLCERT: 'sslcert',
+  PGSSLCERTMODE: 'sslcertmode',
+  PGSSLCRL: 'sslcrl',
+  PGSSLCRLDIR: 'sslcrldir',
+  PGSSLKEY: 'sslkey',
+  PGSSLMAXPROTOCOLVERSION: 'ssl_max_protocol_version',
+  PGSSLMINPROTOCOLVERSION: 'ssl_min_protocol_version',
+  PGSSLMODE: 'sslmode',
+  PGSSLROOTCERT: 'sslrootcert',
+  PGUSER: 'user',
+};
+
 /**
- * Reads a URL as SQLAlchemy with psycopg2, and libpq beneath, does: an option goes before the same in the URL's address, and
- * both before what the named service has.
+ * Reads a URL as SQLAlchemy with psycopg2, and libpq beneath, does: an option goes before the same in the URL's address, both
+ * before what the named service has, and that before the environment.
  */
 export function readPostgres(url: UrlAddress, query: Query, surroundings: Surroundings): ConnectionTarget {
   if (url.port?.includes(',')) {
@@ -87,8 +113,13 @@ export function readPostgres(url: UrlAddress, query: Query, surroundings: Surrou
       'found several hosts with ports of their own before the database, which Glance cannot read either. Write postgresql://USER:PASSWORD@/DATABASE?host=A:5432&host=B:5432.',
     );
   }
+  const { environment } = surroundings;
+  const variables = Object.entries(VARIABLES).flatMap(([variable, name]): [string, string][] =>
+    environment[variable] ? [[name, environment[variable]]] : [],
+  );
   const options = new Map([
-    ...readService(query.get('service')?.[0], surroundings),
+    ...variables,
+    ...readService(query.get('service')?.[0] ?? (environment.PGSERVICE || undefined), surroundings),
     ...Object.entries(
       given({ host: url.host, port: url.port, user: url.user, password: url.password, dbname: url.database }),
     ),

@@ -2,7 +2,7 @@
 
 Started with the Python of a venv that has Glance. Reads one JSON request a line and answers with one JSON line:
 
-    {"url": URL}                                          what the driver would connect with
+    {"url": URL, "environment": {NAME: VALUE}}            what the driver would connect with
     {"arguments": [...], "environment": {NAME: VALUE}}    the same for the URL that Glance takes from its configuration
 
 Nothing is asked of a server, and no certificate file is read: the drivers are asked up to that point. What they refuse is
@@ -76,21 +76,21 @@ def ask_pymysql(url):
     }
 
 
-def ask_psycopg2(url):
+def ask_psycopg2(url, environment):
     _, options = url.get_dialect()().create_connect_args(url)
     # As psycopg2.connect does; libpq says which options it does not know.
     dsn = psycopg2.extensions.make_dsn(**options)
     found = psycopg2.extensions.parse_dsn(dsn)
-    if 'service' in found or 'passfile' in found:
-        # Only a connection that has begun has read these files. It is given up at once; its host is this machine.
+    if 'service' in found or 'passfile' in found or any(name.startswith('PG') for name in environment):
+        # Only a connection that has begun has read these. It is given up at once; its host is this machine.
         connection = psycopg2.connect(dsn, async_=1)
         found = {**connection.info.dsn_parameters, 'password': connection.info.password}
     return {'engine': 'postgres', **found}
 
 
-def ask_driver(url):
+def ask_driver(url, environment):
     engines._vet_url(url)
-    return ask_psycopg2(url) if url.get_backend_name() == 'postgresql' else ask_pymysql(url)
+    return ask_psycopg2(url, environment) if url.get_backend_name() == 'postgresql' else ask_pymysql(url)
 
 
 class Found(Exception):
@@ -98,8 +98,6 @@ class Found(Exception):
 
 
 def ask_glance(arguments, environment):
-    os.environ.update(environment)
-
     def found(url):
         raise Found(url)
 
@@ -110,15 +108,17 @@ def ask_glance(arguments, environment):
         api.get_engine()
     except Found as end:
         engines._vet_url = vet
-        return {**ask_driver(end.args[0]), 'url': end.args[0].render_as_string(hide_password=False)}
+        return {**ask_driver(end.args[0], environment), 'url': end.args[0].render_as_string(hide_password=False)}
     raise RuntimeError('no URL was asked for')
 
 
 def answer(request):
+    environment = request['environment']
+    os.environ.update(environment)
     try:
         if 'url' in request:
-            return ask_driver(sqlalchemy.make_url(request['url']))
-        return ask_glance(request['arguments'], request['environment'])
+            return ask_driver(sqlalchemy.make_url(request['url']), environment)
+        return ask_glance(request['arguments'], environment)
     except BaseException as error:
         return {'error': '%s: %s' % (type(error).__name__, error)}
 

@@ -185,6 +185,20 @@ const URLS: readonly (readonly [string, Difference?])[] = [
   [`${PG}glance:own@127.0.0.1:1/glance?passfile=FOLDER/passfile`],
 ];
 
+/** Variables of libpq, and a URL of this machine. */
+const VARIABLES: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
+  ['', { PGHOST: '127.0.0.1', PGPORT: '1', PGUSER: 'u', PGPASSWORD: 'p', PGDATABASE: 'd' }],
+  [
+    'glance:own@127.0.0.1:1/glance',
+    { PGHOST: 'x', PGPORT: '2', PGUSER: 'u', PGPASSWORD: 'p', PGDATABASE: 'd' },
+  ],
+  ['glance@127.0.0.1:1/glance', { PGSSLMODE: 'require', PGSSLROOTCERT: '/ca', PGSSLCRL: '/r' }],
+  ['glance@127.0.0.1:1/glance?sslmode=disable', { PGSSLMODE: 'verify-full', PGSSLROOTCERT: '/ca' }],
+  ['', { PGSERVICE: 'glance', PGUSER: 'no', PGSSLMODE: 'disable' }],
+  ['glance@127.0.0.1:1/glance', { PGPASSFILE: 'FOLDER/passfile' }],
+  ['glance@127.0.0.1:1/glance', { PGOPTIONS: '-csearch_path=x' }],
+];
+
 const FILES: Readonly<Record<string, string>> = {
   'tls.cnf': '[client]\nssl=1\nssl-ca=/ca\n[tripleo]\nssl=1\nssl_ca = "/tripleo"\nssl-cert: /c\nssl-key=/k\n',
   'plain.cnf': '[client]\nssl=0\n',
@@ -329,9 +343,26 @@ describe('connections as the real SQLAlchemy, PyMySQL, psycopg2 and oslo.config 
     const found: string[] = [];
     for (const [row, difference] of URLS) {
       const url = row.replace('FOLDER', folder);
-      const theirs = readAnswer(await real.ask({ url }));
+      const theirs = readAnswer(await real.ask({ url, environment: {} }));
       const ours = read({ connection: url }, { PGSERVICEFILE: join(folder, 'pg_service.conf') });
       found.push(...compare(row, theirs, ours, difference));
+    }
+    expect(found).to.deep.equal([]);
+  });
+
+  it(`${VARIABLES.length} URLs with variables of libpq`, async () => {
+    const found: string[] = [];
+    for (const [address, variables] of VARIABLES) {
+      const environment = Object.fromEntries(
+        Object.entries(variables).map(([name, value]) => [name, value.replace('FOLDER', folder)]),
+      );
+      const url = `${PG}${address}`;
+      const theirs = readAnswer(await real.ask({ url, environment }));
+      const ours = read(
+        { connection: url },
+        { PGSERVICEFILE: join(folder, 'pg_service.conf'), ...environment },
+      );
+      found.push(...compare(`${url} ${JSON.stringify(variables)}`, theirs, ours, undefined));
     }
     expect(found).to.deep.equal([]);
   });

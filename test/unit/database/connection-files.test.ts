@@ -126,6 +126,30 @@ describe("libpq's files", () => {
     expect(read(url('b'), {}).password).to.equal(undefined);
   });
 
+  it("libpq's variables bring what neither URL nor service says", () => {
+    const environment = {
+      PGSERVICE: 'glance',
+      PGUSER: 'no',
+      PGPASSWORD: 'secret',
+      PGSSLMODE: 'disable',
+      PGSSLROOTCERT: '/ca',
+      PGSSLCERT: '',
+    };
+    const files = { '/home/glance/.pg_service.conf': service };
+    expect(parseConnectionUrl('postgresql:///glance', '', around(files, environment))).to.deep.include({
+      user: 'u',
+      password: 'secret',
+      database: 'glance',
+      tls: { mode: 'verify-full', ca: '/ca' },
+    });
+    const target = parseConnectionUrl(
+      'postgresql://g:own@h/d',
+      '',
+      around({}, { ...environment, PGSERVICE: '' }),
+    );
+    expect(target).to.deep.include({ user: 'g', password: 'own', tls: { mode: 'disable', ca: '/ca' } });
+  });
+
   it('certificates in the own folder are used where the URL names none, as by libpq', () => {
     const own = (name: string): string => `/home/glance/.postgresql/${name}`;
     const files = Object.fromEntries(
