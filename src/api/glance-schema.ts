@@ -45,7 +45,7 @@ const MOST = 2_147_483_647;
 const database = z
   .strictObject({
     secretRef: secretKey.describe(
-      "Where the connection URL is, written as in glance-api.conf: `postgresql+psycopg2://user:password@host/glance`. Only the migration's pod reads it; the operator does not.",
+      "Where the connection is: a URL as in glance-api.conf (`postgresql+psycopg2://user:password@host/glance`), or a file as glance-api.conf is; see docs/connections.md. Only the migration's pod reads it; the operator does not.",
     ),
     tls: z
       .strictObject({
