@@ -72,7 +72,11 @@ export function addConnectionOptions(command: Command): Command {
  */
 export function resolveConnection(flags: ConnectionFlags, environment: Environment): ConnectionTarget {
   const { url, parameters } = configured(flags, environment);
-  const target = parseConnectionUrl(url, parameters, { environment, home: homedir(), readText: readIfThere });
+  const target = parseConnectionUrl(url, parameters, {
+    environment,
+    home: ownFolder(),
+    readText: readIfThere,
+  });
   const mode = flags.tlsMode === undefined ? undefined : parseTlsMode(flags.tlsMode, '--tls-mode ');
   const tls = {
     ...target.tls,
@@ -123,6 +127,15 @@ function configured(flags: ConnectionFlags, environment: Environment): Configure
     'Usage',
     `Cannot tell which database is meant. Give --config-file, --config-dir, --connection-file or --connection, or set ${VARIABLE}.`,
   );
+}
+
+/** A user of a container need not have one. */
+function ownFolder(): string {
+  try {
+    return homedir();
+  } catch {
+    return '/';
+  }
 }
 
 function filesIn(folder: string): readonly string[] {

@@ -246,7 +246,7 @@ function readPassword(
 function readTls(options: Options, { home, readText }: Surroundings): TlsOptions {
   const own = (name: string): string | undefined => {
     const path = join(home, '.postgresql', name);
-    return readText(path) === undefined ? undefined : path;
+    return isThere(path, readText) ? path : undefined;
   };
   const word = options.get('sslmode');
   const ca = options.get('sslrootcert') ?? options.get('ssl_ca') ?? own('root.crt');
@@ -269,6 +269,15 @@ function readTls(options: Options, { home, readText }: Surroundings): TlsOptions
       maxVersion: readTlsVersion('ssl_max_protocol_version', options),
     }),
   };
+}
+
+/** The own folder may be that of another user, as in a container: what cannot be read there is not there. */
+function isThere(path: string, readText: Surroundings['readText']): boolean {
+  try {
+    return readText(path) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function readTlsVersion(name: string, options: Options): TlsVersion | undefined {

@@ -61,6 +61,9 @@ export function parseConnectionUrl(
     password: decode(parts.password),
     database: decode(parts.database),
   };
+  if ([address.host, address.user, address.database].some((part) => /\p{Cc}/u.test(part ?? ''))) {
+    throw unusable(`found a control character in host, user or database. ${WHAT_TO_WRITE}`);
+  }
   const query = [parts.query, parameters]
     .filter((options) => options !== undefined && options !== '')
     .join('&');
@@ -82,6 +85,9 @@ export function parseConnectionUrl(
 type UrlParts = Readonly<Record<string, string | undefined>>;
 
 function matchUrl(text: string): UrlParts {
+  if (/[\r\n]/.test(text)) {
+    throw unusable(`found more than one line in it. ${WHAT_TO_WRITE}`);
+  }
   if (text === '') {
     throw unusable(`found nothing in it. ${WHAT_TO_WRITE}`);
   }

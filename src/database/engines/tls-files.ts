@@ -18,6 +18,10 @@ export interface TlsFiles {
   readonly maxVersion?: TlsVersion;
 }
 
+/** In a Job only what the GlanceSchema names is mounted. */
+const AUTHORITY_REMEDY =
+  'Correct the path, or set --tls-ca, which goes before it (in a GlanceSchema spec.database.tls.caSecretRef)';
+
 /** What Node would add of itself; a list of ciphers from Python or MySQL is about TLS 1.2 and leaves these alone. */
 const TLS_1_3_CIPHERS = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256';
 
@@ -28,7 +32,7 @@ const TLS_1_3_CIPHERS = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS
  */
 export function readTlsFiles(tls: TlsOptions): TlsFiles {
   const ca = [
-    ...(tls.ca === undefined || tls.ca === 'system' ? [] : [readPem(tls.ca)]),
+    ...(tls.ca === undefined || tls.ca === 'system' ? [] : [readPem(tls.ca, AUTHORITY_REMEDY)]),
     ...(tls.caFolder === undefined ? [] : readFolder(tls.caFolder)),
   ];
   const own = tls.caFolder !== undefined || ca.length > 0;
@@ -65,18 +69,19 @@ function readFolder(path: string): string[] {
     const names = readdirSync(path).filter((name) => /^[0-9a-f]{8}\.\d+$/.test(name));
     return names.map((name) => readFileSync(join(path, name), 'utf8'));
   } catch (error) {
-    throw unreadable(`the folder of certificates ${path}`, error);
+    throw unreadable(`the folder of certificates ${path}`, AUTHORITY_REMEDY, error);
   }
 }
 
-function readPem(path: string): string {
+function readPem(path: string, remedy = 'Correct the path, or mount the file'): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw unreadable(`the certificate file ${path}`, error);
+    throw unreadable(`the certificate file ${path}`, remedy, error);
   }
 }
 
-function unreadable(what: string, error: unknown): Failure {
-  return new Failure('Usage', `Cannot read ${what}: ${databaseError(error).message}`, { cause: error });
+function unreadable(what: string, remedy: string, error: unknown): Failure {
+  const cause = databaseError(error).message.replace(/, (open|read|scandir).*$/, '');
+  return new Failure('Usage', `Cannot read ${what}: ${cause}. ${remedy}.`, { cause: error });
 }

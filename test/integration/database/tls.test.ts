@@ -131,20 +131,32 @@ describe('TLS with PostgreSQL', () => {
   const sentences: readonly (readonly [TlsServer, string, number, string])[] = [
     ['right', '?sslmode=verify-ca', 2, 'Set sslrootcert or --tls-ca to the file of'],
     ['right', '?sslmode=require&sslrootcert=system', 2, 'Set the mode verify-full'],
-    ['right', '?sslmode=verify-full', 20, 'TLS failed with sslmode=verify-full'],
+    [
+      'right',
+      '?sslmode=verify-full',
+      20,
+      'Set sslrootcert or --tls-ca to the file of the authority that signed',
+    ],
     [
       'otherName',
       '?sslmode=verify-full&sslrootcert=CA',
       20,
-      "Host: localhost. is not in the cert's altnames",
+      'a name that the certificate has, or set sslmode=verify-ca',
     ],
-    ['expired', '?sslmode=verify-ca&sslrootcert=CA', 20, 'certificate has expired'],
+    ['expired', '?sslmode=verify-ca&sslrootcert=CA', 20, 'certificate has expired. Renew the certificate'],
+    ['right', '?sslmode=verify-ca&sslrootcert=CA&sslcrl=REVOKED', 20, 'Give the server another certificate'],
     ['noTls', '?sslmode=require', 20, 'the server has no TLS'],
-    ['right', '?sslmode=verify-full&sslrootcert=/nowhere', 2, 'Cannot read the certificate file /nowhere'],
+    [
+      'right',
+      '?sslmode=verify-full&sslrootcert=/nowhere',
+      2,
+      'Cannot read the certificate file /nowhere: ENOENT: no such file or directory. Correct the path',
+    ],
   ];
   for (const [server, options, code, says] of sentences) {
     it(`${server} by '${options}': exit ${code}, '${says}'`, async () => {
-      const connection = url(server, options.replace('CA', ca(server)));
+      const paths = options.replace('CA', ca(server)).replace('REVOKED', certificates.rightRevoked);
+      const connection = url(server, paths);
       const result = await runCli(['db', 'version'], { DATABASE_CONNECTION: connection });
       expect(result.code, result.stderr).to.equal(code);
       expect(result.stderr).to.include(says).and.not.include('glance-secret');

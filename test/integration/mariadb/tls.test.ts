@@ -166,11 +166,16 @@ describe('TLS with MariaDB', () => {
     ['right', '?ssl_mode=VERIFY_CA', 2, 'Set ssl_ca or --tls-ca to the file of'],
     ['right', '?ssl=true', 2, "found 'ssl' with none of its other options"],
     ['right', '?read_default_file=/nowhere', 2, 'set --tls-mode or --tls-ca'],
-    ['right', '?ssl_verify_cert=true', 20, "TLS failed with the mode 'verify-full'"],
-    ['otherName', '?ssl_ca=CA', 20, "Host: localhost. is not in the cert's altnames"],
-    ['expired', '?ssl_ca=CA&ssl_check_hostname=false', 20, 'certificate has expired'],
+    ['right', '?ssl_verify_cert=true', 20, 'Set ssl_ca or --tls-ca to the file of the authority that signed'],
+    ['otherName', '?ssl_ca=CA', 20, 'a name that the certificate has, or set ssl_check_hostname=false'],
+    ['expired', '?ssl_ca=CA&ssl_check_hostname=false', 20, 'certificate has expired. Renew the certificate'],
     ['noTls', '?ssl_mode=REQUIRED', 20, 'the server has no TLS'],
-    ['right', '?ssl_ca=/nowhere', 2, 'Cannot read the certificate file /nowhere'],
+    [
+      'right',
+      '?ssl_ca=/nowhere',
+      2,
+      'Cannot read the certificate file /nowhere: ENOENT: no such file or directory. Correct the path',
+    ],
     ['right', '?ssl_capath=/nowhere', 2, 'Cannot read the folder of certificates /nowhere'],
   ];
   for (const [server, options, code, says] of sentences) {

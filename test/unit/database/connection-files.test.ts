@@ -126,6 +126,17 @@ describe("libpq's files", () => {
     expect(read(url('b'), {}).password).to.equal(undefined);
   });
 
+  it('an own folder that is closed has nothing, as in a container', () => {
+    const closed: Surroundings = {
+      environment: {},
+      home: '/root',
+      readText: () => {
+        throw new Error('EACCES');
+      },
+    };
+    expect(parseConnectionUrl('postgresql://g@h/d', '', closed).tls).to.deep.equal({ mode: 'prefer' });
+  });
+
   it("libpq's variables bring what neither URL nor service says", () => {
     const environment = {
       PGSERVICE: 'glance',

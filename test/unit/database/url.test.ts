@@ -292,6 +292,8 @@ describe('a connection URL', () => {
   const wrong: readonly (readonly [string, string, string])[] = [
     ['nothing', '', 'found nothing in it'],
     ['no URL', 'hunter2', 'found no URL that can be read'],
+    ['a second line', 'mysql://g:x@db/g\nhunter2', 'found more than one line in it'],
+    ['a control character', 'mysql://g:hunter2@db/g%0Ahunter2', 'found a control character'],
     ['a database of another kind', 'sqlite:///glance.db?x=hunter2', "found 'sqlite://'"],
     [
       'a name that may be a password',

@@ -4,6 +4,7 @@ import { type DatabaseError, databaseError, describeDatabaseError } from '../../
 import { Failure } from '../../failure.ts';
 import { type ConnectionTarget, describeTarget } from '../../target.ts';
 import type { Row } from '../engine.ts';
+import { explainTls } from '../explain-tls.ts';
 import { keepAlive } from '../keep-alive.ts';
 import { readTlsFiles } from '../tls-files.ts';
 import { authPlugins } from './authentication.ts';
@@ -208,8 +209,5 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
     case 'HANDSHAKE_NO_SSL_SUPPORT':
       return `the server has no TLS, and the mode '${target.tls.mode}' asks for it`;
   }
-  if (/CERT|TLS|SSL|SELF_SIGNED|SIGNATURE|ALTNAME/.test(error.code)) {
-    return `TLS failed with the mode '${target.tls.mode}': ${error.message}`;
-  }
-  return describeDatabaseError(error);
+  return explainTls(error, target.tls, 'mysql') ?? describeDatabaseError(error);
 }

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { type DatabaseError, databaseError, describeDatabaseError } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
 import { type ConnectionTarget, describeTarget } from '../../target.ts';
+import { explainTls } from '../explain-tls.ts';
 import { keepAlive } from '../keep-alive.ts';
 import { readTlsFiles } from '../tls-files.ts';
 
@@ -213,8 +214,5 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
   if (/does not support SSL/i.test(error.message)) {
     return `the server has no TLS, and sslmode=${target.tls.mode} asks for it`;
   }
-  if (/CERT|TLS|SSL|SELF_SIGNED|SIGNATURE/.test(error.code)) {
-    return `TLS failed with sslmode=${target.tls.mode}: ${error.message}`;
-  }
-  return describeDatabaseError(error);
+  return explainTls(error, target.tls, 'postgres') ?? describeDatabaseError(error);
 }
