@@ -125,7 +125,7 @@ export function readPostgres(url: UrlAddress, query: Query, surroundings: Surrou
     ),
     ...[...query].map(([name, values]): [string, string] => [name, values.join(',')]),
   ]);
-  const [first, ...others] = readHosts(options, query.get('host') ?? []);
+  const [first, ...others] = readHosts(options, query);
   const user = options.get('user');
   const database = options.get('dbname');
   const hosts = [first, ...others];
@@ -147,9 +147,10 @@ export function readPostgres(url: UrlAddress, query: Query, surroundings: Surrou
 }
 
 /** SQLAlchemy's `host=a:5432&host=b:5432`, or libpq's `host=a,b&port=5432,5433`. */
-function readHosts(options: Options, asked: readonly string[]): [HostAddress, ...HostAddress[]] {
+function readHosts(options: Options, query: Query): [HostAddress, ...HostAddress[]] {
+  const asked = query.get('host') ?? [];
   const [only = ''] = asked;
-  const together = asked.length > 1 || (!options.has('port') && /^[\w.-]*:\d*$/.test(only));
+  const together = asked.length > 1 || (!query.has('port') && /^[\w.-]*:\d*$/.test(only));
   const hosts = together ? asked : (options.get('host') ?? '').split(',');
   const addresses = options.get('hostaddr')?.split(',') ?? [];
   const names = addresses.length > 0 && !options.has('host') ? addresses : hosts;

@@ -143,6 +143,8 @@ const URLS: readonly (readonly [string, Difference?])[] = [
   [`${PG}glance:secret@a,b:5433/glance`],
   [`${PG}glance:secret@c:5/glance?host=a&host=b`],
   [`${PG}glance:secret@/glance?host=a:5433`],
+  [`${PG}glance:secret@c:5/glance?host=a:5433`],
+  [`${PG}glance:secret@[::1]:5/glance?host=a:5433`],
   [`${PG}glance:secret@a:1,b:2/glance`],
   [`${PG}glance:secret@/glance?host=a:1,b:2`, { refused: 'found a port behind a host between commas' }],
   [`${PG}glance:secret@/glance?host=a&host=b&port=1,2`, { lenient: 'the ports of each host are its own' }],

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { readConnectionValue } from '../../../src/database/connection-value.ts';
 import { Failure } from '../../../src/database/failure.ts';
+import { parseConnectionUrl } from '../../../src/database/url.ts';
 
 const URL = 'mysql+pymysql://glance:hunter2@db/glance?charset=utf8';
 
@@ -99,4 +101,54 @@ describe('a value that should be a connection URL', () => {
         );
     });
   }
+
+  it('shows no piece of a value that is refused, whatever it is made of', () => {
+    const pieces = [
+      'QXZQ',
+      'QXZQ',
+      '\n',
+      ' ',
+      '[',
+      ']',
+      ':',
+      '/',
+      '@',
+      '=',
+      '#',
+      '"',
+      "'",
+      '{',
+      '}',
+      '$',
+      '%0A',
+      '://',
+    ];
+    const words = [
+      '[database]\n',
+      'connection = ',
+      'mysql://',
+      'postgresql://',
+      'host=',
+      'password: ',
+      'jdbc:',
+      'DB=',
+    ];
+    const value = fc
+      .array(fc.constantFrom(...pieces, ...words), { maxLength: 12 })
+      .map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(value, (text) => {
+        let told = '';
+        try {
+          const { url, parameters } = readConnectionValue(text, 'X');
+          parseConnectionUrl(url, parameters);
+        } catch (error) {
+          if (!(error instanceof Failure)) throw error;
+          told = error.message;
+        }
+        expect(told).to.not.match(/QXZ|\n/);
+      }),
+      { numRuns: 5000 },
+    );
+  });
 });

@@ -249,6 +249,11 @@ describe('a connection URL', () => {
       { port: 5433 },
     ],
     [
+      'with one host and its port as an option, before those of the address',
+      'postgresql://glance:secret@c:5/glance?host=db:5433',
+      { port: 5433 },
+    ],
+    [
       'with demands that a certificate answers',
       'postgresql://glance:secret@db/glance?sslmode=verify-full&channel_binding=require&require_auth=scram-sha-256',
       { tls: { mode: 'verify-full' } },
