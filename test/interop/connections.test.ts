@@ -326,17 +326,21 @@ const SCRIPT = fileURLToPath(new URL('connections.py', import.meta.url));
 describe('connections as the real SQLAlchemy, PyMySQL, psycopg2 and oslo.config read them', () => {
   let folder = '';
   let real: RealReaders;
+  const ownFolder = process.env.HOME;
 
   before(async function () {
     const glance = await installGlance().catch((error: Error) => leaveOut(this, error.message));
     folder = mkdtempSync(join(tmpdir(), 'glance-schema-connections-'));
     write(folder, FILES);
     chmodSync(join(folder, 'passfile'), 0o600);
+    // libpq's own files there are those of nobody.
+    process.env.HOME = folder;
     real = startReaders(glance, { PGSERVICEFILE: join(folder, 'pg_service.conf'), HOME: folder });
   });
 
   after(() => {
     real?.stop();
+    if (ownFolder !== undefined) process.env.HOME = ownFolder;
     rmSync(folder, { recursive: true, force: true });
   });
 
