@@ -25,7 +25,8 @@ async function main(path: string, args: readonly string[]): Promise<void> {
   const program = PLUGIN.test(basename(path))
     ? await loadKubectl('kubectl glanceschema')
     : await withGroups(args);
-  program.version(VERSION);
+  // Behind a verb `--version` is the revision that the verb is about, as glance-manage takes it.
+  program.version(VERSION).enablePositionalOptions();
   throwInsteadOfExit(program);
   await program.parseAsync([...args], { from: 'user' });
 }

@@ -13,13 +13,13 @@ export interface AdmissionRule {
   readonly fieldPath?: string;
 }
 
-/** On `spec.revision`: only what this operator carries, by any of its names. */
+/** On `spec.revision`: only what this operator carries, by any of its names, in any case. */
 export function revisionIsCarried(): AdmissionRule {
   const names = REVISIONS.flatMap((revision) => [revision.name, ...revision.aliases]);
   const numbers = Object.entries(LEGACY_NUMBERS);
   const advice = `do name one of ${REVISIONS.map((revision) => revision.name).join(', ')}`;
   return {
-    rule: `string(self) in ${celList(names)}`,
+    rule: `string(self).lowerAscii() in ${celList(names)}`,
     message: `Cannot use this revision: found one that this operator does not carry, ${advice}`,
     messageExpression:
       `'Cannot use revision \\'' + string(self) + '\\': ' + (string(self) in ${celList(numbers.map(([number]) => number))}` +
@@ -47,8 +47,9 @@ export function variableIsNotReserved(): AdmissionRule {
 export function targetIsNotLower(): AdmissionRule {
   const revision = (object: string) =>
     `(has(${object}.spec.revision) ? string(${object}.spec.revision) : '${NEWEST_CARRIED}')`;
-  const wanted = `${ORDER}[${revision('self')}]`;
-  const wantedOrdinal = `${wanted} + (${revision('self')} in ${WHOLE} ? 0 : ${PHASE_OFFSET}[self.spec.through])`;
+  const name = (object: string) => `${revision(object)}.lowerAscii()`;
+  const wanted = `${ORDER}[${name('self')}]`;
+  const wantedOrdinal = `${wanted} + (${name('self')} in ${WHOLE} ? 0 : ${PHASE_OFFSET}[self.spec.through])`;
   const recordedOrdinal =
     `${ORDER}[self.status.recordedRevision] + (self.status.recordedRevision in ${WHOLE}` +
     ` || !has(self.status.recordedPhase) ? 0 : ${PHASE_OFFSET}[self.status.recordedPhase])`;
@@ -60,7 +61,7 @@ export function targetIsNotLower(): AdmissionRule {
     rule: [
       `${revision('self')} == ${revision('oldSelf')} && self.spec.through == oldSelf.spec.through`,
       `!has(self.status) || !has(self.status.recordedRevision)`,
-      `!(self.status.recordedRevision in ${ORDER}) || !(${revision('self')} in ${ORDER})`,
+      `!(self.status.recordedRevision in ${ORDER}) || !(${name('self')} in ${ORDER})`,
       `${wantedOrdinal} >= ${recordedOrdinal}`,
     ].join(' || '),
     fieldPath: '.spec.revision',

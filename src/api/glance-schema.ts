@@ -45,7 +45,7 @@ const MOST = 2_147_483_647;
 const database = z
   .strictObject({
     secretRef: secretKey.describe(
-      "Where the connection URL is, written as in glance-api.conf: `postgresql+psycopg2://user:password@host/glance`. Only the migration's pod reads it; the operator does not.",
+      "Where the connection is: a URL as in glance-api.conf (`postgresql+psycopg2://user:password@host/glance`), or a file as glance-api.conf is; see docs/connections.md. Only the migration's pod reads it; the operator does not.",
     ),
     tls: z
       .strictObject({
@@ -147,7 +147,7 @@ export const specSchema = z
       .union([z.string().min(1).max(64), z.int()])
       .optional()
       .describe(
-        `The wanted revision, such as \`${NEWEST_CARRIED}\`, or the name of a script or release that stands for it; the newest that the operator carries if absent. Never lower than what the database is at.`,
+        `The wanted revision, such as \`${NEWEST_CARRIED}\`, or the name of a script or release (\`caracal\`, \`2024.1\`) that stands for it, in any case; the newest that the operator carries if absent. Never lower than what the database is at.`,
       ),
     through: z
       .enum(PHASES)

@@ -7,6 +7,7 @@ import { addConnectionOptions, type ConnectionFlags, resolveConnection } from '.
 import { readRevision } from './db-migration.ts';
 import { helpWithExitCodes } from './exit.ts';
 import { addOutputOptions, finish, type OutputFlags } from './output.ts';
+import { addVersionArgument } from './version-argument.ts';
 
 interface CheckFlags extends ConnectionFlags, OutputFlags {
   readonly schema?: boolean;
@@ -14,13 +15,11 @@ interface CheckFlags extends ConnectionFlags, OutputFlags {
 
 /** `glance-schema db check [VERSION]` */
 export function dbCheckCommand(): Command {
-  const command = new Command('check')
-    .description(
-      'Say which phase of an upgrade is next: by a sentence, and by the exit code. Changes nothing.',
-    )
-    .argument('[version]', 'the revision that is wanted, such as ocata01; without it the newest')
-    .option('--schema', 'where no phase is next, also compare the schema with that of the revision')
-    .action((version: string | undefined, flags: CheckFlags) => run(version, flags));
+  const command = new Command('check').description(
+    'Say which phase of an upgrade is next: by a sentence, and by the exit code. Changes nothing.',
+  );
+  command.option('--schema', 'where no phase is next, also compare the schema with that of the revision');
+  addVersionArgument(command, 'the revision that is wanted, such as ocata01; without it the newest', run);
   addOutputOptions(addConnectionOptions(command));
   helpWithExitCodes(command, [
     'Done',

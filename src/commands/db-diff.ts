@@ -6,6 +6,7 @@ import type { Phase } from '../revision/phase.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { readTarget, throughOption } from './db-migration.ts';
 import { helpWithExitCodes } from './exit.ts';
+import { addVersionArgument } from './version-argument.ts';
 
 interface DiffFlags extends ConnectionFlags {
   readonly through: Phase;
@@ -18,14 +19,17 @@ export function dbDiffCommand(): Command {
     .description(
       'Compare the schema with that of a revision: columns, indexes and keys that are missing or different, and the SQL that mends them. What a database has in addition is left out. Changes nothing.',
     )
-    .argument('[version]', 'the revision to compare with, such as ocata01; without it the one it is at')
     .addOption(throughOption())
     .addOption(
       new Option('--output <format>', 'of the differences on stdout')
         .choices(['text', 'sql', 'json'])
         .default('text'),
-    )
-    .action((version: string | undefined, flags: DiffFlags) => run(version, flags));
+    );
+  addVersionArgument(
+    command,
+    'the revision to compare with, such as ocata01; without it the one it is at',
+    run,
+  );
   addConnectionOptions(command);
   return helpWithExitCodes(command, [
     'Done',

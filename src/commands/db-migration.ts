@@ -10,6 +10,7 @@ import { addConnectionOptions, type ConnectionFlags, resolveConnection } from '.
 import { helpWithExitCodes } from './exit.ts';
 import { addOutputOptions, finish, type OutputFlags } from './output.ts';
 import { openRunLog, type RunLog } from './run-log.ts';
+import { addVersionArgument } from './version-argument.ts';
 
 interface MigrationFlags extends ConnectionFlags, OutputFlags {
   readonly through?: Phase;
@@ -37,11 +38,12 @@ const MIGRATION_EXITS: readonly ExitReason[] = [
 
 /** `db sync` and `db upgrade`, which differ only in what they do with an empty database. */
 export function migrationCommand(name: 'sync' | 'upgrade', description: string): Command {
-  const command = new Command(name)
-    .description(description)
-    .argument('[version]', 'the revision to go to, such as ocata01; without it the newest')
-    .addOption(throughOption())
-    .action((version: string | undefined, flags: MigrationFlags) => run(name, version, flags));
+  const command = new Command(name).description(description).addOption(throughOption());
+  addVersionArgument<MigrationFlags>(
+    command,
+    'the revision to go to, such as ocata01; without it the newest',
+    (version, flags) => run(name, version, flags),
+  );
   addRunOptions(command);
   return helpWithExitCodes(command, MIGRATION_EXITS);
 }
@@ -52,10 +54,12 @@ export function phaseCommand(
   description: string,
   withoutVersion: string,
 ): Command {
-  const command = new Command(name)
-    .description(description)
-    .argument('[version]', `the last revision that is meant, such as ocata01; without it ${withoutVersion}`)
-    .action((version: string | undefined, flags: MigrationFlags) => run(name, version, flags));
+  const command = new Command(name).description(description);
+  addVersionArgument<MigrationFlags>(
+    command,
+    `the last revision that is meant, such as ocata01; without it ${withoutVersion}`,
+    (version, flags) => run(name, version, flags),
+  );
   addRunOptions(command);
   return helpWithExitCodes(
     command,

@@ -7,6 +7,7 @@ import { formatPosition } from '../revision/position.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { readTarget, throughOption } from './db-migration.ts';
 import { helpWithExitCodes } from './exit.ts';
+import { addVersionArgument } from './version-argument.ts';
 
 interface PlanFlags extends ConnectionFlags {
   readonly through: Phase;
@@ -19,14 +20,13 @@ export function dbPlanCommand(): Command {
     .description(
       'Show what sync would do: each script, its SQL for this server, what that locks, and how many rows are written. Changes nothing.',
     )
-    .argument('[version]', 'the revision to go to, such as ocata01; without it the newest')
     .addOption(throughOption())
     .addOption(
       new Option('--output <format>', 'of the plan on stdout')
         .choices(['text', 'sql', 'json'])
         .default('text'),
-    )
-    .action((version: string | undefined, flags: PlanFlags) => run(version, flags));
+    );
+  addVersionArgument(command, 'the revision to go to, such as ocata01; without it the newest', run);
   addConnectionOptions(command);
   return helpWithExitCodes(command, [
     'Done',

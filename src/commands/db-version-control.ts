@@ -7,15 +7,14 @@ import { readRevision } from './db-migration.ts';
 import { helpWithExitCodes } from './exit.ts';
 import { addOutputOptions, finish, type OutputFlags } from './output.ts';
 import { openRunLog } from './run-log.ts';
+import { addVersionArgument } from './version-argument.ts';
 
 /** `glance-schema db version_control [VERSION]` */
 export function dbVersionControlCommand(): Command {
-  const command = new Command('version_control')
-    .description(
-      'Write into alembic_version that a database is at a revision, after a look whether it is. Only for one whose version table is lost or wrong: sync adopts all others by itself.',
-    )
-    .argument('[version]', 'the revision whose tables the database has', 'liberty')
-    .action((version: string, flags: ConnectionFlags & OutputFlags) => run(version, flags));
+  const command = new Command('version_control').description(
+    'Write into alembic_version that a database is at a revision, after a look whether it is. Only for one whose version table is lost or wrong: sync adopts all others by itself.',
+  );
+  addVersionArgument(command, 'the revision whose tables the database has; without it liberty', run);
   addOutputOptions(addConnectionOptions(command));
   return helpWithExitCodes(command, [
     'Done',
@@ -32,12 +31,12 @@ export function dbVersionControlCommand(): Command {
 
 const LOCK_TIMEOUT_SECONDS = 60;
 
-async function run(version: string, flags: ConnectionFlags & OutputFlags): Promise<void> {
+async function run(version: string | undefined, flags: ConnectionFlags & OutputFlags): Promise<void> {
   const startedAt = new Date();
   const log = await openRunLog({ format: 'text', verbose: false, terminal: false, colour: false });
   let revision: string | undefined;
   const outcome = await attempt(async () => {
-    revision = readRevision(version);
+    revision = readRevision(version ?? 'liberty');
     return stampDatabase({
       connection: resolveConnection(flags, process.env),
       revision,

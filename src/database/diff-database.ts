@@ -6,7 +6,7 @@ import { connect } from './connect.ts';
 import type { Connection } from './engines/engine.ts';
 import { asFailure, Failure } from './failure.ts';
 import { lookAt } from './place-database.ts';
-import type { ConnectionTarget } from './url.ts';
+import type { ConnectionTarget } from './target.ts';
 import { findDifferences } from './verify-schema.ts';
 
 /** How the schema of a database differs from that of a revision. */

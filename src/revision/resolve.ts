@@ -7,16 +7,19 @@ export type Resolved =
   | { readonly kind: 'legacy-number'; readonly revision: string | undefined }
   | { readonly kind: 'unknown' };
 
-/** Reads a revision as a user writes it, aliases included. An absent name is the newest that is carried. */
+/** Reads a revision as a user writes it, aliases included and in any case. An absent name is the newest that is carried. */
 export function resolveRevision(name: string | undefined): Resolved {
   if (name === undefined) {
     return { kind: 'revision', revision: NEWEST_CARRIED };
   }
-  if (/^\d+$/.test(name)) {
-    return { kind: 'legacy-number', revision: LEGACY_NUMBERS[Number(name)] };
+  const wanted = name.toLowerCase();
+  const found = REVISIONS.find((revision) => revision.name === wanted || revision.aliases.includes(wanted));
+  if (found !== undefined) {
+    return { kind: 'revision', revision: found.name };
   }
-  const found = REVISIONS.find((revision) => revision.name === name || revision.aliases.includes(name));
-  return found === undefined ? { kind: 'unknown' } : { kind: 'revision', revision: found.name };
+  return /^\d+$/.test(name)
+    ? { kind: 'legacy-number', revision: LEGACY_NUMBERS[Number(name)] }
+    : { kind: 'unknown' };
 }
 
 /** Why a name cannot be a target and what to write instead: the second half of a `Cannot ...: ...` sentence. */

@@ -4,7 +4,7 @@ import { SCRIPTS } from './scripts.ts';
 export interface Revision {
   /** The name in the Glance manual (`ocata01`). */
   readonly name: string;
-  /** Other names that read as the same revision: script names, Alembic's contract name, release names. */
+  /** Other names that read as the same revision, in lower case: script names, Alembic's contract name, release names. */
   readonly aliases: readonly string[];
   /** Whether the revision is reached by expand, migrate and contract; those before Ocata are not. */
   readonly phased: boolean;
@@ -21,8 +21,27 @@ const RELEASES: Readonly<Record<string, readonly string[]>> = {
   ussuri01: ['ussuri', 'victoria'],
   // The xena, yoga and zed scripts were released with 2023.1 only.
   wallaby01: ['wallaby', 'xena', 'yoga', 'zed'],
-  '2023_1_01': ['2023.1', '2023.2'],
-  '2024_1_01': ['2024.1', '2024.2', '2025.1', '2025.2', '2026.1', '2026.2'],
+  '2023_1_01': ['2023.1', 'antelope', '2023.2', 'bobcat'],
+  '2024_1_01': [
+    '2024.1',
+    'caracal',
+    '2024.2',
+    'dalmatian',
+    '2025.1',
+    'epoxy',
+    '2025.2',
+    'flamingo',
+    '2026.1',
+    'gazpacho',
+    '2026.2',
+    'hibiscus',
+  ],
+};
+
+/** What YAML 1.1, which kubectl, Helm and Flux read, makes of a name without quotes. */
+const INTEGERS: Readonly<Record<string, readonly string[]>> = {
+  '2023_1_01': ['2023101'],
+  '2024_1_01': ['2024101'],
 };
 
 /** Names under which a revision is known besides its script: the file names of the scripts of the trunk and of Ocata. */
@@ -41,6 +60,7 @@ export const REVISIONS: readonly Revision[] = SCRIPTS.filter((script) => script.
       ...(FILE_NAMES[script.revision] ?? []),
       ...(script.name === script.revision ? [] : [script.name]),
       ...(RELEASES[script.revision] ?? []),
+      ...(INTEGERS[script.revision] ?? []),
     ],
     phased: script.kind === 'contract',
   }),

@@ -1,5 +1,14 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chownSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -36,6 +45,8 @@ export interface PostgresOptions {
   readonly dataDirectory?: string;
   /** Settings as in postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Offer TLS with this certificate and key, as paths. */
+  readonly certificate?: { readonly cert: string; readonly key: string };
 }
 
 const HOST = '127.0.0.1';
@@ -72,8 +83,18 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
   if (!existsSync(join(dataDirectory, 'PG_VERSION'))) {
     initialise(bin, dataDirectory, owner);
   }
+  if (options.certificate !== undefined) {
+    // The server reads no key that others could read.
+    placeKey(options.certificate.cert, join(dataDirectory, 'server.crt'), owner);
+    placeKey(options.certificate.key, join(dataDirectory, 'server.key'), owner);
+  }
   const log = join(dataDirectory, 'server.log');
-  const settings = { ...SETTINGS, ...options.settings, port: String(port) };
+  const settings = {
+    ...SETTINGS,
+    ...(options.certificate === undefined ? {} : { ssl: 'on' }),
+    ...options.settings,
+    port: String(port),
+  };
   let server = await launch();
 
   async function launch(): Promise<ChildProcess> {
@@ -201,6 +222,12 @@ function serverOwner(): Owner {
     .map((line) => line.split(':'));
   const found = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody');
   return { uid: Number(found?.[2] ?? 65534), gid: Number(found?.[3] ?? 65534) };
+}
+
+function placeKey(from: string, to: string, owner: Owner): void {
+  cpSync(from, to);
+  chmodSync(to, 0o600);
+  chownSync(to, owner.uid ?? -1, owner.gid ?? -1);
 }
 
 function packagedBinaries(): string {

@@ -140,7 +140,7 @@ describe('wrong input', () => {
       name: 'a wrong TLS mode',
       args: ['db', 'sync', '--tls-mode', 'on'],
       code: 2,
-      says: 'do write one of disable',
+      says: 'Write one of disable',
     }),
     () => ({
       name: 'a CA that is not there',

@@ -1,123 +1,189 @@
-import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
+import mysql from 'mysql2/promise';
+import type { ConnectionFlags } from '../../../src/commands/connection-options.ts';
 import { runCli } from '../../support/bundle.ts';
+import { type Certificates, hasOpenssl, makeCertificates, NO_OPENSSL } from '../../support/certificates.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
 import { leaveOut } from '../../support/needs.ts';
-import { findProgram, programEnvironment } from '../../tools/distribution-packages.ts';
+import {
+  differences,
+  type Expected,
+  type TlsResult,
+  type TlsServer,
+  tryTls,
+} from '../../support/tls-cases.ts';
+
+const IS_TLS =
+  "SELECT VARIABLE_VALUE <> '' FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'Ssl_version'";
 
 describe('TLS with MariaDB', () => {
-  let server: TestMariaDb;
-  let folder = '';
+  let certificates: Certificates;
+  let servers: Readonly<Record<TlsServer, TestMariaDb>>;
 
   before(async function () {
     if (!hasMariaDb()) {
       leaveOut(this, NO_MARIADB);
     }
-    if (findProgram('openssl') === null) {
-      leaveOut(this, 'openssl is not on this machine. Install it.');
+    if (!hasOpenssl()) {
+      leaveOut(this, NO_OPENSSL);
     }
-    folder = mkdtempSync(join(tmpdir(), 'glance-schema-mariadb-tls-'));
-    chmodSync(folder, 0o755);
-    for (const name of ['ours', 'other']) {
-      openssl(
-        'req',
-        '-x509',
-        '-newkey',
-        'rsa:2048',
-        '-nodes',
-        '-days',
-        '2',
-        '-subj',
-        `/CN=${name}`,
-        '-keyout',
-        `${name}.key`,
-        '-out',
-        `${name}.pem`,
-      );
-    }
-    openssl(
-      'req',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-subj',
-      '/CN=x',
-      '-keyout',
-      'server.key',
-      '-out',
-      'server.csr',
-    );
-    writeFileSync(join(folder, 'names'), 'subjectAltName=DNS:localhost');
-    openssl(
-      'x509',
-      '-req',
-      '-in',
-      'server.csr',
-      '-CA',
-      'ours.pem',
-      '-CAkey',
-      'ours.key',
-      '-CAcreateserial',
-      '-days',
-      '2',
-      '-extfile',
-      'names',
-      '-out',
-      'server.pem',
-    );
-    chmodSync(join(folder, 'server.key'), 0o644);
-    server = await startMariaDb({
-      settings: {
-        'ssl-ca': join(folder, 'ours.pem'),
-        'ssl-cert': join(folder, 'server.pem'),
-        'ssl-key': join(folder, 'server.key'),
-      },
-    });
-    await server.createDatabase('glance');
+    certificates = makeCertificates();
+    const { ca } = certificates;
+    const start = ({ cert, key }: { cert: string; key: string }): Promise<TestMariaDb> =>
+      startMariaDb({ settings: { 'ssl-ca': ca, 'ssl-cert': cert, 'ssl-key': key } });
+    const [right, otherName, expired, noTls] = await Promise.all([
+      start(certificates.right),
+      start(certificates.otherName),
+      start(certificates.expired),
+      startMariaDb(),
+    ]);
+    servers = { right, otherCa: right, otherName, expired, noTls };
+    await Promise.all([right, otherName, expired, noTls].map((server) => server.createDatabase('glance')));
   });
 
   after(async () => {
-    await server?.stop();
-    if (folder !== '') {
-      rmSync(folder, { recursive: true });
-    }
+    await Promise.all([...new Set(Object.values(servers ?? {}))].map((server) => server.stop()));
+    certificates?.remove();
   });
 
-  function openssl(...args: readonly string[]): void {
-    const done = spawnSync(findProgram('openssl') ?? 'openssl', args, {
-      cwd: folder,
-      encoding: 'utf8',
-      env: programEnvironment(),
-    });
-    if (done.status !== 0) {
-      throw new Error(`openssl ${args.join(' ')}: ${done.stderr}`);
-    }
+  function url(server: TlsServer, options: string, host = 'localhost'): string {
+    return servers[server].url('glance').replace('127.0.0.1', host) + options;
   }
 
-  /** The host, the mode, the authority, the exit code, a piece of the sentence. */
-  const rows: readonly (readonly [string, string, string | undefined, number, string])[] = [
-    ['127.0.0.1', 'prefer', undefined, 0, ''],
-    ['127.0.0.1', 'require', undefined, 0, ''],
-    ['127.0.0.1', 'verify-ca', 'ours', 0, ''],
-    ['127.0.0.1', 'verify-ca', 'other', 20, "TLS failed with the mode 'verify-ca'"],
-    ['localhost', 'verify-full', 'ours', 0, ''],
-    ['127.0.0.1', 'verify-full', 'ours', 20, 'IP: 127.0.0.1 is not in the cert'],
-    ['localhost', 'verify-full', undefined, 20, "TLS failed with the mode 'verify-full'"],
+  function ca(server: TlsServer): string {
+    return server === 'otherCa' ? certificates.otherCa : certificates.ca;
+  }
+
+  /** The option file of RHOSO, with the authority that the client has for this server. */
+  function optionFile(server: TlsServer): string {
+    const path = join(dirname(certificates.ca), `${server}.cnf`);
+    writeFileSync(path, `[client]\nssl=1\nssl-ca=${ca(server)}\n[plain]\nssl=0\n`);
+    return path;
+  }
+
+  /** The options of the URL, with words in capitals for paths, and what comes of each server. */
+  const forms: readonly (readonly [string, Expected])[] = [
+    ['', '++++o'],
+    ['?charset=utf8&ssl_ca=CA&ssl_key=KEY&ssl_cert=CERT&ssl_verify_cert', '+----'],
+    ['?ssl_ca=CA', '+----'],
+    ['?ssl_ca=CA&ssl_check_hostname=false', '+-+--'],
+    ['?ssl_ca=CA&ssl_verify_cert=true', '+-+--'],
+    ['?ssl_ca=CA&ssl_verify_cert=false', '++++-'],
+    ['?ssl_ca=CA&ssl_verify_identity=true', '+----'],
+    ['?ssl_verify_cert=true', '-----'],
+    ['?ssl_verify_identity=true', '-----'],
+    ['?ssl=on&ssl_ca=CA', '+----'],
+    ['?ssl=true', '-----'],
+    ['?ssl_capath=FOLDER', '++---'],
+    ['?ssl_capath=/nowhere', '-----'],
+    ['?ssl_ca=CA&ssl_cipher=ECDHE-RSA-AES256-GCM-SHA384', '+----'],
+    ['?ssl_cert=CERT&ssl_key=KEY', '++++-'],
+    ['?ssl_check_hostname=false', '++++-'],
+    ['?ssl_disabled=true&ssl_ca=CA', 'ooooo'],
+    ['?ssl_mode=DISABLED', 'ooooo'],
+    ['?ssl_mode=PREFERRED', '++++o'],
+    ['?ssl_mode=REQUIRED', '++++-'],
+    ['?ssl_mode=REQUIRED&ssl_ca=CA', '+-+--'],
+    ['?ssl_mode=VERIFY_CA', '-----'],
+    ['?ssl_mode=VERIFY_CA&ssl_ca=CA', '+-+--'],
+    ['?ssl_mode=VERIFY_IDENTITY', '-----'],
+    ['?ssl_mode=VERIFY_IDENTITY&ssl_ca=CA', '+----'],
+    ['?read_default_file=OPTIONS', '+----'],
+    ['?read_default_file=OPTIONS&ssl_check_hostname=false', '+-+--'],
+    ['?read_default_file=OPTIONS&read_default_group=plain', '++++o'],
+    ['?read_default_file=/nowhere', '-----'],
   ];
-  for (const [host, mode, authority, code, says] of rows) {
-    it(`${mode} by ${host} with ${authority ?? 'no'} authority: exit ${code}`, async () => {
-      const result = await runCli(
-        [
-          ...['db', 'sync', 'liberty', '--tls-mode', mode],
-          ...(authority === undefined ? [] : ['--tls-ca', join(folder, `${authority}.pem`)]),
-        ],
-        { DATABASE_CONNECTION: server.url('glance').replace('127.0.0.1', host) },
-      );
+  for (const [options, expected] of forms) {
+    it(`'${options}': ${expected}`, async () => {
+      const attempt = (server: TlsServer): Promise<TlsResult> => {
+        const paths = options
+          .replace('=CA', `=${ca(server)}`)
+          .replace('=FOLDER', `=${certificates.caFolder}`)
+          .replace('=CERT', `=${certificates.client.cert}`)
+          .replace('=KEY', `=${certificates.client.key}`)
+          .replace('=OPTIONS', `=${optionFile(server)}`);
+        return tryTls({ connection: url(server, paths) }, IS_TLS);
+      };
+      expect(await differences(expected, attempt)).to.deep.equal([]);
+    });
+  }
+
+  /** The flags, which go before what the URL says. */
+  const flags: readonly (readonly [string | undefined, boolean, string, Expected])[] = [
+    ['disable', false, '?ssl_mode=VERIFY_IDENTITY', 'ooooo'],
+    ['prefer', false, '?ssl_mode=VERIFY_IDENTITY', '++++o'],
+    ['require', false, '', '++++-'],
+    ['require', true, '', '+-+--'],
+    ['verify-ca', false, '', '-----'],
+    ['verify-ca', true, '', '+-+--'],
+    ['verify-full', false, '', '-----'],
+    ['verify-full', true, '', '+----'],
+    [undefined, true, '?ssl_disabled=true', '+----'],
+    [undefined, true, '?read_default_file=/nowhere', '+----'],
+    ['verify-full', false, '?ssl_ca=CA', '+----'],
+  ];
+  for (const [tlsMode, tlsCa, options, expected] of flags) {
+    it(`--tls-mode ${tlsMode}${tlsCa ? ' --tls-ca' : ''} over '${options}': ${expected}`, async () => {
+      const attempt = (server: TlsServer): Promise<TlsResult> => {
+        const given: ConnectionFlags = {
+          connection: url(server, options.replace('=CA', `=${ca(server)}`)),
+          ...(tlsMode === undefined ? {} : { tlsMode }),
+          ...(tlsCa ? { tlsCa: ca(server) } : {}),
+        };
+        return tryTls(given, IS_TLS);
+      };
+      expect(await differences(expected, attempt)).to.deep.equal([]);
+    });
+  }
+
+  it('an address is looked for in the certificate, not the name of this machine', async () => {
+    const options = `?ssl_ca=${certificates.ca}`;
+    expect(await tryTls({ connection: url('otherName', options, '127.0.0.1') }, IS_TLS)).to.equal('tls');
+    expect(await tryTls({ connection: url('right', options, '127.0.0.1') }, IS_TLS)).to.equal('refused');
+  });
+
+  it('a user who must show a certificate, as with openstack-helm: a whole migration, and not without', async () => {
+    const admin = await mysql.createConnection(servers.right.adminUrl('glance').replace('+pymysql', ''));
+    await admin.query("CREATE USER certified@'%' IDENTIFIED BY 'glance-secret' REQUIRE X509");
+    await admin.query("GRANT ALL PRIVILEGES ON `%`.* TO certified@'%'");
+    await admin.end();
+    const { client, ca: authority } = certificates;
+    const connection = url('right', '').replace('glance:', 'certified:');
+    const helm = `?charset=utf8&ssl_ca=${authority}&ssl_key=${client.key}&ssl_cert=${client.cert}&ssl_verify_cert`;
+    const done = await runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: connection + helm });
+    expect(done.code, done.stderr).to.equal(0);
+    const without = await runCli(['db', 'version'], {
+      DATABASE_CONNECTION: `${connection}?ssl_ca=${authority}`,
+    });
+    expect(without.code).to.equal(20);
+    expect(without.stderr).to.include("user 'certified' is not let in");
+  });
+
+  /** What is said, by the program itself. */
+  const sentences: readonly (readonly [TlsServer, string, number, string])[] = [
+    ['right', '?ssl_mode=VERIFY_CA', 2, 'Set ssl_ca or --tls-ca to the file of'],
+    ['right', '?ssl=true', 2, "found 'ssl' with none of its other options"],
+    ['right', '?read_default_file=/nowhere', 2, 'set --tls-mode or --tls-ca'],
+    ['right', '?ssl_verify_cert=true', 20, 'Set ssl_ca or --tls-ca to the file of the authority that signed'],
+    ['otherName', '?ssl_ca=CA', 20, 'a name that the certificate has, or set ssl_check_hostname=false'],
+    ['expired', '?ssl_ca=CA&ssl_check_hostname=false', 20, 'certificate has expired. Renew the certificate'],
+    ['noTls', '?ssl_mode=REQUIRED', 20, 'the server has no TLS'],
+    [
+      'right',
+      '?ssl_ca=/nowhere',
+      2,
+      'Cannot read the certificate file /nowhere: ENOENT: no such file or directory. Correct the path',
+    ],
+    ['right', '?ssl_capath=/nowhere', 2, 'Cannot read the folder of certificates /nowhere'],
+  ];
+  for (const [server, options, code, says] of sentences) {
+    it(`${server} by '${options}': exit ${code}, '${says}'`, async () => {
+      const connection = url(server, options.replace('=CA', `=${ca(server)}`));
+      const result = await runCli(['db', 'version'], { DATABASE_CONNECTION: connection });
       expect(result.code, result.stderr).to.equal(code);
-      expect(result.stderr).to.include(says);
+      expect(result.stderr).to.include(says).and.not.include('glance-secret');
     });
   }
 });

@@ -111,7 +111,7 @@ describe('wrong input with MariaDB', () => {
         name: 'an option of PostgreSQL',
         url: `${url}?sslmode=require`,
         code: 2,
-        says: "do write 'ssl_mode'",
+        says: "Write 'ssl_mode'",
       },
       {
         name: 'a lower target',

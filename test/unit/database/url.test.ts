@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Failure } from '../../../src/database/failure.ts';
-import { type ConnectionTarget, describeTarget, parseConnectionUrl } from '../../../src/database/url.ts';
+import { type ConnectionTarget, describeTarget } from '../../../src/database/target.ts';
+import { parseConnectionUrl } from '../../../src/database/url.ts';
 
 const PLAIN: ConnectionTarget = {
   engine: 'postgres',
@@ -35,15 +36,77 @@ describe('a connection URL of MySQL', () => {
     ['with a socket', 'mysql://glance:secret@/glance?unix_socket=/run/m.sock', { host: '/run/m.sock' }],
     ['with percent codes', 'mysql://glance:p%40ss%2F@db/glance', { password: 'p@ss/' }],
     [
-      'with an authority, which PyMySQL takes to be checked',
+      'with an authority, by which PyMySQL verifies chain and name',
       'mysql+pymysql://glance:secret@db/glance?ssl_ca=/ca&ssl_cert=/c&ssl_key=/k',
-      { tls: { mode: 'verify-ca', ca: '/ca', cert: '/c', key: '/k' } },
+      { tls: { mode: 'verify-full', ca: '/ca', cert: '/c', key: '/k' } },
+    ],
+    [
+      "openstack-helm's, whose ssl_verify_cert has no value and so is not there",
+      'mysql+pymysql://glance:secret@db/glance?charset=utf8&ssl_ca=/ca&ssl_key=/k&ssl_cert=/c&ssl_verify_cert',
+      { tls: { mode: 'verify-full', ca: '/ca', cert: '/c', key: '/k' } },
+    ],
+    [
+      "OpenStack-Ansible's",
+      'mysql+pymysql://glance:secret@db/glance?charset=utf8&ssl_verify_cert=true&ssl_ca=/ca',
+      { tls: { mode: 'verify-ca', ca: '/ca' } },
+    ],
+    [
+      "metal3's, whose ssl says nothing beside the authority",
+      'mysql+pymysql://glance:secret@db/glance?charset=utf8&ssl=on&ssl_ca=/ca',
+      { tls: { mode: 'verify-full', ca: '/ca' } },
+    ],
+    [
+      'with the machine as the authority, so that the name is verified too',
+      'mysql+pymysql://glance:secret@db/glance?ssl_verify_cert=true',
+      { tls: { mode: 'verify-full' } },
+    ],
+    [
+      'with an authority and no name',
+      'mysql+pymysql://glance:secret@db/glance?ssl_ca=/ca&ssl_check_hostname=false',
+      { tls: { mode: 'verify-ca', ca: '/ca' } },
+    ],
+    [
+      'with the name that is not to be checked, and nothing else',
+      'mysql+pymysql://glance:secret@db/glance?ssl_check_hostname=false',
+      { tls: { mode: 'require' } },
+    ],
+    [
+      'with a folder of authorities',
+      'mysql+pymysql://glance:secret@db/glance?ssl_capath=/d',
+      { tls: { mode: 'verify-full', caFolder: '/d' } },
+    ],
+    [
+      'with a list of ciphers',
+      'mysql+pymysql://glance:secret@db/glance?ssl_cipher=AES256-SHA',
+      { tls: { mode: 'require', cipher: 'AES256-SHA' } },
+    ],
+    [
+      'with a certificate of its own only',
+      'mysql+pymysql://glance:secret@db/glance?ssl_cert=/c&ssl_key=/k',
+      { tls: { mode: 'require', cert: '/c', key: '/k' } },
     ],
     [
       'with an authority that is not to be checked',
       'mysql+pymysql://glance:secret@db/glance?ssl_ca=/ca&ssl_verify_cert=false',
+      { tls: { mode: 'require' } },
+    ],
+    [
+      'with ssl_verify_identity=false, which PyMySQL takes for a wish to verify',
+      'mysql+pymysql://glance:secret@db/glance?ssl_ca=/ca&ssl_verify_identity=false',
+      { tls: { mode: 'verify-ca', ca: '/ca' } },
+    ],
+    [
+      "with MySQL's own word and an authority",
+      'mysql://glance:secret@db/glance?ssl_mode=REQUIRED&ssl_ca=/ca',
       { tls: { mode: 'require', ca: '/ca' } },
     ],
+    ['with options that have no value', 'mysql://glance:secret@db/glance?ssl_ca=&ssl&ssl_verify_cert', {}],
+    [
+      'with options that go before the address',
+      'mysql://x:y@z/w?host=db&user=glance&password=secret&database=glance',
+      {},
+    ],
+    ['with percent codes in the database', 'mysql://glance:secret@db/gl%61nce', {}],
     [
       'with the name to be checked',
       'mysql+pymysql://glance:secret@db/glance?ssl_ca=/ca&ssl_verify_identity=true',
@@ -119,7 +182,81 @@ describe('a connection URL', () => {
     [
       "with PyMySQL's word",
       'postgresql://glance:secret@db/glance?ssl_ca=/ca',
-      { tls: { mode: 'verify-ca', ca: '/ca' } },
+      { tls: { mode: 'verify-full', ca: '/ca' } },
+    ],
+    [
+      "with libpq's name for the machine's authorities",
+      'postgresql://glance:secret@db/glance?sslrootcert=system',
+      { tls: { mode: 'verify-full', ca: 'system' } },
+    ],
+    [
+      'with all that libpq knows of TLS',
+      'postgresql://glance:secret@db/glance?sslmode=require&sslrootcert=/ca&sslcrl=/r&sslcert=/c&sslkey=/k&sslpassword=x&ssl_min_protocol_version=TLSv1.3&ssl_max_protocol_version=tlsv1.3&sslnegotiation=direct',
+      {
+        tls: {
+          mode: 'require',
+          ca: '/ca',
+          cert: '/c',
+          key: '/k',
+          passphrase: 'x',
+          crl: '/r',
+          minVersion: 'TLSv1.3',
+          maxVersion: 'TLSv1.3',
+        },
+      },
+    ],
+    [
+      'with a certificate that is not to be shown',
+      'postgresql://glance:secret@db/glance?sslcertmode=disable&sslcert=/c',
+      {},
+    ],
+    [
+      'with options that go before the address',
+      'postgresql://x:y@z:1/w?host=db&port=5432&user=glance&password=secret&dbname=glance',
+      {},
+    ],
+    ['with percent codes in the database', 'postgresql://glance:secret@db/gl%61nce', {}],
+    [
+      'with an address beside the name',
+      'postgresql://glance:secret@db/glance?hostaddr=192.0.2.7',
+      { address: '192.0.2.7' },
+    ],
+    ['with an address alone', 'postgresql://glance:secret@/glance?hostaddr=192.0.2.7', { host: '192.0.2.7' }],
+    [
+      "with Patroni's hosts",
+      'postgresql://glance:secret@/glance?host=db:5433&host=b&host=c:5434&target_session_attrs=read-write',
+      {
+        port: 5433,
+        others: [
+          { host: 'b', port: 5432 },
+          { host: 'c', port: 5434 },
+        ],
+      },
+    ],
+    [
+      "with libpq's hosts",
+      'postgresql://glance:secret@/glance?host=db,b&port=5432,5433',
+      { others: [{ host: 'b', port: 5433 }] },
+    ],
+    [
+      'with hosts in its address and one port',
+      'postgresql://glance:secret@db,b:5433/glance',
+      { port: 5433, others: [{ host: 'b', port: 5433 }] },
+    ],
+    [
+      'with one host and its port as an option',
+      'postgresql://glance:secret@/glance?host=db:5433',
+      { port: 5433 },
+    ],
+    [
+      'with one host and its port as an option, before those of the address',
+      'postgresql://glance:secret@c:5/glance?host=db:5433',
+      { port: 5433 },
+    ],
+    [
+      'with demands that a certificate answers',
+      'postgresql://glance:secret@db/glance?sslmode=verify-full&channel_binding=require&require_auth=scram-sha-256',
+      { tls: { mode: 'verify-full' } },
     ],
     [
       'with a socket',
@@ -160,27 +297,34 @@ describe('a connection URL', () => {
   const wrong: readonly (readonly [string, string, string])[] = [
     ['nothing', '', 'found nothing in it'],
     ['no URL', 'hunter2', 'found no URL that can be read'],
+    ['a second line', 'mysql://g:x@db/g\nhunter2', 'found more than one line in it'],
+    ['a control character', 'mysql://g:hunter2@db/g%0Ahunter2', 'found a control character'],
     ['a database of another kind', 'sqlite:///glance.db?x=hunter2', "found 'sqlite://'"],
+    [
+      'a name that may be a password',
+      'hunter2://glance',
+      'found a URL of something else. Write postgresql://',
+    ],
     ['MySQL without a database', 'mysql://glance:hunter2@db', 'found no database in it'],
     [
       'a mode of MySQL that is none',
       'mysql://g:hunter2@db/g?ssl_mode=on',
-      "found ssl_mode='on', do write one of",
+      "found ssl_mode='on'. Write one of",
     ],
-    ["PostgreSQL's word for MySQL", 'mysql://g:hunter2@db/g?sslmode=require', "do write 'ssl_mode'"],
+    ["PostgreSQL's word for MySQL", 'mysql://g:hunter2@db/g?sslmode=require', "Write 'ssl_mode'"],
     ['a port that is none', 'postgresql://glance:x@db:hunter2/glance', 'found a port that is no number'],
     ['a port out of range', 'postgresql://glance:hunter2@db:70000/glance', 'found a port that is no number'],
     ['a mode of TLS that is none', 'postgresql://glance:hunter2@db/glance?sslmode=on', "found sslmode='on'"],
     [
       'a typing error',
       'postgresql://glance:hunter2@db/glance?ssl_mode=require',
-      "found the unknown option 'ssl_mode', do write 'sslmode'",
+      "found the unknown option 'ssl_mode'. Write 'sslmode'.",
     ],
-    ['a letter too few', 'postgresql://glance:hunter2@db/glance?sslrootcrt=/ca', "do write 'sslrootcert'"],
+    ['a letter too few', 'postgresql://glance:hunter2@db/glance?sslrootcrt=/ca', "Write 'sslrootcert'"],
     [
       'an option of nobody',
       'postgresql://glance:hunter2@db/glance?colour=blue',
-      "found the unknown option 'colour', do remove it",
+      "found the unknown option 'colour'. The drivers of Glance do not know it either. Remove it.",
     ],
     [
       'an option twice',
@@ -193,9 +337,41 @@ describe('a connection URL', () => {
     [
       'an option that may be a piece of a password',
       'postgresql://glance@db/glance?password=hun&hunter2',
-      'found an unknown option, do remove it',
+      'found an unknown option. The drivers',
     ],
-    ['several hosts', 'postgresql://glance:hunter2@/glance?host=a,b', 'found several hosts'],
+    ['several hosts of MySQL', 'mysql://glance:hunter2@a:1,b:1/glance', 'found several hosts'],
+    ['several hosts of MySQL without ports', 'mysql://glance:hunter2@a,b/glance', 'Name one host'],
+    [
+      'ports of their own',
+      'postgresql://g:hunter2@a:1,b:2/g',
+      'Write postgresql://USER:PASSWORD@/DATABASE?host=A:5432',
+    ],
+    [
+      'ports between commas',
+      'postgresql://g:hunter2@/g?host=a:1,b:2',
+      'found a port behind a host between commas',
+    ],
+    ['more ports than hosts', 'postgresql://g:hunter2@/g?host=a,b&port=1,2,3', 'another number of ports'],
+    [
+      'more addresses than hosts',
+      'postgresql://g:hunter2@/g?host=a&hostaddr=1,2',
+      'another number of addresses',
+    ],
+    ['ssl alone', 'mysql://g:hunter2@db/g?ssl=true', 'with which Glance itself ends. Set ssl_ca'],
+    ['a flag that is none', 'mysql://g:hunter2@db/g?ssl_check_hostname=maybe', 'neither yes nor no'],
+    ['a TLS that is none', 'postgresql://g:hunter2@db/g?ssl_min_protocol_version=9', 'Write one of these'],
+    [
+      'a demand that cannot be made',
+      'postgresql://g:hunter2@db/g?channel_binding=require',
+      'Set sslmode=verify-full',
+    ],
+    ['GSS', 'postgresql://g:hunter2@db/g?gssencmode=require', 'found gssencmode=require'],
+    ['a folder of revoked ones', 'postgresql://g:hunter2@db/g?sslcrldir=/d', 'Name one file by sslcrl'],
+    [
+      'a service that is nowhere',
+      'postgresql://g:hunter2@db/g?service=x',
+      'found a service that is in none of',
+    ],
     [
       'a timeout in words',
       'postgresql://glance:hunter2@db/glance?connect_timeout=ten',

@@ -267,7 +267,18 @@ describe('names of revisions', () => {
     ['zed_contract01', 'revision zed01'],
     ['zed', 'revision wallaby01'],
     ['2027_1_01', 'unknown'],
-    ['OCATA01', 'unknown'],
+    ['OCATA01', 'revision ocata01'],
+    ['OCATA', 'revision ocata01'],
+    ['caracal', 'revision 2024_1_01'],
+    ['Dalmatian', 'revision 2024_1_01'],
+    ['flamingo', 'revision 2024_1_01'],
+    ['2025.2', 'revision 2024_1_01'],
+    ['Antelope', 'revision 2023_1_01'],
+    ['Stein', 'revision rocky02'],
+    ['2024_1_CONTRACT01', 'revision 2024_1_01'],
+    ['2024101', 'revision 2024_1_01'],
+    ['2023101', 'revision 2023_1_01'],
+    ['2025101', 'legacy-number undefined'],
     ['', 'unknown'],
     ['head', 'unknown'],
   ];
@@ -309,8 +320,9 @@ describe('names of revisions', () => {
         xena01: 'xena_contract01',
         yoga01: 'yoga_contract01',
         zed01: 'zed_contract01',
-        '2023_1_01': '2023_1_contract01 2023.1 2023.2',
-        '2024_1_01': '2024_1_contract01 2024.1 2024.2 2025.1 2025.2 2026.1 2026.2',
+        '2023_1_01': '2023_1_contract01 2023.1 antelope 2023.2 bobcat 2023101',
+        '2024_1_01':
+          '2024_1_contract01 2024.1 caracal 2024.2 dalmatian 2025.1 epoxy 2025.2 flamingo 2026.1 gazpacho 2026.2 hibiscus 2024101',
       },
     );
   });

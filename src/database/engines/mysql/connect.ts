@@ -2,10 +2,12 @@ import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import type { ConnectionOptions, Connection as DriverConnection, RowDataPacket } from 'mysql2/promise';
 import { type DatabaseError, databaseError, describeDatabaseError } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
-import { type ConnectionTarget, describeTarget } from '../../url.ts';
+import { type ConnectionTarget, describeTarget } from '../../target.ts';
 import type { Row } from '../engine.ts';
+import { explainTls } from '../explain-tls.ts';
 import { keepAlive } from '../keep-alive.ts';
 import { readTlsFiles } from '../tls-files.ts';
+import { authPlugins } from './authentication.ts';
 import { settleLook } from './session-settings.ts';
 
 /** An open session and how it was made, for others like it. */
@@ -41,6 +43,7 @@ export async function openSession(target: ConnectionTarget): Promise<Session> {
       ...(target.password === undefined ? {} : { password: target.password }),
       ...(target.database === undefined ? {} : { database: target.database }),
       ...(ssl === undefined ? {} : { ssl }),
+      authPlugins: authPlugins(target.password ?? '', isTrusted(target, ssl)),
       ...(target.tls.mode === 'verify-full' && isIP(target.host) !== 0
         ? { stream: () => connectByAddress(target.host, target.port) }
         : {}),
@@ -141,12 +144,20 @@ function tlsAttempts(target: ConnectionTarget): readonly (ConnectionOptions['ssl
     case 'prefer':
       return [unverified, undefined];
     case 'require':
-      return [unverified];
+      // As libpq: an authority that is named is also asked.
+      return [
+        files.ca === undefined ? unverified : { ...files, rejectUnauthorized: true, verifyIdentity: false },
+      ];
     case 'verify-ca':
       return [{ ...files, rejectUnauthorized: true, verifyIdentity: false }];
     case 'verify-full':
       return [{ ...files, rejectUnauthorized: true, verifyIdentity: true }];
   }
+}
+
+/** Whether it is certain by now who is at the other end. */
+function isTrusted(target: ConnectionTarget, ssl: ConnectionOptions['ssl']): boolean {
+  return target.host.startsWith('/') || (typeof ssl === 'object' && ssl.rejectUnauthorized === true);
 }
 
 /** Whether the other kind of connection, with or without TLS, may be let in. */
@@ -182,6 +193,10 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
     case 3159:
       return 'the server lets connections with TLS in only, do ask for it (--tls-mode require)';
   }
+  const plugin = /using unknown plugin ([\w-]+)/.exec(error.message)?.[1];
+  if (plugin !== undefined) {
+    return `the server lets ${user} in by the plugin '${plugin}' only, which is not known here. Give this program a user of mysql_native_password, caching_sha2_password or ed25519`;
+  }
   switch (error.code) {
     case 'ECONNREFUSED':
       return 'the connection was refused, do check the port and that MariaDB or MySQL runs there';
@@ -200,11 +215,10 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
     case 'EPIPE':
     case 'PROTOCOL_CONNECTION_LOST':
       return 'the server hung up, do check its log';
+    case 'AUTH_SWITCH_PLUGIN_ERROR':
+      return error.message;
     case 'HANDSHAKE_NO_SSL_SUPPORT':
       return `the server has no TLS, and the mode '${target.tls.mode}' asks for it`;
   }
-  if (/CERT|TLS|SSL|SELF_SIGNED|SIGNATURE|ALTNAME/.test(error.code)) {
-    return `TLS failed with the mode '${target.tls.mode}': ${error.message}`;
-  }
-  return describeDatabaseError(error);
+  return explainTls(error, target.tls, 'mysql') ?? describeDatabaseError(error);
 }

@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { type DatabaseError, databaseError, describeDatabaseError } from '../../database-error.ts';
 import { Failure } from '../../failure.ts';
-import { type ConnectionTarget, describeTarget } from '../../url.ts';
+import { type ConnectionTarget, describeTarget } from '../../target.ts';
+import { explainTls } from '../explain-tls.ts';
 import { keepAlive } from '../keep-alive.ts';
 import { readTlsFiles } from '../tls-files.ts';
 
@@ -24,16 +25,55 @@ export interface Session {
 const APPLICATION_NAME = 'glance-schema';
 
 /**
- * Connects with the plain driver.
+ * Connects with the plain driver: to the host, or, where the URL names several, to the first of them that takes writes.
  *
  * @throws Failure `DatabaseUnreachable` with the cause, `Usage` for a certificate file that cannot be read
  */
 export async function openSession(target: ConnectionTarget): Promise<Session> {
+  const { others = [], ...first } = target;
+  if (others.length === 0) {
+    return openOne(first);
+  }
+  const reasons: string[] = [];
+  for (const host of [first, ...others]) {
+    const { address: _, ...alone } = first;
+    try {
+      const session = await openOne({ ...alone, ...host });
+      if (await takesWrites(session)) {
+        return session;
+      }
+      await session.close();
+      reasons.push(`${host.host}:${host.port} takes no writes`);
+    } catch (error) {
+      if (!(error instanceof Failure) || !goesForOneHostOnly(error)) {
+        throw error;
+      }
+      reasons.push(error.message.replace(/^Cannot connect to /, ''));
+    }
+  }
+  throw new Failure(
+    'DatabaseUnreachable',
+    `Cannot connect to a host that takes writes: ${reasons.join('; ')}`,
+  );
+}
+
+/** As libpq, which tries no further host when one has refused the user. */
+function goesForOneHostOnly(failure: Failure): boolean {
+  return failure.reason === 'DatabaseUnreachable' && !/^(28|3D)/.test(databaseError(failure.cause).code);
+}
+
+/** What libpq asks for `target_session_attrs=read-write`; a standby says `on` too. */
+async function takesWrites({ client }: Session): Promise<boolean> {
+  const { rows } = await client.query<{ transaction_read_only: string }>('SHOW transaction_read_only');
+  return rows[0]?.transaction_read_only === 'off';
+}
+
+async function openOne(target: ConnectionTarget): Promise<Session> {
   const place = describeTarget(target);
   const attempts = tlsAttempts(target);
   for (const [index, ssl] of attempts.entries()) {
     const config: pg.ClientConfig = {
-      host: target.host,
+      host: target.address ?? target.host,
       port: target.port,
       ...(target.user === undefined ? {} : { user: target.user }),
       ...(target.password === undefined ? {} : { password: target.password }),
@@ -109,7 +149,11 @@ function tlsAttempts(target: ConnectionTarget): readonly (false | NonNullable<pg
   if (target.host.startsWith('/') || mode === 'disable') {
     return [false];
   }
-  const files = readTlsFiles(target.tls);
+  const files = {
+    ...readTlsFiles(target.tls),
+    // The driver would take the address for the name.
+    ...(target.address === undefined ? {} : { host: target.host, servername: target.host }),
+  };
   const unverified = { ...files, rejectUnauthorized: false };
   // It is the chain that is verified, not the name.
   const chain = { ...files, checkServerIdentity: () => undefined };
@@ -170,8 +214,5 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
   if (/does not support SSL/i.test(error.message)) {
     return `the server has no TLS, and sslmode=${target.tls.mode} asks for it`;
   }
-  if (/CERT|TLS|SSL|SELF_SIGNED|SIGNATURE/.test(error.code)) {
-    return `TLS failed with sslmode=${target.tls.mode}: ${error.message}`;
-  }
-  return describeDatabaseError(error);
+  return explainTls(error, target.tls, 'postgres') ?? describeDatabaseError(error);
 }
