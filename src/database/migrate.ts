@@ -10,7 +10,7 @@ import type { Connection, DatabaseState } from './engines/engine.ts';
 import { asFailure, Failure } from './failure.ts';
 import { acquireLock, type LockOptions } from './lock.ts';
 import { preflight } from './obstacles.ts';
-import { lookAt, placeDatabase, REGISTRY, readPending } from './place-database.ts';
+import { lookAt, placeDatabase, REGISTRY, readPending, withBrokenTriggers } from './place-database.ts';
 import { openData, type PlannedStep } from './plan-migrations.ts';
 import type { RunEvents } from './run-migrations.ts';
 import type { DataMigration, Migration } from './step.ts';
@@ -94,6 +94,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     const { place } = connection;
     const soon = <T>(look: Promise<T>): Promise<T> => unlessStopped(options.signal, place, look);
     let { state, placed } = await soon(lookAt(connection));
+    placed = await soon(withBrokenTriggers(state, placed));
     let plan = decideRun(placed, { ...options, place });
     outcome = { ...look(state, plan.located), applied };
     if (plan.refusal !== undefined) {
@@ -115,7 +116,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     });
     // Whoever had the lock before may have done the work.
     state = await soon(connection.readState());
-    placed = await soon(placeDatabase(connection, state));
+    placed = await soon(withBrokenTriggers(state, await placeDatabase(connection, state)));
     plan = decideRun(placed, { ...options, place });
     outcome = { ...look(state, plan.located), applied };
     if (plan.refusal !== undefined) {

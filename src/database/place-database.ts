@@ -116,4 +116,12 @@ export interface Placed {
   readonly pending: ReadonlySet<string>;
   /** The names of the triggers that there are; absent where nobody looked. */
   readonly triggers?: ReadonlySet<string>;
+  /** Those of them that make every write fail; absent where nobody looked. */
+  readonly brokenTriggers?: ReadonlySet<string>;
+}
+
+/** The same, with a look at whether anybody can write with the triggers of our scripts, where there are some. */
+export async function withBrokenTriggers(state: DatabaseState, placed: Placed): Promise<Placed> {
+  const ours = new Set([...KNOWN_SCHEMA.triggers].filter((name) => placed.triggers?.has(name)));
+  return ours.size === 0 ? placed : { ...placed, brokenTriggers: await state.findBrokenTriggers(ours) };
 }

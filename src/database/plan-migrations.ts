@@ -2,7 +2,7 @@ import { expandedOnly, scriptsOf } from '../revision/heads.ts';
 import { type Goal, planScripts, targetOf } from '../revision/plan.ts';
 import { comparePositions } from '../revision/position.ts';
 import { dropped } from './fold.ts';
-import type { DataMigration, Migration } from './step.ts';
+import type { DataMigration, Migration, Step } from './step.ts';
 
 /** The migrations that a build carries. */
 export interface Registry {
@@ -25,6 +25,8 @@ export interface Situation {
   readonly lacking?: readonly string[];
   /** The names of the triggers that there are; absent where nobody looked. */
   readonly triggers?: ReadonlySet<string>;
+  /** Those of them that make every write fail; absent where nobody looked. */
+  readonly brokenTriggers?: ReadonlySet<string>;
   /** Whether nodes of Glance may be at work: then no scripts are fused. */
   readonly online: boolean;
 }
@@ -42,7 +44,7 @@ export function planMigrations(situation: Situation, goal: Goal, registry: Regis
   const left =
     goal.kind === 'position' || goal.kind === 'contract' ? leftTriggers(situation, registry) : undefined;
   // Nobody can write into a table while it has them.
-  const plan: PlannedStep[] = [left, ended].flatMap((migration) =>
+  const plan: PlannedStep[] = [left, remadeTriggers(situation, goal, registry), ended].flatMap((migration) =>
     migration === undefined ? [] : [{ kind: 'script', migration }],
   );
   const planData = (): void => {
@@ -83,6 +85,25 @@ export function leftTriggers(
     .flatMap((migration) => migration.steps)
     .filter((step) => step.do === 'drop trigger' && triggers?.has(step.trigger) === true);
   return steps.length === 0 ? undefined : { name: 'left_triggers', scripts: [], steps };
+}
+
+/**
+ * What makes the triggers anew that nobody can write with, for a goal that does not just drop them. No script of Glance's chain,
+ * and so recorded nowhere; undefined where there are none.
+ */
+function remadeTriggers(situation: Situation, goal: Goal, registry: Registry): Migration | undefined {
+  if (goal.kind === 'contract') {
+    return undefined;
+  }
+  const steps = registry.migrations
+    .filter(({ scripts }) => scripts.every((script) => situation.applied.has(script)))
+    .flatMap((migration) => migration.steps)
+    .flatMap((step): readonly Step[] =>
+      step.do === 'create trigger' && situation.brokenTriggers?.has(step.trigger.name) === true
+        ? [{ do: 'drop trigger', table: step.table, trigger: step.trigger.name }, step]
+        : [],
+    );
+  return steps.length === 0 ? undefined : { name: 'remade_triggers', scripts: [], steps };
 }
 
 /** Whether the contract of its revision has begun to drop the old form: it has found no row left in it. */

@@ -71,6 +71,11 @@ export interface DatabaseState {
    */
   readTables(names: readonly string[]): Promise<ReadonlyMap<string, FoundTable>>;
   /**
+   * The triggers among these that make every write of their table fail, as their definer is gone. Writes a row and rolls that
+   * back where another user has made them.
+   */
+  findBrokenTriggers(names: ReadonlySet<string>): Promise<ReadonlySet<string>>;
+  /**
    * What hangs on a column or a table that these steps drop, so that the server would refuse to drop it: a phrase for each.
    *
    * @throws Failure `DatabaseUnreachable`

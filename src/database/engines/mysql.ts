@@ -1,5 +1,6 @@
 import { databaseError, isForbiddenLock } from '../database-error.ts';
 import type { Connection, DatabaseState, Engine } from './engine.ts';
+import { findBrokenTriggers } from './mysql/broken-triggers.ts';
 import { readCatalog, withSteps } from './mysql/catalog.ts';
 import { tryClusterLock } from './mysql/cluster-lock.ts';
 import { openSession, type Session } from './mysql/connect.ts';
@@ -44,6 +45,7 @@ class MysqlConnection implements Connection {
       found,
       transactional: false,
       readTables: (names) => readTables(this.#session, names),
+      findBrokenTriggers: (names) => findBrokenTriggers(this.#session, names),
       findObstacles: (steps) => findObstacles(this.#session, steps),
       mend,
       statements: async (scripts) => {

@@ -7,7 +7,8 @@ import { suiteMariaDb } from '../../support/suite-server.ts';
 import { newtonDatabase } from '../../support/test-engine.ts';
 
 describe('the schema that a run on MariaDB leaves', () => {
-  const engine = mysqlEngine(suiteMariaDb());
+  const server = suiteMariaDb();
+  const engine = mysqlEngine(server);
 
   obstacleCases(engine, [
     [
@@ -45,6 +46,33 @@ describe('the schema that a run on MariaDB leaves', () => {
     await askMysql(url, /ALTER TABLE image_members .*$/m.exec(stderr)?.[0] ?? '');
     await succeeds(url, 'sync');
   });
+
+  for (const [fact, statement] of [
+    ['dropped', "DROP USER expander@'%'"],
+    ['left without its rights', "REVOKE ALL PRIVILEGES, GRANT OPTION FROM expander@'%'"],
+  ] as const) {
+    it(`the user that ran expand, ${fact} before contract: nobody can write an image, and the next expand mends it`, async () => {
+      const url = await newtonDatabase(engine, 20);
+      const expected = await engine.expectedImages(url);
+      const admin = server().adminUrl('mysql');
+      await askMysql(admin, "CREATE OR REPLACE USER expander@'%' IDENTIFIED BY 'glance-secret'");
+      await askMysql(admin, "GRANT ALL PRIVILEGES ON *.* TO expander@'%'");
+      await succeeds(url.replace('//glance:', '//expander:'), 'expand', 'ocata01');
+      await askMysql(admin, statement);
+      const write = () => engine.query(url, 'UPDATE images SET status = status LIMIT 1');
+      const refused = await write().catch((error: Error) => error.message);
+      expect(refused).to.match(/definer|denied/);
+      const told = await db(url, 'expand', 'ocata01');
+      expect(told.code, told.stderr).to.equal(0);
+      expect(told.stdout).to.contain('remade_triggers');
+      await write();
+      expect((await db(url, 'check', 'ocata01')).code, 'migrate is next').to.equal(4);
+      expect(await succeeds(url, 'expand', 'ocata01'), 'made anew once').to.contain('No migrations needed');
+      await succeeds(url, 'migrate', 'ocata01');
+      await succeeds(url, 'contract', 'ocata01');
+      expect(await engine.readImages(url)).to.deep.equal(expected);
+    });
+  }
 
   verifyCases(engine, {
     dropIndex: (index, table) => `DROP INDEX ${index} ON ${table}`,

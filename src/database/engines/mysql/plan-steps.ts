@@ -1,5 +1,5 @@
 import type { Column, ColumnType, Index, Step, Table, Unique } from '../../step.ts';
-import type { Catalog, ColumnFacts } from './catalog.ts';
+import { type Catalog, type ColumnFacts, withSteps } from './catalog.ts';
 
 /** One statement, and the steps that it does or, but for the last statement of a step, helps to do. */
 export interface Operation {
@@ -46,6 +46,9 @@ export function planSteps(steps: readonly Step[], catalog: Catalog | undefined):
   let known = catalog;
   for (const step of steps) {
     const pieces = piecesOf(step, known);
+    if (step.do === 'drop trigger' && known !== undefined) {
+      known = withSteps(known, [step]);
+    }
     if (step.do === 'add column' && pieces !== 'nothing' && pieces.length > 0) {
       known = withoutIndexesOn(step.table, step.column.name, known);
     }
