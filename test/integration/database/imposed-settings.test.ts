@@ -176,7 +176,7 @@ describe('what a PostgreSQL imposes on a session', () => {
     );
     const keeper = url.replace(/\/\/[^@]*@/, `//keeper_${databases}:x@`);
     const ended = await run(keeper, 'sync', 'ocata01');
-    expect(ended).to.match(/^sync ocata01: 1 .*row-level security policy for table "images"/);
+    expect(ended).to.match(/^sync ocata01: 1 .*row-level security policy for table "images"/s);
   });
 
   it('session_replication_role: refused before the first change, with its name', async () => {
