@@ -3,15 +3,14 @@ import type { DataMigration } from '../src/database/step.ts';
 const MEMBERS = 'SELECT 1 FROM image_members WHERE image_id = images.id AND NOT image_members.deleted';
 
 /**
- * The rows themselves say what is left. The triggers keep `is_public` and `visibility` in agreement; where the two contradict
- * each other, a tool without triggers was ended between them, and `is_public` is what the nodes of before Ocata wrote.
+ * A row that has a visibility is believed, whatever its `is_public` says: a node of Ocata may have written it, and without the
+ * triggers, as Glance's own tool leaves PostgreSQL, it writes that one alone.
  */
-const PENDING = `visibility IS NULL OR (visibility = 'private' AND EXISTS (${MEMBERS}))
-  OR (is_public AND visibility <> 'public') OR (NOT is_public AND visibility = 'public')`;
+const PENDING = `visibility IS NULL OR (visibility = 'private' AND EXISTS (${MEMBERS}))`;
 
 /**
  * Gives each image of an expanded database its visibility, deleted ones too, in one write each. Images that have one
- * keep it, but for private ones that got a member meanwhile and those that contradict `is_public`. `updated_at` stays.
+ * keep it, but for private ones that got a member meanwhile. `updated_at` stays.
  *
  * Source: the Glance data migration of the same name.
  */
@@ -23,9 +22,9 @@ export const ocataMigrate01CommunityImages: DataMigration = {
   key: 'id',
   pending: { postgres: PENDING, mysql: PENDING },
   set: {
-    postgres: `visibility = CASE WHEN is_public THEN 'public'::image_visibility
+    postgres: `visibility = CASE WHEN visibility IS NULL AND is_public THEN 'public'::image_visibility
   WHEN EXISTS (${MEMBERS}) THEN 'shared'::image_visibility ELSE 'private'::image_visibility END`,
-    mysql: `visibility = CASE WHEN is_public THEN 'public'
+    mysql: `visibility = CASE WHEN visibility IS NULL AND is_public THEN 'public'
   WHEN EXISTS (${MEMBERS}) THEN 'shared' ELSE 'private' END`,
   },
 };

@@ -26,9 +26,13 @@ export async function runPart(part: Part, options: RunOptions): Promise<string |
   const folder = await mkdtemp(join(tmpdir(), 'glance-schema-test-'));
   const child = start(part, options, folder);
   let ended = false;
+  let failures = 0;
   child.on('message', (message: TestResult | RunEnd) => {
     if (message.kind === 'end') ended = true;
-    else options.onResult(message);
+    else {
+      if (message.state === 'failed') failures += 1;
+      options.onResult(message);
+    }
   });
   const limit = setTimeout(() => child.kill('SIGKILL'), options.limit);
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
@@ -38,7 +42,11 @@ export async function runPart(part: Part, options: RunOptions): Promise<string |
   });
   clearTimeout(limit);
   await rm(folder, { recursive: true, force: true });
-  return ended ? null : `mocha ended with ${signal ?? `exit code ${code}`} before its tests had ended`;
+  if (!ended) return `mocha ended with ${signal ?? `exit code ${code}`} before its tests had ended`;
+  // Its exit code is the number of failures.
+  return signal !== null || (code !== 0 && failures === 0)
+    ? `mocha ended with ${signal ?? `exit code ${code}`} after its tests had ended: something was left open, or failed late`
+    : null;
 }
 
 function start(part: Part, { root, title, log, ports }: RunOptions, folder: string): ChildProcess {

@@ -78,8 +78,10 @@ export function resolveConnection(flags: ConnectionFlags, environment: Environme
     readText: readIfThere,
   });
   const mode = flags.tlsMode === undefined ? undefined : parseTlsMode(flags.tlsMode, '--tls-mode ');
+  // Authorities that are named here go before all that the URL names.
+  const { caFolder: _caFolder, ...others } = target.tls;
   const tls = {
-    ...target.tls,
+    ...(flags.tlsCa === undefined ? target.tls : others),
     ...(flags.tlsCa === undefined ? {} : ({ ca: flags.tlsCa, mode: 'verify-full' } as const)),
     ...(mode === undefined ? {} : { mode }),
   };

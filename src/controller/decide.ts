@@ -342,6 +342,13 @@ function targetReached(situation: Situation): Answer | undefined {
     return undefined;
   }
   const { failure } = status.job ?? {};
+  if (
+    failure?.reason === 'SchemaDiffers' &&
+    schema.retry !== undefined &&
+    schema.retry !== status.handledRetry
+  ) {
+    return undefined;
+  }
   // The revision is reached; what somebody else has made of the schema is told, and is no reason to stop those who wait.
   const differs = failure?.reason === 'SchemaDiffers' ? ` ${sentence(failure.message)}` : '';
   return { reason: 'UpToDate', message: `The database is at ${formatPosition(recorded)}.${differs}` };

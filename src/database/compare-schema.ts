@@ -95,7 +95,9 @@ export function describeDifference(difference: Difference): string {
 
 /** Whether it can be completed without a look at any row, and so without a decision of a person. */
 export function canRepair(difference: Difference): boolean {
-  return ['index', 'unique', 'primary key', 'foreign key'].includes(difference.what);
+  // One that is not finished may be somebody's who is building it just now.
+  if (difference.what === 'index') return difference.found?.usable !== false;
+  return ['unique', 'primary key', 'foreign key'].includes(difference.what);
 }
 
 function compareColumns(table: ExpectedTable, found: FoundTable, engine: Engine): readonly Difference[] {

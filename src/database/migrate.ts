@@ -3,7 +3,7 @@ import { headsOf, positionOf } from '../revision/heads.ts';
 import type { Adoption, Located } from '../revision/locate.ts';
 import type { Goal } from '../revision/plan.ts';
 import { formatPosition, type Position } from '../revision/position.ts';
-import { canRepair, type Difference, describeDifference } from './compare-schema.ts';
+import { type Difference, describeDifference } from './compare-schema.ts';
 import { connect } from './connect.ts';
 import { decideRun, isSettled, type OpenGoal, type RunPlan } from './decide-run.ts';
 import type { Connection, DatabaseState } from './engines/engine.ts';
@@ -16,7 +16,7 @@ import type { RunEvents } from './run-migrations.ts';
 import type { DataMigration, Migration } from './step.ts';
 import { unlessStopped } from './unless-stopped.ts';
 import type { ConnectionTarget } from './url.ts';
-import { findDifferences, repairSchema } from './verify-schema.ts';
+import { findDifferences, repairable, repairSchema } from './verify-schema.ts';
 
 /** What a run tells while it runs. */
 export interface MigrationEvents extends RunEvents {
@@ -102,7 +102,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     }
     if (isSettled(plan)) {
       const differences = await soon(differencesOf(state, plan));
-      if (!differences.some(canRepair)) {
+      if (repairable(differences, true).length === 0) {
         return { ...outcome, ...tellDifferences(differences, place, outcome.to) };
       }
     }
@@ -123,7 +123,9 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
       return { ...outcome, error: plan.refusal };
     }
     if (isSettled(plan)) {
-      return { ...outcome, ...(await verify(state, plan, place, outcome.to, options)) };
+      // Glance may be at work: nothing is done that it would wait for.
+      const settled = { ...plan, online: true };
+      return { ...outcome, ...(await verify(state, settled, place, outcome.to, options)) };
     }
     const migrations = migrationsOf(plan.steps);
     if (migrations.some((migration) => !checked.includes(migration))) {
@@ -207,16 +209,17 @@ async function verify(
   to: Position | undefined,
   { lockTimeoutSeconds, signal }: MigrateOptions,
 ): Promise<Pick<Outcome, 'repaired' | 'differences' | 'error'>> {
-  const differences = await differencesOf(state, reached);
-  if (!differences.some(canRepair)) {
-    return tellDifferences(differences, place, to);
-  }
+  const soon = <T>(look: Promise<T>): Promise<T> => unlessStopped(signal, place, look);
+  const before = await soon(differencesOf(state, reached));
   const { online } = reached;
-  const repaired = await repairSchema(state, differences, { lockTimeoutSeconds, signal, online });
-  return {
-    ...(repaired.length === 0 ? {} : { repaired }),
-    ...tellDifferences(await differencesOf(state, reached), place, to),
-  };
+  await repairSchema(state, before, { lockTimeoutSeconds, signal, online }, place);
+  if (repairable(before, online).length === 0) {
+    return tellDifferences(before, place, to);
+  }
+  const after = await soon(differencesOf(state, reached));
+  const left = new Set(after.map(describeDifference));
+  const repaired = before.map(describeDifference).filter((what) => !left.has(what));
+  return { ...(repaired.length === 0 ? {} : { repaired }), ...tellDifferences(after, place, to) };
 }
 
 /** Of a database that is in the middle of a script nothing is said: the next run ends that first. */

@@ -80,8 +80,8 @@ export type Step =
   | { readonly do: 'drop index'; readonly table: string; readonly index: string }
   /**
    * Adds a column. One whose rows are filled later may be there already with rows that nothing keeps up to date: another
-   * tool's script was ended in the middle. It counts as done only in this shape or with one of the triggers `keptBy`;
-   * else it is made anew, with no row filled.
+   * tool's script was ended in the middle. It counts as done only with one of the triggers `keptBy`; else it is made anew,
+   * with no row filled.
    */
   | {
       readonly do: 'add column';

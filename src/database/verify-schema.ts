@@ -1,8 +1,10 @@
 import { MIGRATIONS } from '../../migrations/registry.ts';
 import { canRepair, compareSchema, type Difference, describeDifference } from './compare-schema.ts';
+import { databaseError, describeDatabaseError, isLockTimeout, isRetryable } from './database-error.ts';
 import type { DatabaseState, Writer, WriterOptions } from './engines/engine.ts';
 import { expectedTables } from './expected-schema.ts';
 import { Failure } from './failure.ts';
+import type { Step } from './step.ts';
 
 /**
  * Compares the catalog of a database with the schema that these scripts leave. Never changes anything.
@@ -33,54 +35,73 @@ export function repairable(differences: readonly Difference[], online: boolean):
 
 /**
  * Completes what can be completed without a look at any row: missing indexes, and with Glance stopped missing keys. The
- * caller holds the lock.
+ * caller holds the lock, and looks again: what rows stand in the way of is as it was.
  *
- * @returns what was completed, in words. What could not be, as rows stand in the way, is as it was: look again.
- * @throws Failure `DatabaseUnreachable`, `Interrupted`
+ * @throws Failure `DatabaseUnreachable`, `LockTimeout`, `Interrupted`: the same may go well later
  */
 export async function repairSchema(
   state: DatabaseState,
   differences: readonly Difference[],
   options: WriterOptions,
-): Promise<readonly string[]> {
+  place: string,
+): Promise<void> {
   const due = repairable(differences, options.online);
   if (due.length === 0) {
-    return [];
+    return;
   }
-  const repaired: string[] = [];
-  // Indexes are built while others write, whatever else the run does.
+  // Indexes are built and dropped while others write, whatever else the run does.
   const writer = await state.openWriter({ ...options, online: true });
   const cancel = (): void => writer.cancel();
   options.signal.addEventListener('abort', cancel);
   try {
     for (const difference of due) {
-      if (options.signal.aborted) {
-        throw new Failure('Interrupted', 'Stopped as asked while the schema was completed');
-      }
-      if (await repair(difference, state, writer)) {
-        repaired.push(describeDifference(difference));
-      }
+      await repair(difference, state, writer).catch(async (error: unknown) => {
+        await writer.rollback();
+        throwIfPassing(error, options, `${describeDifference(difference)} on ${place}`);
+      });
     }
-    return repaired;
   } finally {
     options.signal.removeEventListener('abort', cancel);
     await writer.close();
   }
 }
 
-/** Whether it went well. An error is a fact of the database, such as rows that a key does not allow; the difference stays. */
-async function repair(difference: Difference, state: DatabaseState, writer: Writer): Promise<boolean> {
-  try {
-    if (difference.what === 'index' && state.transactional) {
-      if (difference.found !== undefined) await writer.changeAlone(`DROP INDEX ${difference.index.name}`);
-      const step = { do: 'create index', table: difference.table, index: difference.index } as const;
-      await writer.prepare([step], { started: () => undefined });
-    } else {
-      for (const sql of state.mend(difference)) await writer.changeAlone(sql);
-    }
-    return true;
-  } catch {
-    await writer.rollback();
-    return false;
+async function repair(difference: Difference, state: DatabaseState, writer: Writer): Promise<void> {
+  if (difference.what !== 'index' || !state.transactional) {
+    for (const sql of state.mend(difference)) await writer.changeAlone(sql);
+    return;
+  }
+  const { table, index, found } = difference;
+  const steps: readonly Step[] = [
+    ...(found === undefined ? [] : [{ do: 'drop index', table, index: index.name } as const]),
+    { do: 'create index', table, index },
+  ];
+  await writer.prepare(steps, { started: () => undefined });
+}
+
+/** Any other error is a fact of the database, such as rows that a key does not allow; the difference stays, and is told. */
+function throwIfPassing(error: unknown, { signal, lockTimeoutSeconds }: WriterOptions, what: string): void {
+  const cause = databaseError(error);
+  if (signal.aborted) {
+    throw new Failure('Interrupted', `Stopped as asked while the schema was completed: ${what}`, {
+      cause: error,
+    });
+  }
+  if (error instanceof Failure) {
+    throw error;
+  }
+  if (isLockTimeout(cause)) {
+    throw new Failure(
+      'LockTimeout',
+      `Cannot complete the schema: ${what}; another session had the table for ${lockTimeoutSeconds} s. Run the same again`,
+      { cause: error },
+    );
+  }
+  if (isRetryable(cause)) {
+    throw new Failure(
+      'DatabaseUnreachable',
+      `Cannot complete the schema: ${what}; ${describeDatabaseError(cause)}. Run the same again`,
+      { cause: error },
+    );
   }
 }

@@ -240,10 +240,20 @@ async function unpack(missing: readonly Need[], folder: string, say: (line: stri
   try {
     const apt = await aptOn(scratch);
     await apt(['update', '--quiet']);
-    const wanted = new Set(missing.flatMap(({ packages }) => packages));
-    await apt(['install', '--download-only', '--yes', '--quiet', '--no-install-recommends', ...wanted]);
-    const alone = new Set(missing.flatMap(({ alone = [] }) => alone));
-    if (alone.size > 0) await apt(['download', '--quiet', ...alone]);
+    for (const { packages, alone = [] } of missing) {
+      // A name that this release does not have must not keep the others away; what is missing then is told by who asked.
+      const install = [
+        'install',
+        '--download-only',
+        '--yes',
+        '--quiet',
+        '--no-install-recommends',
+        ...packages,
+      ];
+      await apt(install)
+        .then(() => (alone.length > 0 ? apt(['download', '--quiet', ...alone]) : undefined))
+        .catch((error: Error) => say(error.message));
+    }
     const root = join(scratch, 'root');
     await mkdir(root);
     // What was unpacked for another need before stays.

@@ -234,9 +234,8 @@ describe('every reason, as kubectl shows it', () => {
   /** Somebody's check keeps the last statement of ocata01 from dropping the column. */
   async function standInTheWay(url: string): Promise<void> {
     await withMysql(url, (client) =>
-      client.query(
-        'ALTER TABLE images ADD CONSTRAINT in_the_way CHECK (is_public IS NOT NULL OR min_disk = 0)',
-      ),
+      client.query(`ALTER TABLE images ADD COLUMN base varchar(36) CHARACTER SET utf8mb3, ADD INDEX visibility_image_idx (base),
+        ADD CONSTRAINT in_the_way FOREIGN KEY (base) REFERENCES images (id)`),
     );
   }
 

@@ -316,7 +316,7 @@ describe('a migrator or a server that is killed', () => {
     const result = await runCli(['db', 'sync', 'ocata01', '--report', report], { DATABASE_CONNECTION: url });
     expect(result.code).to.equal(1);
     expect(result.stderr).to.include(
-      `'create type image_visibility' failed with the type image_visibility is there and has other words (x), do rename or drop it (SQLSTATE P0001); ocata01 was rolled back, the database is at mitaka02`,
+      `'create type image_visibility' failed with the type image_visibility exists with other values (x). Rename or drop it (SQLSTATE P0001); ocata01 was rolled back, the database is at mitaka02`,
     );
     const written = JSON.parse(readFileSync(report, 'utf8'));
     expect(written.error).to.deep.include({ reason: 'MigrationFailed', migration: 'ocata01' });

@@ -579,7 +579,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: found Suspended when t
       ],
       [
         'no such kubeconfig',
-        ['status', 'glance', '--kubeconfig', '/nonexistent'],
+        ['status', 'glance', '--kubeconfig', '/nonexistent/kubeconfig'],
         undefined,
         1,
         /^Cannot read the kubeconfig: found ENOENT/,

@@ -356,12 +356,14 @@ describe('hostile resources', () => {
       await seedNewton(url, { images: 1 });
       const client = new pg.Client(url);
       await client.connect();
+      // What a function raises may hold a row and is not told; its name is.
+      const name = client.escapeIdentifier(JSON.parse(`"${ESCAPES.replace('\\u0000', '')}"`));
       await client.query(
-        `CREATE FUNCTION deny() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
-           IF tg_tag = 'ALTER TABLE' THEN RAISE EXCEPTION E'${ESCAPES.replace('\\u0000', '')}'; END IF;
+        `CREATE FUNCTION ${name}() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF tg_tag = 'ALTER TABLE' THEN RAISE EXCEPTION 'no'; END IF;
          END $$`,
       );
-      await client.query('CREATE EVENT TRIGGER deny ON ddl_command_start EXECUTE FUNCTION deny()');
+      await client.query(`CREATE EVENT TRIGGER deny ON ddl_command_start EXECUTE FUNCTION ${name}()`);
       await client.end();
       const where = await tenant(url);
       await where.apply({ revision: 'ocata01', job: { backoffLimit: 0 } });

@@ -158,7 +158,7 @@ function addColumn(
     return [add];
   }
   const isKept = keptBy === undefined || keptBy.some((trigger) => catalog?.triggers.has(trigger) === true);
-  if (isKept || isLike(table, column, catalog)) {
+  if (isKept) {
     return [];
   }
   // MariaDB keeps an index on a column that is dropped and added under the same name.

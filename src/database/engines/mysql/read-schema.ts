@@ -45,7 +45,9 @@ export async function readTables(
         // Some servers tell a display width, which means nothing.
         type: String(row.type)
           .toLowerCase()
-          .replace(/^((?:big)?int)\(\d+\)/, '$1'),
+          .replace(/^((?:big)?int)\(\d+\)/, '$1')
+          // What a conversion to another character set makes of a text.
+          .replace(/^(medium|long)text$/, 'text'),
         nullable: row.nullable === 'YES',
         default: counted ? null : plainDefault(row.standard),
         counted,

@@ -6,7 +6,10 @@ import type { Session } from './connect.ts';
 
 interface TableRow {
   readonly name: string;
-  readonly columns: readonly (Omit<FoundColumn, 'counted'> & { readonly name: string })[];
+  readonly columns: readonly (Omit<FoundColumn, 'counted'> & {
+    readonly name: string;
+    readonly identity: boolean;
+  })[];
   readonly indexes: readonly FoundIndex[];
   readonly keys: readonly {
     readonly columns: readonly string[];
@@ -22,7 +25,8 @@ const names = (numbers: string, table: string): string =>
 const CATALOG = `
 SELECT c.relname AS name,
   (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
-      'nullable', NOT a.attnotnull, 'default', pg_get_expr(d.adbin, d.adrelid)))
+      'nullable', NOT a.attnotnull, 'default', pg_get_expr(d.adbin, d.adrelid),
+      'identity', a.attidentity <> ''))
     FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
   (SELECT coalesce(json_agg(json_build_object('name', x.relname, 'unique', i.indisunique, 'primary', i.indisprimary,
@@ -62,8 +66,8 @@ export async function readTables(
   }
 }
 
-function columnOf({ type, nullable, default: standard }: TableRow['columns'][number]): FoundColumn {
-  const counted = standard?.startsWith('nextval(') === true;
+function columnOf({ type, nullable, default: standard, identity }: TableRow['columns'][number]): FoundColumn {
+  const counted = identity || standard?.startsWith('nextval(') === true;
   return {
     type: type.toLowerCase(),
     nullable,

@@ -214,15 +214,14 @@ function repeatable(step: Step, serverVersion: number): Omit<Statement, 'step'> 
   }
 }
 
-/** Takes away a column of another shape that none of the triggers keeps up to date: nobody knows what is in its rows. */
+/** Takes away a column that none of the triggers keeps up to date: nobody knows what is in its rows. */
 function unlessKept(
   { table, column }: Extract<Step, { do: 'add column' }>,
   triggers: readonly string[],
 ): readonly string[] {
   const names = triggers.map((trigger) => `'${trigger}'`).join(', ');
-  const shape = `attnotnull <> ${column.nullable !== true} OR atthasdef <> ${column.default !== undefined}`;
   return [
-    `DO $$ BEGIN IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = '${table}'::regclass AND attname = '${column.name}' AND (${shape}))
+    `DO $$ BEGIN IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = '${table}'::regclass AND attname = '${column.name}' AND NOT attisdropped)
   AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '${table}'::regclass AND tgname IN (${names}))
   THEN ALTER TABLE ${table} DROP COLUMN ${column.name}; END IF; END $$`,
   ];
@@ -231,7 +230,7 @@ function unlessKept(
 /** Another tool may have left a type of that name with other words. */
 function unlessThere(type: EnumType, sql: string): string {
   const found = `(SELECT string_agg(enumlabel, ', ' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = to_regtype('${type.enum}'))`;
-  return `DO $$ BEGIN IF to_regtype('${type.enum}') IS NULL THEN ${sql}; ELSIF ${found} IS DISTINCT FROM '${type.values.join(', ')}' THEN RAISE EXCEPTION 'the type ${type.enum} is there and has other words (%), do rename or drop it', ${found}; END IF; END $$`;
+  return `DO $$ BEGIN IF to_regtype('${type.enum}') IS NULL THEN ${sql}; ELSIF ${found} IS DISTINCT FROM '${type.values.join(', ')}' THEN RAISE EXCEPTION 'the type ${type.enum} exists with other values (%). Rename or drop it', ${found}; END IF; END $$`;
 }
 
 function beside(table: string): TableLock {
