@@ -31,7 +31,7 @@ describe('the log', () => {
     try {
       await tenant.apply({ revision: 'mitaka02' });
       await tenant.reaches('UpToDate');
-      await withClient(url, (client) => client.query('CREATE INDEX visibility_image_idx ON images (name)'));
+      await withClient(url, (client) => client.query("CREATE TYPE image_visibility AS ENUM ('x')"));
       await tenant.apply({ revision: 'ocata01', job: { backoffLimit: 0 } });
       await tenant.reaches('MigrationFailed');
       await eventually(() => expect(first.log().at(-1)?.reason).to.equal('MigrationFailed'));

@@ -118,6 +118,15 @@ const ROWS: readonly Row[] = [
     says: 'The database is at ocata01. Cannot migrate: found SchemaDiffers.',
   },
   {
+    fact: 'the target is recorded, its Job has found another schema, and a retry is asked for after that was mended',
+    schema: aSchema({
+      metadata: { annotations: { [RETRY_ANNOTATION]: 'mended' } },
+      status: recordedAt('ocata01', failedWith('SchemaDiffers')),
+    }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
     fact: 'the target is recorded and named by an alias',
     schema: aSchema({ spec: { revision: 'ocata_contract01' }, status: recordedAt('ocata01') }),
     effect: 'none',
