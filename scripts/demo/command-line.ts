@@ -1,9 +1,7 @@
+import { EXIT_CODES } from '../../src/api/exit-codes.ts';
 import type { Narrator } from './narrator.ts';
 import { check, query, showDatabase, table } from './story.ts';
 import type { Databases } from './world.ts';
-
-/** Exit code of a refused lower revision, see docs/glance-schema.md. */
-const LOWER_REVISION = 10;
 
 /** The first half of the story: what the migrator does, without any Kubernetes. Throws when a step comes out otherwise. */
 export async function tellCommandLine(databases: Databases, narrator: Narrator): Promise<void> {
@@ -25,7 +23,8 @@ export async function tellCommandLine(databases: Databases, narrator: Narrator):
 
   narrator.heading('A lower revision is refused, and nothing is changed');
   const refused = await narrator.glanceSchema(byHand, ['db', 'sync', 'mitaka02']);
-  check(refused.code === LOWER_REVISION, `the exit code is ${LOWER_REVISION}`, refused);
+  const code = EXIT_CODES.DowngradeNotSupported;
+  check(refused.code === code, `the exit code is ${code}`, refused);
   narrator.say(`Exit code ${refused.code}.`);
   const rows = await query(byHand, 'SELECT version_num FROM alembic_version');
   check(rows[0]?.version_num === 'ocata_contract01', 'the database is at ocata01', rows);

@@ -7,7 +7,7 @@
 //
 // What the suites need is fetched and built meanwhile; those that need nothing start at once.
 
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, freemem } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,8 +37,7 @@ async function runAll(): Promise<number> {
   rmSync(logs, { recursive: true, force: true });
   mkdirSync(logs, { recursive: true });
   const alone = parts.length === 1;
-  const logOf = (part: Part): string | null =>
-    alone ? null : relative(root, join(logs, `${part.name.replaceAll('/', '-')}.log`));
+  const logOf = (part: Part): string | null => (alone ? null : relative(root, logFile(part)));
   const telling = report(parts.length, logOf, () => supplies.progress());
   const supplies = bringSupplies(new Set(parts.flatMap(({ needs }) => needs)), telling.say);
   const outcomes = new Map<Part, Outcome>(
@@ -65,7 +64,7 @@ async function runAll(): Promise<number> {
       (await runPart(part, {
         root,
         title,
-        log: alone ? null : join(root, logOf(part) ?? ''),
+        log: alone ? null : logFile(part),
         ports,
         limit: LIMIT,
         onResult(result) {
@@ -90,6 +89,10 @@ async function runAll(): Promise<number> {
   );
   telling.end();
   return conclude([...outcomes.values()], supplies.missing());
+}
+
+function logFile(part: Part): string {
+  return join(logs, `${part.name.replaceAll('/', '-')}.log`);
 }
 
 function numberOfSlots(): number {
@@ -125,7 +128,10 @@ function hasFailed(results: Outcome['results']): boolean {
 /** Where nobody can look at the files afterwards. */
 function printLogs(outcomes: readonly Outcome[]): void {
   for (const { part } of outcomes) {
+    const log = logFile(part);
+    // What never ran has none, nor has what ran alone.
+    if (!existsSync(log)) continue;
     console.log(`\n== All that ${part.name} printed ==`);
-    console.log(readFileSync(join(logs, `${part.name.replaceAll('/', '-')}.log`), 'utf8'));
+    console.log(readFileSync(log, 'utf8'));
   }
 }

@@ -211,11 +211,11 @@ async function verify(
 ): Promise<Pick<Outcome, 'repaired' | 'differences' | 'error'>> {
   const soon = <T>(look: Promise<T>): Promise<T> => unlessStopped(signal, place, look);
   const before = await soon(differencesOf(state, reached));
-  const { online } = reached;
-  await repairSchema(state, before, { lockTimeoutSeconds, signal, online }, place);
-  if (repairable(before, online).length === 0) {
+  const due = repairable(before, reached.online);
+  if (due.length === 0) {
     return tellDifferences(before, place, to);
   }
+  await repairSchema(state, due, { lockTimeoutSeconds, signal }, place);
   const after = await soon(differencesOf(state, reached));
   const left = new Set(after.map(describeDifference));
   const repaired = before.map(describeDifference).filter((what) => !left.has(what));

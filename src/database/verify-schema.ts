@@ -34,21 +34,18 @@ export function repairable(differences: readonly Difference[], online: boolean):
 }
 
 /**
- * Completes what can be completed without a look at any row: missing indexes, and with Glance stopped missing keys. The
- * caller holds the lock, and looks again: what rows stand in the way of is as it was.
+ * Completes what can be completed without a look at any row. The caller holds the lock, and looks again: what rows stand in
+ * the way of is as it was.
  *
+ * @param due of `repairable`, in its order
  * @throws Failure `DatabaseUnreachable`, `LockTimeout`, `Interrupted`: the same may go well later
  */
 export async function repairSchema(
   state: DatabaseState,
-  differences: readonly Difference[],
-  options: WriterOptions,
+  due: readonly Difference[],
+  options: Omit<WriterOptions, 'online'>,
   place: string,
 ): Promise<void> {
-  const due = repairable(differences, options.online);
-  if (due.length === 0) {
-    return;
-  }
   // Indexes are built and dropped while others write, whatever else the run does.
   const writer = await state.openWriter({ ...options, online: true });
   const cancel = (): void => writer.cancel();
@@ -80,7 +77,11 @@ async function repair(difference: Difference, state: DatabaseState, writer: Writ
 }
 
 /** Any other error is a fact of the database, such as rows that a key does not allow; the difference stays, and is told. */
-function throwIfPassing(error: unknown, { signal, lockTimeoutSeconds }: WriterOptions, what: string): void {
+function throwIfPassing(
+  error: unknown,
+  { signal, lockTimeoutSeconds }: Omit<WriterOptions, 'online'>,
+  what: string,
+): void {
   const cause = databaseError(error);
   if (signal.aborted) {
     throw new Failure('Interrupted', `Stopped as asked while the schema was completed: ${what}`, {
