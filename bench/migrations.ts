@@ -10,9 +10,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
-import { bundle, runCli } from '../test/support/bundle.ts';
-import { withDriver, writeGlanceConfig } from '../test/support/glance-manage.ts';
-import { installGlance, type RealGlance, runProgram } from '../test/support/real-glance.ts';
+import { withDriver, writeGlanceConfig } from '../lab/glance/glance-manage.ts';
+import { installGlance, type RealGlance, runProgram } from '../lab/glance/real-glance.ts';
+import { bundle, runCli } from '../lab/process/bundle.ts';
 import { type Contender, type Median, type Program, peakMemory, race } from './support/measure.ts';
 import { type BenchServer, SERVERS } from './support/servers.ts';
 

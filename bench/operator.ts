@@ -2,12 +2,11 @@
 //
 //   node bench/operator.ts [--resources N] [--minutes N] [--rest-minutes N] [--part apply|rest|kills]... [--seed N]
 //
-// The node is the stand-in of test/support. See docs/performance.md.
+// The node is the stand-in of lab/kubernetes. See docs/performance.md.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { type Environment, startEnvironment } from '../test/support/environment.ts';
-import { eventually } from '../test/support/eventually.ts';
+import { type Environment, startEnvironment } from '../lab/kubernetes/environment.ts';
 import {
   applySchema,
   climb,
@@ -16,11 +15,12 @@ import {
   type Member,
   readyReason,
   startFleet,
-} from '../test/support/fleet.ts';
-import { type Operator, startOperator } from '../test/support/operator.ts';
-import { random } from '../test/support/random.ts';
-import { type Replicas, startReplicas } from '../test/support/replicas.ts';
-import type { KubeObject } from '../test/support/test-api.ts';
+} from '../lab/kubernetes/fleet.ts';
+import { type Operator, startOperator } from '../lab/kubernetes/operator.ts';
+import { type Replicas, startReplicas } from '../lab/kubernetes/replicas.ts';
+import type { KubeObject } from '../lab/kubernetes/test-api.ts';
+import { eventually } from '../lab/process/eventually.ts';
+import { random } from '../lab/process/random.ts';
 import { isWrite, newRequests, type RequestCounts, requestCounts } from './support/api-requests.ts';
 import { processUse } from './support/process-use.ts';
 

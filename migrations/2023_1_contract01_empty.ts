@@ -1,4 +1,4 @@
-import type { Migration } from '../src/database/step.ts';
+import type { Migration } from '../src/glance/steps.ts';
 
 /** Changes nothing. Source: the Glance script of the same name. */
 export const glance20231Contract01Empty: Migration = {

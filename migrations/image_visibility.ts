@@ -1,4 +1,4 @@
-import type { Column, EnumType, Index, PerEngine, Step, Trigger } from '../src/database/step.ts';
+import type { Column, EnumType, Index, PerEngine, Step, Trigger } from '../src/glance/steps.ts';
 
 /** The words that Ocata puts in the place of `images.is_public`, in the order of Glance's enum. */
 export const IMAGE_VISIBILITY: EnumType = {

@@ -1,4 +1,4 @@
-import type { Migration, Table } from '../src/database/step.ts';
+import type { Migration, Table } from '../src/glance/steps.ts';
 
 const images: Table = {
   name: 'images',

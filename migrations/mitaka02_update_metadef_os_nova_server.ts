@@ -1,4 +1,4 @@
-import type { Migration } from '../src/database/step.ts';
+import type { Migration } from '../src/glance/steps.ts';
 
 const OLD = "name = 'OS::Nova::Instance'";
 

@@ -1,4 +1,4 @@
-import type { Migration } from '../src/database/step.ts';
+import type { Migration } from '../src/glance/steps.ts';
 import {
   FROM_IS_PUBLIC,
   IMAGE_VISIBILITY,

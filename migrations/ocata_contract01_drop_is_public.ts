@@ -1,4 +1,4 @@
-import type { Migration, Step } from '../src/database/step.ts';
+import type { Migration, Step } from '../src/glance/steps.ts';
 import { SYNCHRONISING_TRIGGERS, VISIBILITY } from './image_visibility.ts';
 
 /** Source: the Glance script of the same name. */

@@ -1,4 +1,4 @@
-import type { Migration, Step } from '../src/database/step.ts';
+import type { Migration, Step } from '../src/glance/steps.ts';
 import { IMAGE_VISIBILITY, SYNCHRONISING_TRIGGERS, VISIBILITY_INDEX } from './image_visibility.ts';
 
 /**

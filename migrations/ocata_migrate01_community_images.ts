@@ -1,4 +1,4 @@
-import type { DataMigration } from '../src/database/step.ts';
+import type { DataMigration } from '../src/glance/steps.ts';
 
 const MEMBERS = 'SELECT 1 FROM image_members WHERE image_id = images.id AND NOT image_members.deleted';
 

@@ -1,4 +1,4 @@
-import type { DataMigration, Migration } from '../src/database/step.ts';
+import type { DataMigration, Migration } from '../src/glance/steps.ts';
 import { glance20231Contract01Empty } from './2023_1_contract01_empty.ts';
 import { glance20231Expand01Empty } from './2023_1_expand01_empty.ts';
 import { glance20241Contract01Empty } from './2024_1_contract01_empty.ts';

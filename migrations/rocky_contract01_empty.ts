@@ -1,4 +1,4 @@
-import type { Migration } from '../src/database/step.ts';
+import type { Migration } from '../src/glance/steps.ts';
 
 /** Changes nothing. Source: the Glance script of the same name. */
 export const rockyContract01Empty: Migration = {

@@ -1,4 +1,4 @@
-import type { DataMigration } from '../src/database/step.ts';
+import type { DataMigration } from '../src/glance/steps.ts';
 
 const SET = `meta_data = REPLACE(meta_data, '"backend":', '"store":')`;
 

@@ -3,7 +3,7 @@ import { builtinModules } from 'node:module';
 import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile, type Plugin, transform } from 'esbuild';
-import { EXIT_CODES } from '../src/api/exit-codes.ts';
+import { EXIT_CODES } from '../src/contract/exit-codes.ts';
 import { NEVER_LOADED } from './never-loaded.ts';
 import { oneFile } from './one-file.ts';
 

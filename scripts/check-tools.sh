@@ -1,6 +1,6 @@
 #!/bin/sh
 # Says in one sentence each what is missing, before a tool fails in its own words.
-# Go is asked for only when something has to be built, by test/tools/go-build.ts.
+# Go is asked for only when something has to be built, by lab/tools/go-build.ts.
 set -u
 status=0
 

@@ -2,14 +2,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Registry } from '@prometheus-io/client';
 import { stringify } from 'yaml';
-import { customResourceDefinition, structuralSchemas } from '../src/api/custom-resource-definition.ts';
-import { GROUP, KIND } from '../src/api/names.ts';
-import { exitCodesTable, fieldsTable, reasonsTable, table } from '../src/api/reference.ts';
-import { schemaMetrics } from '../src/controller/schema-metrics.ts';
-import { runtimeMetrics } from '../src/runtime/metrics.ts';
+import { GROUP, KIND } from '../src/contract/names.ts';
+import { customResourceDefinition, structuralSchemas } from '../src/crd/custom-resource-definition.ts';
+import { exitCodesTable, fieldsTable, reasonsTable, table } from '../src/crd/reference.ts';
+import { runtimeMetrics } from '../src/operator/loop/metrics.ts';
+import { schemaMetrics } from '../src/operator/reconcile/metrics.ts';
 import { dashboard } from './dashboard.ts';
 
-const header = '# Generated from src/api by `make generate`; do not edit.\n';
+const header = '# Generated from src/crd by `make generate`; do not edit.\n';
 const crd = stringify(customResourceDefinition(), { lineWidth: 110, aliasDuplicateObjects: false });
 for (const folder of ['crds', 'charts/glance-schema/crds']) {
   const file = `../${folder}/glanceschemas.db.glance.openstack.org.yaml`;

@@ -1,16 +1,16 @@
 import { basename } from 'node:path';
 import { Command } from 'commander';
-import { VERSION } from './commands/version.ts';
+import { VERSION } from './cli/version.ts';
 
 /** Named here, so that the help lists them all and a command loads only its own room. */
 const GROUPS: Readonly<Record<string, { readonly description: string; load(): Promise<Command> }>> = {
   db: {
     description: "migrate and inspect Glance's database",
-    load: async () => (await import('./commands/db.ts')).dbCommand(),
+    load: async () => (await import('./cli/db.ts')).dbCommand(),
   },
   controller: {
     description: 'run the operator in a Kubernetes cluster',
-    load: async () => (await import('./commands/controller.ts')).controllerCommand(),
+    load: async () => (await import('./cli/operator.ts')).operatorCommand(),
   },
   kubectl: {
     description: 'look at GlanceSchemas and steer them; `kubectl glanceschema` is the same',
@@ -32,7 +32,7 @@ async function main(path: string, args: readonly string[]): Promise<void> {
 }
 
 async function loadKubectl(name: string): Promise<Command> {
-  return (await import('./commands/kubectl.ts')).kubectlCommand(name);
+  return (await import('./cli/kubectl.ts')).kubectlCommand(name);
 }
 
 async function withGroups(args: readonly string[]): Promise<Command> {
@@ -63,7 +63,7 @@ async function run(): Promise<void> {
   try {
     await main(process.argv[1] ?? '', process.argv.slice(2));
   } catch (error) {
-    const { endWith } = await import('./commands/exit.ts');
+    const { endWith } = await import('./cli/exit.ts');
     process.exitCode = endWith(error);
   }
 }

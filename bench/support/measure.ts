@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { programEnvironment } from '../../test/tools/distribution-packages.ts';
+import { programEnvironment } from '../../lab/tools/distribution-packages.ts';
 
 /** A program to measure: what to start, and with what on its stdin. */
 export interface Program {

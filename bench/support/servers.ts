@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { seedNewton } from '../../test/support/glance-data.ts';
-import { seedMysqlNewton } from '../../test/support/glance-data-mysql.ts';
-import { withClient } from '../../test/support/images.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb } from '../../test/support/mariadb.ts';
-import { startPostgres } from '../../test/support/postgres.ts';
-import { runProgram } from '../../test/support/real-glance.ts';
-import { findProgram } from '../../test/tools/distribution-packages.ts';
+import { seedNewton } from '../../lab/databases/glance-data.ts';
+import { seedMysqlNewton } from '../../lab/databases/glance-data-mysql.ts';
+import { withClient } from '../../lab/databases/images.ts';
+import { hasMariaDb, NO_MARIADB, startMariaDb } from '../../lab/databases/mariadb.ts';
+import { startPostgres } from '../../lab/databases/postgres.ts';
+import { runProgram } from '../../lab/glance/real-glance.ts';
+import { findProgram } from '../../lab/tools/distribution-packages.ts';
 import type { Program } from './measure.ts';
 
 /** A server and what else is measured on it. */

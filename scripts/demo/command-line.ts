@@ -1,4 +1,4 @@
-import { EXIT_CODES } from '../../src/api/exit-codes.ts';
+import { EXIT_CODES } from '../../src/contract/exit-codes.ts';
 import type { Narrator } from './narrator.ts';
 import { check, query, showDatabase, table } from './story.ts';
 import type { Databases } from './world.ts';

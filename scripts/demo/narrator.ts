@@ -1,6 +1,6 @@
-import { progressLine } from '../../test/cluster/progress-line.ts';
-import { runCli } from '../../test/support/bundle.ts';
-import { kubectl } from '../../test/support/kubectl.ts';
+import { progressLine } from '../../lab/cluster/progress-line.ts';
+import { kubectl } from '../../lab/kubernetes/kubectl.ts';
+import { runCli } from '../../lab/process/bundle.ts';
 
 /** Tells a story: what is done, the command lines that do it, and what they print. */
 export interface Narrator {

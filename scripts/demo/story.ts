@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import type { KubeObject, TestApi } from '../../test/support/test-api.ts';
+import type { KubeObject, TestApi } from '../../lab/kubernetes/test-api.ts';
 import type { Narrator } from './narrator.ts';
 import { type Databases, glanceSchema, type World } from './world.ts';
 

@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type ControlPlane, startControlPlane } from '../../test/support/control-plane.ts';
-import { freePort } from '../../test/support/free-port.ts';
-import { type SeedCounts, seedNewton } from '../../test/support/glance-data.ts';
-import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
-import { reaper } from '../../test/support/reaper.ts';
-import { type StandInNode, startStandInNode } from '../../test/support/stand-in-node.ts';
+import { type SeedCounts, seedNewton } from '../../lab/databases/glance-data.ts';
+import { startPostgres, type TestPostgres } from '../../lab/databases/postgres.ts';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
+import { type StandInNode, startStandInNode } from '../../lab/kubernetes/fake-kubelet.ts';
+import { freePort } from '../../lab/process/free-port.ts';
+import { reaper } from '../../lab/process/reaper.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const images = 3_000;

@@ -23,7 +23,7 @@ const LIMIT = 20 * 60_000;
 /** What one process with its servers takes at the most, in bytes. */
 const MEMORY = 900 * 2 ** 20;
 
-/** Of which each process gets a share; see test/support/free-port.ts. */
+/** Of which each process gets a share; see lab/process/free-port.ts. */
 const PORTS = [15_000, 31_999] as const;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

@@ -1,4 +1,4 @@
-import { progressLine } from '../../test/cluster/progress-line.ts';
+import { progressLine } from '../../lab/cluster/progress-line.ts';
 import type { TestResult } from '../../test/support/reporter.ts';
 import type { Part, Suite } from './suites.ts';
 

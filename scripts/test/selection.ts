@@ -8,7 +8,7 @@ export interface Selection {
 }
 
 /**
- * Reads ONLY: suites and files, as `integration/api` or `test/unit/revision/chain.test.ts`, separated by blanks; or else
+ * Reads ONLY: suites and files, as `integration/api` or `test/unit/glance/chain.test.ts`, separated by blanks; or else
  * the title of a test, or a part of it. Absent means all.
  */
 export function select(only: string, suites: readonly Suite[]): Selection {

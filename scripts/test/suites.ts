@@ -17,7 +17,7 @@ export interface Part {
   readonly files: readonly string[];
   /** What has to be there before it starts. */
   readonly needs: readonly Supply[];
-  /** Whether it needs a small file system that it can fill, see test/support/small-disk.ts. */
+  /** Whether it needs a small file system that it can fill, see lab/databases/small-disk.ts. */
   readonly needsSmallDisk: boolean;
 }
 

@@ -1,7 +1,7 @@
-import { ensureBinaries } from '../../test/cluster/binaries.ts';
-import { installGlance } from '../../test/support/real-glance.ts';
-import { ensureDistributionPackages, foundPackages } from '../../test/tools/distribution-packages.ts';
-import { ensureTool, toolNames } from '../../test/tools/ensure-tool.ts';
+import { ensureBinaries } from '../../lab/cluster/binaries.ts';
+import { installGlance } from '../../lab/glance/real-glance.ts';
+import { ensureDistributionPackages, foundPackages } from '../../lab/tools/distribution-packages.ts';
+import { ensureTool, toolNames } from '../../lab/tools/ensure-tool.ts';
 
 /** What suites need besides the npm packages; each is fetched or built the first time, into the cache folder. */
 export type Supply = 'packages' | 'kubernetes' | 'tools' | 'glance';

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import type { ProxiedRequest } from '../support/api-proxy.ts';
+import { seedNewton } from '../../lab/databases/glance-data.ts';
+import { expectedImages, readImages } from '../../lab/databases/images.ts';
+import type { ProxiedRequest } from '../../lab/kubernetes/api-proxy.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../lab/kubernetes/environment.ts';
+import type { Operator } from '../../lab/kubernetes/operator.ts';
+import type { KubeObject } from '../../lab/kubernetes/test-api.ts';
+import { eventually } from '../../lab/process/eventually.ts';
+import { startTcpProxy } from '../../lab/process/tcp-proxy.ts';
 import { committedDdl, countDdl } from '../support/ddl-count.ts';
-import { type Environment, startEnvironment, type Tenant } from '../support/environment.ts';
-import { eventually } from '../support/eventually.ts';
-import { seedNewton } from '../support/glance-data.ts';
 import { type HeldMigration, holdMigration } from '../support/held-migration.ts';
-import { expectedImages, readImages } from '../support/images.ts';
-import type { Operator } from '../support/operator.ts';
-import { startTcpProxy } from '../support/tcp-proxy.ts';
-import type { KubeObject } from '../support/test-api.ts';
 
 /** Without the Lease, so that the next operator need not wait for that of the one before to expire. */
 const ALONE = ['--no-leader-elect'];

@@ -3,16 +3,16 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
-import { type CliRun, runCli, startCli } from '../support/bundle.ts';
+import { seedNewton } from '../../lab/databases/glance-data.ts';
+import { goldenSchema, readSchema } from '../../lab/databases/golden.ts';
+import { expectedImages, readImages, withClient } from '../../lab/databases/images.ts';
+import { startPostgres, type TestPostgres } from '../../lab/databases/postgres.ts';
+import { makeSmallDisk, NO_SMALL_DISK } from '../../lab/databases/small-disk.ts';
+import { type CliRun, runCli, startCli } from '../../lab/process/bundle.ts';
+import { eventually } from '../../lab/process/eventually.ts';
+import { leaveOut } from '../../lab/process/needs.ts';
+import { startTcpProxy } from '../../lab/process/tcp-proxy.ts';
 import { committedDdl, countDdl } from '../support/ddl-count.ts';
-import { eventually } from '../support/eventually.ts';
-import { seedNewton } from '../support/glance-data.ts';
-import { goldenSchema, readSchema } from '../support/golden.ts';
-import { expectedImages, readImages, withClient } from '../support/images.ts';
-import { leaveOut } from '../support/needs.ts';
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { makeSmallDisk, NO_SMALL_DISK } from '../support/small-disk.ts';
-import { startTcpProxy } from '../support/tcp-proxy.ts';
 
 const IMAGES = 20_000;
 

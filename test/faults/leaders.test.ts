@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { type Environment, startEnvironment, type Tenant } from '../support/environment.ts';
-import { eventually } from '../support/eventually.ts';
-import { seedNewton } from '../support/glance-data.ts';
+import { seedNewton } from '../../lab/databases/glance-data.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../lab/kubernetes/environment.ts';
+import type { Operator } from '../../lab/kubernetes/operator.ts';
+import { LEASE } from '../../lab/kubernetes/replicas.ts';
+import { eventually } from '../../lab/process/eventually.ts';
 import { type HeldMigration, holdMigration } from '../support/held-migration.ts';
-import type { Operator } from '../support/operator.ts';
-import { LEASE } from '../support/replicas.ts';
 
 /** Longer than the Lease of a leader that does not renew it. */
 const EXPIRY = { timeoutMilliseconds: 40_000 };

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { KubeClient } from '../../src/kube/kube-client.ts';
-import { openKubeConfig } from '../../src/kube/open-kube-config.ts';
-import type { PooledKubeConfig } from '../../src/kube/pooled-kube-config.ts';
-import { type Reflected, Reflector } from '../../src/kube/reflector.ts';
-import { type ApiProxy, startApiProxy } from '../support/api-proxy.ts';
-import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
-import { eventually } from '../support/eventually.ts';
-import type { TestApi } from '../support/test-api.ts';
+import { type ApiProxy, startApiProxy } from '../../lab/kubernetes/api-proxy.ts';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
+import type { TestApi } from '../../lab/kubernetes/test-api.ts';
+import { eventually } from '../../lab/process/eventually.ts';
+import { KubeClient } from '../../src/operator/kube/client.ts';
+import { type Reflected, Reflector } from '../../src/operator/kube/informer.ts';
+import { openKubeConfig } from '../../src/operator/kube/open-kube-config.ts';
+import type { PooledKubeConfig } from '../../src/operator/kube/pooled-kube-config.ts';
 
 const MAPS = '/api/v1/namespaces/default/configmaps';
 

@@ -3,11 +3,16 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { runCli } from '../support/bundle.ts';
-import { type GlanceApi, type GlanceBody, type GlanceUser, startGlanceApi } from '../support/glance-api.ts';
-import { runGlanceManage, withDriver } from '../support/glance-manage.ts';
-import { leaveOut } from '../support/needs.ts';
-import { installGlance, type RealGlance } from '../support/real-glance.ts';
+import {
+  type GlanceApi,
+  type GlanceBody,
+  type GlanceUser,
+  startGlanceApi,
+} from '../../lab/glance/glance-api.ts';
+import { runGlanceManage, withDriver } from '../../lab/glance/glance-manage.ts';
+import { installGlance, type RealGlance } from '../../lab/glance/real-glance.ts';
+import { runCli } from '../../lab/process/bundle.ts';
+import { leaveOut } from '../../lab/process/needs.ts';
 import { ENGINES, type EngineServer } from './engine.ts';
 
 /** Every combination of owner, visibility, member and deletion that the seed has occurs in these. */

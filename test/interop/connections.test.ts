@@ -6,11 +6,11 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { type ConnectionFlags, resolveConnection } from '../../src/commands/connection-options.ts';
-import { Failure } from '../../src/database/failure.ts';
-import { type ConnectionTarget, TLS_MODES, type TlsMode } from '../../src/database/target.ts';
-import { leaveOut } from '../support/needs.ts';
-import { installGlance, type RealGlance } from '../support/real-glance.ts';
+import { installGlance, type RealGlance } from '../../lab/glance/real-glance.ts';
+import { leaveOut } from '../../lab/process/needs.ts';
+import { type ConnectionFlags, resolveConnection } from '../../src/cli/db/connection-options.ts';
+import { type ConnectionTarget, TLS_MODES, type TlsMode } from '../../src/migrator/connection/target.ts';
+import { Failure } from '../../src/migrator/errors/failure.ts';
 
 /**
  * How ours may differ from the real ones: more is verified, so that the mode is this; it is refused in these words; it is read

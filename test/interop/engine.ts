@@ -1,12 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { withClient } from '../support/images.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb } from '../support/mariadb.ts';
+import { withClient } from '../../lab/databases/images.ts';
+import { hasMariaDb, NO_MARIADB, startMariaDb } from '../../lab/databases/mariadb.ts';
+import { startPostgres } from '../../lab/databases/postgres.ts';
+import { runProgram } from '../../lab/glance/real-glance.ts';
 import { mysqlEngine } from '../support/mysql-engine.ts';
-import { startPostgres } from '../support/postgres.ts';
 import { postgresEngine } from '../support/postgres-engine.ts';
-import { runProgram } from '../support/real-glance.ts';
 import type { TestEngine } from '../support/test-engine.ts';
 
 /** A kind of database on which the real Glance and we take turns. */

@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
+import type { GoldenOptions } from '../../lab/databases/golden-database.ts';
+import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../lab/databases/mariadb.ts';
+import { askMysql } from '../../lab/databases/mysql-client.ts';
+import { expectedAtHead, sortedRows, type Tables } from '../../lab/databases/populated.ts';
+import { type GlanceManage, startGlanceManage } from '../../lab/glance/glance-manage.ts';
+import { installGlance } from '../../lab/glance/real-glance.ts';
+import { leaveOut } from '../../lab/process/needs.ts';
 import { db } from '../support/db-command.ts';
-import { type GlanceManage, startGlanceManage } from '../support/glance-manage.ts';
-import type { GoldenOptions } from '../support/golden-database.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../support/mariadb.ts';
-import { askMysql } from '../support/mysql-client.ts';
 import { mysqlEngine } from '../support/mysql-engine.ts';
-import { leaveOut } from '../support/needs.ts';
-import { expectedAtHead, sortedRows, type Tables } from '../support/populated.ts';
-import { installGlance } from '../support/real-glance.ts';
 
 /** A database that the real tool is let loose on. */
 interface Origin {

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { SCRIPTS } from '../../src/revision/scripts.ts';
-import { leaveOut } from '../support/needs.ts';
-import { installGlance, type RealGlance, runHere } from '../support/real-glance.ts';
+import { installGlance, type RealGlance, runHere } from '../../lab/glance/real-glance.ts';
+import { leaveOut } from '../../lab/process/needs.ts';
+import { SCRIPTS } from '../../src/glance/scripts.ts';
 
 type ScriptGraph = Readonly<Record<string, readonly string[]>>;
 

@@ -1,16 +1,16 @@
 import { expect } from 'chai';
-import { appliedScripts, headsOf, scriptsOf } from '../../src/revision/heads.ts';
-import { REVISIONS } from '../../src/revision/revisions.ts';
-import { SCRIPTS } from '../../src/revision/scripts.ts';
-import { type CliResult, runCli } from '../support/bundle.ts';
 import {
   type GlanceManage,
   runGlanceManage,
   startGlanceManage,
   withDriver,
-} from '../support/glance-manage.ts';
-import { leaveOut } from '../support/needs.ts';
-import { installGlance, type RealGlance } from '../support/real-glance.ts';
+} from '../../lab/glance/glance-manage.ts';
+import { installGlance, type RealGlance } from '../../lab/glance/real-glance.ts';
+import { type CliResult, runCli } from '../../lab/process/bundle.ts';
+import { leaveOut } from '../../lab/process/needs.ts';
+import { appliedScripts, headsOf, scriptsOf } from '../../src/glance/heads.ts';
+import { REVISIONS } from '../../src/glance/revisions.ts';
+import { SCRIPTS } from '../../src/glance/scripts.ts';
 import { ENGINES, type EngineServer } from './engine.ts';
 
 /** A state that the real tool can leave: by what commands, and what its version table then says. */

@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { RETRY_ANNOTATION } from '../../src/api/names.ts';
-import { exponentialBackoff } from '../../src/controller/backoff.ts';
-import type { SchemaObject } from '../../src/controller/cluster.ts';
-import { hasEnded } from '../../src/controller/observe.ts';
-import { reconciler, type StoredStatus } from '../../src/controller/reconcile.ts';
-import { newResult } from '../../src/controller/schema-metrics.ts';
+import { RETRY_ANNOTATION } from '../../src/contract/names.ts';
+import type { SchemaObject } from '../../src/operator/kube/cluster.ts';
+import { exponentialBackoff } from '../../src/operator/loop/backoff.ts';
+import { newResult } from '../../src/operator/reconcile/metrics.ts';
+import { hasEnded } from '../../src/operator/reconcile/observe.ts';
+import { reconciler, type StoredStatus } from '../../src/operator/reconcile/reconciler.ts';
 import { Crash, SimulatedCluster } from './simulated-cluster.ts';
 import { tapeOf } from './tape.ts';
 import { KEY, NAME, NEWER, NO_IMAGE, specOf, World } from './world.ts';

@@ -17,10 +17,10 @@ interface Guard {
   readonly edits: readonly (readonly [from: string, to: string])[];
 }
 
-const DECIDE = 'src/controller/decide.ts';
-const RECONCILE = 'src/controller/reconcile.ts';
-const RECORD = 'src/controller/record.ts';
-const OBSERVE = 'src/controller/observe.ts';
+const DECIDE = 'src/operator/reconcile/decide.ts';
+const RECONCILE = 'src/operator/reconcile/reconciler.ts';
+const RECORD = 'src/operator/reconcile/result.ts';
+const OBSERVE = 'src/operator/reconcile/observe.ts';
 
 const GUARDS: readonly Guard[] = [
   ...[

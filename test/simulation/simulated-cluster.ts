@@ -5,7 +5,8 @@ import {
   RETRY_ANNOTATION,
   SCHEMA_UID_LABEL,
   STARTING_ANNOTATION,
-} from '../../src/api/names.ts';
+} from '../../src/contract/names.ts';
+import { REVISIONS } from '../../src/glance/revisions.ts';
 import type {
   Cluster,
   JobCreation,
@@ -16,10 +17,9 @@ import type {
   PodObject,
   SchemaObject,
   Stale,
-} from '../../src/controller/cluster.ts';
-import { type Purpose, parsePurpose } from '../../src/controller/migration-job.ts';
-import { hasEnded, isFinished } from '../../src/controller/observe.ts';
-import { REVISIONS } from '../../src/revision/revisions.ts';
+} from '../../src/operator/kube/cluster.ts';
+import { type Purpose, parsePurpose } from '../../src/operator/reconcile/job.ts';
+import { hasEnded, isFinished } from '../../src/operator/reconcile/observe.ts';
 import { SimulatedWatch } from './simulated-watch.ts';
 import { NEWER, ownerOf, specOf, type World } from './world.ts';
 

@@ -1,4 +1,4 @@
-import type { Reflected } from '../../src/kube/reflector.ts';
+import type { Reflected } from '../../src/operator/kube/informer.ts';
 import type { Tape } from './tape.ts';
 
 /** What a watch tells of one object; undefined when it is gone. */
@@ -8,7 +8,7 @@ export interface Change<T> {
 }
 
 /**
- * One collection as a controller knows it, a stand-in for src/kube/reflector.ts on a bad network: changes come late, some come
+ * One collection as a controller knows it, a stand-in for src/operator/kube/informer.ts on a bad network: changes come late, some come
  * twice, a watch falls silent, some are lost with the watch, after which all is read anew. Like that, it never goes back to an older version.
  */
 export class SimulatedWatch<T extends Reflected> {

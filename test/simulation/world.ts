@@ -1,19 +1,19 @@
-import { EXIT_CODES, type FailureReason, FINAL_EXIT_CODES } from '../../src/api/exit-codes.ts';
-import type { GlanceSchemaStatus, StatusJob } from '../../src/api/glance-schema.ts';
-import type { MigrationReport } from '../../src/api/migration-report.ts';
+import { EXIT_CODES, type FailureReason, FINAL_EXIT_CODES } from '../../src/contract/exit-codes.ts';
+import type { GlanceSchemaStatus, StatusJob } from '../../src/contract/glance-schema.ts';
 import {
   OBSERVE_ANNOTATION,
   PURPOSE_ANNOTATION,
   RETRY_ANNOTATION,
   SCHEMA_UID_LABEL,
   STARTING_ANNOTATION,
-} from '../../src/api/names.ts';
-import type { JobObject, PodObject, SchemaObject } from '../../src/controller/cluster.ts';
-import { parsePurpose } from '../../src/controller/migration-job.ts';
-import { hasEnded, isFinished } from '../../src/controller/observe.ts';
-import { NO_RESULT } from '../../src/controller/record.ts';
-import type { Position } from '../../src/revision/position.ts';
-import { REVISIONS as CHAIN } from '../../src/revision/revisions.ts';
+} from '../../src/contract/names.ts';
+import type { MigrationReport } from '../../src/contract/report.ts';
+import type { Position } from '../../src/glance/position.ts';
+import { REVISIONS as CHAIN } from '../../src/glance/revisions.ts';
+import type { JobObject, PodObject, SchemaObject } from '../../src/operator/kube/cluster.ts';
+import { parsePurpose } from '../../src/operator/reconcile/job.ts';
+import { hasEnded, isFinished } from '../../src/operator/reconcile/observe.ts';
+import { NO_RESULT } from '../../src/operator/reconcile/result.ts';
 import type { Change } from './simulated-watch.ts';
 import type { Tape } from './tape.ts';
 

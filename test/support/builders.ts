@@ -1,12 +1,12 @@
-import type { FailureReason } from '../../src/api/exit-codes.ts';
-import type { GlanceSchemaStatus } from '../../src/api/glance-schema.ts';
-import type { MigrationReport } from '../../src/api/migration-report.ts';
-import { FINALIZER, PURPOSE_ANNOTATION, SCHEMA_UID_LABEL } from '../../src/api/names.ts';
-import type { JobObject, PodObject, SchemaObject } from '../../src/controller/cluster.ts';
-import { migrationJob, type Purpose, shapeOf } from '../../src/controller/migration-job.ts';
-import { observe } from '../../src/controller/observe.ts';
-import type { Position } from '../../src/revision/position.ts';
-import type { KubeObject } from './test-api.ts';
+import type { KubeObject } from '../../lab/kubernetes/test-api.ts';
+import type { FailureReason } from '../../src/contract/exit-codes.ts';
+import type { GlanceSchemaStatus } from '../../src/contract/glance-schema.ts';
+import { FINALIZER, PURPOSE_ANNOTATION, SCHEMA_UID_LABEL } from '../../src/contract/names.ts';
+import type { MigrationReport } from '../../src/contract/report.ts';
+import type { Position } from '../../src/glance/position.ts';
+import type { JobObject, PodObject, SchemaObject } from '../../src/operator/kube/cluster.ts';
+import { migrationJob, type Purpose, shapeOf } from '../../src/operator/reconcile/job.ts';
+import { observe } from '../../src/operator/reconcile/observe.ts';
 
 export const SCHEMA_UID = '11111111-1111-4111-8111-111111111111';
 const JOB_UID = '22222222-2222-4222-8222-222222222222';

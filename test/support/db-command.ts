@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { type CliResult, runCli } from './bundle.ts';
+import { type CliResult, runCli } from '../../lab/process/bundle.ts';
 
 /** What `glance-schema db ARGS...` does to the database of the URL. */
 export function db(url: string, ...args: readonly string[]): Promise<CliResult> {

@@ -1,4 +1,4 @@
-import { withClient } from './images.ts';
+import { withClient } from '../../lab/databases/images.ts';
 
 /** Has a PostgreSQL keep the statements that change its schema, each with the transaction that it is committed in. */
 export async function countDdl(url: string): Promise<void> {

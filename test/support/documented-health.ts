@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { REASONS, type Reason } from '../../src/api/reasons.ts';
+import { REASONS, type Reason } from '../../src/contract/reasons.ts';
 
 const GITOPS = readFileSync(new URL('../../docs/gitops.md', import.meta.url), 'utf8');
 

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensureTool } from '../tools/ensure-tool.ts';
-import type { ControlPlane } from './control-plane.ts';
-import { endOf, type ProgramResult } from './program-end.ts';
+import type { ControlPlane } from '../../lab/kubernetes/control-plane.ts';
+import { endOf, type ProgramResult } from '../../lab/process/program-end.ts';
+import { ensureTool } from '../../lab/tools/ensure-tool.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { GROUP, KIND } from '../../src/api/names.ts';
-import { ensureTool } from '../tools/ensure-tool.ts';
+import { ensureTool } from '../../lab/tools/ensure-tool.ts';
+import { GROUP, KIND } from '../../src/contract/names.ts';
 
 /** What a GitOps tool makes of one object. */
 export interface Health {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import pg from 'pg';
-import { eventually } from './eventually.ts';
-import { withClient } from './images.ts';
+import { withClient } from '../../lab/databases/images.ts';
+import { eventually } from '../../lab/process/eventually.ts';
 
 /** A session that keeps a migration to ocata01 at work: it has the table for which that waits. */
 export interface HeldMigration {

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { type MigrateOptions, migrateDatabase } from '../../src/database/migrate.ts';
-import { parseConnectionUrl } from '../../src/database/url.ts';
-import type { Goal } from '../../src/revision/plan.ts';
-import { NEWEST_CARRIED } from '../../src/revision/revisions.ts';
-import { startCli } from './bundle.ts';
-import { random } from './random.ts';
+import { startCli } from '../../lab/process/bundle.ts';
+import { random } from '../../lab/process/random.ts';
+import type { Goal } from '../../src/glance/plan.ts';
+import { NEWEST_CARRIED } from '../../src/glance/revisions.ts';
+import { parseConnectionUrl } from '../../src/migrator/connection/url.ts';
+import { type MigrateOptions, migrateDatabase } from '../../src/migrator/migrate.ts';
 
 /** The engine's part: databases to work on, and what has to be true of them. */
 export interface KillSubject {

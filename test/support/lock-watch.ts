@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import mysql, { type RowDataPacket } from 'mysql2/promise';
 import pg from 'pg';
-import { mysqlOptions } from './mysql-client.ts';
+import { mysqlOptions } from '../../lab/databases/mysql-client.ts';
 
 export interface LongestWait {
   readonly milliseconds: number;

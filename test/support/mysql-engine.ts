@@ -4,16 +4,16 @@ import {
   fillMysqlNewton,
   readMysqlImages,
   seedMysqlNewton,
-} from './glance-data-mysql.ts';
+} from '../../lab/databases/glance-data-mysql.ts';
 import {
   goldenMysqlSchema,
   type MysqlSchema,
   readMysqlSchema,
   withMysqlAlembicVersion,
-} from './golden-mysql.ts';
-import { buildMysqlGolden } from './golden-mysql-database.ts';
-import type { TestMariaDb } from './mariadb.ts';
-import { askMysql, mysqlOptions, plainRows, withMysql } from './mysql-client.ts';
+} from '../../lab/databases/golden-mysql.ts';
+import { buildMysqlGolden } from '../../lab/databases/golden-mysql-database.ts';
+import type { TestMariaDb } from '../../lab/databases/mariadb.ts';
+import { askMysql, mysqlOptions, plainRows, withMysql } from '../../lab/databases/mysql-client.ts';
 import type { Row, TestEngine } from './test-engine.ts';
 
 /**

@@ -4,11 +4,11 @@ import {
   fillMysqlNewton,
   readMysqlImages,
   seedMysqlNewton,
-} from './glance-data-mysql.ts';
-import { goldenMysqlSchema, readMysqlSchema, withoutDialect } from './golden-mysql.ts';
+} from '../../lab/databases/glance-data-mysql.ts';
+import { goldenMysqlSchema, readMysqlSchema, withoutDialect } from '../../lab/databases/golden-mysql.ts';
+import type { TestMariaDb } from '../../lab/databases/mariadb.ts';
+import { askMysql, withMysql } from '../../lab/databases/mysql-client.ts';
 import type { KillSubject } from './kill-rounds.ts';
-import type { TestMariaDb } from './mariadb.ts';
-import { askMysql, withMysql } from './mysql-client.ts';
 
 /** Counts each write to a row. */
 const COUNT_WRITES = `

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { runCli } from './bundle.ts';
-import { type NodeStyle, type NodeTally, startGlanceNodes } from './glance-nodes.ts';
+import { type NodeStyle, type NodeTally, startGlanceNodes } from '../../lab/glance/glance-nodes.ts';
+import { runCli } from '../../lab/process/bundle.ts';
 import type { Row, TestEngine } from './test-engine.ts';
 
 export interface OnlineOptions {

@@ -1,9 +1,9 @@
 import pg from 'pg';
-import { fillNewton, seedNewton } from './glance-data.ts';
-import { goldenSchema, readSchema, type Schema, withAlembicVersion } from './golden.ts';
-import { buildGolden } from './golden-database.ts';
-import { expectedImages, readImages, withClient } from './images.ts';
-import type { TestPostgres } from './postgres.ts';
+import { fillNewton, seedNewton } from '../../lab/databases/glance-data.ts';
+import { goldenSchema, readSchema, type Schema, withAlembicVersion } from '../../lab/databases/golden.ts';
+import { buildGolden } from '../../lab/databases/golden-database.ts';
+import { expectedImages, readImages, withClient } from '../../lab/databases/images.ts';
+import type { TestPostgres } from '../../lab/databases/postgres.ts';
 import type { Row, TestEngine } from './test-engine.ts';
 
 const TRIGGERS = ['insert_visibility', 'update_visibility'];

@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { progressLine } from '../cluster/progress-line.ts';
-import { ensureTool } from '../tools/ensure-tool.ts';
+import { progressLine } from '../../lab/cluster/progress-line.ts';
+import { ensureTool } from '../../lab/tools/ensure-tool.ts';
 
 /** The real promtool. Each answer is empty when it has nothing to object to, else what it said. */
 export interface Promtool {

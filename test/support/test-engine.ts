@@ -1,6 +1,6 @@
-import type { SeedOptions } from './glance-data.ts';
-import type { GoldenOptions } from './golden-database.ts';
-import type { Tables } from './populated.ts';
+import type { SeedOptions } from '../../lab/databases/glance-data.ts';
+import type { GoldenOptions } from '../../lab/databases/golden-database.ts';
+import type { Tables } from '../../lab/databases/populated.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
 

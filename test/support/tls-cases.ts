@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { type ConnectionFlags, resolveConnection } from '../../src/commands/connection-options.ts';
-import { connect } from '../../src/database/connect.ts';
-import { Failure } from '../../src/database/failure.ts';
+import { type ConnectionFlags, resolveConnection } from '../../src/cli/db/connection-options.ts';
+import { connect } from '../../src/migrator/connect.ts';
+import { Failure } from '../../src/migrator/errors/failure.ts';
 
 /** The servers that each form of a URL is tried against; of `otherCa` only the authority that the client has is another. */
 export const SERVERS = ['right', 'otherCa', 'otherName', 'expired', 'noTls'] as const;

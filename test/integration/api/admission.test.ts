@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
-import { kubectl } from '../../support/kubectl.ts';
-import type { TestApi } from '../../support/test-api.ts';
+import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import type { TestApi } from '../../../lab/kubernetes/test-api.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SCHEMAS = '/apis/db.glance.openstack.org/v1alpha1/namespaces/default/glanceschemas';

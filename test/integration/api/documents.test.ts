@@ -3,8 +3,8 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
-import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
-import { kubectl } from '../../support/kubectl.ts';
+import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import { prometheusOperatorCrds } from '../../support/prometheus-operator-crds.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { type ApiProxy, startApiProxy } from '../../support/api-proxy.ts';
-import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
-import { eventually } from '../../support/eventually.ts';
-import { kubectl } from '../../support/kubectl.ts';
-import { startServerProcess } from '../../support/server-process.ts';
-import { type KubeObject, type TestApi, testApi } from '../../support/test-api.ts';
+import { type ApiProxy, startApiProxy } from '../../../lab/kubernetes/api-proxy.ts';
+import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { type KubeObject, type TestApi, testApi } from '../../../lab/kubernetes/test-api.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
+import { startServerProcess } from '../../../lab/process/server-process.ts';
 
 const maps = '/api/v1/namespaces/default/configmaps';
 
@@ -124,7 +124,7 @@ describe('API proxy', () => {
 
 /** A program that creates one ConfigMap by way of the proxy. */
 function creates(name: string, server: string, plane: ControlPlane): string {
-  const module = new URL('../../support/test-api.ts', import.meta.url).href;
+  const module = new URL('../../../lab/kubernetes/test-api.ts', import.meta.url).href;
   const client = { server, token: plane.adminToken, ca: readFileSync(plane.caFile, 'utf8') };
   return `
     import { testApi } from ${JSON.stringify(module)};

@@ -5,10 +5,10 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { ensureBinaries } from '../../cluster/binaries.ts';
-import { withBuildLock } from '../../tools/build-lock.ts';
+import { ensureBinaries } from '../../../lab/cluster/binaries.ts';
+import { withBuildLock } from '../../../lab/tools/build-lock.ts';
 
-const build = fileURLToPath(new URL('../../cluster/build.ts', import.meta.url));
+const build = fileURLToPath(new URL('../../../lab/cluster/build.ts', import.meta.url));
 
 describe('build of Kubernetes', () => {
   let folder: string;
@@ -22,7 +22,7 @@ describe('build of Kubernetes', () => {
   /** The etcd and kube-apiserver that a process with this environment finds. */
   async function ensuredIn(env: NodeJS.ProcessEnv): Promise<readonly string[]> {
     const script = `
-      import { ensureBinaries } from ${JSON.stringify(new URL('../../cluster/binaries.ts', import.meta.url).href)};
+      import { ensureBinaries } from ${JSON.stringify(new URL('../../../lab/cluster/binaries.ts', import.meta.url).href)};
       const { etcd, kubeApiserver } = await ensureBinaries();
       console.log(JSON.stringify([etcd, kubeApiserver]));`;
     const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { env, encoding: 'utf8' });

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
-import { eventually } from '../../support/eventually.ts';
-import { kubectl } from '../../support/kubectl.ts';
-import { testApi } from '../../support/test-api.ts';
+import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { testApi } from '../../../lab/kubernetes/test-api.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 
 describe('control plane', () => {
   let plane: ControlPlane;
@@ -82,7 +82,7 @@ describe('control plane', () => {
   });
 
   it('what it started ends with the process that started it, even by SIGKILL', async () => {
-    const module = new URL('../../support/control-plane.ts', import.meta.url).href;
+    const module = new URL('../../../lab/kubernetes/control-plane.ts', import.meta.url).href;
     const script = `
       import { startControlPlane } from ${JSON.stringify(module)};
       const plane = await startControlPlane({ controllers: false });

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
-import { eventually } from '../../support/eventually.ts';
-import { kubectl } from '../../support/kubectl.ts';
-import { nodeJob } from '../../support/pods.ts';
-import { type StandInNode, startStandInNode } from '../../support/stand-in-node.ts';
-import type { KubeObject, TestApi } from '../../support/test-api.ts';
+import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import { type StandInNode, startStandInNode } from '../../../lab/kubernetes/fake-kubelet.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { nodeJob } from '../../../lab/kubernetes/pods.ts';
+import type { KubeObject, TestApi } from '../../../lab/kubernetes/test-api.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 
 const jobs = '/apis/batch/v1/namespaces/default/jobs';
 const pods = '/api/v1/namespaces/default/pods';

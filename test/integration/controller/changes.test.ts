@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import { withClient } from '../../../lab/databases/images.ts';
+import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 import { committedDdl, countDdl } from '../../support/ddl-count.ts';
-import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedNewton } from '../../support/glance-data.ts';
 import { type HeldMigration, holdMigration } from '../../support/held-migration.ts';
-import { withClient } from '../../support/images.ts';
-import type { Operator } from '../../support/operator.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
 const OBSERVE = 'db.glance.openstack.org/observe';
 

@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { bundle, type CliRun, startCli } from '../../support/bundle.ts';
-import { leaveOut } from '../../support/needs.ts';
+import { bundle, type CliRun, startCli } from '../../../lab/process/bundle.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
 
 const IPV6 = Object.values(networkInterfaces()).some((each) =>
   each?.some(({ address }) => address === '::1'),

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { type Environment, startEnvironment } from '../../support/environment.ts';
-import { eventually } from '../../support/eventually.ts';
-import { climb, FLEET_REVISIONS, type Fleet, startFleet } from '../../support/fleet.ts';
-import { random } from '../../support/random.ts';
-import { LEASE, type Replicas, startReplicas } from '../../support/replicas.ts';
+import { type Environment, startEnvironment } from '../../../lab/kubernetes/environment.ts';
+import { climb, FLEET_REVISIONS, type Fleet, startFleet } from '../../../lab/kubernetes/fleet.ts';
+import { LEASE, type Replicas, startReplicas } from '../../../lab/kubernetes/replicas.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
+import { random } from '../../../lab/process/random.ts';
 
 const RESOURCES = 20;
 const KILLS = 5;

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { type Environment, startEnvironment } from '../../support/environment.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedNewton } from '../../support/glance-data.ts';
-import { startGlanceNodes } from '../../support/glance-nodes.ts';
-import { goldenSchema, readSchema, withAlembicVersion } from '../../support/golden.ts';
-import type { Operator } from '../../support/operator.ts';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import { goldenSchema, readSchema, withAlembicVersion } from '../../../lab/databases/golden.ts';
+import { startGlanceNodes } from '../../../lab/glance/glance-nodes.ts';
+import { type Environment, startEnvironment } from '../../../lab/kubernetes/environment.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 
 describe('GlanceSchema, from apply to Ready', () => {
   let environment: Environment;

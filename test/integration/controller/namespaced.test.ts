@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
-import { eventually } from '../../support/eventually.ts';
-import type { Operator } from '../../support/operator.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 
 const ACCOUNT = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
 

@@ -1,11 +1,11 @@
 import { expect } from 'chai';
-import type { ProxiedRequest } from '../../support/api-proxy.ts';
-import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedNewton } from '../../support/glance-data.ts';
-import { withClient } from '../../support/images.ts';
-import type { Operator } from '../../support/operator.ts';
-import type { KubeObject } from '../../support/test-api.ts';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import { withClient } from '../../../lab/databases/images.ts';
+import type { ProxiedRequest } from '../../../lab/kubernetes/api-proxy.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 
 const OPERATOR = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
 const ROLE = '/apis/rbac.authorization.k8s.io/v1/clusterroles/glance-schema-operator';

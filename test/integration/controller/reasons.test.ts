@@ -1,18 +1,18 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import pg from 'pg';
-import { REASONS, type Reason } from '../../../src/api/reasons.ts';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import { seedMysqlNewton } from '../../../lab/databases/glance-data-mysql.ts';
+import { withClient } from '../../../lab/databases/images.ts';
+import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
+import { withMysql } from '../../../lab/databases/mysql-client.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
+import { REASONS, type Reason } from '../../../src/contract/reasons.ts';
 import { documentedHealth } from '../../support/documented-health.ts';
-import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedNewton } from '../../support/glance-data.ts';
-import { seedMysqlNewton } from '../../support/glance-data-mysql.ts';
 import { argoHealth, kstatus } from '../../support/health.ts';
-import { withClient } from '../../support/images.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
-import { withMysql } from '../../support/mysql-client.ts';
-import { leaveOut } from '../../support/needs.ts';
-import type { Operator } from '../../support/operator.ts';
 
 const GOLDEN = new URL('../../golden/reasons/', import.meta.url);
 

@@ -1,9 +1,9 @@
 import { chmodSync, chownSync, copyFileSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
-import { withClient } from '../../support/images.ts';
-import type { Operator } from '../../support/operator.ts';
+import { withClient } from '../../../lab/databases/images.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
 
 const DATABASE = {
   secretRef: { name: 'glance-db' },

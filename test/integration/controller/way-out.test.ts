@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedNewton } from '../../support/glance-data.ts';
-import { withClient } from '../../support/images.ts';
-import type { Operator } from '../../support/operator.ts';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import { withClient } from '../../../lab/databases/images.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 
 const USER = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
 

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
+import { fillNewton } from '../../../lab/databases/glance-data.ts';
+import { expectedImages, readImages, withClient } from '../../../lab/databases/images.ts';
+import { suitePostgres } from '../../../lab/databases/suite-server.ts';
 import { dataCases } from '../../support/cases/data.ts';
 import { succeeds } from '../../support/db-command.ts';
-import { fillNewton } from '../../support/glance-data.ts';
-import { expectedImages, readImages, withClient } from '../../support/images.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
-import { suitePostgres } from '../../support/suite-server.ts';
 import { goldenDatabase, newtonDatabase } from '../../support/test-engine.ts';
 
 describe('the data after db sync on PostgreSQL', () => {

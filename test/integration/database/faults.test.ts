@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import pg from 'pg';
-import { bundle, runCli, startCli } from '../../support/bundle.ts';
-import { seedNewton } from '../../support/glance-data.ts';
-import { goldenSchema, readSchema, type Schema, withAlembicVersion } from '../../support/golden.ts';
-import { buildGolden } from '../../support/golden-database.ts';
-import { expectedImages, readImages, withClient } from '../../support/images.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { startTcpProxy } from '../../support/tcp-proxy.ts';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import { goldenSchema, readSchema, type Schema, withAlembicVersion } from '../../../lab/databases/golden.ts';
+import { buildGolden } from '../../../lab/databases/golden-database.ts';
+import { expectedImages, readImages, withClient } from '../../../lab/databases/images.ts';
+import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
+import { bundle, runCli, startCli } from '../../../lab/process/bundle.ts';
+import { startTcpProxy } from '../../../lab/process/tcp-proxy.ts';
 
 const IMAGES = 100_000;
 

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
+import { suitePostgres } from '../../../lab/databases/suite-server.ts';
 import { halfWayCases } from '../../support/cases/half-way.ts';
 import { succeeds } from '../../support/db-command.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
-import { suitePostgres } from '../../support/suite-server.ts';
 import { goldenDatabase } from '../../support/test-engine.ts';
 
 describe('a PostgreSQL that another tool has left half-way', () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { runCli } from '../../support/bundle.ts';
-import { withClient } from '../../support/images.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { withClient } from '../../../lab/databases/images.ts';
+import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
+import { runCli } from '../../../lab/process/bundle.ts';
 
 /** In the port's place, nobody listens there. */
 const NOBODY = 1;

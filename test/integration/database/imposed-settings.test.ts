@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import pg from 'pg';
-import { bundle, runCli } from '../../support/bundle.ts';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import { goldenSchema, readSchema } from '../../../lab/databases/golden.ts';
+import { expectedImages, readImages, withClient } from '../../../lab/databases/images.ts';
+import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
+import { bundle, runCli } from '../../../lab/process/bundle.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 import { documentedSettings } from '../../support/documented-settings.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedNewton } from '../../support/glance-data.ts';
-import { goldenSchema, readSchema } from '../../support/golden.ts';
-import { expectedImages, readImages, withClient } from '../../support/images.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
 /**
  * What an administrator may set for every session of a database or of a user. The table of docs/operations.md names the same.

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { bundle } from '../../support/bundle.ts';
-import { fillNewton, seedNewton } from '../../support/glance-data.ts';
-import { goldenSchema, readSchema, withAlembicVersion } from '../../support/golden.ts';
-import { expectedImages, readImages, withClient } from '../../support/images.ts';
+import { fillNewton, seedNewton } from '../../../lab/databases/glance-data.ts';
+import { goldenSchema, readSchema, withAlembicVersion } from '../../../lab/databases/golden.ts';
+import { expectedImages, readImages, withClient } from '../../../lab/databases/images.ts';
+import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
+import { bundle } from '../../../lab/process/bundle.ts';
 import { type KillSubject, killAtRandom } from '../../support/kill-rounds.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
 /** KILLS=200 for the real number. */
 const KILLS = Number(process.env.KILLS ?? 40);

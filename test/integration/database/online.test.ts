@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import pg from 'pg';
-import { startCli } from '../../support/bundle.ts';
+import { goldenSchema, readSchema } from '../../../lab/databases/golden.ts';
+import { withClient } from '../../../lab/databases/images.ts';
+import { suitePostgres } from '../../../lab/databases/suite-server.ts';
+import { startGlanceNodes } from '../../../lab/glance/glance-nodes.ts';
+import { startCli } from '../../../lab/process/bundle.ts';
 import { onlineCases } from '../../support/cases/online.ts';
 import { succeeds } from '../../support/db-command.ts';
-import { startGlanceNodes } from '../../support/glance-nodes.ts';
-import { goldenSchema, readSchema } from '../../support/golden.ts';
-import { withClient } from '../../support/images.ts';
 import { type LongestWait, watchLocks } from '../../support/lock-watch.ts';
 import { tellNodes, upgradeOcataOnline } from '../../support/online-ocata.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
-import { suitePostgres } from '../../support/suite-server.ts';
 import { newtonDatabase } from '../../support/test-engine.ts';
 
 /** ONLINE_IMAGES=1000000 for the real size. */

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { EXIT_CODES } from '../../../src/api/exit-codes.ts';
-import { runCli } from '../../support/bundle.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
+import { runCli } from '../../../lab/process/bundle.ts';
+import { EXIT_CODES } from '../../../src/contract/exit-codes.ts';
 
 describe('what the commands print', () => {
   let server: TestPostgres;

@@ -1,15 +1,15 @@
 import { expect } from 'chai';
 import pg from 'pg';
-import { startCli } from '../../support/bundle.ts';
+import { fillNewton } from '../../../lab/databases/glance-data.ts';
+import { goldenSchema, readSchema, withAlembicVersion } from '../../../lab/databases/golden.ts';
+import { buildGolden } from '../../../lab/databases/golden-database.ts';
+import { expectedImages, readImages, withClient } from '../../../lab/databases/images.ts';
+import { suitePostgres } from '../../../lab/databases/suite-server.ts';
+import { startCli } from '../../../lab/process/bundle.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 import { phaseCases } from '../../support/cases/phases.ts';
 import { db, position, succeeds } from '../../support/db-command.ts';
-import { eventually } from '../../support/eventually.ts';
-import { fillNewton } from '../../support/glance-data.ts';
-import { goldenSchema, readSchema, withAlembicVersion } from '../../support/golden.ts';
-import { buildGolden } from '../../support/golden-database.ts';
-import { expectedImages, readImages, withClient } from '../../support/images.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
-import { suitePostgres } from '../../support/suite-server.ts';
 import { goldenDatabase, newtonDatabase } from '../../support/test-engine.ts';
 
 describe('expand, migrate and contract on PostgreSQL', () => {

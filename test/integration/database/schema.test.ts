@@ -1,9 +1,9 @@
 import { expect } from 'chai';
+import { goldenSchema, readSchema } from '../../../lab/databases/golden.ts';
+import { suitePostgres } from '../../../lab/databases/suite-server.ts';
 import { schemaCases } from '../../support/cases/schema.ts';
 import { succeeds } from '../../support/db-command.ts';
-import { goldenSchema, readSchema } from '../../support/golden.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
-import { suitePostgres } from '../../support/suite-server.ts';
 import { goldenDatabase, withLegacyVersion } from '../../support/test-engine.ts';
 
 const NEWEST = '2024_1_contract01';
@@ -38,7 +38,7 @@ describe('the schema that is left on PostgreSQL', () => {
   });
 
   it('is the same on a server that cannot turn a generated column into a plain one', async () => {
-    const { renderStep } = await import('../../../src/database/engines/postgres/render-step.ts');
+    const { renderStep } = await import('../../../src/migrator/postgres/render-step.ts');
     const { FUSED } = await import('../../../migrations/registry.ts');
     const url = await goldenDatabase(engine, { schema: 'mitaka02' });
     await engine.query(

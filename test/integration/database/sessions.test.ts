@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import pg from 'pg';
-import { bundle, runCli, startCli } from '../../support/bundle.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedNewton } from '../../support/glance-data.ts';
-import { goldenSchema, readSchema } from '../../support/golden.ts';
-import { withClient } from '../../support/images.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { startTcpProxy } from '../../support/tcp-proxy.ts';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import { goldenSchema, readSchema } from '../../../lab/databases/golden.ts';
+import { withClient } from '../../../lab/databases/images.ts';
+import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
+import { bundle, runCli, startCli } from '../../../lab/process/bundle.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
+import { startTcpProxy } from '../../../lab/process/tcp-proxy.ts';
 
 describe('sessions of a PostgreSQL', () => {
   let server: TestPostgres;

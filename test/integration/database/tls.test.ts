@@ -1,9 +1,14 @@
 import { expect } from 'chai';
-import type { ConnectionFlags } from '../../../src/commands/connection-options.ts';
-import { runCli } from '../../support/bundle.ts';
-import { type Certificates, hasOpenssl, makeCertificates, NO_OPENSSL } from '../../support/certificates.ts';
-import { leaveOut } from '../../support/needs.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import {
+  type Certificates,
+  hasOpenssl,
+  makeCertificates,
+  NO_OPENSSL,
+} from '../../../lab/databases/certificates.ts';
+import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
+import { runCli } from '../../../lab/process/bundle.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
+import type { ConnectionFlags } from '../../../src/cli/db/connection-options.ts';
 import {
   differences,
   type Expected,

@@ -1,6 +1,6 @@
+import { suitePostgres } from '../../../lab/databases/suite-server.ts';
 import { obstacleCases, verifyCases } from '../../support/cases/verify.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
-import { suitePostgres } from '../../support/suite-server.ts';
 
 describe('the schema that a run on PostgreSQL leaves', () => {
   const engine = postgresEngine(suitePostgres());

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { runCli } from '../../support/bundle.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
+import { runCli } from '../../../lab/process/bundle.ts';
 
 describe('the version that a verb is about', () => {
   let server: TestPostgres;

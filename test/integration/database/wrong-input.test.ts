@@ -3,11 +3,11 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { runCli } from '../../support/bundle.ts';
-import { readSchema } from '../../support/golden.ts';
-import { buildGolden, type GoldenOptions } from '../../support/golden-database.ts';
-import { withClient } from '../../support/images.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { readSchema } from '../../../lab/databases/golden.ts';
+import { buildGolden, type GoldenOptions } from '../../../lab/databases/golden-database.ts';
+import { withClient } from '../../../lab/databases/images.ts';
+import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
+import { runCli } from '../../../lab/process/bundle.ts';
 
 /** One wrong input: what is run, how it ends, and a piece of the one sentence that is said. */
 interface Row {

@@ -1,17 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import mysql, { type RowDataPacket } from 'mysql2/promise';
-import { bundle, runCli, startCli } from '../../support/bundle.ts';
-import { eventually } from '../../support/eventually.ts';
-import { hasGalera, NO_GALERA, startGalera, type TestCluster } from '../../support/galera.ts';
-import { expectedMysqlImages, readMysqlImages, seedMysqlNewton } from '../../support/glance-data-mysql.ts';
-import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
-import { findHaProxy, startHaProxy } from '../../support/haproxy.ts';
-import type { TestMariaDb } from '../../support/mariadb.ts';
-import { mysqlOptions, withMysql } from '../../support/mysql-client.ts';
-import { leaveOut } from '../../support/needs.ts';
-import { startStandInMySqlProxy } from '../../support/stand-in-mysql-proxy.ts';
-import { startTcpProxy } from '../../support/tcp-proxy.ts';
+import { hasGalera, NO_GALERA, startGalera, type TestCluster } from '../../../lab/databases/galera.ts';
+import {
+  expectedMysqlImages,
+  readMysqlImages,
+  seedMysqlNewton,
+} from '../../../lab/databases/glance-data-mysql.ts';
+import { goldenMysqlSchema, readMysqlSchema } from '../../../lab/databases/golden-mysql.ts';
+import { findHaProxy, startHaProxy } from '../../../lab/databases/haproxy.ts';
+import type { TestMariaDb } from '../../../lab/databases/mariadb.ts';
+import { mysqlOptions, withMysql } from '../../../lab/databases/mysql-client.ts';
+import { startStandInMySqlProxy } from '../../../lab/databases/stand-in-mysql-proxy.ts';
+import { bundle, runCli, startCli } from '../../../lab/process/bundle.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
+import { startTcpProxy } from '../../../lab/process/tcp-proxy.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 

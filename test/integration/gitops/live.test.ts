@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import pg from 'pg';
-import { API_VERSION, KIND } from '../../../src/api/names.ts';
-import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedNewton } from '../../support/glance-data.ts';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
+import { API_VERSION, KIND } from '../../../src/contract/names.ts';
 import { argoHealth, kstatus } from '../../support/health.ts';
-import { kubectl } from '../../support/kubectl.ts';
-import type { Operator } from '../../support/operator.ts';
-import type { KubeObject } from '../../support/test-api.ts';
 
 describe('what GitOps tools make of a live GlanceSchema', () => {
   let environment: Environment;

@@ -2,10 +2,10 @@ import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { parse } from 'yaml';
-import type { GlanceSchemaStatus } from '../../../src/api/glance-schema.ts';
-import { API_VERSION, KIND } from '../../../src/api/names.ts';
-import { REASONS, type Reason } from '../../../src/api/reasons.ts';
-import { withVerdict } from '../../../src/controller/status.ts';
+import type { GlanceSchemaStatus } from '../../../src/contract/glance-schema.ts';
+import { API_VERSION, KIND } from '../../../src/contract/names.ts';
+import { REASONS, type Reason } from '../../../src/contract/reasons.ts';
+import { withVerdict } from '../../../src/operator/reconcile/status.ts';
 import { aSchema } from '../../support/builders.ts';
 import { argoHealth, type Health, kstatus } from '../../support/health.ts';
 

@@ -2,10 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { parse, parseAllDocuments } from 'yaml';
-import { GROUP, KIND } from '../../../src/api/names.ts';
-import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
-import { kubectl } from '../../support/kubectl.ts';
-import type { KubeObject } from '../../support/test-api.ts';
+import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
+import { GROUP, KIND } from '../../../src/contract/names.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SAMPLES = `${ROOT}manifests/samples/gitops`;

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { parse } from 'yaml';
-import { CHART, helm, prepareHelm } from '../../support/helm.ts';
-import { parseObjects, renderManifests } from '../../support/manifests.ts';
-import type { KubeObject } from '../../support/test-api.ts';
+import { CHART, helm, prepareHelm } from '../../../lab/kubernetes/helm.ts';
+import { parseObjects, renderManifests } from '../../../lab/kubernetes/manifests.ts';
+import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const RELEASE = ['glance-schema', CHART, '--namespace', 'glance-schema-system'];

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parse } from 'yaml';
-import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
+import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import { CHART, helm, prepareHelm } from '../../../lab/kubernetes/helm.ts';
+import { conformance } from '../../../lab/kubernetes/kubeconform.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { asList, renderManifests } from '../../../lab/kubernetes/manifests.ts';
+import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 import { documented, follow } from '../../support/documented.ts';
-import { eventually } from '../../support/eventually.ts';
-import { CHART, helm, prepareHelm } from '../../support/helm.ts';
-import { conformance } from '../../support/kubeconform.ts';
-import { kubectl } from '../../support/kubectl.ts';
-import { asList, renderManifests } from '../../support/manifests.ts';
-import type { KubeObject } from '../../support/test-api.ts';
 
 const NAMESPACE = 'glance-schema-system';
 const RELEASE = ['glance-schema', CHART, '--namespace', NAMESPACE];

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { parse } from 'yaml';
-import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
+import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { documented, follow } from '../../support/documented.ts';
-import type { KubeObject } from '../../support/test-api.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const LINES = documented('README.md', 'With kind');

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
+import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { asList, renderManifests } from '../../../lab/kubernetes/manifests.ts';
+import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 import { aPodTemplate } from '../../support/builders.ts';
-import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
-import { eventually } from '../../support/eventually.ts';
-import { kubectl } from '../../support/kubectl.ts';
-import { asList, renderManifests } from '../../support/manifests.ts';
-import type { KubeObject } from '../../support/test-api.ts';
 
 const OVERLAYS = ['manifests/overlays/cluster', 'manifests/overlays/namespaced'];
 

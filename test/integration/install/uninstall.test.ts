@@ -1,11 +1,11 @@
 import { expect } from 'chai';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import { goldenSchema, readSchema, withAlembicVersion } from '../../../lab/databases/golden.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
+import { CHART, helm, prepareHelm } from '../../../lab/kubernetes/helm.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 import { documented, follow } from '../../support/documented.ts';
-import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedNewton } from '../../support/glance-data.ts';
-import { goldenSchema, readSchema, withAlembicVersion } from '../../support/golden.ts';
-import { CHART, helm, prepareHelm } from '../../support/helm.ts';
-import type { Operator } from '../../support/operator.ts';
 
 const REMOVE = documented('docs/operations.md', 'Remove the operator');
 

@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { parse } from 'yaml';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import { withClient } from '../../../lab/databases/images.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 import { documented, follow } from '../../support/documented.ts';
-import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedNewton } from '../../support/glance-data.ts';
-import { withClient } from '../../support/images.ts';
-import { kubectl } from '../../support/kubectl.ts';
-import type { Operator } from '../../support/operator.ts';
 
 // The same bundle under two names of images stands for two versions of the operator.
 const OLD = ['--image', 'glance-schema:old'];

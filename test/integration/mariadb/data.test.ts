@@ -1,10 +1,14 @@
 import { expect } from 'chai';
+import {
+  expectedMysqlImages,
+  fillMysqlNewton,
+  readMysqlImages,
+} from '../../../lab/databases/glance-data-mysql.ts';
+import { askMysql, withMysql } from '../../../lab/databases/mysql-client.ts';
+import { suiteMariaDb } from '../../../lab/databases/suite-server.ts';
 import { dataCases } from '../../support/cases/data.ts';
 import { succeeds } from '../../support/db-command.ts';
-import { expectedMysqlImages, fillMysqlNewton, readMysqlImages } from '../../support/glance-data-mysql.ts';
-import { askMysql, withMysql } from '../../support/mysql-client.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
-import { suiteMariaDb } from '../../support/suite-server.ts';
 import { goldenDatabase, newtonDatabase } from '../../support/test-engine.ts';
 
 interface PlannedStep {

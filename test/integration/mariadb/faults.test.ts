@@ -4,15 +4,19 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import mysql, { type RowDataPacket } from 'mysql2/promise';
-import { NO_ROW_PATIENCE } from '../../../src/database/engines/mysql/row-patience.ts';
-import { bundle, type CliRun, runCli, startCli } from '../../support/bundle.ts';
-import { expectedMysqlImages, readMysqlImages, seedMysqlNewton } from '../../support/glance-data-mysql.ts';
-import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
-import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
-import { askMysql, mysqlOptions, withMysql } from '../../support/mysql-client.ts';
-import { leaveOut } from '../../support/needs.ts';
-import { startTcpProxy } from '../../support/tcp-proxy.ts';
+import {
+  expectedMysqlImages,
+  readMysqlImages,
+  seedMysqlNewton,
+} from '../../../lab/databases/glance-data-mysql.ts';
+import { goldenMysqlSchema, readMysqlSchema } from '../../../lab/databases/golden-mysql.ts';
+import { buildMysqlGolden } from '../../../lab/databases/golden-mysql-database.ts';
+import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
+import { askMysql, mysqlOptions, withMysql } from '../../../lab/databases/mysql-client.ts';
+import { bundle, type CliRun, runCli, startCli } from '../../../lab/process/bundle.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
+import { startTcpProxy } from '../../../lab/process/tcp-proxy.ts';
+import { NO_ROW_PATIENCE } from '../../../src/migrator/mysql/row-patience.ts';
 
 const IMAGES = 20_000;
 

@@ -1,11 +1,15 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { runCli } from '../../support/bundle.ts';
-import { expectedMysqlImages, readMysqlImages, seedMysqlNewton } from '../../support/glance-data-mysql.ts';
-import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
-import { leaveOut } from '../../support/needs.ts';
-import { makeSmallDisk, NO_SMALL_DISK, type SmallDisk } from '../../support/small-disk.ts';
+import {
+  expectedMysqlImages,
+  readMysqlImages,
+  seedMysqlNewton,
+} from '../../../lab/databases/glance-data-mysql.ts';
+import { goldenMysqlSchema, readMysqlSchema } from '../../../lab/databases/golden-mysql.ts';
+import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
+import { makeSmallDisk, NO_SMALL_DISK, type SmallDisk } from '../../../lab/databases/small-disk.ts';
+import { runCli } from '../../../lab/process/bundle.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
 
 const MEBIBYTE = 2 ** 20;
 

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
+import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
+import { askMysql } from '../../../lab/databases/mysql-client.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
 import { halfWayCases, type OcataScript, statementsOf } from '../../support/cases/half-way.ts';
 import { succeeds } from '../../support/db-command.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
-import { askMysql } from '../../support/mysql-client.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
-import { leaveOut } from '../../support/needs.ts';
 import { goldenDatabase } from '../../support/test-engine.ts';
 
 const SCRIPT: OcataScript = {

@@ -1,13 +1,17 @@
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
-import { bundle, runCli } from '../../support/bundle.ts';
+import {
+  expectedMysqlImages,
+  readMysqlImages,
+  seedMysqlNewton,
+} from '../../../lab/databases/glance-data-mysql.ts';
+import { goldenMysqlSchema, readMysqlSchema } from '../../../lab/databases/golden-mysql.ts';
+import { buildMysqlGolden } from '../../../lab/databases/golden-mysql-database.ts';
+import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
+import { askMysql, withMysql } from '../../../lab/databases/mysql-client.ts';
+import { bundle, runCli } from '../../../lab/process/bundle.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
 import { documentedSettings } from '../../support/documented-settings.ts';
-import { expectedMysqlImages, readMysqlImages, seedMysqlNewton } from '../../support/glance-data-mysql.ts';
-import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
-import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
-import { askMysql, withMysql } from '../../support/mysql-client.ts';
-import { leaveOut } from '../../support/needs.ts';
 
 /**
  * What a server's administrator may set for every session, by name and value; and `init_connect`, which a session of a user

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { bundle } from '../../support/bundle.ts';
+import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
+import { bundle } from '../../../lab/process/bundle.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
 import { killAtRandom } from '../../support/kill-rounds.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
 import { mysqlKillSubject } from '../../support/mysql-kill-subject.ts';
-import { leaveOut } from '../../support/needs.ts';
 
 /** KILLS=200 for the real number. */
 const KILLS = Number(process.env.KILLS ?? 25);

@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
-import { startCli } from '../../support/bundle.ts';
+import { seedMysqlNewton } from '../../../lab/databases/glance-data-mysql.ts';
+import { goldenMysqlSchema, readMysqlSchema } from '../../../lab/databases/golden-mysql.ts';
+import { mysqlOptions } from '../../../lab/databases/mysql-client.ts';
+import { suiteMariaDb } from '../../../lab/databases/suite-server.ts';
+import { startGlanceNodes } from '../../../lab/glance/glance-nodes.ts';
+import { startCli } from '../../../lab/process/bundle.ts';
 import { onlineCases } from '../../support/cases/online.ts';
-import { seedMysqlNewton } from '../../support/glance-data-mysql.ts';
-import { startGlanceNodes } from '../../support/glance-nodes.ts';
-import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
 import { type LongestWait, watchMysqlLocks } from '../../support/lock-watch.ts';
-import { mysqlOptions } from '../../support/mysql-client.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
 import { tellNodes, upgradeOcataOnline } from '../../support/online-ocata.ts';
-import { suiteMariaDb } from '../../support/suite-server.ts';
 
 /** ONLINE_IMAGES=1000000 for the real size. */
 const IMAGES = Number(process.env.ONLINE_IMAGES ?? 40_000);

@@ -1,13 +1,17 @@
 import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
+import {
+  goldenMysqlSchema,
+  readMysqlSchema,
+  withMysqlAlembicVersion,
+} from '../../../lab/databases/golden-mysql.ts';
+import { buildMysqlGolden } from '../../../lab/databases/golden-mysql-database.ts';
+import { askMysql } from '../../../lab/databases/mysql-client.ts';
+import { suiteMariaDb } from '../../../lab/databases/suite-server.ts';
+import { findProgram, programEnvironment } from '../../../lab/tools/distribution-packages.ts';
 import { phaseCases } from '../../support/cases/phases.ts';
 import { succeeds } from '../../support/db-command.ts';
-import { goldenMysqlSchema, readMysqlSchema, withMysqlAlembicVersion } from '../../support/golden-mysql.ts';
-import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
-import { askMysql } from '../../support/mysql-client.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
-import { suiteMariaDb } from '../../support/suite-server.ts';
-import { findProgram, programEnvironment } from '../../tools/distribution-packages.ts';
 
 describe('expand, migrate and contract on MariaDB', () => {
   const server = suiteMariaDb();

@@ -1,17 +1,17 @@
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
-import { bundle, type CliRun, runCli, startCli } from '../../support/bundle.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedMysqlNewton } from '../../support/glance-data-mysql.ts';
-import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
-import { askMysql, mysqlOptions, withMysql } from '../../support/mysql-client.ts';
-import { leaveOut } from '../../support/needs.ts';
+import { seedMysqlNewton } from '../../../lab/databases/glance-data-mysql.ts';
+import { goldenMysqlSchema, readMysqlSchema } from '../../../lab/databases/golden-mysql.ts';
+import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
+import { askMysql, mysqlOptions, withMysql } from '../../../lab/databases/mysql-client.ts';
 import {
   type StandInMySqlProxy,
   type StandInMySqlProxyOptions,
   startStandInMySqlProxy,
-} from '../../support/stand-in-mysql-proxy.ts';
+} from '../../../lab/databases/stand-in-mysql-proxy.ts';
+import { bundle, type CliRun, runCli, startCli } from '../../../lab/process/bundle.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
 
 describe('behind a proxy that speaks the protocol itself (a stand-in for ProxySQL)', () => {
   let server: TestMariaDb;

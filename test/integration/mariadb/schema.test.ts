@@ -1,10 +1,10 @@
 import { expect } from 'chai';
+import { goldenMysqlSchema, readMysqlSchema } from '../../../lab/databases/golden-mysql.ts';
+import { withMysql } from '../../../lab/databases/mysql-client.ts';
+import { suiteMariaDb } from '../../../lab/databases/suite-server.ts';
 import { schemaCases } from '../../support/cases/schema.ts';
 import { succeeds } from '../../support/db-command.ts';
-import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
-import { withMysql } from '../../support/mysql-client.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
-import { suiteMariaDb } from '../../support/suite-server.ts';
 
 describe('the schema that db sync leaves on MariaDB', () => {
   const engine = mysqlEngine(suiteMariaDb());

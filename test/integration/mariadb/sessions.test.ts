@@ -3,13 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
-import { bundle, runCli, startCli } from '../../support/bundle.ts';
-import { eventually } from '../../support/eventually.ts';
-import { expectedMysqlImages, readMysqlImages, seedMysqlNewton } from '../../support/glance-data-mysql.ts';
-import { goldenMysqlSchema, readMysqlSchema } from '../../support/golden-mysql.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
-import { askMysql, mysqlOptions, withMysql } from '../../support/mysql-client.ts';
-import { leaveOut } from '../../support/needs.ts';
+import {
+  expectedMysqlImages,
+  readMysqlImages,
+  seedMysqlNewton,
+} from '../../../lab/databases/glance-data-mysql.ts';
+import { goldenMysqlSchema, readMysqlSchema } from '../../../lab/databases/golden-mysql.ts';
+import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
+import { askMysql, mysqlOptions, withMysql } from '../../../lab/databases/mysql-client.ts';
+import { bundle, runCli, startCli } from '../../../lab/process/bundle.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
 
 describe('sessions of a MariaDB', () => {
   let server: TestMariaDb;

@@ -2,11 +2,16 @@ import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import mysql from 'mysql2/promise';
-import type { ConnectionFlags } from '../../../src/commands/connection-options.ts';
-import { runCli } from '../../support/bundle.ts';
-import { type Certificates, hasOpenssl, makeCertificates, NO_OPENSSL } from '../../support/certificates.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
-import { leaveOut } from '../../support/needs.ts';
+import {
+  type Certificates,
+  hasOpenssl,
+  makeCertificates,
+  NO_OPENSSL,
+} from '../../../lab/databases/certificates.ts';
+import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
+import { runCli } from '../../../lab/process/bundle.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
+import type { ConnectionFlags } from '../../../src/cli/db/connection-options.ts';
 import {
   differences,
   type Expected,

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
+import { askMysql } from '../../../lab/databases/mysql-client.ts';
+import { suiteMariaDb } from '../../../lab/databases/suite-server.ts';
 import { obstacleCases, verifyCases } from '../../support/cases/verify.ts';
 import { db, succeeds } from '../../support/db-command.ts';
-import { askMysql } from '../../support/mysql-client.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
-import { suiteMariaDb } from '../../support/suite-server.ts';
 import { newtonDatabase } from '../../support/test-engine.ts';
 
 describe('the schema that a run on MariaDB leaves', () => {

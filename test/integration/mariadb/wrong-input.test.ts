@@ -3,13 +3,13 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { runCli } from '../../support/bundle.ts';
-import type { GoldenOptions } from '../../support/golden-database.ts';
-import { readMysqlSchema } from '../../support/golden-mysql.ts';
-import { buildMysqlGolden } from '../../support/golden-mysql-database.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../support/mariadb.ts';
-import { withMysql } from '../../support/mysql-client.ts';
-import { leaveOut } from '../../support/needs.ts';
+import type { GoldenOptions } from '../../../lab/databases/golden-database.ts';
+import { readMysqlSchema } from '../../../lab/databases/golden-mysql.ts';
+import { buildMysqlGolden } from '../../../lab/databases/golden-mysql-database.ts';
+import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
+import { withMysql } from '../../../lab/databases/mysql-client.ts';
+import { runCli } from '../../../lab/process/bundle.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
 
 /** One wrong input: what is run, how it ends, and a piece of the one sentence that is said. */
 interface WrongUrl {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { parse } from 'yaml';
-import { kubectl } from '../../support/kubectl.ts';
-import { parseObjects } from '../../support/manifests.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { parseObjects } from '../../../lab/kubernetes/manifests.ts';
 import { type AlertRule, alertRules, type Promtool, startPromtool } from '../../support/promtool.ts';
 
 const TESTS = readFileSync(new URL('alerts.yaml', import.meta.url), 'utf8');

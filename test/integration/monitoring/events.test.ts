@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { type Environment, startEnvironment } from '../../support/environment.ts';
-import { eventually } from '../../support/eventually.ts';
-import type { Operator } from '../../support/operator.ts';
+import { type Environment, startEnvironment } from '../../../lab/kubernetes/environment.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 
 describe('Events', () => {
   let environment: Environment;

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 import { readable, readDashboard } from '../../support/dashboard.ts';
-import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedNewton } from '../../support/glance-data.ts';
-import type { Operator } from '../../support/operator.ts';
 import { alertRules, type Promtool, startPromtool } from '../../support/promtool.ts';
 import { queriedMetrics } from '../../support/queried-metrics.ts';
 

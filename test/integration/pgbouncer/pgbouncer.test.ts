@@ -1,19 +1,19 @@
 import { expect } from 'chai';
 import pg from 'pg';
-import { REVISIONS } from '../../../src/revision/revisions.ts';
-import { runCli, startCli } from '../../support/bundle.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedNewton } from '../../support/glance-data.ts';
-import { goldenSchema, readSchema, withAlembicVersion } from '../../support/golden.ts';
-import { expectedImages, withClient } from '../../support/images.ts';
-import { leaveOut } from '../../support/needs.ts';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import { goldenSchema, readSchema, withAlembicVersion } from '../../../lab/databases/golden.ts';
+import { expectedImages, withClient } from '../../../lab/databases/images.ts';
 import {
   findPgBouncer,
   type PgBouncerOptions,
   startPgBouncer,
   type TestPgBouncer,
-} from '../../support/pgbouncer.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+} from '../../../lab/databases/pgbouncer.ts';
+import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
+import { runCli, startCli } from '../../../lab/process/bundle.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
+import { REVISIONS } from '../../../src/glance/revisions.ts';
 
 const NEWEST = `${REVISIONS.at(-1)?.name.replace(/_?(\d\d)$/, '_contract$1')}`;
 

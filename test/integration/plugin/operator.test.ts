@@ -2,15 +2,15 @@ import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { bundle } from '../../support/bundle.ts';
-import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedNewton } from '../../support/glance-data.ts';
-import { buildGolden } from '../../support/golden-database.ts';
-import { withClient } from '../../support/images.ts';
-import { kubectl } from '../../support/kubectl.ts';
-import type { Operator } from '../../support/operator.ts';
-import type { ProgramResult } from '../../support/program-end.ts';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import { buildGolden } from '../../../lab/databases/golden-database.ts';
+import { withClient } from '../../../lab/databases/images.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import { bundle } from '../../../lab/process/bundle.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
+import type { ProgramResult } from '../../../lab/process/program-end.ts';
 
 describe('kubectl glanceschema with an operator at work', () => {
   let environment: Environment;

@@ -4,12 +4,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import type { GlanceSchemaStatus } from '../../../src/api/glance-schema.ts';
-import { OBSERVE_ANNOTATION, RETRY_ANNOTATION } from '../../../src/api/names.ts';
-import { REASONS, type Reason } from '../../../src/api/reasons.ts';
-import { decide } from '../../../src/controller/decide.ts';
-import { type ObservedProgress, observe } from '../../../src/controller/observe.ts';
-import { withVerdict } from '../../../src/controller/status.ts';
+import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import { writeKubeconfig } from '../../../lab/kubernetes/kubeconfig.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import type { KubeObject, TestApi } from '../../../lab/kubernetes/test-api.ts';
+import { bundle, startCli } from '../../../lab/process/bundle.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
+import { freePort } from '../../../lab/process/free-port.ts';
+import type { ProgramResult } from '../../../lab/process/program-end.ts';
+import type { GlanceSchemaStatus } from '../../../src/contract/glance-schema.ts';
+import { OBSERVE_ANNOTATION, RETRY_ANNOTATION } from '../../../src/contract/names.ts';
+import { REASONS, type Reason } from '../../../src/contract/reasons.ts';
+import { decide } from '../../../src/operator/reconcile/decide.ts';
+import { type ObservedProgress, observe } from '../../../src/operator/reconcile/observe.ts';
+import { withVerdict } from '../../../src/operator/reconcile/status.ts';
 import {
   aJob,
   aPod,
@@ -21,14 +29,6 @@ import {
   failedWith,
   recordedAt,
 } from '../../support/builders.ts';
-import { bundle, startCli } from '../../support/bundle.ts';
-import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
-import { eventually } from '../../support/eventually.ts';
-import { freePort } from '../../support/free-port.ts';
-import { writeKubeconfig } from '../../support/kubeconfig.ts';
-import { kubectl } from '../../support/kubectl.ts';
-import type { ProgramResult } from '../../support/program-end.ts';
-import type { KubeObject, TestApi } from '../../support/test-api.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SCHEMAS = '/apis/db.glance.openstack.org/v1alpha1/namespaces/openstack/glanceschemas';

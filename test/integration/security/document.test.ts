@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { build } from 'esbuild';
+import { renderManifests } from '../../../lab/kubernetes/manifests.ts';
+import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { NEVER_LOADED } from '../../../scripts/never-loaded.ts';
-import { renderManifests } from '../../support/manifests.ts';
-import type { KubeObject } from '../../support/test-api.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const DOCUMENT = readFileSync(`${ROOT}docs/security.md`, 'utf8');

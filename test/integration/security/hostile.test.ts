@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import pg from 'pg';
-import { SCHEMA_UID_LABEL } from '../../../src/api/names.ts';
-import { migrationJobName } from '../../../src/controller/migration-job.ts';
-import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedNewton } from '../../support/glance-data.ts';
-import type { Operator } from '../../support/operator.ts';
-import type { KubeObject } from '../../support/test-api.ts';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
+import { SCHEMA_UID_LABEL } from '../../../src/contract/names.ts';
+import { migrationJobName } from '../../../src/operator/reconcile/job.ts';
 
 /** An image of somebody's own: leaves what the expression in SAYS gives as its report, and ends with EXIT. */
 const HOSTILE_IMAGE = [

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parse } from 'yaml';
+import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import { renderManifests } from '../../../lab/kubernetes/manifests.ts';
+import type { ApiAnswer, KubeObject, TestApi } from '../../../lab/kubernetes/test-api.ts';
 import { aPodTemplate } from '../../support/builders.ts';
-import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
-import { renderManifests } from '../../support/manifests.ts';
-import type { ApiAnswer, KubeObject, TestApi } from '../../support/test-api.ts';
 
 const FULL_SAMPLE = new URL('../../../manifests/samples/glance-schema-full.yaml', import.meta.url);
 

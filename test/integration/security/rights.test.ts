@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import pg from 'pg';
-import type { AuditEvent } from '../../support/audit-log.ts';
-import { type Environment, startEnvironment, type Tenant } from '../../support/environment.ts';
-import { eventually } from '../../support/eventually.ts';
-import { seedNewton } from '../../support/glance-data.ts';
-import { kubectl } from '../../support/kubectl.ts';
-import { renderManifests } from '../../support/manifests.ts';
-import type { Operator } from '../../support/operator.ts';
+import { seedNewton } from '../../../lab/databases/glance-data.ts';
+import type { AuditEvent } from '../../../lab/kubernetes/audit-log.ts';
+import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { renderManifests } from '../../../lab/kubernetes/manifests.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 
 const ACCOUNT = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
 

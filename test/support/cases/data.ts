@@ -1,6 +1,6 @@
 import { expect } from 'chai';
+import { expectedAtHead, ORIGINS, otherRows, sortedRows, WAYS } from '../../../lab/databases/populated.ts';
 import { db, succeeds } from '../db-command.ts';
-import { expectedAtHead, ORIGINS, otherRows, sortedRows, WAYS } from '../populated.ts';
 import { goldenDatabase, newtonDatabase, type TestEngine, withLegacyVersion } from '../test-engine.ts';
 
 /** The cases of what a migration makes of the rows that hold on every engine. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
+import type { GoldenOptions } from '../../../lab/databases/golden-database.ts';
 import { succeeds } from '../db-command.ts';
-import type { GoldenOptions } from '../golden-database.ts';
 import { type EngineSchema, goldenDatabase, type TestEngine, withLegacyVersion } from '../test-engine.ts';
 
 /**

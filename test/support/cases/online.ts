@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { startCli } from '../bundle.ts';
+import { startCli } from '../../../lab/process/bundle.ts';
 import { db, succeeds } from '../db-command.ts';
 import { count, newtonDatabase, type TestEngine } from '../test-engine.ts';
 

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { scriptsOf } from '../../../src/revision/heads.ts';
-import { NEWEST_CARRIED, REVISIONS } from '../../../src/revision/revisions.ts';
-import { SCRIPTS } from '../../../src/revision/scripts.ts';
+import type { GoldenOptions } from '../../../lab/databases/golden-database.ts';
+import { scriptsOf } from '../../../src/glance/heads.ts';
+import { NEWEST_CARRIED, REVISIONS } from '../../../src/glance/revisions.ts';
+import { SCRIPTS } from '../../../src/glance/scripts.ts';
 import { succeeds } from '../db-command.ts';
-import type { GoldenOptions } from '../golden-database.ts';
 import { headOf, interleaved } from '../golden-names.ts';
 import { type EngineSchema, goldenDatabase, type TestEngine, withLegacyVersion } from '../test-engine.ts';
 

@@ -15,7 +15,7 @@ export interface Hands {
   readonly dropUnique: string;
 }
 
-const GOLDEN = readdirSync(new URL('../../golden/postgres', import.meta.url)).map((file) =>
+const GOLDEN = readdirSync(new URL('../../../lab/golden/postgres', import.meta.url)).map((file) =>
   file.replace('.json', ''),
 );
 

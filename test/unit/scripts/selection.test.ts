@@ -41,7 +41,7 @@ describe('make test ONLY', () => {
   }
 
   it('names a file of a suite that runs in one process', () => {
-    expect(filesOf('test/unit/revision/chain.test.ts')).to.deep.equal(['test/unit/revision/chain.test.ts']);
+    expect(filesOf('test/unit/glance/chain.test.ts')).to.deep.equal(['test/unit/glance/chain.test.ts']);
   });
 
   it('is a title where it names no suite and no file', () => {

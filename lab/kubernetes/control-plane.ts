@@ -1,0 +1,363 @@
+// A real Kubernetes control plane on loopback, for the tests and the demo:
+//
+//   const plane = await startControlPlane();            // about 5 s once built; build first: node lab/cluster/build.ts
+//   const api = plane.api();                            // plain requests as cluster admin
+//   await kubectl(plane.kubeconfigPath, ['get', 'pods']);
+//   await plane.stop();
+//
+// Pods run only with a stand-in node (stand-in-node.ts). Whatever happens to this process, what it started ends with it.
+
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { KubeConfig } from '@kubernetes/client-node';
+import { type Binaries, ensureBinaries } from '../cluster/binaries.ts';
+import { freePort } from '../process/free-port.ts';
+import { reaper } from '../process/reaper.ts';
+import { type ServerProcess, startServerProcess } from '../process/server-process.ts';
+import { type AuditEvent, type AuditFilter, readAuditEvents } from './audit-log.ts';
+import { writeKubeconfig } from './kubeconfig.ts';
+import { type TestApi, testApi } from './test-api.ts';
+
+export interface ControlPlaneOptions {
+  /** False starts etcd and kube-apiserver only: no Jobs, ServiceAccounts or garbage collection. Default true. */
+  readonly controllers?: boolean;
+  /** Told what is going on, line by line: the build of Kubernetes, if there is one, and each program's start. */
+  readonly say?: (line: string) => void;
+}
+
+export interface ControlPlane {
+  /** The API server's address, https://127.0.0.1:PORT; the same after a restart. */
+  readonly server: string;
+  /** A token of user `admin`, group system:masters. */
+  readonly adminToken: string;
+  /** A token of user `stand-in-node`, group system:masters, so that the node's requests can be told from a test's. */
+  readonly nodeToken: string;
+  readonly caFile: string;
+  /** Certificate and key of the API server, which `caFile` trusts: for a proxy in front of it. */
+  readonly servingCertFile: string;
+  readonly servingKeyFile: string;
+  /** Where all files of this control plane are, logs included; gone after `stop`. */
+  readonly folder: string;
+  /** For kubectl, as admin. */
+  readonly kubeconfigPath: string;
+  readonly binaries: Binaries;
+  /** For `@kubernetes/client-node`, as admin. The library is loaded by the first call only, as it takes a second. */
+  kubeconfig(): Promise<KubeConfig>;
+  /** A plain client, as admin unless another token is given. */
+  api(token?: string, userAgent?: string): TestApi;
+  /** A kubeconfig file for a ServiceAccount, with a token from the TokenRequest API. */
+  serviceAccountKubeconfig(namespace: string, name: string): Promise<string>;
+  stopApiServer(): Promise<void>;
+  /**
+   * Starts it again on the same port with the same data, and waits until it is ready. The controller manager is started
+   * anew with it: by itself that takes up to a minute to notice that the API server is back.
+   */
+  startApiServer(): Promise<void>;
+  killApiServer(signal: NodeJS.Signals): void;
+  /** Has etcd forget everything but the present, as it does by itself every five minutes: no watch can begin earlier. */
+  compactEtcd(): Promise<void>;
+  /** What the API server was asked, from its audit log at level Metadata: one event per answer, two per watch. */
+  auditEvents(filter?: AuditFilter): readonly AuditEvent[];
+  /** The API server's own metrics, as Prometheus text. */
+  metrics(): Promise<string>;
+  /** Ends all programs and removes `folder`. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+const controllers = [
+  'deployment-controller',
+  'garbage-collector-controller',
+  'job-controller',
+  'namespace-controller',
+  'pod-garbage-collector-controller',
+  'replicaset-controller',
+  'root-ca-certificate-publisher-controller',
+  'serviceaccount-controller',
+  'serviceaccount-token-controller',
+  'ttl-after-finished-controller',
+];
+
+const auditPolicy = {
+  apiVersion: 'audit.k8s.io/v1',
+  kind: 'Policy',
+  omitStages: ['RequestReceived'],
+  rules: [
+    // Its own loopback housekeeping would drown the rest.
+    { level: 'None', users: ['system:apiserver'] },
+    { level: 'None', nonResourceURLs: ['/livez*', '/readyz*', '/healthz*'] },
+    { level: 'Metadata' },
+  ],
+};
+
+/**
+ * Starts etcd, kube-apiserver and, unless told otherwise, kube-controller-manager with the controllers above, which is
+ * the set that Jobs, Deployments, ServiceAccounts and deletion need. Pod Security admission is on, as by default.
+ *
+ * @throws an Error with the last lines of the log of the program that did not come up.
+ */
+export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
+  const say = options.say ?? sayNothing;
+  const binaries = await ensureBinaries(say);
+  const folder = mkdtempSync(join(tmpdir(), 'glance-schema-cluster-'));
+  reaper.watchFolder(folder);
+  const running: ServerProcess[] = [];
+  try {
+    return await start(options, binaries, folder, running);
+  } catch (error) {
+    await Promise.all(running.map((server) => server.stop(0)));
+    removeFolder(folder);
+    throw error;
+  }
+}
+
+async function start(
+  options: ControlPlaneOptions,
+  binaries: Binaries,
+  folder: string,
+  running: ServerProcess[],
+): Promise<ControlPlane> {
+  const say = options.say ?? sayNothing;
+  const file = (name: string): string => join(folder, name);
+  for (const name of ['etcd', 'certs', 'logs', 'kubeconfigs']) mkdirSync(file(name));
+
+  const adminToken = randomBytes(24).toString('hex');
+  const nodeToken = randomBytes(24).toString('hex');
+  const managerToken = randomBytes(24).toString('hex');
+  const lines = [
+    `${adminToken},admin,admin,"system:masters"`,
+    `${nodeToken},stand-in-node,stand-in-node,"system:masters"`,
+    `${managerToken},system:kube-controller-manager,system:kube-controller-manager,"system:masters"`,
+  ];
+  writeFileSync(file('tokens.csv'), `${lines.join('\n')}\n`, { mode: 0o600 });
+  writeFileSync(file('audit-policy.json'), JSON.stringify(auditPolicy));
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+  });
+  writeFileSync(file('service-accounts.key'), privateKey, { mode: 0o600 });
+  writeFileSync(file('service-accounts.pub'), publicKey);
+
+  say('Starting etcd');
+  const etcdPort = await freePort();
+  const peerPort = await freePort();
+  const etcdUrl = `http://127.0.0.1:${etcdPort}`;
+  const peerUrl = `http://127.0.0.1:${peerPort}`;
+  const etcd = startServerProcess({
+    name: 'etcd',
+    path: binaries.etcd,
+    logFile: file('logs/etcd.log'),
+    args: [
+      '--name=test',
+      `--data-dir=${file('etcd')}`,
+      `--listen-client-urls=${etcdUrl}`,
+      `--advertise-client-urls=${etcdUrl}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=test=${peerUrl}`,
+      '--unsafe-no-fsync',
+      '--log-level=warn',
+    ],
+  });
+  running.push(etcd);
+
+  const port = await freePort();
+  const server = `https://127.0.0.1:${port}`;
+  const caFile = file('certs/apiserver.crt');
+  let apiServer: ServerProcess | null = null;
+
+  function spawnApiServer(): ServerProcess {
+    const started = startServerProcess({
+      name: 'kube-apiserver',
+      path: binaries.kubeApiserver,
+      logFile: file('logs/kube-apiserver.log'),
+      args: [
+        `--etcd-servers=${etcdUrl}`,
+        `--cert-dir=${file('certs')}`,
+        '--bind-address=127.0.0.1',
+        '--advertise-address=127.0.0.1',
+        `--secure-port=${port}`,
+        '--endpoint-reconciler-type=none',
+        '--service-cluster-ip-range=10.0.0.0/24',
+        '--authorization-mode=RBAC',
+        `--token-auth-file=${file('tokens.csv')}`,
+        '--service-account-issuer=https://kubernetes.default.svc',
+        `--service-account-key-file=${file('service-accounts.pub')}`,
+        `--service-account-signing-key-file=${file('service-accounts.key')}`,
+        '--kubelet-preferred-address-types=InternalIP',
+        `--audit-policy-file=${file('audit-policy.json')}`,
+        `--audit-log-path=${file('logs/audit.log')}`,
+      ],
+    });
+    running.push(started);
+    return started;
+  }
+
+  async function startApiServer(): Promise<void> {
+    if (apiServer !== null) throw new Error('Cannot start kube-apiserver: it is running');
+    const started = spawnApiServer();
+    apiServer = started;
+    await waitUntilReady(started, 'kube-apiserver', async () => {
+      etcd.assertRunning();
+      // The certificate is the API server's own first deed, so there is nothing to trust before it.
+      const api = testApi({ server, token: adminToken, ca: readFileSync(caFile) });
+      try {
+        return (await api.request('GET', '/readyz', undefined, { timeoutMilliseconds: 2000 })).status === 200;
+      } finally {
+        api.close();
+      }
+    });
+  }
+
+  async function stopApiServer(): Promise<void> {
+    // Asked politely it waits ten seconds and more for watches that never end by themselves.
+    await apiServer?.stop(1500);
+    apiServer = null;
+  }
+
+  say('Starting kube-apiserver');
+  await startApiServer();
+  const ca = readFileSync(caFile);
+  const clients: TestApi[] = [];
+
+  function api(token = adminToken, userAgent?: string): TestApi {
+    const client = testApi({ server, token, ca, ...(userAgent === undefined ? {} : { userAgent }) });
+    clients.push(client);
+    return client;
+  }
+
+  const kubeconfigPath = writeKubeconfig(file('kubeconfigs/admin'), { server, caFile, token: adminToken });
+  let manager: ServerProcess | null = null;
+
+  async function startManager(): Promise<void> {
+    const started = startServerProcess({
+      name: 'kube-controller-manager',
+      path: binaries.kubeControllerManager,
+      logFile: file('logs/kube-controller-manager.log'),
+      args: [
+        `--kubeconfig=${writeKubeconfig(file('kubeconfigs/manager'), { server, caFile, token: managerToken })}`,
+        `--controllers=${controllers.join(',')}`,
+        '--leader-elect=false',
+        '--secure-port=0',
+        `--root-ca-file=${caFile}`,
+        `--service-account-private-key-file=${file('service-accounts.key')}`,
+      ],
+    });
+    running.push(started);
+    manager = started;
+    const admin = api();
+    // The default ServiceAccount is what a first pod waits for, and shows that the controllers have begun.
+    await waitUntilReady(started, 'kube-controller-manager', async () => {
+      const answer = await admin.request('GET', '/api/v1/namespaces/default/serviceaccounts/default');
+      return answer.status === 200;
+    });
+  }
+
+  if (options.controllers ?? true) {
+    say('Starting kube-controller-manager');
+    await startManager();
+  }
+
+  let stopped: Promise<void> | null = null;
+
+  async function stopAll(): Promise<void> {
+    for (const client of clients) client.close();
+    // All at once: nobody is left whom a graceful end would serve.
+    for (const each of running) each.kill('SIGKILL');
+    await Promise.all(running.map((each) => each.stop(0)));
+    removeFolder(folder);
+  }
+
+  return {
+    server,
+    adminToken,
+    nodeToken,
+    caFile,
+    servingCertFile: caFile,
+    servingKeyFile: file('certs/apiserver.key'),
+    folder,
+    kubeconfigPath,
+    binaries,
+    async kubeconfig() {
+      const { KubeConfig } = await import('@kubernetes/client-node');
+      const config = new KubeConfig();
+      config.loadFromFile(kubeconfigPath);
+      return config;
+    },
+    api,
+    async serviceAccountKubeconfig(namespace, name) {
+      const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`;
+      const request = {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenRequest',
+        spec: { expirationSeconds: 86_400 },
+      };
+      const answer = await api().call('POST', path, request);
+      const token: string = answer.status.token;
+      return writeKubeconfig(file(`kubeconfigs/${namespace}-${name}`), { server, caFile, token, namespace });
+    },
+    stopApiServer,
+    async startApiServer() {
+      await startApiServer();
+      if (manager === null) return;
+      await manager.stop(0);
+      await startManager();
+    },
+    killApiServer(signal) {
+      apiServer?.kill(signal);
+      if (signal === 'SIGKILL') apiServer = null;
+    },
+    async compactEtcd() {
+      const { header } = await askEtcd(etcdUrl, 'range', { key: 'AA==' });
+      await askEtcd(etcdUrl, 'compaction', { revision: header.revision, physical: true });
+    },
+    auditEvents: (filter = {}) => readAuditEvents(file('logs/audit.log'), filter),
+    async metrics() {
+      return (await api().request('GET', '/metrics')).text;
+    },
+    stop() {
+      stopped ??= stopAll();
+      return stopped;
+    },
+  };
+}
+
+/** By its JSON gateway, as there is no etcdctl. */
+async function askEtcd(
+  url: string,
+  operation: string,
+  body: Record<string, unknown>,
+): Promise<{ readonly header: { readonly revision: string } }> {
+  const answer = await fetch(`${url}/v3/kv/${operation}`, { method: 'POST', body: JSON.stringify(body) });
+  if (!answer.ok) throw new Error(`Cannot have etcd do ${operation}: ${await answer.text()}`);
+  return JSON.parse(await answer.text());
+}
+
+async function waitUntilReady(
+  server: ServerProcess,
+  name: string,
+  isReady: () => Promise<boolean>,
+): Promise<void> {
+  const deadline = Date.now() + 120_000;
+  let last: unknown = null;
+  while (Date.now() < deadline) {
+    server.assertRunning();
+    try {
+      if (await isReady()) return;
+    } catch (error) {
+      last = error;
+    }
+    await sleep(50);
+  }
+  throw new Error(`Cannot start ${name}: it was not ready after two minutes`, { cause: last });
+}
+
+function removeFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  reaper.forgetFolder(folder);
+}
+
+function sayNothing(): void {}

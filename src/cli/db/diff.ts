@@ -1,0 +1,83 @@
+import { Command, Option } from 'commander';
+import { EXIT_CODES } from '../../contract/exit-codes.ts';
+import type { Phase } from '../../glance/phase.ts';
+import { type DatabaseDiff, diffDatabase } from '../../migrator/diff-database.ts';
+import { Failure } from '../../migrator/errors/failure.ts';
+import { helpWithExitCodes } from '../exit.ts';
+import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
+import { readTarget, throughOption } from './migration.ts';
+import { addVersionArgument } from './version-argument.ts';
+
+interface DiffFlags extends ConnectionFlags {
+  readonly through: Phase;
+  readonly output: 'text' | 'sql' | 'json';
+}
+
+/** `glance-schema db diff [VERSION]` */
+export function dbDiffCommand(): Command {
+  const command = new Command('diff')
+    .description(
+      'Compare the schema with that of a revision: columns, indexes and keys that are missing or different, and the SQL that mends them. What a database has in addition is left out. Changes nothing.',
+    )
+    .addOption(throughOption())
+    .addOption(
+      new Option('--output <format>', 'of the differences on stdout')
+        .choices(['text', 'sql', 'json'])
+        .default('text'),
+    );
+  addVersionArgument(
+    command,
+    'the revision to compare with, such as ocata01; without it the one it is at',
+    run,
+  );
+  addConnectionOptions(command);
+  return helpWithExitCodes(command, [
+    'Done',
+    'Usage',
+    'RevisionNotFound',
+    'DatabaseNewer',
+    'DatabaseNotGlance',
+    'SchemaDiffers',
+    'DatabaseUnreachable',
+  ]);
+}
+
+async function run(version: string | undefined, flags: DiffFlags): Promise<void> {
+  const { diff, error } = await make(version, flags);
+  if (error !== undefined || diff === undefined) {
+    process.exitCode = EXIT_CODES[error?.reason ?? 'MigrationFailed'];
+    process.stderr.write(`${error?.message ?? 'Cannot compare'}\n`);
+    return;
+  }
+  process.exitCode = diff.differences.length === 0 ? EXIT_CODES.Done : EXIT_CODES.SchemaDiffers;
+  process.stdout.write(FORMATS[flags.output](diff));
+}
+
+async function make(version: string | undefined, flags: DiffFlags): ReturnType<typeof diffDatabase> {
+  try {
+    const target = version === undefined ? undefined : readTarget(version, flags.through);
+    return await diffDatabase(resolveConnection(flags, process.env), target);
+  } catch (error) {
+    if (error instanceof Failure) {
+      return { error };
+    }
+    throw error;
+  }
+}
+
+const FORMATS: Readonly<Record<DiffFlags['output'], (diff: DatabaseDiff) => string>> = {
+  text: (diff) =>
+    `${[heading(diff), ...diff.differences.flatMap(({ what, sql }) => [`  ${what}`, ...sql.map((each) => `      ${each.replaceAll('\n', '\n      ')};`)])].join('\n')}\n`,
+  sql: (diff) =>
+    `${[`-- ${heading(diff)}`, ...diff.differences.flatMap(({ what, sql }) => [`-- ${what}`, ...sql.map((each) => `${each};`)])].join('\n')}\n`,
+  json: (diff) => `${JSON.stringify(diff, undefined, 2)}\n`,
+};
+
+function heading({ database, engine, revision, differences }: DatabaseDiff): string {
+  const count = differences.length;
+  const found =
+    count === 0
+      ? 'nothing is missing or different'
+      : `${count} ${count === 1 ? 'difference' : 'differences'}`;
+  return `${database} (${engine}) compared with ${revision}: ${found}`;
+}

@@ -1,0 +1,214 @@
+import { Command, Option } from 'commander';
+import type { ExitReason } from '../../contract/exit-codes.ts';
+import { PHASES, type Phase } from '../../glance/phase.ts';
+import { targetOf } from '../../glance/plan.ts';
+import { formatPosition, type Position, wantedPosition } from '../../glance/position.ts';
+import { explainUnresolved, resolveRevision } from '../../glance/resolve.ts';
+import { Failure } from '../../migrator/errors/failure.ts';
+import { type MigrateOptions, migrateDatabase, type Outcome } from '../../migrator/migrate.ts';
+import { helpWithExitCodes } from '../exit.ts';
+import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
+import { addOutputOptions, finish, type OutputFlags } from './output.ts';
+import { openRunLog, type RunLog } from './run-log.ts';
+import { addVersionArgument } from './version-argument.ts';
+
+interface MigrationFlags extends ConnectionFlags, OutputFlags {
+  readonly through?: Phase;
+  readonly lockTimeout: string;
+  readonly logFormat: 'text' | 'json';
+  readonly verbose?: boolean;
+}
+
+type Verb = 'sync' | 'upgrade' | 'expand' | 'migrate' | 'contract';
+
+const MIGRATION_EXITS: readonly ExitReason[] = [
+  'Done',
+  'MigrationFailed',
+  'Usage',
+  'DowngradeNotSupported',
+  'RevisionNotFound',
+  'DatabaseNewer',
+  'DatabaseNotGlance',
+  'PartiallyApplied',
+  'SchemaDiffers',
+  'DatabaseUnreachable',
+  'LockTimeout',
+  'Interrupted',
+];
+
+/** `db sync` and `db upgrade`, which differ only in what they do with an empty database. */
+export function migrationCommand(name: 'sync' | 'upgrade', description: string): Command {
+  const command = new Command(name).description(description).addOption(throughOption());
+  addVersionArgument<MigrationFlags>(
+    command,
+    'the revision to go to, such as ocata01; without it the newest',
+    (version, flags) => run(name, version, flags),
+  );
+  addRunOptions(command);
+  return helpWithExitCodes(command, MIGRATION_EXITS);
+}
+
+/** `db expand`, `db migrate` and `db contract`: one phase of every revision, while nodes of Glance are at work. */
+export function phaseCommand(
+  name: 'expand' | 'migrate' | 'contract',
+  description: string,
+  withoutVersion: string,
+): Command {
+  const command = new Command(name).description(description);
+  addVersionArgument<MigrationFlags>(
+    command,
+    `the last revision that is meant, such as ocata01; without it ${withoutVersion}`,
+    (version, flags) => run(name, version, flags),
+  );
+  addRunOptions(command);
+  return helpWithExitCodes(
+    command,
+    name === 'expand'
+      ? MIGRATION_EXITS
+      : [...MIGRATION_EXITS.slice(0, 8), 'OutOfOrder', ...MIGRATION_EXITS.slice(8)],
+  );
+}
+
+/** How far through the cycle of the last revision. */
+export function throughOption(): Option {
+  return new Option(
+    '--through <phase>',
+    "how far through the last revision's cycle; before Contract, Glance may be at work meanwhile",
+  )
+    .choices(PHASES)
+    .default('Contract');
+}
+
+function addRunOptions(command: Command): void {
+  command
+    .option(
+      '--lock-timeout <seconds>',
+      'how long to wait for another migrator, and for a table in use',
+      '600',
+    )
+    .addOption(
+      new Option('--log-format <format>', 'of what is told on stderr')
+        .choices(['text', 'json'])
+        .default('text'),
+    )
+    .option('--verbose', 'tell each step');
+  addOutputOptions(addConnectionOptions(command));
+}
+
+async function run(command: Verb, version: string | undefined, flags: MigrationFlags): Promise<void> {
+  const startedAt = new Date();
+  const log = await openRunLog({
+    format: flags.logFormat,
+    verbose: flags.verbose === true,
+    terminal: process.stderr.isTTY === true,
+    colour: process.stderr.isTTY === true && !process.env.NO_COLOR,
+  });
+  let target: Position | undefined;
+  const outcome = await attempt(async () => {
+    const goal = readGoal(command, version, flags);
+    target = goal.kind !== 'position' && goal.revision === undefined ? undefined : targetOf(goal);
+    return migrate(command, goal, flags, log);
+  });
+  log.close();
+  finish({ command, target, startedAt, outcome, flags, log, summary: summarise(outcome) });
+}
+
+async function migrate(
+  command: Verb,
+  goal: MigrateOptions['goal'],
+  flags: MigrationFlags,
+  log: RunLog,
+): Promise<Outcome> {
+  const connection = resolveConnection(flags, process.env);
+  const lockTimeoutSeconds = readSeconds(flags.lockTimeout);
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  // Once only: a second signal ends the process in the usual way.
+  process.once('SIGTERM', onSignal).once('SIGINT', onSignal);
+  try {
+    return await migrateDatabase({
+      connection,
+      goal,
+      fillEmpty: command === 'sync' || command === 'expand',
+      lockTimeoutSeconds,
+      signal: stop.signal,
+      events: log,
+    });
+  } finally {
+    process.removeListener('SIGTERM', onSignal).removeListener('SIGINT', onSignal);
+  }
+}
+
+function readGoal(command: Verb, version: string | undefined, flags: MigrationFlags): MigrateOptions['goal'] {
+  switch (command) {
+    case 'sync':
+    case 'upgrade':
+      return { kind: 'position', target: readTarget(version, flags.through ?? 'Contract') };
+    case 'expand':
+      return { kind: 'expand', revision: readRevision(version) };
+    case 'migrate':
+    case 'contract':
+      return { kind: command, revision: version === undefined ? undefined : readRevision(version) };
+  }
+}
+
+/**
+ * A position as a user names it; a revision without phases is whole whatever the phase.
+ *
+ * @throws Failure `RevisionNotFound`
+ */
+export function readTarget(version: string | undefined, through: Phase): Position {
+  return wantedPosition(readRevision(version), through);
+}
+
+/**
+ * A revision as a user names it.
+ *
+ * @throws Failure `RevisionNotFound`
+ */
+export function readRevision(version: string | undefined): string {
+  const resolved = resolveRevision(version);
+  if (resolved.kind !== 'revision') {
+    throw new Failure(
+      'RevisionNotFound',
+      `Cannot upgrade to '${version}': ${explainUnresolved(version ?? '', resolved)}`,
+    );
+  }
+  return resolved.revision;
+}
+
+function readSeconds(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) {
+    throw new Failure('Usage', `Cannot use --lock-timeout '${text}': do write a number of seconds`);
+  }
+  return Number(text);
+}
+
+async function attempt(work: () => Promise<Outcome>): Promise<Outcome> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Failure) {
+      return { applied: [], error };
+    }
+    throw error;
+  }
+}
+
+function summarise(outcome: Outcome): string {
+  const at = outcome.to === undefined ? 'its beginning' : formatPosition(outcome.to);
+  const repaired = (outcome.repaired ?? []).map((what) => `\nRepaired: ${what}.`).join('');
+  return `${summariseRun(outcome, at)}${repaired}`;
+}
+
+function summariseRun(outcome: Outcome, at: string): string {
+  if (outcome.applied.length === 0 && outcome.adoption === undefined) {
+    if (outcome.repaired !== undefined) return `Database is at ${at}: no migrations needed.`;
+    return `Database is up to date at ${at}. No migrations needed.`;
+  }
+  const seconds = outcome.applied.reduce((sum, script) => sum + script.milliseconds, 0) / 1000;
+  const names = outcome.applied.map((script) => script.name).join(', ');
+  return names === ''
+    ? `Database is at ${at}: adopted from ${outcome.adoption?.from}, nothing to run.`
+    : `Database is at ${at}: applied ${names} in ${seconds.toFixed(2)} s.`;
+}

@@ -1,0 +1,62 @@
+import { type Command, Option } from 'commander';
+import { EXIT_CODES } from '../../contract/exit-codes.ts';
+import type { MigrationReport } from '../../contract/report.ts';
+import type { Position } from '../../glance/position.ts';
+import type { Outcome } from '../../migrator/migrate.ts';
+import { buildReport, encodeReport, prepareReport, writeReport } from '../../migrator/report.ts';
+
+/** What the options of `addOutputOptions` leave. */
+export interface OutputFlags {
+  readonly output: 'text' | 'json';
+  readonly report?: string;
+}
+
+/** Gives a command the options that say where its result goes. */
+export function addOutputOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--output <format>', 'of the result on stdout').choices(['text', 'json']).default('text'),
+    )
+    .option('--report <file>', 'also write the result there, as JSON of at most 4,096 bytes')
+    .hook('preAction', () => {
+      const path: unknown = command.opts().report;
+      if (typeof path === 'string') {
+        prepareReport(path);
+      }
+    });
+}
+
+export interface Result {
+  readonly command: MigrationReport['command'];
+  readonly target: Position | undefined;
+  readonly startedAt: Date;
+  readonly outcome: Outcome;
+  readonly flags: OutputFlags;
+  readonly next?: MigrationReport['next'];
+  readonly log: { failed(reason: string, message: string): void };
+  /** What stdout has as text; a failed command's is left out where it is empty. */
+  readonly summary: string;
+}
+
+/** Tells how a command ended: report, stdout, stderr, exit code. */
+export function finish(result: Result): void {
+  const { outcome, flags } = result;
+  const report = encodeReport(buildReport({ ...result, finishedAt: new Date() }));
+  process.exitCode = EXIT_CODES[outcome.error?.reason ?? 'Done'];
+  if (outcome.error !== undefined) {
+    result.log.failed(outcome.error.reason, outcome.error.message);
+  }
+  if (flags.output === 'json') {
+    process.stdout.write(`${report}\n`);
+  } else if (outcome.error === undefined || result.command === 'version') {
+    process.stdout.write(result.summary === '' ? '' : `${result.summary}\n`);
+  }
+  if (flags.report !== undefined) {
+    try {
+      writeReport(flags.report, report);
+    } catch (error) {
+      // What was done is done: the exit code still tells it.
+      process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    }
+  }
+}

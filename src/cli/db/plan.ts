@@ -1,0 +1,111 @@
+import { Command, Option } from 'commander';
+import { EXIT_CODES } from '../../contract/exit-codes.ts';
+import type { Phase } from '../../glance/phase.ts';
+import { formatPosition } from '../../glance/position.ts';
+import { Failure } from '../../migrator/errors/failure.ts';
+import { type DatabasePlan, planDatabase } from '../../migrator/plan-database.ts';
+import { helpWithExitCodes } from '../exit.ts';
+import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
+import { readTarget, throughOption } from './migration.ts';
+import { addVersionArgument } from './version-argument.ts';
+
+interface PlanFlags extends ConnectionFlags {
+  readonly through: Phase;
+  readonly output: 'text' | 'sql' | 'json';
+}
+
+/** `glance-schema db plan [VERSION]` */
+export function dbPlanCommand(): Command {
+  const command = new Command('plan')
+    .description(
+      'Show what sync would do: each script, its SQL for this server, what that locks, and how many rows are written. Changes nothing.',
+    )
+    .addOption(throughOption())
+    .addOption(
+      new Option('--output <format>', 'of the plan on stdout')
+        .choices(['text', 'sql', 'json'])
+        .default('text'),
+    );
+  addVersionArgument(command, 'the revision to go to, such as ocata01; without it the newest', run);
+  addConnectionOptions(command);
+  return helpWithExitCodes(command, [
+    'Done',
+    'Usage',
+    'DowngradeNotSupported',
+    'RevisionNotFound',
+    'DatabaseNewer',
+    'DatabaseNotGlance',
+    'DatabaseUnreachable',
+  ]);
+}
+
+async function run(version: string | undefined, flags: PlanFlags): Promise<void> {
+  const { plan, error } = await make(version, flags);
+  if (error !== undefined || plan === undefined) {
+    process.exitCode = EXIT_CODES[error?.reason ?? 'MigrationFailed'];
+    process.stderr.write(`${error?.message ?? 'Cannot plan'}\n`);
+    return;
+  }
+  process.stdout.write(FORMATS[flags.output](plan));
+}
+
+async function make(version: string | undefined, flags: PlanFlags): ReturnType<typeof planDatabase> {
+  try {
+    const target = readTarget(version, flags.through);
+    return await planDatabase(resolveConnection(flags, process.env), target);
+  } catch (error) {
+    if (error instanceof Failure) {
+      return { error };
+    }
+    throw error;
+  }
+}
+
+const FORMATS: Readonly<Record<PlanFlags['output'], (plan: DatabasePlan) => string>> = {
+  text: asText,
+  sql: asSql,
+  json: (plan) => `${JSON.stringify(plan, undefined, 2)}\n`,
+};
+
+function asText(plan: DatabasePlan): string {
+  const lines = plan.steps.flatMap((step) => [
+    '',
+    `${step.name}${step.rows === undefined ? '' : `: writes ${step.rows} rows`}${step.statements.length === 0 ? ': its record only' : ''}`,
+    ...step.statements.flatMap(({ sql, alone, lock }) => [
+      `  ${sql.replaceAll('\n', '\n  ')};${alone && step.kind === 'script' ? '  -- committed by itself' : ''}`,
+      ...(lock === undefined ? [] : [`    -- ${lock.mode} on ${lock.table}: ${lock.effect}`]),
+    ]),
+  ]);
+  const obstacles = plan.obstacles.map((what) => `In the way: ${what}. The run refuses to begin.`);
+  return `${[heading(plan), ...obstacles, ...lines].join('\n')}\n`;
+}
+
+function asSql(plan: DatabasePlan): string {
+  const lines = plan.steps.flatMap((step) => {
+    const inside = step.statements.filter((statement) => !statement.alone);
+    return [
+      '',
+      `-- ${step.name}${step.rows === undefined ? '' : `: writes ${step.rows} rows`}`,
+      ...step.statements.filter((statement) => statement.alone).map(({ sql }) => ended(sql, plan)),
+      ...(inside.length === 0 ? [] : ['BEGIN;', ...inside.map(({ sql }) => ended(sql, plan)), 'COMMIT;']),
+    ];
+  });
+  const obstacles = plan.obstacles.map((what) => `-- In the way: ${what}. The run refuses to begin.`);
+  return `${[`-- ${heading(plan)}`, ...obstacles, ...lines].join('\n')}\n`;
+}
+
+/** MySQL's client ends a statement at any semicolon, also at those within a trigger; PostgreSQL's knows them by the quotes. */
+function ended(sql: string, { engine }: DatabasePlan): string {
+  return engine === 'mysql' && sql.includes(';') ? `DELIMITER //\n${sql} //\nDELIMITER ;` : `${sql};`;
+}
+
+function heading(plan: DatabasePlan): string {
+  const from = plan.from === null ? 'nothing' : formatPosition(plan.from);
+  const adopt = plan.adopt === null ? '' : `, adopting ${plan.adopt.from} as ${plan.adopt.heads.join(', ')}`;
+  const steps = plan.steps.filter((step) => step.kind === 'script' || step.kind === 'data');
+  const what =
+    steps.length === 0
+      ? 'nothing to run'
+      : `${steps.length} to run${plan.online ? ', with Glance at work' : ', with Glance stopped'}`;
+  return `${plan.database} (${plan.engine}), from ${from} to ${formatPosition(plan.target)}: ${what}${adopt}`;
+}

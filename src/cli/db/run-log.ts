@@ -1,0 +1,194 @@
+import { printable } from '../../contract/printable.ts';
+import { progressLine } from '../../contract/progress.ts';
+import { formatPosition } from '../../glance/position.ts';
+import { describeStep } from '../../glance/steps.ts';
+import { describeHolder, describeHolders } from '../../migrator/lock.ts';
+import type { MigrationEvents } from '../../migrator/migrate.ts';
+
+export type LogFormat = 'text' | 'json';
+
+export interface RunLogOptions {
+  readonly format: LogFormat;
+  readonly verbose: boolean;
+  /** Whether a person looks on: then there is a progress bar. */
+  readonly terminal: boolean;
+  readonly colour: boolean;
+}
+
+/** Tells of a run on stderr while it runs. */
+export interface RunLog extends MigrationEvents {
+  failed(reason: string, message: string): void;
+  /** Leaves the terminal as it was. */
+  close(): void;
+}
+
+interface Line {
+  readonly level: 'info' | 'warn' | 'error' | 'debug';
+  readonly message: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+/** Opens the log of a run; what it needs is loaded only when it is wanted. */
+export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
+  const writeLine = options.format === 'json' ? await jsonWriter(options) : textWriter(options);
+  const bar = options.terminal && options.format === 'text' && !options.verbose ? await openBar() : undefined;
+  const write: Write = (line) => {
+    bar?.clear();
+    writeLine(line);
+  };
+  let toldAt = Date.now();
+  return {
+    waiting(holder, seconds) {
+      const who = holder === undefined ? 'another migrator' : describeHolder(holder);
+      write({
+        level: 'warn',
+        message: `waiting for the lock, held by ${who}${seconds === 0 ? '' : `; ${seconds} s so far`}`,
+        facts: { holder, seconds },
+      });
+    },
+    planned(from, plan) {
+      const names = plan.map((step) => (step.kind === 'script' ? step.migration.name : step.data.name));
+      write({
+        level: 'info',
+        message: `from ${from === undefined ? 'nothing' : formatPosition(from)}: ${names.length === 0 ? 'nothing to run' : `to run ${names.join(', ')}`}`,
+        facts: { from, migrations: names },
+      });
+      bar?.start(
+        plan.reduce((sum, step) => sum + (step.kind === 'script' ? step.migration.steps.length : 1), 0),
+      );
+    },
+    adopted(adoption) {
+      write({
+        level: 'info',
+        message: `adopted: ${adoption.from} is now alembic_version ${adoption.heads.join(', ')}`,
+        facts: { ...adoption },
+      });
+    },
+    started(migration) {
+      write({ level: 'debug', message: `${migration.name}: start`, facts: { migration: migration.name } });
+    },
+    step(migration, step, index) {
+      bar?.step(`${migration.name}: ${describeStep(step)}`);
+      write({
+        level: 'debug',
+        message: `${migration.name}: ${index + 1}/${migration.steps.length} ${describeStep(step)}`,
+        facts: { migration: migration.name, step: describeStep(step) },
+      });
+    },
+    applied(migration, milliseconds) {
+      write({
+        level: 'info',
+        message: `${migration.name}: committed after ${(milliseconds / 1000).toFixed(2)} s`,
+        facts: { migration: migration.name, milliseconds: Math.round(milliseconds) },
+      });
+    },
+    moving(data, done, total) {
+      const told = progressLine({ migration: data.name, done, total });
+      bar?.tell(told);
+      const now = Date.now();
+      if (now - toldAt >= TELL_EVERY_MILLISECONDS) {
+        toldAt = now;
+        bar?.clear();
+        write({
+          level: 'info',
+          message: told,
+          facts: { migration: data.name, done, total },
+        });
+      }
+    },
+    moved(data, rows, milliseconds) {
+      bar?.step(data.name);
+      bar?.clear();
+      write({
+        level: rows === 0 ? 'debug' : 'info',
+        message: `${data.name}: ${rows} rows moved after ${(milliseconds / 1000).toFixed(2)} s`,
+        facts: { migration: data.name, rows, milliseconds: Math.round(milliseconds) },
+      });
+    },
+    waitingForTables(tables, seconds, holders) {
+      const now = Date.now();
+      if (now - toldAt >= TELL_EVERY_MILLISECONDS) {
+        toldAt = now;
+        bar?.clear();
+        write({
+          level: 'warn',
+          message: `waiting for ${tables.join(', ')}, in use by others${describeHolders(holders)}; ${seconds.toFixed(0)} s so far`,
+          facts: { tables, seconds, holders },
+        });
+      }
+    },
+    failed(reason, message) {
+      bar?.stop();
+      write({ level: 'error', message, facts: { reason } });
+    },
+    close() {
+      bar?.stop();
+    },
+  };
+}
+
+/** How often what goes on and on is told in a line, in milliseconds. */
+const TELL_EVERY_MILLISECONDS = 5_000;
+
+const LONGEST_LINE = 65_536;
+
+type Write = (line: Line) => void;
+
+function textWriter(options: RunLogOptions): Write {
+  const colours: Readonly<Record<Line['level'], string>> = {
+    error: '\u001b[31m',
+    warn: '\u001b[33m',
+    info: '',
+    debug: '\u001b[2m',
+  };
+  return ({ level, message }) => {
+    if (level !== 'debug' || options.verbose) {
+      const colour = options.colour ? colours[level] : '';
+      // A database says what its users have written into it.
+      const shown = printable(message, LONGEST_LINE);
+      process.stderr.write(`${colour}${shown}${colour === '' ? '' : '\u001b[0m'}\n`);
+    }
+  };
+}
+
+async function jsonWriter(options: RunLogOptions): Promise<Write> {
+  const { default: winston } = await import('winston');
+  const { createLogger, format, transports } = winston;
+  const logger = createLogger({
+    level: options.verbose ? 'debug' : 'info',
+    format: format.combine(format.timestamp(), format.json()),
+    transports: [new transports.Stream({ stream: process.stderr })],
+  });
+  return ({ level, message, facts }) => logger.log({ ...facts, level, message });
+}
+
+interface Bar {
+  start(total: number): void;
+  step(what: string): void;
+  /** Says more of the same step. */
+  tell(what: string): void;
+  /** Makes room for a line of text. */
+  clear(): void;
+  stop(): void;
+}
+
+async function openBar(): Promise<Bar> {
+  const { default: progress } = await import('cli-progress');
+  const bar = new progress.SingleBar({
+    format: '{bar} {value}/{total} {what}',
+    clearOnComplete: true,
+    hideCursor: true,
+    stream: process.stderr,
+  });
+  let done = 0;
+  return {
+    start: (total) => bar.start(total, 0, { what: '' }),
+    step(what) {
+      bar.update(done, { what });
+      done += 1;
+    },
+    tell: (what) => bar.update({ what }),
+    clear: () => process.stderr.write('\r\u001b[K'),
+    stop: () => bar.stop(),
+  };
+}

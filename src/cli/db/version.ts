@@ -1,0 +1,61 @@
+import { Command } from 'commander';
+import type { Located } from '../../glance/detect.ts';
+import { formatPosition } from '../../glance/position.ts';
+import { Failure } from '../../migrator/errors/failure.ts';
+import { type Outcome, readDatabase } from '../../migrator/migrate.ts';
+import { helpWithExitCodes } from '../exit.ts';
+import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
+import { addOutputOptions, finish, type OutputFlags } from './output.ts';
+
+/** `glance-schema db version` */
+export function dbVersionCommand(): Command {
+  const command = new Command('version')
+    .description('Print where a database is: the rows of alembic_version, one a line. Changes nothing.')
+    .action((flags: ConnectionFlags & OutputFlags) => run(flags));
+  addOutputOptions(addConnectionOptions(command));
+  return helpWithExitCodes(command, [
+    'Done',
+    'Usage',
+    'DatabaseNewer',
+    'DatabaseNotGlance',
+    'DatabaseUnreachable',
+  ]);
+}
+
+async function run(flags: ConnectionFlags & OutputFlags): Promise<void> {
+  const startedAt = new Date();
+  const outcome = await look(flags);
+  finish({
+    command: 'version',
+    target: undefined,
+    startedAt,
+    outcome,
+    flags,
+    log: { failed: (_reason, message) => process.stderr.write(`${message}\n`) },
+    summary: summarise(outcome, outcome.located),
+  });
+}
+
+async function look(flags: ConnectionFlags): Promise<Outcome & { readonly located?: Located }> {
+  try {
+    return await readDatabase(resolveConnection(flags, process.env));
+  } catch (error) {
+    if (error instanceof Failure) {
+      return { applied: [], error };
+    }
+    throw error;
+  }
+}
+
+/** The heads as glance-manage prints them; a database without any gets a sentence. */
+function summarise(outcome: Outcome, located: Located | undefined): string {
+  if (outcome.heads !== undefined && outcome.heads.length > 0) {
+    return outcome.heads.join('\n');
+  }
+  if (located?.kind === 'empty') {
+    return "Database is empty and not under migration control; 'db sync' places it there.";
+  }
+  return located?.kind === 'at'
+    ? `Database is at ${formatPosition(located.position)} by ${located.adopt?.from} and not yet under Alembic's control; 'db sync' places it there.`
+    : '';
+}

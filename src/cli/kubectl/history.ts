@@ -1,0 +1,46 @@
+import type { Command } from 'commander';
+import type { HistoryEntry } from '../../contract/glance-schema.ts';
+import { type SchemaFlags, withSchema } from './schema-access.ts';
+import { schemaCommand } from './schema-command.ts';
+import { tellDuration } from './times.ts';
+
+/** `kubectl glanceschema history NAME` */
+export function historyCommand(): Command {
+  return schemaCommand({
+    verb: 'history',
+    description: 'List the last ten migrations, newest first, with their scripts and what went wrong.',
+    run: history,
+  });
+}
+
+async function history(name: string, flags: SchemaFlags): Promise<void> {
+  await withSchema(name, flags, async (schema) => {
+    const runs = (await schema.read()).status?.history ?? [];
+    process.stdout.write(runs.length === 0 ? `${schema.title}: no migration has run.\n` : historyTable(runs));
+  });
+}
+
+function historyTable(runs: readonly HistoryEntry[]): string {
+  const rows = [
+    ['FINISHED', 'TOOK', 'FROM', 'TO', 'RESULT', 'JOB', 'COMMITTED'],
+    ...runs.map((run) => [
+      run.finishedAt,
+      tellDuration(run.startedAt, run.finishedAt),
+      run.from ?? '-',
+      run.to ?? '-',
+      run.error === undefined ? 'ended' : 'failed',
+      run.job,
+      run.applied.length === 0 ? '-' : run.applied.join(','),
+    ]),
+  ];
+  const [head = ''] = rows.map((row) => row.length);
+  const widths = Array.from({ length: Number(head) }, (_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('   '));
+  return `${lines.flatMap((line, index) => [line.trimEnd(), ...errorOf(runs[index - 1])]).join('\n')}\n`;
+}
+
+function errorOf(run: HistoryEntry | undefined): readonly string[] {
+  return run?.error === undefined ? [] : [`  ${run.error}`];
+}

@@ -1,0 +1,123 @@
+import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
+import { GROUP, PLURAL, VERSION } from '../../contract/names.ts';
+import type { Phase } from '../../glance/phase.ts';
+import type { KubeRequest } from '../../operator/kube/client.ts';
+import { causeOf, KubeError } from '../../operator/kube/kube-error.ts';
+
+/** The options that all verbs have. */
+export interface SchemaFlags {
+  readonly namespace?: string;
+  readonly context?: string;
+  readonly kubeconfig?: string;
+}
+
+/** As much of a GlanceSchema as a person asks about. */
+export interface SchemaView {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly generation?: number;
+    readonly deletionTimestamp?: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly spec: {
+    readonly revision?: string | number;
+    readonly through?: Phase;
+    readonly suspend?: boolean;
+  };
+  readonly status?: GlanceSchemaStatus;
+}
+
+/** One GlanceSchema on the API server. What fails is an Error with a sentence for a person, its cause a KubeError. */
+export interface SchemaAccess {
+  /** `GlanceSchema openstack/glance` */
+  readonly title: string;
+  read(): Promise<SchemaView>;
+  /** Merges this into the object. */
+  change(patch: object): Promise<SchemaView>;
+  /** The command line of another verb for the same object. */
+  commandFor(verb: string): string;
+  /** ` -n openstack`, and the context and the kubeconfig where they were named: what kubectl needs to look at the same place. */
+  readonly kubectlFlags: string;
+}
+
+/** Opens a GlanceSchema by the user's kubeconfig for as long as `work` takes. The Kubernetes client is loaded here only. */
+export async function withSchema<T>(
+  name: string,
+  flags: SchemaFlags,
+  work: (schema: SchemaAccess) => Promise<T>,
+): Promise<T> {
+  const { openKubeConfig } = await import('../../operator/kube/open-kube-config.ts');
+  const { KubeClient } = await import('../../operator/kube/client.ts');
+  const config = openKubeConfig(flags);
+  const client = new KubeClient(config);
+  const context = config.getCurrentContext();
+  const namespace = flags.namespace ?? config.getContextObject(context)?.namespace ?? 'default';
+  const title = `GlanceSchema ${namespace}/${name}`;
+  const path = `/apis/${GROUP}/${VERSION}/namespaces/${encodeURIComponent(namespace)}/${PLURAL}/${encodeURIComponent(name)}`;
+  const clusterFlags = flag('--context', flags.context) + flag('--kubeconfig', flags.kubeconfig);
+  const kubectlFlags = flag('-n', namespace) + clusterFlags;
+
+  async function request(verb: 'read' | 'change', what: KubeRequest): Promise<SchemaView> {
+    try {
+      return await client.request<SchemaView>(what);
+    } catch (error) {
+      const server = config.getCurrentCluster()?.server ?? '';
+      throw new Error(
+        `Cannot ${verb} ${title}: ${why(error, { verb, kubectlFlags, clusterFlags, server, context })}`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+
+  try {
+    return await work({
+      title,
+      read: () => request('read', { method: 'GET', path }),
+      change: (patch) => request('change', { method: 'PATCH', path, body: patch }),
+      commandFor: (verb) => `kubectl glanceschema ${verb} ${name}${kubectlFlags}`,
+      kubectlFlags,
+    });
+  } finally {
+    await config.close();
+  }
+}
+
+/** ` --context test`, as a shell takes it; nothing where there is no value. */
+function flag(name: string, value: string | undefined): string {
+  if (value === undefined) {
+    return '';
+  }
+  return ` ${name} ${/^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`}`;
+}
+
+interface Asked {
+  readonly verb: 'read' | 'change';
+  readonly kubectlFlags: string;
+  readonly clusterFlags: string;
+  readonly server: string;
+  readonly context: string;
+}
+
+/** What was found and what helps, by the API server's answer. */
+function why(error: unknown, { verb, kubectlFlags, clusterFlags, server, context }: Asked): string {
+  const status = error instanceof KubeError ? error.status : undefined;
+  const said = error instanceof Error ? error.message.replace(/\.$/, '') : String(error);
+  switch (status) {
+    case undefined:
+      return `found no answer from ${server} (${causeOf(error)}), do check the network and the context '${context}' of the kubeconfig`;
+    case 401:
+      return `found that ${server} does not know who asks (${said}), do log in again or renew the credentials of the context '${context}'`;
+    case 403:
+      return `found no right to it (${said}), do ask for the verb '${verb === 'read' ? 'get' : 'patch'}' on ${PLURAL}.${GROUP}`;
+    case 404:
+      // The API server names the object where it knows the kind, and has no Status at all where it does not.
+      return error instanceof KubeError && error.reason === 'NotFound'
+        ? `found none of that name, do list those that are there by 'kubectl get glanceschemas${kubectlFlags}'`
+        : `found no GlanceSchemas on ${server}, do install the CRD by 'kubectl apply -k crds${clusterFlags}' or choose another --context`;
+    default:
+      return `found that ${server} answers ${status} (${said}), do try again or mend what it names`;
+  }
+}

@@ -1,0 +1,115 @@
+import type { Command } from 'commander';
+import type { HistoryEntry } from '../../contract/glance-schema.ts';
+import { REASONS } from '../../contract/reasons.ts';
+import { formatPosition } from '../../glance/position.ts';
+import { helpfulVerb, knownReason } from './helpful-verb.ts';
+import { type SchemaAccess, type SchemaFlags, type SchemaView, withSchema } from './schema-access.ts';
+import { schemaCommand } from './schema-command.ts';
+import { tellDuration, tellTime } from './times.ts';
+
+/** `kubectl glanceschema status NAME` */
+export function statusCommand(): Command {
+  return schemaCommand({
+    verb: 'status',
+    description: 'Show on one screen where the database is, what ran, what is wrong and what to do.',
+    run: status,
+  });
+}
+
+async function status(name: string, flags: SchemaFlags): Promise<void> {
+  await withSchema(name, flags, async (schema) => {
+    process.stdout.write(statusScreen(await schema.read(), schema, new Date()));
+  });
+}
+
+function statusScreen(
+  view: SchemaView,
+  { title, commandFor, kubectlFlags }: SchemaAccess,
+  now: Date,
+): string {
+  const { metadata, spec, status = {} } = view;
+  const ready = status.conditions?.find((condition) => condition.type === 'Ready');
+  const reason = knownReason(ready?.reason);
+  const verb = helpfulVerb(reason);
+  const { job, progress } = status;
+  const [last] = status.history ?? [];
+  const [, nextAttempt] = /The next attempt is at (\S+Z)\./.exec(ready?.message ?? '') ?? [];
+  const rows: readonly (readonly [string, string | undefined])[] = [
+    ['Database', whereItIs(view)],
+    ['Wanted', whereItIsWanted(view)],
+    ['Progress', progress === undefined ? undefined : tellProgress(progress)],
+    ['State', ready === undefined ? 'not looked at yet, do check that an operator runs' : ready.message],
+    ['Since', ready === undefined ? undefined : tellTime(ready.lastTransitionTime, now)],
+    ['What to do', reason === undefined ? undefined : REASONS[reason].doThis],
+    ['', verb === undefined ? undefined : commandFor(verb)],
+    ['Next attempt', nextAttempt === undefined ? undefined : tellTime(nextAttempt, now)],
+    ['Suspended', spec.suspend === true ? 'no migration is started' : undefined],
+    [
+      'Deleted',
+      metadata.deletionTimestamp === undefined ? undefined : tellTime(metadata.deletionTimestamp, now),
+    ],
+    [
+      'Not seen yet',
+      ready === undefined || ready.observedGeneration === metadata.generation
+        ? undefined
+        : `the newest spec (generation ${metadata.generation}, the operator has seen ${ready.observedGeneration}); do check that it runs`,
+    ],
+    [
+      'Job',
+      job === undefined
+        ? undefined
+        : `${job.name}, attempt ${job.attempt}, ${job.finishedAt === undefined ? `at work since ${tellTime(job.startedAt, now)}` : `ended ${tellTime(job.finishedAt, now)}`}`,
+    ],
+    [
+      '',
+      job === undefined
+        ? undefined
+        : reason === 'JobBlocked' || reason === 'SecretNotReady'
+          ? `kubectl describe pods${kubectlFlags} -l job-name=${job.name}`
+          : `kubectl logs${kubectlFlags} job/${job.name}`,
+    ],
+    ['Last run', last === undefined ? undefined : tellRun(last, now)],
+    ['', last?.error],
+  ];
+  const lines = rows.flatMap(([label, text]) => (text === undefined ? [] : [label.padEnd(14) + text]));
+  return `${title}: ${ready?.reason ?? 'no state'}\n\n${lines.join('\n')}\n`;
+}
+
+function whereItIs({ status = {} }: SchemaView): string {
+  const heads =
+    status.databaseHeads === undefined || status.databaseHeads.length === 0
+      ? ''
+      : `, alembic_version ${status.databaseHeads.join(', ')}`;
+  if (status.recordedRevision !== undefined) {
+    const position = { revision: status.recordedRevision, phase: status.recordedPhase ?? 'Contract' };
+    return `${formatPosition(position)}${heads}`;
+  }
+  return status.databaseHeads === undefined ? 'has not been read' : `at no revision that is known${heads}`;
+}
+
+function whereItIsWanted({ spec, status = {} }: SchemaView): string {
+  const named = spec.revision === undefined ? 'the newest' : String(spec.revision);
+  const { targetRevision: target } = status;
+  const through = spec.through === undefined || spec.through === 'Contract' ? '' : ` (${spec.through})`;
+  return `${target ?? named}${through}${target === undefined || target === named ? '' : `, named as ${named}`}`;
+}
+
+/** `ocata_migrate01: 41,000 of 1,000,000 rows, 4 %` */
+function tellProgress({
+  migration,
+  done,
+  total,
+}: {
+  readonly migration: string;
+  readonly done: number;
+  readonly total: number;
+}): string {
+  const percent = total === 0 ? 100 : Math.floor((done / total) * 100);
+  return `${migration}: ${done.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} rows, ${percent} %`;
+}
+
+function tellRun(run: HistoryEntry, now: Date): string {
+  const end = `${tellTime(run.finishedAt, now)}, took ${tellDuration(run.startedAt, run.finishedAt)}`;
+  const scripts = run.applied.length === 0 ? 'nothing' : run.applied.join(', ');
+  return `${run.from ?? 'nothing'} to ${run.to ?? 'nothing'}, ${run.error === undefined ? 'ended' : 'failed'} ${end}: ${scripts} committed`;
+}

@@ -1,0 +1,152 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { OBSERVE_ANNOTATION, RETRY_ANNOTATION } from '../../contract/names.ts';
+import { KubeError } from '../../operator/kube/kube-error.ts';
+import { helpfulVerb } from './helpful-verb.ts';
+import { type SchemaAccess, type SchemaFlags, type SchemaView, withSchema } from './schema-access.ts';
+import { schemaCommand } from './schema-command.ts';
+import { openWaitDisplay, type WaitDisplay } from './wait-display.ts';
+
+interface WaitFlags extends SchemaFlags {
+  /** Milliseconds. */
+  readonly timeout: number;
+}
+
+const STALLED = 3;
+const TIMED_OUT = 4;
+
+/** How often the GlanceSchema is looked at, in milliseconds. */
+const PACE = 1_000;
+
+/** `kubectl glanceschema wait NAME` */
+export function waitCommand(): Command {
+  return schemaCommand<WaitFlags>({
+    verb: 'wait',
+    description: 'Wait until the database is where the newest spec wants it, and tell how far it is.',
+    exitCodes: [
+      `  ${STALLED}  it needs a person: the condition Stalled is true for the newest spec`,
+      `  ${TIMED_OUT}  the time is up; what is under way goes on`,
+    ],
+    run: wait,
+  }).addOption(
+    new Option('--timeout <duration>', 'how long: 90s, 30m, 2h')
+      .argParser(parseDuration)
+      .default(1_800_000, '30m'),
+  );
+}
+
+async function wait(name: string, flags: WaitFlags): Promise<void> {
+  await withSchema(name, flags, async (schema) => {
+    const display = await openWaitDisplay(process.stderr.isTTY === true);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      // The terminal first; then the signal ends the process in its usual way.
+      process.once(signal, () => {
+        display.close();
+        process.kill(process.pid, signal);
+      });
+    }
+    try {
+      const end = await untilItEnds(schema, display, Date.now() + flags.timeout);
+      display.close();
+      process.exitCode = end.exitCode;
+      (end.exitCode === 0 ? process.stdout : process.stderr).write(`${end.message}\n`);
+    } finally {
+      display.close();
+    }
+  });
+}
+
+interface End {
+  readonly exitCode: number;
+  readonly message: string;
+}
+
+async function untilItEnds(schema: SchemaAccess, display: WaitDisplay, deadline: number): Promise<End> {
+  // What cannot be read at all is told at once; what could be read is waited for through an outage.
+  let view = await schema.read();
+  for (;;) {
+    const end = endOf(view, schema);
+    if (end !== undefined) {
+      return end;
+    }
+    const asked = notTakenUp(view);
+    if (asked === undefined) {
+      display.tell(view);
+    } else {
+      display.line(`The operator has not taken up the annotation ${asked} yet`);
+    }
+    const left = deadline - Date.now();
+    if (left <= 0) {
+      const ready = readyOf(view);
+      return {
+        exitCode: TIMED_OUT,
+        message: `Cannot wait for ${schema.title} any longer: found ${ready?.reason ?? 'no state'} when the time was up${ready === undefined ? '' : ` (${ready.message})`}, do wait again or look by '${schema.commandFor('status')}'`,
+      };
+    }
+    await sleep(Math.min(PACE, left));
+    try {
+      view = await schema.read();
+    } catch (error) {
+      if (!mayPass(error)) {
+        throw error;
+      }
+      display.line(`${error.message}; waiting goes on`);
+    }
+  }
+}
+
+/** Whether an API server that fails like this can be back in a moment. */
+function mayPass(error: unknown): error is Error {
+  if (!(error instanceof Error) || !(error.cause instanceof KubeError)) {
+    return false;
+  }
+  const { status } = error.cause;
+  return status === undefined || status === 429 || status >= 500;
+}
+
+/** How it ended for the newest spec and all that was asked; undefined while it goes on. */
+function endOf(view: SchemaView, { title, commandFor }: SchemaAccess): End | undefined {
+  const newest = view.status?.conditions?.filter(
+    (condition) => condition.observedGeneration === view.metadata.generation,
+  );
+  const ready = newest?.find((condition) => condition.type === 'Ready');
+  const stalled = newest?.find((condition) => condition.type === 'Stalled' && condition.status === 'True');
+  if (notTakenUp(view) !== undefined) {
+    return undefined;
+  }
+  if (ready?.status === 'True') {
+    return { exitCode: 0, message: `${title} is ready: ${ready.message}` };
+  }
+  return stalled === undefined
+    ? undefined
+    : {
+        exitCode: STALLED,
+        message: `${title} is stalled, ${stalled.reason}: ${stalled.message}\nWhat to do is told by '${commandFor('status')}'`,
+      };
+}
+
+/** The annotation by which more was asked for than the operator has begun: what the status says is of before. */
+function notTakenUp(view: SchemaView): 'observe' | 'retry' | undefined {
+  const { metadata, status } = view;
+  const { [OBSERVE_ANNOTATION]: observe, [RETRY_ANNOTATION]: retry } = metadata.annotations ?? {};
+  if (observe !== undefined && observe !== status?.handledObserve) {
+    return 'observe';
+  }
+  // Of other reasons, or where no Job has failed, the operator takes no notice of it.
+  const helps = helpfulVerb(readyOf(view)?.reason) === 'retry' && status?.job?.failure !== undefined;
+  return helps && retry !== undefined && retry !== status?.handledRetry ? 'retry' : undefined;
+}
+
+function readyOf(view: SchemaView) {
+  return view.status?.conditions?.find((condition) => condition.type === 'Ready');
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
+
+function parseDuration(text: string): number {
+  const [, count, unit = ''] = /^(\d{1,6})(s|m|h)$/.exec(text) ?? [];
+  if (count === undefined) {
+    throw new InvalidArgumentError(`found '${text}', do write a number with s, m or h, such as 30m.`);
+  }
+  return Number(count) * (UNITS[unit] ?? 0);
+}

@@ -1,0 +1,78 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { type Address, type OperatorOptions, runOperator } from '../operator/run.ts';
+import { VERSION } from './version.ts';
+
+export function operatorCommand(): Command {
+  return new Command('controller')
+    .description('Watch GlanceSchemas and bring their databases to the wanted revision, each by a Job.')
+    .option(
+      '--kubeconfig <file>',
+      'how to reach Kubernetes (default: $KUBECONFIG, then the ServiceAccount of the pod)',
+    )
+    .addOption(
+      new Option('--image <image>', "the image of the migration's pods where a GlanceSchema names none")
+        .env('GLANCE_SCHEMA_IMAGE')
+        .makeOptionMandatory(),
+    )
+    .option('--namespaces <a,b>', 'work in these namespaces only (default: all)', parseNamespaces)
+    .addOption(
+      new Option('--health-address <host:port>', 'where /healthz and /readyz are served')
+        .argParser(parseAddress)
+        .default(parseAddress(':8081'), ':8081, at all addresses'),
+    )
+    .addOption(
+      new Option('--metrics-address <host:port>', 'where /metrics is served for Prometheus; 0 turns it off')
+        .argParser(parseAddressOrNone)
+        .default(parseAddress(':8080'), ':8080, at all addresses'),
+    )
+    .option('--workers <number>', 'how many GlanceSchemas are worked on at once', parseCount, 4)
+    .option('--no-leader-elect', 'do not wait for the Lease: for a single replica that is never rolled')
+    .option('--lease-namespace <namespace>', 'where the Lease is (default: the namespace of the pod)')
+    .addOption(
+      new Option('--log-level <level>', 'the least level that is logged')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('info'),
+    )
+    .addHelpText('after', EXIT_CODES_HELP)
+    .action((flags: Omit<OperatorOptions, 'version'>) => runOperator({ ...flags, version: VERSION }));
+}
+
+const EXIT_CODES_HELP = `
+Exit codes:
+  0  stopped by SIGTERM or SIGINT
+  1  the Lease was lost, the kubeconfig cannot be read, or an address is taken
+  2  the command line cannot be understood
+`;
+
+function parseAddressOrNone(text: string): Address | 'none' {
+  return text === '' || text === '0' ? 'none' : parseAddress(text);
+}
+
+function parseAddress(text: string): Address {
+  const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(text) ?? [];
+  if (port === '' || Number(port) > 65535) {
+    throw new InvalidArgumentError(
+      `found '${text}', do write HOST:PORT, such as 127.0.0.1:8081, or :8081 for all addresses.`,
+    );
+  }
+  return { host: host.replace(/^\[(.*)\]$/, '$1') || undefined, port: Number(port) };
+}
+
+function parseNamespaces(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  const wrong = names.find((name) => name.length > 63 || !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name));
+  if (wrong !== undefined) {
+    throw new InvalidArgumentError(
+      `found '${wrong}', do write names of namespaces, such as openstack,staging.`,
+    );
+  }
+  return [...new Set(names)];
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > 64) {
+    throw new InvalidArgumentError(`found '${text}', do write a whole number from 1 to 64.`);
+  }
+  return count;
+}

@@ -1,0 +1,285 @@
+import { z } from 'zod';
+import { PHASES } from '../glance/phase.ts';
+import { NEWEST_CARRIED } from '../glance/revisions.ts';
+
+/** A piece of a Pod's spec that is handed on as it is: the API server checks it when the Job is created. */
+function podField(description: string) {
+  return z.looseObject({}).describe(description);
+}
+
+const quantity = z.union([z.string().max(64), z.int()]);
+
+/** The name of an object in the same namespace: never a path to another. Source: RFC 1123, as Kubernetes reads it. */
+const objectName = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/);
+
+const secretName = objectName.describe('The name of a Secret in the namespace of this GlanceSchema.');
+
+const keyName = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^[-._a-zA-Z0-9]+$/);
+
+const secretKey = z.strictObject({
+  name: secretName,
+  key: keyName.default('connection').describe('The key in the Secret whose value is the connection URL.'),
+});
+
+const caKey = z.strictObject({
+  name: secretName,
+  key: keyName.default('ca.crt').describe('The key in the Secret whose value is the CA, as PEM.'),
+});
+
+/** A map of at most 64 entries. */
+function few<T extends z.ZodType>(value: T) {
+  return z.record(z.string(), value).meta({ maxProperties: 64 });
+}
+
+/** What Kubernetes keeps in 32 bits. */
+const MOST = 2_147_483_647;
+
+const database = z
+  .strictObject({
+    secretRef: secretKey.describe(
+      "Where the connection is: a URL as in glance-api.conf (`postgresql+psycopg2://user:password@host/glance`), or a file as glance-api.conf is; see docs/connections.md. Only the migration's pod reads it; the operator does not.",
+    ),
+    tls: z
+      .strictObject({
+        caSecretRef: caKey
+          .optional()
+          .describe('Where the CA is that signed the certificate of the database server.'),
+        mode: z
+          .enum(['disable', 'prefer', 'require', 'verify-ca', 'verify-full'])
+          .optional()
+          .describe(
+            "How the server is checked, as libpq's sslmode; `verify-full` where caSecretRef is given.",
+          ),
+      })
+      .optional()
+      .describe('TLS to the database, over what the connection URL says.'),
+  })
+  .describe('How the database is reached.');
+
+const toleration = z.strictObject({
+  key: z.string().max(316).optional(),
+  operator: z.enum(['Exists', 'Equal', 'Lt', 'Gt']).optional(),
+  value: z.string().max(256).optional(),
+  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
+  tolerationSeconds: z.int().min(-MOST).max(MOST).optional(),
+});
+
+const environmentVariable = z.strictObject({
+  name: z
+    .string()
+    .min(1)
+    .max(253)
+    .describe(
+      'The name of the variable; `DATABASE_CONNECTION` and what begins with `GLANCE_SCHEMA_`, `NODE_` or `LD_` is refused.',
+    ),
+  value: z.string().max(4096).optional(),
+  valueFrom: podField('As in a Pod: a key of a ConfigMap or Secret, or a field.').optional(),
+});
+
+const job = z
+  .strictObject({
+    image: z
+      .string()
+      .min(1)
+      .max(1024)
+      .optional()
+      .describe("The image of the migration's pod; default is the operator's own image."),
+    imagePullSecrets: z
+      .array(z.strictObject({ name: objectName }))
+      .max(16)
+      .optional()
+      .describe('Secrets with which the image is pulled.'),
+    serviceAccountName: objectName
+      .optional()
+      .describe('The ServiceAccount of the pod; `default` if absent. No token of it is mounted.'),
+    resources: z
+      .strictObject({
+        limits: few(quantity).optional(),
+        requests: few(quantity).optional(),
+      })
+      .optional()
+      .describe("The container's compute resources."),
+    nodeSelector: few(z.string().max(63)).optional().describe("The pod's node selector."),
+    tolerations: z.array(toleration).max(32).optional().describe("The pod's tolerations."),
+    affinity: podField("The pod's affinity, as in a Pod.").optional(),
+    priorityClassName: objectName.optional().describe("The pod's priority class."),
+    labels: few(z.string().max(63)).optional().describe("Labels on the pod; the operator's own win."),
+    annotations: few(z.string().max(4096))
+      .optional()
+      .describe("Annotations on the pod; they win over the operator's defaults."),
+    env: z
+      .array(environmentVariable)
+      .max(64)
+      .optional()
+      .describe('More variables in the environment of the container.'),
+    backoffLimit: z
+      .int()
+      .min(0)
+      .max(10)
+      .default(2)
+      .describe('How often a failed pod is replaced within one Job.'),
+    activeDeadlineSeconds: z
+      .int()
+      .min(1)
+      .max(MOST)
+      .optional()
+      .describe('The longest that a Job may take, in seconds; no bound if absent.'),
+    ttlSecondsAfterFinished: z
+      .int()
+      .min(0)
+      .max(MOST)
+      .default(86400)
+      .describe('How long a finished Job stays, in seconds, counted once its result is in the status.'),
+  })
+  .describe('How the pod of a migration runs. All optional.');
+
+export const specSchema = z
+  .strictObject({
+    revision: z
+      .union([z.string().min(1).max(64), z.int()])
+      .optional()
+      .describe(
+        `The wanted revision, such as \`${NEWEST_CARRIED}\`, or the name of a script or release (\`caracal\`, \`2024.1\`) that stands for it, in any case; the newest that the operator carries if absent. Never lower than what the database is at.`,
+      ),
+    through: z
+      .enum(PHASES)
+      .default('Contract')
+      .describe("How far through the revision's cycle: Expand, Migrate or Contract, which is all of it."),
+    suspend: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Start no migration. One that is running is left to finish; a reading that the annotation `observe` asks for is still made.',
+      ),
+    database,
+    job: job.optional(),
+  })
+  .describe('What is wanted of the schema of one Glance database.');
+
+const time = z.iso.datetime().describe('RFC 3339, UTC.');
+const phase = z.enum(PHASES);
+
+const historyEntry = z.strictObject({
+  from: z.string().max(64).optional().describe('Where the database was; absent when it was empty.'),
+  to: z.string().max(64).optional().describe('Where the database was left.'),
+  startedAt: time,
+  finishedAt: time,
+  applied: z
+    .array(z.string().max(64))
+    .max(64)
+    .describe('The revision scripts that were committed, in order.'),
+  rows: z.int().optional().describe('How many rows its data migrations moved; absent where none ran.'),
+  job: z.string().max(253).describe('The Job that did it.'),
+  error: z.string().max(2048).optional().describe('Why it failed; absent when it did not.'),
+});
+
+export const statusSchema = z
+  .strictObject({
+    observedGeneration: z
+      .int()
+      .optional()
+      .describe(
+        'The generation of the spec that this status speaks of; -1 until the operator has seen the resource.',
+      ),
+    recordedRevision: z
+      .string()
+      .max(64)
+      .optional()
+      .describe('The revision that was last read from the database, never a wish.'),
+    recordedPhase: phase.optional().describe("Where in that revision's cycle the database is."),
+    recordedFrom: z
+      .string()
+      .max(512)
+      .optional()
+      .describe('The Secret and its key by which that database was reached: `glance-db/connection`.'),
+    databaseHeads: z
+      .array(z.string().max(64))
+      .max(64)
+      .optional()
+      .describe('The rows of alembic_version as they were last read.'),
+    targetRevision: z
+      .string()
+      .max(64)
+      .optional()
+      .describe('spec.revision with aliases and "newest" resolved.'),
+    job: z
+      .strictObject({
+        name: z.string().max(253),
+        uid: z.string().max(64),
+        purpose: z.enum(['Migrate', 'Observe']).describe('Whether it migrates or only reads.'),
+        sequence: z.int().describe('Counts the Jobs of this GlanceSchema, from 1.'),
+        attempt: z.int().describe('Counts the Jobs for one spec, from 1.'),
+        generation: z.int().describe('The generation of the spec that the Job was started for.'),
+        image: z.string().max(1024).optional().describe('What its pod runs.'),
+        startedAt: time,
+        finishedAt: time.optional().describe('When it ended; absent while it runs.'),
+        failure: z
+          .strictObject({
+            reason: z.string().max(64),
+            message: z.string().max(2048),
+            databaseRead: z
+              .boolean()
+              .describe('Whether it could tell where it left the database; if not, the record may be old.'),
+          })
+          .optional()
+          .describe('Why it failed; absent when it did not.'),
+      })
+      .optional()
+      .describe('The newest Job.'),
+    progress: z
+      .strictObject({
+        migration: z.string().max(64),
+        done: z.int().describe('The rows that it has moved.'),
+        total: z.int().describe('The rows that it is to move, those included.'),
+      })
+      .optional()
+      .describe(
+        'How far a data migration has come that takes longer than some seconds: the newest that its log tells; after a Job that did not end it, where that stopped.',
+      ),
+    lastMigration: historyEntry.optional().describe('The newest migration that ended well.'),
+    history: z
+      .array(historyEntry)
+      .max(10)
+      .optional()
+      .describe('The last ten migrations, newest first, failures with their cause.'),
+    handledObserve: z
+      .string()
+      .max(256)
+      .optional()
+      .describe('The value of the annotation `observe` that was last acted on.'),
+    handledRetry: z
+      .string()
+      .max(256)
+      .optional()
+      .describe('The value of the annotation `retry` that was last acted on.'),
+    conditions: z
+      .array(
+        z.strictObject({
+          type: z.string().max(316),
+          status: z.enum(['True', 'False', 'Unknown']),
+          observedGeneration: z.int().optional(),
+          lastTransitionTime: time,
+          reason: z.string().min(1).max(1024),
+          message: z.string().max(32768),
+        }),
+      )
+      .max(8)
+      .optional()
+      .describe('Ready, and while they are true Reconciling or Stalled.'),
+  })
+  .describe('What the operator has read and done.');
+
+/** The spec as the API server hands it out: defaults are filled in. */
+export type GlanceSchemaSpec = z.output<typeof specSchema>;
+export type GlanceSchemaStatus = z.output<typeof statusSchema>;
+export type StatusJob = NonNullable<GlanceSchemaStatus['job']>;
+export type HistoryEntry = z.output<typeof historyEntry>;
+export type Condition = NonNullable<GlanceSchemaStatus['conditions']>[number];

@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { PHASES } from '../glance/phase.ts';
+import { EXIT_CODES, type FailureReason } from './exit-codes.ts';
+import { printable } from './printable.ts';
+import { type MigrationReport, REPORTED_COMMANDS } from './report.ts';
+
+/** A word of the pod, whose image anybody may have made: it must fit the status, or the status could not be written. */
+function text(longest: number) {
+  return z.string().transform((value) => printable(value, longest));
+}
+
+function few<T extends z.ZodType>(item: T) {
+  return z.array(item).transform((items) => items.slice(0, 64));
+}
+
+const position = z.object({ revision: text(32), phase: z.enum(PHASES) });
+
+const reportSchema = z.object({
+  version: z.literal(1),
+  command: z.enum(REPORTED_COMMANDS),
+  target: position.nullable(),
+  from: position.nullable(),
+  to: position.nullable(),
+  heads: few(text(64)).nullable(),
+  adopted: z.boolean(),
+  applied: few(
+    z.object({ name: text(64), milliseconds: z.number(), rows: z.int().nonnegative().optional() }),
+  ),
+  progress: z.object({ migration: text(64), done: z.int(), total: z.int() }).optional(),
+  next: z.enum(['expand', 'migrate', 'contract']).optional(),
+  repaired: few(text(256)).optional(),
+  differences: few(text(256)).optional(),
+  startedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime(),
+  error: z
+    .object({
+      reason: z.custom<FailureReason>(
+        (value) => typeof value === 'string' && value !== 'Done' && Object.hasOwn(EXIT_CODES, value),
+      ),
+      message: text(4096),
+      migration: text(64).nullable(),
+    })
+    .nullable(),
+});
+
+/** Reads a report from a pod's termination message; undefined when it is none, as when the process was killed. */
+export function parseMigrationReport(text: string | undefined): MigrationReport | undefined {
+  if (text === undefined) {
+    return undefined;
+  }
+  try {
+    return reportSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,77 @@
+import type { Phase } from '../glance/phase.ts';
+import type { FailureReason } from './exit-codes.ts';
+
+/** The commands that leave a report. */
+export const REPORTED_COMMANDS = [
+  'sync',
+  'upgrade',
+  'expand',
+  'migrate',
+  'contract',
+  'check',
+  'version',
+  'version_control',
+] as const;
+
+/**
+ * What `glance-schema db ... --report FILE` leaves: the whole result of one run, as the Job hands it to the operator by
+ * its pod's termination message. At most 4,096 bytes of JSON, which is what a kubelet keeps.
+ *
+ * Source: kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure.
+ */
+export interface MigrationReport {
+  readonly version: 1;
+  readonly command: (typeof REPORTED_COMMANDS)[number];
+  /** The revision that was asked for, resolved; null where the command takes none or it could not be resolved. */
+  readonly target: ReportedPosition | null;
+  /** Where the database was before; null when it was empty or was not read. */
+  readonly from: ReportedPosition | null;
+  /** Where the database is now; null when it is empty or was not read. */
+  readonly to: ReportedPosition | null;
+  /** The rows of `alembic_version` as they are now, sorted; null when the database was not read. */
+  readonly heads: readonly string[] | null;
+  /** True when a database of the old tool was placed under Alembic's control by this run. */
+  readonly adopted: boolean;
+  /** The revision scripts that this run committed and the data migrations in which it moved rows, in order. */
+  readonly applied: readonly AppliedScript[];
+  /** How far a data migration came that did not end; absent when none was left like that. */
+  readonly progress?: ReportedProgress | undefined;
+  /** What comes next, as `db check` tells it; absent when nothing does, or another command reports. */
+  readonly next?: 'expand' | 'migrate' | 'contract' | undefined;
+  /** What this run completed of the schema, such as an index that was missing; absent when nothing. */
+  readonly repaired?: readonly string[] | undefined;
+  /** What of the schema is not that of the revision; absent when it was not looked at, or nothing is. At most ten. */
+  readonly differences?: readonly string[] | undefined;
+  /** RFC 3339, UTC. */
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly error: ReportedError | null;
+}
+
+export interface ReportedPosition {
+  readonly revision: string;
+  readonly phase: Phase;
+}
+
+export interface AppliedScript {
+  readonly name: string;
+  /** Wall time in milliseconds, commit included. */
+  readonly milliseconds: number;
+  /** How many rows a data migration moved; absent for a revision script. */
+  readonly rows?: number | undefined;
+}
+
+export interface ReportedProgress {
+  readonly migration: string;
+  /** Rows. */
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface ReportedError {
+  readonly reason: FailureReason;
+  /** One sentence, with the database's own error where there is one; never a password. */
+  readonly message: string;
+  /** The revision script that was running, if one was. */
+  readonly migration: string | null;
+}

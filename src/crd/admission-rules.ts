@@ -1,0 +1,102 @@
+import { RESERVED_VARIABLES } from '../contract/names.ts';
+import { PHASES } from '../glance/phase.ts';
+import { ordinal } from '../glance/position.ts';
+import { LEGACY_NUMBERS, NEWEST_CARRIED, REVISIONS } from '../glance/revisions.ts';
+
+/** A validation rule of a CustomResourceDefinition, in CEL. */
+export interface AdmissionRule {
+  readonly rule: string;
+  readonly message?: string;
+  /** CEL that gives the message; the API server falls back to `message` where it cannot be computed. */
+  readonly messageExpression?: string;
+  /** Where the refusal is reported, below the field that has the rule. */
+  readonly fieldPath?: string;
+}
+
+/** On `spec.revision`: only what this operator carries, by any of its names, in any case. */
+export function revisionIsCarried(): AdmissionRule {
+  const names = REVISIONS.flatMap((revision) => [revision.name, ...revision.aliases]);
+  const numbers = Object.entries(LEGACY_NUMBERS);
+  const advice = `do name one of ${REVISIONS.map((revision) => revision.name).join(', ')}`;
+  return {
+    rule: `string(self).lowerAscii() in ${celList(names)}`,
+    message: `Cannot use this revision: found one that this operator does not carry, ${advice}`,
+    messageExpression:
+      `'Cannot use revision \\'' + string(self) + '\\': ' + (string(self) in ${celList(numbers.map(([number]) => number))}` +
+      ` ? 'found a number of the migration tool before Ocata, do name the revision \\'' + ${celMap(numbers)}[string(self)] + '\\''` +
+      ` : 'found no such revision among those that this operator carries, ${advice}')`,
+  };
+}
+
+/** On the name of each of `spec.job.env`: some the operator or the program keeps to itself. */
+export function variableIsNotReserved(): AdmissionRule {
+  const found = 'in job.env: found a name that the operator keeps to itself, do leave it out';
+  return {
+    rule: `!self.matches('${RESERVED_VARIABLES}')`,
+    message: `Cannot set this variable ${found}`,
+    messageExpression: `'Cannot set ' + self + ' ${found}'`,
+  };
+}
+
+/**
+ * On the whole object: a change of the wanted position to one before the recorded one is refused. It compares only when
+ * the spec changes, so that a status write, or a label put on a resource that is already refused, always passes.
+ *
+ * Source: kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions, transition rules.
+ */
+export function targetIsNotLower(): AdmissionRule {
+  const revision = (object: string) =>
+    `(has(${object}.spec.revision) ? string(${object}.spec.revision) : '${NEWEST_CARRIED}')`;
+  const name = (object: string) => `${revision(object)}.lowerAscii()`;
+  const wanted = `${ORDER}[${name('self')}]`;
+  const wantedOrdinal = `${wanted} + (${name('self')} in ${WHOLE} ? 0 : ${PHASE_OFFSET}[self.spec.through])`;
+  const recordedOrdinal =
+    `${ORDER}[self.status.recordedRevision] + (self.status.recordedRevision in ${WHOLE}` +
+    ` || !has(self.status.recordedPhase) ? 0 : ${PHASE_OFFSET}[self.status.recordedPhase])`;
+  const wantedPhase = `(self.spec.through == 'Contract' ? '' : ' (' + self.spec.through + ')')`;
+  const recordedPhase =
+    `(!has(self.status.recordedPhase) || self.status.recordedPhase == 'Contract' ? ''` +
+    ` : ' (' + self.status.recordedPhase + ')')`;
+  return {
+    rule: [
+      `${revision('self')} == ${revision('oldSelf')} && self.spec.through == oldSelf.spec.through`,
+      `!has(self.status) || !has(self.status.recordedRevision)`,
+      `!(self.status.recordedRevision in ${ORDER}) || !(${name('self')} in ${ORDER})`,
+      `${wantedOrdinal} >= ${recordedOrdinal}`,
+    ].join(' || '),
+    fieldPath: '.spec.revision',
+    message: 'Cannot lower the revision: downgrades are not supported',
+    messageExpression:
+      `'Cannot lower the revision to \\'' + ${revision('self')} + '\\'' + ${wantedPhase} + ': found the database at \\''` +
+      ` + self.status.recordedRevision + '\\'' + ${recordedPhase} + ', do name that or a later one, or restore a backup and then set the annotation db.glance.openstack.org/observe'`,
+  };
+}
+
+/** Every name of every known revision, with its place at phase Contract; the recorded one may be newer than we carry. */
+const ORDER = celMap(
+  REVISIONS.flatMap((revision) =>
+    [revision.name, ...revision.aliases].map(
+      (name) => [name, ordinal({ revision: revision.name, phase: 'Contract' })] as const,
+    ),
+  ),
+);
+
+/** The names of the revisions that have no phases. */
+const WHOLE = celList(
+  REVISIONS.filter((revision) => !revision.phased).flatMap((revision) => [
+    revision.name,
+    ...revision.aliases,
+  ]),
+);
+
+const PHASE_OFFSET = celMap(
+  PHASES.map((phase, index) => [phase, index - PHASES.indexOf('Contract')] as const),
+);
+
+function celList(values: readonly string[]): string {
+  return `[${values.map((value) => `'${value}'`).join(', ')}]`;
+}
+
+function celMap(entries: readonly (readonly [string, string | number])[]): string {
+  return `{${entries.map(([key, value]) => `'${key}': ${typeof value === 'string' ? `'${value}'` : value}`).join(', ')}}`;
+}

@@ -1,0 +1,64 @@
+import type { Column, ForeignKey, Index, Migration, Step, Unique } from './steps.ts';
+
+/** A table as the scripts leave it. */
+export interface ExpectedTable {
+  readonly name: string;
+  readonly columns: ReadonlyMap<string, Column>;
+  readonly primaryKey: readonly string[];
+  readonly uniques: readonly Unique[];
+  readonly foreignKeys: readonly ForeignKey[];
+  readonly indexes: ReadonlyMap<string, Index>;
+}
+
+interface OpenTable extends ExpectedTable {
+  readonly columns: Map<string, Column>;
+  readonly indexes: Map<string, Index>;
+}
+
+/** The tables that a database has once these migrations have run on an empty one, with all that is in them. */
+export function expectedTables(migrations: readonly Migration[]): ReadonlyMap<string, ExpectedTable> {
+  const tables = new Map<string, OpenTable>();
+  for (const step of migrations.flatMap(({ steps }) => steps)) {
+    apply(step, tables);
+  }
+  return tables;
+}
+
+function apply(step: Step, tables: Map<string, OpenTable>): void {
+  switch (step.do) {
+    case 'create table': {
+      const { name, columns, primaryKey, uniques = [], foreignKeys = [], indexes = [] } = step.table;
+      tables.set(name, {
+        name,
+        columns: new Map(columns.map((column) => [column.name, column])),
+        primaryKey,
+        uniques,
+        foreignKeys,
+        indexes: new Map(indexes.map((index) => [index.name, index])),
+      });
+      return;
+    }
+    case 'drop table':
+      tables.delete(step.table);
+      return;
+    case 'add column':
+    case 'add filled column':
+    case 'change column':
+      tables.get(step.table)?.columns.set(step.column.name, step.column);
+      return;
+    case 'drop column':
+      tables.get(step.table)?.columns.delete(step.column);
+      return;
+    case 'create index':
+      tables.get(step.table)?.indexes.set(step.index.name, step.index);
+      return;
+    case 'drop index':
+      tables.get(step.table)?.indexes.delete(step.index);
+      return;
+    case 'create enum':
+    case 'change data':
+    case 'create trigger':
+    case 'drop trigger':
+      return;
+  }
+}

@@ -1,0 +1,74 @@
+import type { Migration, Step } from './steps.ts';
+
+/** Tables, and the names of the columns of each. */
+export type TableColumns = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** The tables and columns that a database has once these migrations have run on an empty one. */
+export function foldSchema(migrations: readonly Migration[]): TableColumns {
+  const tables = new Map<string, Set<string>>();
+  for (const step of migrations.flatMap((migration) => migration.steps)) {
+    apply(step, tables);
+  }
+  return tables;
+}
+
+/** All that these migrations ever make, what they drop again included. */
+export function everCreated(migrations: readonly Migration[]): TableColumns {
+  const tables = new Map<string, Set<string>>();
+  for (const step of migrations.flatMap((migration) => migration.steps)) {
+    if (step.do !== 'drop column' && step.do !== 'drop table') {
+      apply(step, tables);
+    }
+  }
+  return tables;
+}
+
+/** The names of the triggers that these migrations make. */
+export function triggersOf(migrations: readonly Migration[]): ReadonlySet<string> {
+  return new Set(
+    migrations
+      .flatMap((migration) => migration.steps)
+      .flatMap((step) => (step.do === 'create trigger' ? [step.trigger.name] : [])),
+  );
+}
+
+/** What these migrations drop, as `table` or `table.column`. */
+export function dropped(migrations: readonly Migration[]): ReadonlySet<string> {
+  return new Set(
+    migrations
+      .flatMap((migration) => migration.steps)
+      .flatMap((step) =>
+        step.do === 'drop table'
+          ? [step.table]
+          : step.do === 'drop column'
+            ? [`${step.table}.${step.column}`]
+            : [],
+      ),
+  );
+}
+
+function apply(step: Step, tables: Map<string, Set<string>>): void {
+  switch (step.do) {
+    case 'create table':
+      tables.set(step.table.name, new Set(step.table.columns.map((column) => column.name)));
+      return;
+    case 'add column':
+    case 'add filled column':
+      tables.get(step.table)?.add(step.column.name);
+      return;
+    case 'drop table':
+      tables.delete(step.table);
+      return;
+    case 'drop column':
+      tables.get(step.table)?.delete(step.column);
+      return;
+    case 'create enum':
+    case 'create index':
+    case 'drop index':
+    case 'change column':
+    case 'change data':
+    case 'create trigger':
+    case 'drop trigger':
+      return;
+  }
+}

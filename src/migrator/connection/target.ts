@@ -1,0 +1,71 @@
+import type { Engine } from '../../glance/steps.ts';
+
+export const TLS_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
+
+/** How much TLS, in libpq's words. */
+export type TlsMode = (typeof TLS_MODES)[number];
+
+/** Where a database is and how to get in, parsed once from what OpenStack calls `connection`. */
+export interface ConnectionTarget extends HostAddress {
+  readonly engine: Engine;
+  /** Further hosts of the same database, one of which may be the one that takes writes; PostgreSQL only. */
+  readonly others?: readonly HostAddress[];
+  /** Absent leaves it to the driver: the user of the operating system. */
+  readonly user?: string;
+  readonly password?: string;
+  /** Absent leaves it to the driver: the user's name. */
+  readonly database?: string;
+  readonly tls: TlsOptions;
+  /** Server settings, as in libpq's `options`. */
+  readonly options?: string;
+  readonly connectTimeoutSeconds: number;
+  /** The path of MySQL's option file that the URL names and that is not there: nobody knows what it says of TLS. */
+  readonly missingOptionFile?: string;
+}
+
+export interface HostAddress {
+  /** A host name, an address, or a Unix socket: its folder for PostgreSQL, its path for MySQL. */
+  readonly host: string;
+  readonly port: number;
+  /** Where to connect to; `host` is then only the name that the certificate must have. */
+  readonly address?: string;
+}
+
+export interface TlsOptions {
+  readonly mode: TlsMode;
+  /** Path of a PEM file, or `system` for the authorities that the machine trusts. */
+  readonly ca?: string;
+  /** Path of a folder of PEM files, named by their hashes as OpenSSL wants them. */
+  readonly caFolder?: string;
+  /** Path of a PEM file. */
+  readonly cert?: string;
+  /** Path of a PEM file. */
+  readonly key?: string;
+  /** What the key is encrypted with. */
+  readonly passphrase?: string;
+  /** Path of a PEM file with the certificates that were revoked. */
+  readonly crl?: string;
+  /** OpenSSL's list of ciphers. */
+  readonly cipher?: string;
+  readonly minVersion?: TlsVersion;
+  readonly maxVersion?: TlsVersion;
+}
+
+export const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
+
+export type TlsVersion = (typeof TLS_VERSIONS)[number];
+
+/** What a URL may point to besides the database: files, and variables of the environment. */
+export interface Surroundings {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The user's own folder. */
+  readonly home: string;
+  /** The text of a file; undefined where there is none. */
+  readText(path: string): string | undefined;
+}
+
+/** `host:port/database`, what messages call the database. */
+export function describeTarget(target: ConnectionTarget): string {
+  const host = target.host.includes(':') ? `[${target.host}]` : target.host;
+  return `${host}:${target.port}/${target.database ?? target.user ?? ''}`;
+}

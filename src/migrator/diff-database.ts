@@ -1,0 +1,74 @@
+import { describeDifference } from '../glance/compare.ts';
+import { appliedScripts, unknownHeads } from '../glance/heads.ts';
+import { planScripts } from '../glance/plan.ts';
+import { formatPosition, type Position } from '../glance/position.ts';
+import { connect } from './connect.ts';
+import type { ConnectionTarget } from './connection/target.ts';
+import { lookAt } from './detect-database.ts';
+import type { Connection } from './engine/engine.ts';
+import { asFailure, Failure } from './errors/failure.ts';
+import { findDifferences } from './verify.ts';
+
+/** How the schema of a database differs from that of a revision. */
+export interface DatabaseDiff {
+  /** `host:port/database`. */
+  readonly database: string;
+  readonly engine: 'postgres' | 'mysql';
+  /** The revision whose schema it was compared with, `ocata01` or `ocata01 (Expand)`. */
+  readonly revision: string;
+  readonly differences: readonly {
+    readonly what: string;
+    /** The statements that make it go away, without a look at the rows. */
+    readonly sql: readonly string[];
+  }[];
+}
+
+/**
+ * Compares a database with the schema of a revision, by reading alone.
+ *
+ * @param target the revision; absent means the one that the database says it is at, even where that cannot be believed.
+ */
+export async function diffDatabase(
+  connectionTarget: ConnectionTarget,
+  target: Position | undefined,
+): Promise<{ readonly diff?: DatabaseDiff; readonly error?: Failure }> {
+  let connection: Connection | undefined;
+  try {
+    connection = await connect(connectionTarget);
+    const { state, placed } = await lookAt(connection);
+    const { located } = placed;
+    const place = connection.place;
+    const position = located.kind === 'empty' ? undefined : located.position;
+    const heads = state.found.alembic ?? [];
+    const applied =
+      target !== undefined
+        ? new Set(planScripts(new Set(), { kind: 'position', target }))
+        : located.kind === 'at'
+          ? located.applied
+          : unknownHeads(heads).length === 0
+            ? appliedScripts(heads)
+            : new Set<string>();
+    if (applied.size === 0) {
+      return {
+        error: new Failure(
+          located.kind === 'refused' ? located.reason : 'DatabaseNotGlance',
+          `Cannot tell which revision ${place} is at: ${located.kind === 'refused' ? located.message : 'the database is empty'}. Name the revision to compare it with, as in 'glance-schema db diff ocata01'`,
+        ),
+      };
+    }
+    const differences = await findDifferences(state, applied);
+    const revision = target ?? position;
+    return {
+      diff: {
+        database: place,
+        engine: state.engine,
+        revision: revision === undefined ? heads.join(', ') : formatPosition(revision),
+        differences: differences.map((each) => ({ what: describeDifference(each), sql: state.mend(each) })),
+      },
+    };
+  } catch (error) {
+    return { error: asFailure(error) };
+  } finally {
+    await connection?.close();
+  }
+}

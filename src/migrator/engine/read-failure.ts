@@ -1,0 +1,11 @@
+import { databaseError, describeDatabaseError, isConnectionLoss } from '../errors/database-error.ts';
+import { Failure } from '../errors/failure.ts';
+
+/** Why a look at a database did not succeed: the connection was lost, or the server refused. */
+export function readFailure(error: unknown, place: string): Failure {
+  const cause = databaseError(error);
+  const what = isConnectionLoss(cause)
+    ? `Lost the connection to ${place} while reading`
+    : `Cannot read ${place}`;
+  return new Failure('DatabaseUnreachable', `${what}: ${describeDatabaseError(cause)}`, { cause: error });
+}

@@ -1,0 +1,224 @@
+import { connect as connectSocket, isIP, type Socket } from 'node:net';
+import type { ConnectionOptions, Connection as DriverConnection, RowDataPacket } from 'mysql2/promise';
+import { type ConnectionTarget, describeTarget } from '../connection/target.ts';
+import type { Row } from '../engine/engine.ts';
+import { explainTls } from '../engine/explain-tls.ts';
+import { keepAlive } from '../engine/keep-alive.ts';
+import { readTlsFiles } from '../engine/tls-files.ts';
+import { type DatabaseError, databaseError, describeDatabaseError } from '../errors/database-error.ts';
+import { Failure } from '../errors/failure.ts';
+import { authPlugins } from './authentication.ts';
+import { settleLook } from './session-settings.ts';
+
+/** An open session and how it was made, for others like it. */
+export interface Session {
+  readonly options: ConnectionOptions;
+  /** `host:port/database`. */
+  readonly place: string;
+  /** Aborted when the server or the network has ended the connection. */
+  readonly lost: AbortSignal;
+  query(sql: string, values?: readonly (string | number)[]): Promise<readonly Row[]>;
+  /** Another session like this one, for what has to be said to the server while this one or a third is busy. */
+  another(): Promise<Session>;
+  /** Keeps the session while nothing is asked of it, whatever the server's idle limit, and one on the way, say. */
+  keepAlive(): void;
+  /** Says goodbye to the server, but does not wait long for one that is gone. */
+  close(): Promise<void>;
+}
+
+/**
+ * Connects with the plain driver.
+ *
+ * @throws Failure `DatabaseUnreachable` with the cause, `Usage` for a certificate file that cannot be read
+ */
+export async function openSession(target: ConnectionTarget): Promise<Session> {
+  const place = describeTarget(target);
+  const attempts = tlsAttempts(target);
+  for (const [index, ssl] of attempts.entries()) {
+    const options: ConnectionOptions = {
+      ...(target.host.startsWith('/')
+        ? { socketPath: target.host }
+        : { host: target.host, port: target.port }),
+      ...(target.user === undefined ? {} : { user: target.user }),
+      ...(target.password === undefined ? {} : { password: target.password }),
+      ...(target.database === undefined ? {} : { database: target.database }),
+      ...(ssl === undefined ? {} : { ssl }),
+      authPlugins: authPlugins(target.password ?? '', isTrusted(target, ssl)),
+      ...(target.tls.mode === 'verify-full' && isIP(target.host) !== 0
+        ? { stream: () => connectByAddress(target.host, target.port) }
+        : {}),
+      charset: 'utf8mb4',
+      connectTimeout: target.connectTimeoutSeconds * 1000,
+      enableKeepAlive: true,
+      keepAliveInitialDelay: 10_000,
+      // Numbers that a JavaScript number cannot hold, and times, come as text.
+      supportBigNumbers: true,
+      dateStrings: true,
+    };
+    try {
+      return await open(options, place);
+    } catch (error) {
+      const cause = databaseError(error);
+      if (index === attempts.length - 1 || !isAboutTls(cause)) {
+        throw new Failure('DatabaseUnreachable', `Cannot connect to ${place}: ${explain(cause, target)}`, {
+          cause: error,
+        });
+      }
+    }
+  }
+  throw new RangeError('no attempt was made');
+}
+
+async function open(options: ConnectionOptions, place: string): Promise<Session> {
+  const { default: driver } = await import('mysql2/promise');
+  const client = await driver.createConnection(options);
+  const lost = new AbortController();
+  let forget = (): void => undefined;
+  watch(client, () => lost.abort());
+  try {
+    await settleLook((sql) => client.query(sql), greetingOf(client));
+  } catch (error) {
+    client.destroy();
+    throw error;
+  }
+  return {
+    options,
+    place,
+    lost: lost.signal,
+    async query(sql, values = []) {
+      const [rows] = await client.query<RowDataPacket[]>(sql, [...values]);
+      return Array.isArray(rows) ? rows : [];
+    },
+    another: () => open(options, place),
+    keepAlive() {
+      forget = keepAlive(
+        () => client.query('DO 0'),
+        () => client.destroy(),
+      );
+    },
+    async close() {
+      forget();
+      const timer = setTimeout(() => client.destroy(), 2000);
+      await client.end().catch(() => undefined);
+      clearTimeout(timer);
+    },
+  };
+}
+
+/**
+ * The driver hands TLS no name for an address, and Node then checks the certificate for `localhost`. It takes the
+ * name that the socket has before that.
+ */
+function connectByAddress(host: string, port: number): Socket {
+  return Object.assign(connectSocket({ host, port, keepAlive: true, noDelay: true }), { _host: host });
+}
+
+/** The version that the other end has greeted with; a proxy may have made it up. */
+function greetingOf(client: DriverConnection): string {
+  const beneath: unknown = Reflect.get(client, 'connection');
+  const greeting =
+    typeof beneath === 'object' && beneath !== null ? Reflect.get(beneath, '_handshakePacket') : undefined;
+  return String(greeting?.serverVersion ?? '');
+}
+
+function watch(client: DriverConnection, onEnd: () => void): void {
+  client.on('error', onEnd);
+  // The promise wrapper hands on errors only; the end of a connection that is idle is told by the one beneath.
+  const beneath: unknown = Reflect.get(client, 'connection');
+  if (typeof beneath === 'object' && beneath !== null) {
+    Reflect.get(beneath, 'stream')?.once('close', onEnd);
+  }
+}
+
+/** What MySQL's own client would try in turn for each mode; undefined is a connection without TLS. */
+function tlsAttempts(target: ConnectionTarget): readonly (ConnectionOptions['ssl'] | undefined)[] {
+  const { mode } = target.tls;
+  if (target.host.startsWith('/') || mode === 'disable') {
+    return [undefined];
+  }
+  const files = readTlsFiles(target.tls);
+  const unverified = { ...files, rejectUnauthorized: false };
+  switch (mode) {
+    case 'allow':
+      return [undefined, unverified];
+    case 'prefer':
+      return [unverified, undefined];
+    case 'require':
+      // As libpq: an authority that is named is also asked.
+      return [
+        files.ca === undefined ? unverified : { ...files, rejectUnauthorized: true, verifyIdentity: false },
+      ];
+    case 'verify-ca':
+      return [{ ...files, rejectUnauthorized: true, verifyIdentity: false }];
+    case 'verify-full':
+      return [{ ...files, rejectUnauthorized: true, verifyIdentity: true }];
+  }
+}
+
+/** Whether it is certain by now who is at the other end. */
+function isTrusted(target: ConnectionTarget, ssl: ConnectionOptions['ssl']): boolean {
+  return target.host.startsWith('/') || (typeof ssl === 'object' && ssl.rejectUnauthorized === true);
+}
+
+/** Whether the other kind of connection, with or without TLS, may be let in. */
+function isAboutTls(error: DatabaseError): boolean {
+  return error.code === 'HANDSHAKE_NO_SSL_SUPPORT' || error.number === 3159;
+}
+
+function explain(error: DatabaseError, target: ConnectionTarget): string {
+  const user = `user '${target.user ?? ''}'`;
+  switch (error.number) {
+    case 1045:
+      return target.password === undefined
+        ? `the server asks for a password of ${user}, and the URL has none`
+        : `${user} is not let in, or the password is wrong: ${describeDatabaseError(error)}`;
+    case 1698:
+    case 1251:
+      return `${user} is not let in: ${describeDatabaseError(error)}`;
+    case 1044:
+      return `${user} may not use the database '${target.database ?? ''}', do grant it the rights`;
+    case 1049:
+      return 'there is no such database, do create it first';
+    case 1040:
+    case 1203:
+    case 1226:
+      return `the server has no connection left: ${describeDatabaseError(error)}`;
+    case 1129:
+    case 1130:
+      return `the server lets no connection in from this host: ${describeDatabaseError(error)}`;
+    case 1047:
+      return 'the Galera node has lost its cluster and serves nothing, do name another node or mend the cluster';
+    case 1053:
+      return 'the server is shutting down, do wait until it is back';
+    case 3159:
+      return 'the server lets connections with TLS in only, do ask for it (--tls-mode require)';
+  }
+  const plugin = /using unknown plugin ([\w-]+)/.exec(error.message)?.[1];
+  if (plugin !== undefined) {
+    return `the server lets ${user} in by the plugin '${plugin}' only, which is not known here. Give this program a user of mysql_native_password, caching_sha2_password or ed25519`;
+  }
+  switch (error.code) {
+    case 'ECONNREFUSED':
+      return 'the connection was refused, do check the port and that MariaDB or MySQL runs there';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'the host name cannot be resolved, do check it and the DNS';
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'there is no route to the host, do check it and the network policies';
+    case 'ENOENT':
+    case 'EACCES':
+      return 'the socket cannot be opened, do check its path and that MariaDB or MySQL runs there';
+    case 'ETIMEDOUT':
+      return `no answer within ${target.connectTimeoutSeconds} s, do check host, port and network policies`;
+    case 'ECONNRESET':
+    case 'EPIPE':
+    case 'PROTOCOL_CONNECTION_LOST':
+      return 'the server hung up, do check its log';
+    case 'AUTH_SWITCH_PLUGIN_ERROR':
+      return error.message;
+    case 'HANDSHAKE_NO_SSL_SUPPORT':
+      return `the server has no TLS, and the mode '${target.tls.mode}' asks for it`;
+  }
+  return explainTls(error, target.tls, 'mysql') ?? describeDatabaseError(error);
+}

@@ -1,0 +1,80 @@
+import type { Found, MigrateRow } from '../../glance/detect.ts';
+import { readFailure } from '../engine/read-failure.ts';
+import type { Session } from './connect.ts';
+import { throwIfCutOff } from './cut-off.ts';
+
+const CATALOG = `
+SELECT c.TABLE_NAME AS tab, c.COLUMN_NAME AS name
+FROM information_schema.COLUMNS c JOIN information_schema.TABLES t USING (TABLE_SCHEMA, TABLE_NAME)
+WHERE c.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE'
+UNION ALL
+SELECT NULL, TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()`;
+
+/**
+ * Reads tables, columns and the rows of both version tables, in at most two round trips.
+ *
+ * @throws Failure `DatabaseUnreachable`
+ */
+export async function readFound(session: Session): Promise<Found> {
+  try {
+    const tables = new Map<string, Set<string>>();
+    const triggers = new Set<string>();
+    for (const { tab, name } of await session.query(CATALOG)) {
+      if (tab === null) {
+        triggers.add(String(name));
+      } else {
+        const columns = tables.get(String(tab)) ?? new Set();
+        tables.set(String(tab), columns.add(String(name)));
+      }
+    }
+    return { tables, triggers, ...(await readVersions(session, tables)) };
+  } catch (error) {
+    throwIfCutOff(error, session.place);
+    throw readFailure(error, session.place);
+  }
+}
+
+async function readVersions(
+  session: Session,
+  tables: Found['tables'],
+): Promise<Pick<Found, 'alembic' | 'migrate'>> {
+  const alembic = tables.get('alembic_version')?.has('version_num') === true;
+  const migrate = tables.get('migrate_version')?.has('repository_id') === true;
+  if (!alembic && !migrate) {
+    return {};
+  }
+  // Converted, as the two tables may have texts of different kinds.
+  const parts = [
+    ...(alembic
+      ? [
+          `SELECT 'alembic' AS kind, CONVERT(version_num USING utf8mb4) AS name, NULL AS version FROM alembic_version`,
+        ]
+      : []),
+    ...(migrate
+      ? [
+          `SELECT 'migrate' AS kind, CONVERT(repository_id USING utf8mb4) AS name, version FROM migrate_version`,
+        ]
+      : []),
+  ];
+  const rows = await session.query(parts.join(' UNION ALL '));
+  const of = (kind: string) => rows.filter((row) => row.kind === kind);
+  return {
+    ...(alembic
+      ? {
+          alembic: of('alembic')
+            .map((row) => String(row.name))
+            .sort(),
+        }
+      : {}),
+    ...(migrate
+      ? {
+          migrate: of('migrate').map(
+            (row): MigrateRow => ({
+              repository: String(row.name),
+              version: row.version === null ? null : Number(row.version),
+            }),
+          ),
+        }
+      : {}),
+  };
+}

@@ -1,0 +1,198 @@
+import { describeDifference } from '../glance/compare.ts';
+import type { Adoption } from '../glance/detect.ts';
+import { headsOf } from '../glance/heads.ts';
+import type { Goal } from '../glance/plan.ts';
+import type { Position } from '../glance/position.ts';
+import type { DataMigration, Migration } from '../glance/steps.ts';
+import { countPending } from './backfill.ts';
+import { connect } from './connect.ts';
+import type { ConnectionTarget } from './connection/url.ts';
+import { decideRun, type RunPlan } from './decide-run.ts';
+import { lookAt } from './detect-database.ts';
+import type { Connection, DatabaseState, PlannedStatement } from './engine/engine.ts';
+import { asFailure, type Failure } from './errors/failure.ts';
+import { look } from './migrate.ts';
+import { obstaclesOf } from './obstacles.ts';
+import type { PlannedStep } from './plan-migrations.ts';
+import { planControl, planRecord } from './plan-version-table.ts';
+import { findDifferences, repairable } from './verify.ts';
+
+/** What a run would do, without any of it done. */
+export interface DatabasePlan {
+  /** `host:port/database`. */
+  readonly database: string;
+  readonly engine: 'postgres' | 'mysql';
+  /** Where the database is; null when it is empty. */
+  readonly from: Position | null;
+  readonly target: Position;
+  /** Whether it is done so that nodes of Glance can be at work meanwhile. */
+  readonly online: boolean;
+  readonly adopt: Adoption | null;
+  readonly steps: readonly DatabasePlanStep[];
+  /** What has to go before the run, which refuses to begin as long as it is there; a phrase for each. */
+  readonly obstacles: readonly string[];
+}
+
+export interface DatabasePlanStep {
+  readonly name: string;
+  /**
+   * `control` is what places the database under version control, before any script; `repair` completes its schema, after
+   * all of them.
+   */
+  readonly kind: 'control' | 'script' | 'data' | 'repair';
+  /** The rows that it writes, where it writes any. */
+  readonly rows?: number;
+  readonly statements: readonly PlannedStatement[];
+}
+
+/** Makes the plan of a run by reading alone. */
+export async function planDatabase(
+  connectionTarget: ConnectionTarget,
+  target: Position,
+): Promise<{ readonly plan?: DatabasePlan; readonly error?: Failure }> {
+  let connection: Connection | undefined;
+  try {
+    connection = await connect(connectionTarget);
+    const { state, placed } = await lookAt(connection);
+    const goal: Goal = { kind: 'position', target };
+    const run = decideRun(placed, { goal, fillEmpty: true, place: connection.place });
+    if (run.refusal !== undefined) {
+      return { error: run.refusal };
+    }
+    const applied = new Set(run.applied);
+    let rows: readonly string[] = run.adopt?.heads ?? state.found.alembic ?? [];
+    const control = planControl(state.engine, state.found.alembic, run);
+    const steps: DatabasePlanStep[] =
+      control.length === 0 ? [] : [{ name: 'alembic_version', kind: 'control', statements: control }];
+    const scripts = run.steps.flatMap((step) => (step.kind === 'script' ? [step.migration] : []));
+    const statements = await state.statements(
+      scripts.map((migration) => migration.steps),
+      run.online,
+    );
+    for (const step of run.steps) {
+      if (step.kind === 'data') {
+        steps.push(await planData(step.data, connection, state, run.online));
+        continue;
+      }
+      for (const script of step.migration.scripts) {
+        applied.add(script);
+      }
+      const after = headsOf(applied);
+      steps.push({
+        ...(await planScript(step.migration, connection, state, run)),
+        statements: [...(statements[scripts.indexOf(step.migration)] ?? []), ...planRecord(rows, after)],
+      });
+      rows = after;
+    }
+    if (placed.located.kind === 'at') {
+      steps.push(...(await planRepair(state, run, applied)));
+    }
+    return {
+      plan: {
+        database: connection.place,
+        engine: state.engine,
+        from: look(state, placed.located).from ?? null,
+        target,
+        online: run.online,
+        adopt: run.adopt ?? null,
+        steps,
+        obstacles: await obstaclesOf(state, scripts),
+      },
+    };
+  } catch (error) {
+    return { error: asFailure(error) };
+  } finally {
+    await connection?.close();
+  }
+}
+
+/** What `repairSchema` would do at the end of the run: what is missing now, and what no script makes or takes away. */
+async function planRepair(
+  state: DatabaseState,
+  { applied, online }: Pick<RunPlan, 'applied' | 'online'>,
+  after: ReadonlySet<string>,
+): Promise<readonly DatabasePlanStep[]> {
+  const left = new Set((await findDifferences(state, after)).map(describeDifference));
+  const due = repairable(await findDifferences(state, applied), online).filter((difference) =>
+    left.has(describeDifference(difference)),
+  );
+  return due.length === 0
+    ? []
+    : [
+        {
+          name: 'repair',
+          kind: 'repair',
+          statements: due.flatMap((difference) =>
+            state.mend(difference).map((sql) => ({ sql, alone: true })),
+          ),
+        },
+      ];
+}
+
+async function planScript(
+  migration: Migration,
+  connection: Connection,
+  state: DatabaseState,
+  run: { readonly steps: readonly PlannedStep[] },
+): Promise<Omit<DatabasePlanStep, 'statements'>> {
+  const written = migration.steps.find(
+    (step) => step.do === 'change data' || step.do === 'add filled column',
+  );
+  const base = { name: migration.name, kind: 'script' as const };
+  if (written === undefined || run.steps.length === 0) {
+    return base;
+  }
+  const rows = await count(
+    connection,
+    state,
+    written.table,
+    written.do === 'change data' ? written.where : undefined,
+  );
+  return rows === undefined ? base : { ...base, rows };
+}
+
+async function planData(
+  data: DataMigration,
+  connection: Connection,
+  state: DatabaseState,
+  online: boolean,
+): Promise<DatabasePlanStep> {
+  // Before its expand there is no column to ask: then every row of the table is one to move.
+  const rows = await countPending(connection, state.engine, data).catch(() =>
+    count(connection, state, data.table),
+  );
+  const condition = online ? `${data.key} > (last key) AND ${data.key} <= (key) AND (` : '';
+  return {
+    name: data.name,
+    kind: 'data',
+    ...(rows === undefined ? {} : { rows }),
+    statements: [
+      {
+        sql: `UPDATE ${data.table} SET ${data.set[state.engine]} WHERE ${condition}${data.pending[state.engine]}${online ? ')' : ''}`,
+        alone: true,
+        lock: {
+          table: data.table,
+          mode: 'ROW EXCLUSIVE',
+          effect: online
+            ? 'the rows of one batch are locked for about a tenth of a second'
+            : 'the rows that are changed are locked',
+        },
+      },
+    ],
+  };
+}
+
+async function count(
+  connection: Connection,
+  state: DatabaseState,
+  table: string,
+  where?: string,
+): Promise<number | undefined> {
+  if (!state.found.tables.has(table)) {
+    return undefined;
+  }
+  const [row] = await connection.query(
+    `SELECT count(*) AS n FROM ${table}${where === undefined ? '' : ` WHERE ${where}`}`,
+  );
+  return Number(row?.n ?? 0);
+}

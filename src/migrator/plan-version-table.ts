@@ -1,0 +1,43 @@
+import type { Adoption } from '../glance/detect.ts';
+import type { Engine } from '../glance/steps.ts';
+import type { PlannedStatement } from './engine/engine.ts';
+import { createVersionTable, versionRowChanges } from './engine/version-rows.ts';
+
+/**
+ * What a run writes before its first script to place a database under version control: the version table and the adopted
+ * heads. Nothing where there is nothing to run or the table is there.
+ *
+ * @param rows those of `alembic_version`; undefined where there is no such table
+ */
+export function planControl(
+  engine: Engine,
+  rows: readonly string[] | undefined,
+  run: { readonly adopt?: Adoption; readonly steps: readonly unknown[] },
+): readonly PlannedStatement[] {
+  if (run.steps.length === 0 && run.adopt === undefined) {
+    return [];
+  }
+  const before = rows ?? [];
+  return [
+    ...(rows === undefined ? [{ sql: createVersionTable(engine), alone: false }] : []),
+    ...planRecord(before, run.adopt?.heads ?? before),
+  ];
+}
+
+/** The statements that turn these rows of `alembic_version` into those, with their values in them. */
+export function planRecord(before: readonly string[], after: readonly string[]): readonly PlannedStatement[] {
+  return versionRowChanges(before, after).map(({ sql, values }) => ({
+    sql: Object.entries(values).reduce(
+      (text, [name, value]) =>
+        text.replace(
+          `:${name}`,
+          [value]
+            .flat()
+            .map((each) => `'${each}'`)
+            .join(', '),
+        ),
+      sql,
+    ),
+    alone: false,
+  }));
+}

@@ -1,0 +1,218 @@
+import type pg from 'pg';
+import { type ConnectionTarget, describeTarget } from '../connection/target.ts';
+import { explainTls } from '../engine/explain-tls.ts';
+import { keepAlive } from '../engine/keep-alive.ts';
+import { readTlsFiles } from '../engine/tls-files.ts';
+import { type DatabaseError, databaseError, describeDatabaseError } from '../errors/database-error.ts';
+import { Failure } from '../errors/failure.ts';
+
+/** An open session and how it was made, for others like it. */
+export interface Session {
+  readonly client: pg.Client;
+  readonly config: pg.ClientConfig;
+  /** `host:port/database`. */
+  readonly place: string;
+  readonly connectTimeoutSeconds: number;
+  /** Aborted when the server or the network has ended the connection. */
+  readonly lost: AbortSignal;
+  /** Keeps the session while nothing is asked of it, whatever the idle limit of a balancer on the way, say. */
+  keepAlive(): void;
+  /** Says goodbye to the server, but does not wait long for one that is gone. */
+  close(): Promise<void>;
+}
+
+/** The name that the database's own views show for a migrator. */
+const APPLICATION_NAME = 'glance-schema';
+
+/**
+ * Connects with the plain driver: to the host, or, where the URL names several, to the first of them that takes writes.
+ *
+ * @throws Failure `DatabaseUnreachable` with the cause, `Usage` for a certificate file that cannot be read
+ */
+export async function openSession(target: ConnectionTarget): Promise<Session> {
+  const { others = [], ...first } = target;
+  if (others.length === 0) {
+    return openOne(first);
+  }
+  const reasons: string[] = [];
+  for (const host of [first, ...others]) {
+    const { address: _, ...alone } = first;
+    try {
+      const session = await openOne({ ...alone, ...host });
+      if (await takesWrites(session)) {
+        return session;
+      }
+      await session.close();
+      reasons.push(`${host.host}:${host.port} takes no writes`);
+    } catch (error) {
+      if (!(error instanceof Failure) || !goesForOneHostOnly(error)) {
+        throw error;
+      }
+      reasons.push(error.message.replace(/^Cannot connect to /, ''));
+    }
+  }
+  throw new Failure(
+    'DatabaseUnreachable',
+    `Cannot connect to a host that takes writes: ${reasons.join('; ')}`,
+  );
+}
+
+/** As libpq, which tries no further host when one has refused the user. */
+function goesForOneHostOnly(failure: Failure): boolean {
+  return failure.reason === 'DatabaseUnreachable' && !/^(28|3D)/.test(databaseError(failure.cause).code);
+}
+
+/** What libpq asks for `target_session_attrs=read-write`; a standby says `on` too. */
+async function takesWrites({ client }: Session): Promise<boolean> {
+  const { rows } = await client.query<{ transaction_read_only: string }>('SHOW transaction_read_only');
+  return rows[0]?.transaction_read_only === 'off';
+}
+
+async function openOne(target: ConnectionTarget): Promise<Session> {
+  const place = describeTarget(target);
+  const attempts = tlsAttempts(target);
+  for (const [index, ssl] of attempts.entries()) {
+    const config: pg.ClientConfig = {
+      host: target.address ?? target.host,
+      port: target.port,
+      ...(target.user === undefined ? {} : { user: target.user }),
+      ...(target.password === undefined ? {} : { password: target.password }),
+      ...(target.database === undefined ? {} : { database: target.database }),
+      ...(target.options === undefined ? {} : { options: target.options }),
+      ssl,
+      application_name: APPLICATION_NAME,
+      connectionTimeoutMillis: target.connectTimeoutSeconds * 1000,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+    };
+    try {
+      return {
+        ...(await open(config)),
+        config,
+        place,
+        connectTimeoutSeconds: target.connectTimeoutSeconds,
+      };
+    } catch (error) {
+      const cause = databaseError(error);
+      if (index === attempts.length - 1 || !isAboutTls(cause)) {
+        throw new Failure('DatabaseUnreachable', `Cannot connect to ${place}: ${explain(cause, target)}`, {
+          cause: error,
+        });
+      }
+    }
+  }
+  throw new RangeError('no attempt was made');
+}
+
+async function open(
+  config: pg.ClientConfig,
+): Promise<Pick<Session, 'client' | 'lost' | 'keepAlive' | 'close'>> {
+  const { default: driver } = await import('pg');
+  const client = new driver.Client(config);
+  const lost = new AbortController();
+  let forget = (): void => undefined;
+  client.on('error', () => lost.abort());
+  client.on('end', () => lost.abort());
+  try {
+    await client.connect();
+  } catch (error) {
+    // Where it is the driver that gives up, the socket is still open and would keep the process.
+    destroySocket(client);
+    throw error;
+  }
+  return {
+    client,
+    lost: lost.signal,
+    keepAlive() {
+      forget = keepAlive(
+        () => client.query('SELECT 1'),
+        () => destroySocket(client),
+      );
+    },
+    async close() {
+      forget();
+      const timer = setTimeout(() => destroySocket(client), 2000);
+      await client.end().catch(() => undefined);
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** The driver has no other way to let go of a socket whose other end is silent. */
+export function destroySocket(client: object): void {
+  Reflect.get(Reflect.get(client, 'connection'), 'stream').destroy();
+}
+
+/** What libpq would try in turn for each `sslmode`. */
+function tlsAttempts(target: ConnectionTarget): readonly (false | NonNullable<pg.ClientConfig['ssl']>)[] {
+  const { mode } = target.tls;
+  if (target.host.startsWith('/') || mode === 'disable') {
+    return [false];
+  }
+  const files = {
+    ...readTlsFiles(target.tls),
+    // The driver would take the address for the name.
+    ...(target.address === undefined ? {} : { host: target.host, servername: target.host }),
+  };
+  const unverified = { ...files, rejectUnauthorized: false };
+  // It is the chain that is verified, not the name.
+  const chain = { ...files, checkServerIdentity: () => undefined };
+  switch (mode) {
+    case 'allow':
+      return [false, unverified];
+    case 'prefer':
+      return [unverified, false];
+    case 'require':
+      return [files.ca === undefined ? unverified : chain];
+    case 'verify-ca':
+      return [chain];
+    case 'verify-full':
+      return [files];
+  }
+}
+
+/** Whether the other kind of connection, with or without TLS, may be let in. */
+function isAboutTls(error: DatabaseError): boolean {
+  return error.code === '28000' || /does not support SSL|SSL connection/i.test(error.message);
+}
+
+function explain(error: DatabaseError, target: ConnectionTarget): string {
+  const user = `user '${target.user ?? ''}'`;
+  switch (error.code) {
+    case 'ECONNREFUSED':
+      return 'the connection was refused, do check the port and that PostgreSQL runs there';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'the host name cannot be resolved, do check it and the DNS';
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'there is no route to the host, do check it and the network policies';
+    case 'ENOENT':
+    case 'EACCES':
+      return 'the socket cannot be opened, do check the folder and that PostgreSQL runs there';
+    case 'ECONNRESET':
+      return 'the server hung up, do check its log';
+    case '28P01':
+      return `the password of ${user} is wrong`;
+    case '28000':
+      return `${user} is not let in: ${error.message}`;
+    case '3D000':
+      return 'there is no such database, do create it first';
+    case '42501':
+      return `${user} may not connect: ${error.message}`;
+    case '53300':
+      return `the server has no connection left: ${error.message}`;
+    case '57P03':
+      return `the server is not ready: ${error.message}`;
+  }
+  if (/timeout expired|ETIMEDOUT/.test(`${error.message} ${error.code}`)) {
+    return `no answer within ${target.connectTimeoutSeconds} s, do check host, port and network policies`;
+  }
+  if (/client password must be a string|no password/i.test(error.message)) {
+    return `the server asks for a password of ${user}, and the URL has none`;
+  }
+  if (/does not support SSL/i.test(error.message)) {
+    return `the server has no TLS, and sslmode=${target.tls.mode} asks for it`;
+  }
+  return explainTls(error, target.tls, 'postgres') ?? describeDatabaseError(error);
+}

@@ -1,0 +1,63 @@
+import type { DatabaseState, Engine } from '../engine/engine.ts';
+import { readFailure } from '../engine/read-failure.ts';
+import { ask } from './ask.ts';
+import { openSession, type Session } from './connect.ts';
+import { lockHolder, tryLock } from './lock.ts';
+import { mend } from './mend.ts';
+import { findObstacles } from './obstacles.ts';
+import { checkChanges } from './preflight.ts';
+import { readTables } from './read-schema.ts';
+import { readState } from './read-state.ts';
+import { plannedStatements, remainingSteps } from './statements.ts';
+
+/** PostgreSQL: each migration is one transaction with its record. */
+export const postgres: Engine = {
+  async connect(target) {
+    const session = await openSession(target);
+    let holder: number | undefined;
+    return {
+      place: session.place,
+      lost: session.lost,
+      readState: () => look(session, () => holder),
+      async query(sql) {
+        try {
+          return await ask(session, sql);
+        } catch (error) {
+          throw readFailure(error, session.place);
+        }
+      },
+      async tryLock() {
+        holder = await tryLock(session);
+        return holder !== undefined;
+      },
+      lockHolder: () => lockHolder(session),
+      close: () => session.close(),
+    };
+  },
+};
+
+/** @param holder gives the server's process that has the lock, once one has. */
+async function look(session: Session, holder: () => number | undefined): Promise<DatabaseState> {
+  const state = await readState(session);
+  return {
+    engine: 'postgres',
+    found: state.found,
+    transactional: true,
+    readTables: (names) => readTables(session, names),
+    // A trigger runs with the rights of who writes.
+    findBrokenTriggers: async () => new Set(),
+    findObstacles: (steps) => findObstacles(session, steps),
+    mend,
+    statements: async (scripts, online) =>
+      scripts.map((steps) =>
+        plannedStatements(remainingSteps(steps, state.found.tables), state.serverVersion, online),
+      ),
+    async preflight(migrations) {
+      checkChanges(state, migrations, session.place);
+    },
+    async openWriter(options) {
+      const { openWriter } = await import('./writer.ts');
+      return openWriter({ session, pid: holder() ?? 0 }, state, options);
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import type { Difference } from '../../glance/compare.ts';
+import { columnDefinition, createTable, list, literal, typeName } from './render-step.ts';
+
+/** The SQL that makes a difference go away. What it needs of the rows, such as that a key is unique, is not looked at. */
+export function mend(difference: Difference): readonly string[] {
+  const { table } = difference;
+  switch (difference.what) {
+    case 'table': {
+      const { columns, indexes, ...rest } = difference.expected;
+      return createTable({ ...rest, columns: [...columns.values()], indexes: [...indexes.values()] });
+    }
+    case 'column': {
+      const { column, found } = difference;
+      if (found === undefined) return [`ALTER TABLE ${table} ADD COLUMN ${columnDefinition(column)}`];
+      const { name, type, nullable, default: standard } = column;
+      const isCounted = type === 'serial' || type === 'bigserial';
+      const change = (what: string): string => `ALTER COLUMN ${name} ${what}`;
+      return [
+        `ALTER TABLE ${table} ${[
+          ...(isCounted ? [] : [change(`TYPE ${typeName(type)}`)]),
+          change(nullable === true ? 'DROP NOT NULL' : 'SET NOT NULL'),
+          ...(isCounted
+            ? []
+            : [change(standard === undefined ? 'DROP DEFAULT' : `SET DEFAULT ${literal(standard)}`)]),
+        ].join(', ')}`,
+      ];
+    }
+    case 'index': {
+      const { index, found } = difference;
+      return [
+        ...(found === undefined ? [] : [`DROP INDEX ${index.name}`]),
+        `CREATE INDEX ${index.name} ON ${table} (${list(index.columns)})`,
+      ];
+    }
+    case 'unique': {
+      const { name, columns } = difference.unique;
+      return [
+        `ALTER TABLE ${table} ADD ${name === undefined ? '' : `CONSTRAINT ${name} `}UNIQUE (${list(columns)})`,
+      ];
+    }
+    case 'primary key':
+      return [`ALTER TABLE ${table} ADD PRIMARY KEY (${list(difference.columns)})`];
+    case 'foreign key': {
+      const { columns, references } = difference.key;
+      return [
+        `ALTER TABLE ${table} ADD FOREIGN KEY (${list(columns)}) REFERENCES ${references.table} (${list(references.columns)})`,
+      ];
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import type { Migration } from '../../glance/steps.ts';
+import { Failure } from '../errors/failure.ts';
+import type { PostgresState } from './read-state.ts';
+
+/**
+ * Says before the first change what the last one would fail on.
+ *
+ * @throws Failure `DatabaseUnreachable`, `MigrationFailed`
+ */
+export function checkChanges(state: PostgresState, migrations: readonly Migration[], place: string): void {
+  const cannot = `Cannot change ${place}`;
+  if (state.readOnly !== undefined) {
+    throw new Failure('DatabaseUnreachable', `${cannot}: ${state.readOnly}`);
+  }
+  if (state.unguarded) {
+    throw new Failure(
+      'MigrationFailed',
+      `${cannot}: triggers and foreign keys are not heeded here (session_replication_role), and so Glance's own writes would not be kept right. Set session_replication_role to 'origin' for this user and database.`,
+    );
+  }
+  const steps = migrations.flatMap((migration) => migration.steps);
+  const creates = state.found.alembic === undefined || steps.some((step) => /^create|^add/.test(step.do));
+  if (creates && state.schema === undefined) {
+    throw new Failure(
+      'MigrationFailed',
+      `${cannot}: the search path names no schema that exists, do create it`,
+    );
+  }
+  if (creates && !state.canCreate) {
+    throw new Failure(
+      'MigrationFailed',
+      `${cannot}: the user may not create tables in the schema '${state.schema}', do grant CREATE on it`,
+    );
+  }
+  const altered = steps.map((step) =>
+    step.do === 'create enum' || step.do === 'create table' || step.do === 'change data' ? '' : step.table,
+  );
+  const foreign = [...new Set(altered)].filter((table) => state.notOwned.has(table));
+  if (foreign.length > 0) {
+    throw new Failure(
+      'MigrationFailed',
+      `${cannot}: the user does not own ${foreign.join(', ')}, do connect as the owner`,
+    );
+  }
+}

@@ -1,0 +1,481 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import driver from 'pg';
+import { type Options, QueryTypes, Sequelize, Transaction } from 'sequelize';
+import type { Step } from '../../glance/steps.ts';
+import type { LockHolder, Row, StepProgress, Writer, WriterOptions } from '../engine/engine.ts';
+import { reachSameServer } from '../engine/same-server.ts';
+import { createVersionTable, versionRowChanges } from '../engine/version-rows.ts';
+import { databaseError, isDeadlock, isLockTimeout } from '../errors/database-error.ts';
+import { Failure } from '../errors/failure.ts';
+import { destroySocket, type Session } from './connect.ts';
+import { isLockedBy, tableHolders } from './lock.ts';
+import type { PostgresState } from './read-state.ts';
+import { settings } from './session-settings.ts';
+import {
+  locksOf,
+  offlineStatements,
+  onlineStatements,
+  remainingSteps,
+  type Statement,
+  type Statements,
+} from './statements.ts';
+
+/** Options that Sequelize has and its types lack. */
+interface UntypedOptions extends Options {
+  /** Known already: else Sequelize opens a connection to ask. */
+  readonly databaseVersion: string;
+  /** Else the session's zone is set, which a pooler would hand on. */
+  readonly keepDefaultTimezone: boolean;
+}
+
+/** How long a waiting lock may hold up those who come after it, in milliseconds. */
+const PATIENCE_MILLISECONDS = 150;
+
+/** How long the server may take to end a statement that is to be cancelled, in milliseconds. */
+const CANCEL_MILLISECONDS = 800;
+
+/** After how long a wait it is told who has the table. */
+const TELL_AFTER_SECONDS = 1;
+
+/** Who has the lock while migrations run. */
+export interface LockHolding {
+  /** Has the lock, and cancels what runs elsewhere. */
+  readonly session: Session;
+  /** The server's process of that session. */
+  readonly pid: number;
+}
+
+/** A pool of one connection. */
+interface Pool {
+  readonly sequelize: Sequelize;
+  /** Lets go of the connection without a word to the server. */
+  readonly drop: () => void;
+}
+
+/**
+ * Opens the connection that migrations run on.
+ *
+ * @throws Failure `DatabaseUnreachable` where a pooler has no second connection to the server
+ */
+export async function openWriter(
+  lock: LockHolding,
+  state: PostgresState,
+  options: WriterOptions,
+): Promise<Writer> {
+  const { session } = lock;
+  const pool = openPool(session, state);
+  const { sequelize } = pool;
+  const patience = session.config.connectionTimeoutMillis ?? 0;
+  const timer = new AbortController();
+  // What fails here fails again with the first statement, which tells of it.
+  const answer = sequelize.authenticate().catch(() => undefined);
+  // A pooler lets everybody in and then may have no server connection to give, as the lock has the only one.
+  const silence = sleep(patience, 'silent', { signal: timer.signal }).catch(() => undefined);
+  if ((await Promise.race([answer, silence])) === 'silent') {
+    // It is answered once the lock has been given back, and must not keep the process then.
+    answer.then(() => sequelize.close()).catch(() => undefined);
+    throw new Failure(
+      'DatabaseUnreachable',
+      `Cannot change ${session.place}: the connection for the work got no answer within ${patience / 1000} s though the one for the lock is alive, as behind a pooler with one server connection, do give it two (PgBouncer: default_pool_size)`,
+    );
+  }
+  timer.abort();
+  return new PostgresWriter(lock, state, options, pool);
+}
+
+class PostgresWriter implements Writer {
+  /** The server ends by itself, and rolls back, what it is at when its client is gone. */
+  readonly abandoned = undefined;
+  readonly #lock: LockHolding;
+  readonly #session: Session;
+  readonly #state: PostgresState;
+  readonly #options: WriterOptions;
+  #pool: Pool;
+  /** Whether the connection is known to be on the server that has the lock. */
+  #reached = false;
+  /** Open while a migration runs, until its record is written. */
+  #transaction: Transaction | null = null;
+  /** The rows of `alembic_version` when the open migration began. */
+  #rows: readonly string[] = [];
+  /** The server's process for the open transaction; undefined while it commits. */
+  #pid: number | undefined;
+  /** What runs outside of a transaction. */
+  #alone: { readonly statement: string; readonly table: string } | undefined;
+  /** How long a statement of a transaction waits for a lock, on rows too; 0 would be for ever. */
+  readonly #lockTimeout: string;
+
+  constructor(lock: LockHolding, state: PostgresState, options: WriterOptions, pool: Pool) {
+    this.#lock = lock;
+    this.#session = lock.session;
+    this.#state = state;
+    this.#options = options;
+    this.#lockTimeout = options.lockTimeoutSeconds > 0 ? `${options.lockTimeoutSeconds}s` : '1ms';
+    this.#pool = pool;
+  }
+
+  async begin(rows: readonly string[] | undefined): Promise<void> {
+    await this.#open();
+    this.#rows = rows ?? [];
+    if (rows === undefined) {
+      await this.#execute(createVersionTable('postgres'));
+      return;
+    }
+    await this.#execute('LOCK TABLE alembic_version IN SHARE ROW EXCLUSIVE MODE');
+    const found = await this.query('SELECT version_num FROM alembic_version ORDER BY 1');
+    const now = found.map((row) => String(row.version_num)).join(', ');
+    if (now !== [...rows].sort().join(', ')) {
+      throw new Failure(
+        'MigrationFailed',
+        `Cannot go on with ${this.#session.place}: another tool has changed alembic_version to ${now || 'nothing'} meanwhile, do let it finish and run this again`,
+      );
+    }
+  }
+
+  async prepare(steps: readonly Step[], progress: StepProgress): Promise<void> {
+    for (const unit of this.#statements(steps).before) {
+      if (unit.kind === 'alone') {
+        progress.started(unit.statement.step, numberOf(unit.statement.step, steps));
+        await this.#runAlone(unit.statement, progress);
+      } else {
+        await this.#open();
+        await this.#runAll(unit.statements, steps, progress);
+        await this.#commit();
+      }
+    }
+  }
+
+  async run(steps: readonly Step[], progress: StepProgress): Promise<void> {
+    await this.#runAll(this.#statements(steps).recorded, steps, progress);
+  }
+
+  async record(rows: readonly string[]): Promise<void> {
+    for (const { sql, values } of versionRowChanges(this.#rows, rows)) {
+      await this.change(sql, values);
+    }
+    await this.#commit();
+  }
+
+  async query(sql: string, values: Row = {}): Promise<readonly Row[]> {
+    return this.#pool.sequelize.query<Row>(sql, {
+      type: QueryTypes.SELECT,
+      ...(Object.keys(values).length === 0 ? {} : { replacements: { ...values } }),
+      transaction: this.#transaction,
+    });
+  }
+
+  async change(sql: string, values: Row = {}): Promise<number> {
+    const [, result] = await this.#pool.sequelize.query(sql, {
+      ...(Object.keys(values).length === 0 ? {} : { replacements: { ...values } }),
+      transaction: this.#transaction,
+    });
+    return rowCount(result);
+  }
+
+  async changeAlone(sql: string, values: Row = {}, patience?: number): Promise<number> {
+    await this.#open();
+    try {
+      if (patience !== undefined) {
+        await this.#execute(`SET LOCAL lock_timeout = '${patience}ms'`);
+      }
+      const rows = await this.change(sql, values);
+      await this.#commit();
+      return rows;
+    } catch (error) {
+      await this.rollback();
+      throw error;
+    }
+  }
+
+  async rollback(): Promise<void> {
+    this.#pid = undefined;
+    await this.#transaction?.rollback().catch(() => undefined);
+    this.#transaction = null;
+  }
+
+  cancel(): void {
+    const { client, config } = this.#session;
+    const what =
+      this.#pid !== undefined
+        ? `SELECT pg_cancel_backend(${this.#pid})`
+        : this.#alone !== undefined
+          ? // Outside of a transaction a pooler may have sent it to any session.
+            `SELECT pg_cancel_backend(a.pid) ${sessionsAt(
+              ...[config.application_name ?? '', `%${this.#alone.statement}%`, this.#alone.table].map(
+                literal,
+              ),
+            )}`
+          : undefined;
+    if (what === undefined) {
+      return;
+    }
+    client.query(asOneself(what)).catch(() => undefined);
+    // The session with the lock may be gone, and a role may not be let do that.
+    const timer = setTimeout(() => {
+      if (this.#pid !== undefined || this.#alone !== undefined) {
+        this.#pool.drop();
+      }
+    }, CANCEL_MILLISECONDS);
+    timer.unref();
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.sequelize.close().catch(() => undefined);
+  }
+
+  /** Opens a transaction where the lock is, free of what was imposed on the session. */
+  async #open(): Promise<void> {
+    if (this.#reached) {
+      const { right } = await this.#begin(this.#pool);
+      if (!right) {
+        throw new Failure('DatabaseUnreachable', `Lost the lock on ${this.#session.place}`);
+      }
+      return;
+    }
+    let pool: Pool | undefined = this.#pool;
+    this.#pool = await reachSameServer(this.#session.place, async () => {
+      const connection = pool ?? openPool(this.#session, this.#state);
+      pool = undefined;
+      try {
+        const { right } = await this.#begin(connection);
+        const transaction = this.#transaction;
+        return { connection, right, close: () => closePool(connection, transaction) };
+      } catch (error) {
+        await closePool(connection, this.#transaction);
+        throw error;
+      }
+    });
+    this.#reached = true;
+  }
+
+  async #begin({ sequelize }: Pool): Promise<{ readonly right: boolean }> {
+    const transaction = await sequelize.transaction();
+    this.#transaction = transaction;
+    const [own] = await sequelize.query<Row>(
+      `SELECT pg_backend_pid() AS pid, ${isLockedBy(this.#lock.pid)} AS locked, ${settings('true', this.#lockTimeout)}`,
+      { type: QueryTypes.SELECT, transaction },
+    );
+    const right = own?.locked === true;
+    // Elsewhere the number is of another's session.
+    this.#pid = right && typeof own.pid === 'number' ? own.pid : undefined;
+    return { right };
+  }
+
+  async #commit(): Promise<void> {
+    this.#pid = undefined;
+    await this.#transaction?.commit();
+    this.#transaction = null;
+  }
+
+  #statements(steps: readonly Step[]): Statements {
+    const render = this.#options.online ? onlineStatements : offlineStatements;
+    return render(remainingSteps(steps, this.#state.found.tables), this.#state.serverVersion);
+  }
+
+  async #runAll(
+    statements: readonly Statement[],
+    steps: readonly Step[],
+    progress: StepProgress,
+  ): Promise<void> {
+    const locks = locksOf(statements);
+    for (const [index, { step, sql }] of statements.entries()) {
+      progress.started(step, numberOf(step, steps));
+      if (index === 0 && locks.size > 0) {
+        await this.#lockTables(locks, progress);
+      }
+      await this.#execute(sql.join(';\n'));
+    }
+  }
+
+  /**
+   * Takes the locks of a transaction at its beginning, all or none. Whoever waits for a table makes everybody after him
+   * wait too: so it gives up soon, and asks again.
+   */
+  async #lockTables(locks: ReadonlyMap<string, string>, progress: StepProgress): Promise<void> {
+    const statements = [...locks].map(([table, mode]) => `LOCK TABLE ${table} IN ${mode} MODE`);
+    await this.#patiently([...locks.keys()], progress, async () => {
+      await this.#execute('SAVEPOINT locks');
+      try {
+        await this.#execute(
+          [
+            `SET LOCAL lock_timeout = '${PATIENCE_MILLISECONDS}ms'`,
+            ...statements,
+            `SET LOCAL lock_timeout = '${this.#lockTimeout}'`,
+          ].join('; '),
+        );
+      } catch (error) {
+        await this.#execute('ROLLBACK TO SAVEPOINT locks').catch(() => undefined);
+        throw error;
+      }
+    });
+  }
+
+  /** Tries again, less and less often, while others have locked what is needed. */
+  async #patiently(
+    tables: readonly string[],
+    progress: StepProgress,
+    work: () => Promise<void>,
+  ): Promise<void> {
+    const started = performance.now();
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await work();
+      } catch (error) {
+        const cause = databaseError(error);
+        const waited = (performance.now() - started) / 1000;
+        if (!(isLockTimeout(cause) || isDeadlock(cause)) || waited >= this.#options.lockTimeoutSeconds) {
+          throw error;
+        }
+        progress.waiting?.(tables, waited, waited < TELL_AFTER_SECONDS ? [] : await this.#holdersOf(tables));
+        const pause = Math.min(100 * 2 ** attempt, 2000) * (0.5 + Math.random() / 2);
+        await sleep(pause, undefined, { signal: this.#options.signal });
+      }
+    }
+  }
+
+  /** Who keeps us waiting, as far as this user may know. */
+  async #holdersOf(tables: readonly string[]): Promise<readonly LockHolder[]> {
+    return tables.length === 0 ? [] : tableHolders(this.#session, tables, this.#pid ?? 0).catch(() => []);
+  }
+
+  async #runAlone({ step, sql, lock }: Statement, progress: StepProgress): Promise<void> {
+    if (!this.#reached) {
+      await this.#open();
+      await this.rollback();
+    }
+    await this.#patiently(lock === undefined ? [] : [lock.table], progress, async () => {
+      if (step.do === 'create index') {
+        await this.#endLeftBehind(step.index.name, step.table);
+        await this.#dropUnfinished(step.index.name);
+      } else if (step.do === 'drop index') {
+        await this.#endLeftBehind(step.index, step.table);
+      }
+      for (const statement of sql) {
+        this.#alone = { statement, table: lock?.table ?? '' };
+        await this.#execute(statement).catch((error: unknown) => {
+          throw this.#explainLimit(error);
+        });
+      }
+    });
+    this.#alone = undefined;
+  }
+
+  /** What a statement of its own was ended by, where that is a limit which only a transaction could have lifted. */
+  #explainLimit(error: unknown): unknown {
+    return databaseError(error).code === '57014' && this.#state.pooled && !this.#options.signal.aborted
+      ? new Failure(
+          'MigrationFailed',
+          `Cannot go on with ${this.#session.place}: the server ended '${this.#alone?.statement}' by a statement_timeout, which cannot be lifted through a pooler, do name the server itself or lift it for this user`,
+          { cause: error },
+        )
+      : error;
+  }
+
+  /**
+   * Ends what a killed run has left: its server process may still be at the index for nobody. We have the lock, so no living
+   * migrator is. Where it is another user's, it is waited for as anybody else who has the table in use.
+   */
+  async #endLeftBehind(index: string, table: string): Promise<void> {
+    const statement = `%INDEX CONCURRENTLY%${index}%`;
+    const sessions = sessionsAt(
+      ...[this.#session.config.application_name ?? '', statement, table].map(literal),
+    );
+    await this.#session.client.query(asOneself(`SELECT pg_terminate_backend(a.pid) ${sessions}`));
+  }
+
+  /** A killed run may have left one that is not valid. */
+  async #dropUnfinished(index: string): Promise<void> {
+    const [invalid] = await this.query(
+      'SELECT 1 AS one FROM pg_index WHERE indexrelid = to_regclass(:index) AND NOT indisvalid',
+      { index },
+    );
+    if (invalid !== undefined) {
+      await this.#execute(`DROP INDEX CONCURRENTLY IF EXISTS ${index}`);
+    }
+  }
+
+  /** Several statements at once, of which nothing is asked. */
+  async #execute(sql: string): Promise<void> {
+    await this.#pool.sequelize.query(sql, { transaction: this.#transaction, raw: true });
+  }
+}
+
+/** The place of a step; one that stands in for what is left of another has that one's column. */
+function numberOf(step: Step, steps: readonly Step[]): number {
+  const column = 'column' in step ? step.column : undefined;
+  return steps.findIndex(
+    (each) => each === step || (typeof column === 'object' && 'column' in each && each.column === column),
+  );
+}
+
+/** Sessions of migrators that are at such a statement, on the table that has this name here: other schemas have their own. */
+function sessionsAt(application = '', statement = '', table = ''): string {
+  return `FROM pg_stat_activity a WHERE a.datname = current_database() AND a.usename = session_user
+    AND a.application_name = ${application} AND a.state = 'active' AND a.pid <> pg_backend_pid() AND a.query LIKE ${statement}
+    AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.relation = to_regclass(${table}))`;
+}
+
+/**
+ * As the user that has logged in, whose sessions ours are: the role that it takes by itself (`ALTER ROLE ... SET role`) may not
+ * end them. Within the lock's transaction.
+ */
+function asOneself(sql: string): string {
+  return `SAVEPOINT oneself; SET LOCAL ROLE NONE; ${sql}; ROLLBACK TO SAVEPOINT oneself; RELEASE SAVEPOINT oneself`;
+}
+
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** A pool does not close before it has its connection back. */
+async function closePool({ sequelize }: Pool, transaction: Transaction | null): Promise<void> {
+  await transaction?.rollback().catch(() => undefined);
+  await sequelize.close().catch(() => undefined);
+}
+
+function openPool(session: Session, state: PostgresState): Pool {
+  const sequelize = openSequelize(session, state);
+  let drop = (): void => undefined;
+  // The hook is the first to have the driver's own connection.
+  sequelize.addHook('afterConnect', async (connection: unknown) => {
+    if (!(connection instanceof driver.Client)) {
+      throw new RangeError('the driver has another kind of connection');
+    }
+    drop = () => destroySocket(connection);
+    // Through a pooler it is for each transaction to do that.
+    if (!state.pooled) {
+      await connection.query(`SELECT ${settings('false')}`);
+    }
+  });
+  return { sequelize, drop: () => drop() };
+}
+
+function openSequelize({ config }: Session, state: PostgresState): Sequelize {
+  const settings: UntypedOptions = {
+    dialect: 'postgres',
+    dialectModule: driver,
+    ...(config.host === undefined ? {} : { host: config.host }),
+    ...(config.port === undefined ? {} : { port: config.port }),
+    ...(config.user === undefined ? {} : { username: config.user }),
+    ...(typeof config.password === 'string' ? { password: config.password } : {}),
+    ...(config.database === undefined ? {} : { database: config.database }),
+    dialectOptions: {
+      application_name: config.application_name,
+      ssl: config.ssl,
+      ...(config.options === undefined ? {} : { options: config.options }),
+      keepAlive: true,
+      connectionTimeoutMillis: config.connectionTimeoutMillis,
+      // A pooler would hand a setting of the session on to others.
+      clientMinMessages: 'ignore',
+    },
+    keepDefaultTimezone: true,
+    databaseVersion: `${Math.floor(state.serverVersion / 10000)}.0.0`,
+    isolationLevel: Transaction.ISOLATION_LEVELS.READ_COMMITTED,
+    pool: { max: 1, min: 0, idle: 3_600_000, acquire: 60_000 },
+    logging: false,
+  };
+  return new Sequelize(settings);
+}
+
+function rowCount(result: unknown): number {
+  return typeof result === 'object' && result !== null && 'rowCount' in result ? Number(result.rowCount) : 0;
+}

@@ -1,0 +1,110 @@
+import { writeFileSync } from 'node:fs';
+import type { MigrationReport, ReportedPosition } from '../contract/report.ts';
+import type { Position } from '../glance/position.ts';
+import { Failure } from './errors/failure.ts';
+import type { Outcome } from './migrate.ts';
+
+/** What a kubelet keeps of a termination message, in bytes. */
+export const MAX_REPORT_BYTES = 4096;
+
+/** Rows of a foreign version table beyond these say nothing more. */
+const MAX_HEADS = 20;
+
+export interface ReportInput {
+  readonly command: MigrationReport['command'];
+  readonly target: Position | undefined;
+  readonly startedAt: Date;
+  readonly finishedAt: Date;
+  readonly outcome: Outcome;
+  readonly next?: MigrationReport['next'];
+}
+
+/** Of differences and repairs: the message and `db diff` have the rest. */
+const MOST_DIFFERENCES = 10;
+
+function first(texts: readonly string[]): readonly string[] {
+  return texts.slice(0, MOST_DIFFERENCES);
+}
+
+/** The result of a run in the form that the operator reads. */
+export function buildReport(input: ReportInput): MigrationReport {
+  const { outcome } = input;
+  return {
+    version: 1,
+    command: input.command,
+    target: reported(input.target),
+    from: reported(outcome.from),
+    to: reported(outcome.to),
+    heads: outcome.heads?.slice(0, MAX_HEADS) ?? null,
+    adopted: outcome.adoption !== undefined,
+    applied: outcome.applied,
+    ...(outcome.progress === undefined ? {} : { progress: outcome.progress }),
+    ...(input.next === undefined ? {} : { next: input.next }),
+    ...(outcome.repaired === undefined ? {} : { repaired: first(outcome.repaired) }),
+    ...(outcome.differences === undefined ? {} : { differences: first(outcome.differences) }),
+    startedAt: input.startedAt.toISOString(),
+    finishedAt: input.finishedAt.toISOString(),
+    error:
+      outcome.error === undefined
+        ? null
+        : {
+            reason: outcome.error.reason,
+            message: outcome.error.message,
+            migration: outcome.error.migration ?? null,
+          },
+  };
+}
+
+/** One line of JSON of at most `MAX_REPORT_BYTES` bytes; a message that is too long loses its end. */
+export function encodeReport(report: MigrationReport): string {
+  const whole = JSON.stringify(report);
+  const { error } = report;
+  if (Buffer.byteLength(whole) <= MAX_REPORT_BYTES || error === null) {
+    return whole;
+  }
+  // By code points, so that none is cut in two.
+  const points = [...error.message];
+  const shortened = (length: number): string =>
+    JSON.stringify({ ...report, error: { ...error, message: `${points.slice(0, length).join('')}…` } });
+  let fits = 0;
+  let tooLong = points.length;
+  while (tooLong - fits > 1) {
+    const middle = Math.floor((fits + tooLong) / 2);
+    if (Buffer.byteLength(shortened(middle)) <= MAX_REPORT_BYTES) {
+      fits = middle;
+    } else {
+      tooLong = middle;
+    }
+  }
+  return shortened(fits);
+}
+
+/**
+ * Empties the report's file, so that it never tells of an earlier run, and shows that it can be written.
+ *
+ * @throws Failure `Usage`
+ */
+export function prepareReport(path: string): void {
+  writeReport(path, '');
+}
+
+/**
+ * Writes in place: a kubelet mounts the file itself, so another cannot be put in its stead.
+ *
+ * @throws Failure `Usage`
+ */
+export function writeReport(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    throw new Failure(
+      'Usage',
+      `Cannot write the report ${path}: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+function reported(position: Position | undefined): ReportedPosition | null {
+  return position === undefined ? null : { revision: position.revision, phase: position.phase };
+}

@@ -1,0 +1,108 @@
+import { MIGRATIONS } from '../../migrations/registry.ts';
+import { canRepair, compareSchema, type Difference, describeDifference } from '../glance/compare.ts';
+import { expectedTables } from '../glance/expected-schema.ts';
+import type { Step } from '../glance/steps.ts';
+import type { DatabaseState, Writer, WriterOptions } from './engine/engine.ts';
+import { databaseError, describeDatabaseError, isLockTimeout, isRetryable } from './errors/database-error.ts';
+import { Failure } from './errors/failure.ts';
+
+/**
+ * Compares the catalog of a database with the schema that these scripts leave. Never changes anything.
+ *
+ * @throws Failure `DatabaseUnreachable`
+ */
+export async function findDifferences(
+  state: DatabaseState,
+  applied: ReadonlySet<string>,
+): Promise<readonly Difference[]> {
+  const expected = expectedTables(
+    MIGRATIONS.filter(({ scripts }) => scripts.every((script) => applied.has(script))),
+  );
+  return compareSchema(expected, await state.readTables([...expected.keys()]), state.engine);
+}
+
+/** What `repairSchema` completes of these, in its order. */
+export function repairable(differences: readonly Difference[], online: boolean): readonly Difference[] {
+  return (
+    differences
+      .filter(canRepair)
+      // A key is added by a copy of the table on some servers, which nobody can write to meanwhile.
+      .filter(({ what }) => what === 'index' || !online)
+      // A foreign key needs the key that it refers to.
+      .sort((one, other) => Number(one.what === 'foreign key') - Number(other.what === 'foreign key'))
+  );
+}
+
+/**
+ * Completes what can be completed without a look at any row. The caller holds the lock, and looks again: what rows stand in
+ * the way of is as it was.
+ *
+ * @param due of `repairable`, in its order
+ * @throws Failure `DatabaseUnreachable`, `LockTimeout`, `Interrupted`: the same may go well later
+ */
+export async function repairSchema(
+  state: DatabaseState,
+  due: readonly Difference[],
+  options: Omit<WriterOptions, 'online'>,
+  place: string,
+): Promise<void> {
+  // Indexes are built and dropped while others write, whatever else the run does.
+  const writer = await state.openWriter({ ...options, online: true });
+  const cancel = (): void => writer.cancel();
+  options.signal.addEventListener('abort', cancel);
+  try {
+    for (const difference of due) {
+      await repair(difference, state, writer).catch(async (error: unknown) => {
+        await writer.rollback();
+        throwIfPassing(error, options, `${describeDifference(difference)} on ${place}`);
+      });
+    }
+  } finally {
+    options.signal.removeEventListener('abort', cancel);
+    await writer.close();
+  }
+}
+
+async function repair(difference: Difference, state: DatabaseState, writer: Writer): Promise<void> {
+  if (difference.what !== 'index' || !state.transactional) {
+    for (const sql of state.mend(difference)) await writer.changeAlone(sql);
+    return;
+  }
+  const { table, index, found } = difference;
+  const steps: readonly Step[] = [
+    ...(found === undefined ? [] : [{ do: 'drop index', table, index: index.name } as const]),
+    { do: 'create index', table, index },
+  ];
+  await writer.prepare(steps, { started: () => undefined });
+}
+
+/** Any other error is a fact of the database, such as rows that a key does not allow; the difference stays, and is told. */
+function throwIfPassing(
+  error: unknown,
+  { signal, lockTimeoutSeconds }: Omit<WriterOptions, 'online'>,
+  what: string,
+): void {
+  const cause = databaseError(error);
+  if (signal.aborted) {
+    throw new Failure('Interrupted', `Stopped as asked while the schema was completed: ${what}`, {
+      cause: error,
+    });
+  }
+  if (error instanceof Failure) {
+    throw error;
+  }
+  if (isLockTimeout(cause)) {
+    throw new Failure(
+      'LockTimeout',
+      `Cannot complete the schema: ${what}; another session had the table for ${lockTimeoutSeconds} s. Run the same again`,
+      { cause: error },
+    );
+  }
+  if (isRetryable(cause)) {
+    throw new Failure(
+      'DatabaseUnreachable',
+      `Cannot complete the schema: ${what}; ${describeDatabaseError(cause)}. Run the same again`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,137 @@
+import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
+
+/** The part of an object's metadata that the controller reads. */
+export interface Metadata {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly creationTimestamp: string;
+  readonly generation?: number;
+  readonly deletionTimestamp?: string;
+  readonly finalizers?: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly ownerReferences?: readonly {
+    readonly uid: string;
+    readonly name: string;
+    readonly controller?: boolean;
+  }[];
+}
+
+/** A GlanceSchema as the API server hands it out; its spec is parsed by observe. */
+export interface SchemaObject {
+  readonly metadata: Metadata;
+  readonly spec: unknown;
+  readonly status?: GlanceSchemaStatus;
+}
+
+/** A Job, as far as the controller reads it. Source: the Kubernetes API reference, batch/v1. */
+export interface JobObject {
+  readonly metadata: Metadata;
+  readonly spec: { readonly ttlSecondsAfterFinished?: number };
+  readonly status?: {
+    readonly startTime?: string;
+    readonly completionTime?: string;
+    readonly failed?: number;
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason?: string;
+      readonly message?: string;
+      readonly lastTransitionTime?: string;
+    }[];
+  };
+}
+
+/** A Pod, as far as the controller reads it. Source: the Kubernetes API reference, core/v1. */
+export interface PodObject {
+  readonly metadata: Metadata;
+  readonly status?: {
+    readonly phase?: string;
+    readonly reason?: string;
+    readonly message?: string;
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason?: string;
+      readonly message?: string;
+    }[];
+    readonly containerStatuses?: readonly {
+      readonly name: string;
+      readonly state?: {
+        readonly waiting?: { readonly reason?: string; readonly message?: string };
+        readonly running?: { readonly startedAt?: string };
+        readonly terminated?: {
+          readonly exitCode: number;
+          readonly reason?: string;
+          readonly message?: string;
+          readonly finishedAt?: string;
+        };
+      };
+    }[];
+  };
+}
+
+/** Something to tell the people who watch a resource. */
+export interface Notice {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** A write was not done because the object has moved on or is gone: read again, decide again. */
+export type Stale = 'stale';
+
+/**
+ * What the controller asks of Kubernetes; the kube room gives it. Reads of `schema`, `jobsOf` and `podsOf` come from
+ * caches that watches keep, own writes included; everything else is a request. What can be expected is a value; a
+ * request that fails for another cause throws.
+ */
+export interface Cluster {
+  schema(key: string): SchemaObject | undefined;
+  /** The Jobs that the schema with this UID controls. */
+  jobsOf(schemaUid: string): readonly JobObject[];
+  /** The pods that carry the label of the schema with this UID. */
+  podsOf(schemaUid: string): readonly PodObject[];
+  /** A Job as the API server has it now; undefined when there is none. */
+  readJob(namespace: string, name: string): Promise<JobObject | undefined>;
+  /** The pods that carry the label of the schema with this UID, as the API server has them now. */
+  readPods(namespace: string, schemaUid: string): Promise<readonly PodObject[]>;
+  /**
+   * The newest lines of what the container of a migration's pod has printed.
+   *
+   * @throws when they cannot be had within two seconds: no right to read them, no pod, a node that is away.
+   */
+  readLog(namespace: string, pod: string): Promise<string>;
+  /** Changes the metadata, provided that the schema is still at the resource version that is given. */
+  mark(schema: SchemaObject, mark: Mark): Promise<SchemaObject | Stale>;
+  createJob(namespace: string, job: object): Promise<JobCreation>;
+  /** Deletes a Job and its pods, provided that it is still the one that is given. */
+  deleteJob(job: JobObject): Promise<void>;
+  /** Has a finished Job deleted by Kubernetes after so many seconds; another one of the same name is left as it is. */
+  armTtl(namespace: string, job: JobReference, seconds: number): Promise<void>;
+  /** Writes the status, provided that the schema is still at the resource version that is given. */
+  writeStatus(schema: SchemaObject, status: GlanceSchemaStatus): Promise<SchemaObject | Stale>;
+  /** Tells people. Never fails: a lost notice must not hold up a migration. */
+  notify(schema: SchemaObject, notice: Notice): void;
+}
+
+/** One Job, and no later one of the same name. */
+export interface JobReference {
+  readonly name: string;
+  readonly uid: string;
+}
+
+export interface Mark {
+  readonly finalizers: readonly string[];
+  /** What the annotation `starting` is to be; null takes it away, absent leaves it. */
+  readonly starting?: number | null;
+}
+
+export type JobCreation =
+  | { readonly kind: 'created' | 'exists'; readonly job: JobObject }
+  /** The API server does not take it, in its own words: a quota, a policy, a field that is not valid. */
+  | { readonly kind: 'refused'; readonly message: string }
+  /** The API server cannot say, in its own words: it has too much to do, or a webhook does not answer. It may have taken it. */
+  | { readonly kind: 'unsettled'; readonly message: string; readonly retryAfter: number | undefined };

@@ -1,0 +1,302 @@
+import { Watch } from '@kubernetes/client-node';
+import type { KubeClient } from './client.ts';
+import { causeOf, KubeError } from './kube-error.ts';
+import { pause } from './pause.ts';
+
+/** What a reflector needs to know of an object. */
+export interface Reflected {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly uid: string;
+    readonly resourceVersion: string;
+    readonly managedFields?: unknown;
+  };
+}
+
+export interface ReflectorOptions<T extends Reflected> {
+  readonly client: KubeClient;
+  /** The path of the collection: `/apis/batch/v1/jobs`. */
+  readonly path: string;
+  readonly labelSelector?: string;
+  /** Called after the cache has changed, with the object as it is now, or as it was last when it is gone. */
+  readonly onChange: (object: T) => void;
+  /** Called when a list or a watch has failed and is tried again. */
+  readonly onTrouble: (error: Error) => void;
+  /** How long a watch may be silent, in milliseconds; default: WATCH_SILENCE. */
+  readonly silence?: number;
+}
+
+const PAGE = 500;
+
+/** The API server ends a watch after so long, in seconds; a little under the usual five minutes of load balancers. */
+const WATCH_SECONDS = 290;
+
+/**
+ * How long a watch may be silent, in milliseconds. The API server sends a bookmark about every minute, so that a
+ * connection that was cut without a word is noticed.
+ */
+const WATCH_SILENCE = 120_000;
+
+const RETRY = { first: 500, most: 15_000 };
+
+/** A watch that lived for less, in milliseconds, was no good. */
+const SHORT_LIFE = 1_000;
+
+/** How many UIDs of deleted objects are remembered, so that a late answer to a write does not bring one back. */
+const TOMBSTONES = 1000;
+
+/**
+ * Keeps a cache of a collection: lists it in pages, then watches from there, again and again. It does what the library's
+ * informer does not: it goes on after every error, tells a deleted and recreated object apart by its UID, notices a
+ * silent watch, and is never stopped by a handler that throws.
+ *
+ * Source: k8s.io/client-go, tools/cache; kubernetes.io/docs/reference/using-api/api-concepts, "Efficient detection of changes".
+ */
+export class Reflector<T extends Reflected> {
+  readonly #options: ReflectorOptions<T>;
+  /** By namespace and name: of one name there is one, and a later version of another tells that the one before is gone. */
+  readonly #objects = new Map<string, T>();
+  readonly #deleted = new Set<string>();
+  readonly #stop = new AbortController();
+  #resourceVersion: string | undefined;
+  /** Since when the watch has been open; undefined until it is. */
+  #openSince: number | undefined;
+  #synced = false;
+
+  constructor(options: ReflectorOptions<T>) {
+    this.#options = options;
+  }
+
+  /** Whether the collection has been read whole at least once. */
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  objects(): Iterable<T> {
+    return this.#objects.values();
+  }
+
+  /** Takes in the answer to a write of our own, so that the next pass sees it though the watch is slower. */
+  remember(object: T): void {
+    const known = this.#objects.get(placeOf(object));
+    if (!this.#deleted.has(object.metadata.uid) && (known === undefined || isNewer(object, known))) {
+      this.#objects.set(placeOf(object), withoutManagedFields(object));
+    }
+  }
+
+  /** Lists and watches until `stop`; resolves then, and never rejects. */
+  async run(): Promise<void> {
+    let failures = 0;
+    while (!this.#stop.signal.aborted) {
+      this.#openSince = undefined;
+      try {
+        if (this.#resourceVersion === undefined) {
+          await this.#list();
+        }
+        await this.#watch();
+        failures = 0;
+      } catch (error) {
+        if (this.#stop.signal.aborted) {
+          return;
+        }
+        if (error instanceof KubeError && error.status === 410) {
+          // The API server no longer knows where we were: read everything anew. That is no failure.
+          this.#resourceVersion = undefined;
+          continue;
+        }
+        // A network that cuts each watch after a while is no reason to be blind for longer each time.
+        failures = isShort(this.#openSince) ? failures + 1 : 1;
+        this.#options.onTrouble(error instanceof Error ? error : new Error(String(error)));
+        const asked = error instanceof KubeError ? (error.retryAfter ?? 0) : 0;
+        const delay = Math.min(RETRY.most, RETRY.first * 2 ** Math.min(failures - 1, 10));
+        await pause(Math.max(asked, delay * (0.5 + Math.random() / 2)), this.#stop.signal);
+      }
+    }
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  async #list(): Promise<void> {
+    const { client, path } = this.#options;
+    const found = new Map<string, T>();
+    let next: string | undefined;
+    let resourceVersion = '';
+    do {
+      const page = await client.request<ListAnswer<T>>(
+        {
+          method: 'GET',
+          path,
+          query: {
+            ...this.#selector(),
+            limit: String(PAGE),
+            ...(next === undefined ? {} : { continue: next }),
+          },
+        },
+        this.#stop.signal,
+      );
+      for (const object of page.items) {
+        found.set(placeOf(object), withoutManagedFields(object));
+      }
+      next = page.metadata.continue || undefined;
+      resourceVersion = page.metadata.resourceVersion;
+    } while (next !== undefined);
+    for (const [place, object] of this.#objects) {
+      if (found.get(place)?.metadata.uid !== object.metadata.uid) {
+        this.#remove(object);
+      }
+    }
+    for (const object of found.values()) {
+      this.#put(object);
+    }
+    this.#resourceVersion = resourceVersion;
+    this.#synced = true;
+  }
+
+  /** One watch, until the API server ends it in good order; throws when it ends otherwise. */
+  async #watch(): Promise<void> {
+    const { client, path } = this.#options;
+    const watch = new Watch(client.config);
+    // Private, but the library offers no other way to have it wait for longer than 30 seconds.
+    Reflect.set(watch, 'requestTimeoutMs', this.#options.silence ?? WATCH_SILENCE);
+    const started = Date.now();
+    let failure: unknown;
+    let controller: AbortController | undefined;
+    const end = () => controller?.abort();
+    this.#stop.signal.addEventListener('abort', end);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        watch
+          .watch(
+            path,
+            {
+              ...this.#selector(),
+              allowWatchBookmarks: 'true',
+              timeoutSeconds: String(WATCH_SECONDS),
+              resourceVersion: this.#resourceVersion ?? '',
+            },
+            (type: string, object: T) => {
+              if (failure === undefined) {
+                failure = this.#take(type, object);
+                if (failure !== undefined) {
+                  controller?.abort();
+                }
+              }
+            },
+            (error: unknown) => {
+              const cause = failure ?? (error == null ? endedTooSoon(started) : asKubeError(error));
+              if (cause === undefined) {
+                resolve();
+              } else {
+                reject(cause);
+              }
+            },
+          )
+          .then((running) => {
+            controller = running;
+            this.#openSince = Date.now();
+            if (this.#stop.signal.aborted) {
+              running.abort();
+            }
+          }, reject);
+      });
+    } finally {
+      this.#stop.signal.removeEventListener('abort', end);
+    }
+  }
+
+  /** Takes in one event of the watch; gives the error that it carries, if it carries one. */
+  #take(type: string, object: T): KubeError | undefined {
+    if (type === 'ERROR') {
+      const status = object as unknown as { readonly code?: number; readonly message?: string };
+      return new KubeError(status.message ?? 'The watch ended with an error', { status: status.code });
+    }
+    this.#resourceVersion = object.metadata.resourceVersion;
+    if (type === 'DELETED') {
+      this.#remove(object);
+    } else if (type !== 'BOOKMARK') {
+      this.#put(withoutManagedFields(object));
+    }
+    return undefined;
+  }
+
+  #put(object: T): void {
+    const known = this.#objects.get(placeOf(object));
+    if (known !== undefined && !isNewer(object, known)) {
+      // Our own write, which was remembered already; whoever made it has acted on it.
+      if (known.metadata.resourceVersion === object.metadata.resourceVersion) {
+        this.#tell(known);
+      }
+      return;
+    }
+    this.#objects.set(placeOf(object), object);
+    this.#tell(object);
+  }
+
+  #remove(object: T): void {
+    if (this.#objects.get(placeOf(object))?.metadata.uid === object.metadata.uid) {
+      this.#objects.delete(placeOf(object));
+    }
+    this.#deleted.add(object.metadata.uid);
+    for (const uid of this.#deleted) {
+      if (this.#deleted.size <= TOMBSTONES) {
+        break;
+      }
+      this.#deleted.delete(uid);
+    }
+    this.#tell(object);
+  }
+
+  #tell(object: T): void {
+    try {
+      this.#options.onChange(object);
+    } catch (error) {
+      this.#options.onTrouble(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #selector(): Record<string, string> {
+    const { labelSelector } = this.#options;
+    return labelSelector === undefined ? {} : { labelSelector };
+  }
+}
+
+interface ListAnswer<T> {
+  readonly items: readonly T[];
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+}
+
+function placeOf({ metadata }: Reflected): string {
+  return `${metadata.namespace ?? ''}/${metadata.name}`;
+}
+
+/**
+ * Whether `a` is the later version of the same object, or the later object of the same name. Resource versions are compared as numbers, which the API allows
+ * within one resource since Kubernetes 1.35 and which has always been so with etcd; others are taken as newer.
+ */
+function isNewer(a: Reflected, b: Reflected): boolean {
+  const [x, y] = [a.metadata.resourceVersion, b.metadata.resourceVersion];
+  return !/^\d+$/.test(x) || !/^\d+$/.test(y) || BigInt(x) > BigInt(y);
+}
+
+/** Half the size of an object, and nothing that we read. */
+function withoutManagedFields<T extends Reflected>(object: T): T {
+  const { managedFields: _managedFields, ...metadata } = object.metadata;
+  return { ...object, metadata };
+}
+
+/** A watch that ends at once, again and again, as from a server that is going down, must not be begun at once. */
+function endedTooSoon(started: number): KubeError | undefined {
+  return isShort(started) ? new KubeError('The watch ended as soon as it began', {}) : undefined;
+}
+
+function isShort(since: number | undefined): boolean {
+  return since === undefined || Date.now() - since < SHORT_LIFE;
+}
+
+function asKubeError(error: unknown): KubeError {
+  const status = (error as { readonly statusCode?: number }).statusCode;
+  return new KubeError(`The watch ended: ${causeOf(error)}`, { status, cause: error });
+}

@@ -1,0 +1,338 @@
+import { randomBytes } from 'node:crypto';
+import {
+  API_VERSION,
+  CONTAINER_NAME,
+  GROUP,
+  KIND,
+  MANAGED_BY,
+  MANAGED_BY_LABEL,
+  PLURAL,
+  SCHEMA_UID_LABEL,
+  STARTING_ANNOTATION,
+  VERSION,
+} from '../../contract/names.ts';
+import type { KubeClient } from './client.ts';
+import type {
+  Cluster,
+  JobCreation,
+  JobObject,
+  JobReference,
+  Mark,
+  Notice,
+  PodObject,
+  SchemaObject,
+  Stale,
+} from './cluster.ts';
+import { Reflectors } from './informers.ts';
+import { hasStatus, KubeError } from './kube-error.ts';
+
+export interface KubeClusterOptions {
+  readonly client: KubeClient;
+  /** The only namespaces that are read and written; undefined for all. */
+  readonly namespaces?: readonly string[] | undefined;
+  /** Called with `namespace/name` when a GlanceSchema, or a Job or pod of it, has changed. */
+  readonly onKey: (key: string) => void;
+  /** Called when something failed that is tried again or let be: a list, a watch, an Event. */
+  readonly onTrouble: (what: string, error: Error) => void;
+  /** The name under which Events are reported. */
+  readonly reporter: string;
+}
+
+/** The cluster as the controller needs it: three caches kept by watches, and the writes. */
+export class KubeCluster implements Cluster {
+  readonly #options: KubeClusterOptions;
+  readonly #schemas: Reflectors<SchemaObject>;
+  readonly #jobs: Reflectors<JobObject>;
+  readonly #pods: Reflectors<PodObject>;
+
+  constructor(options: KubeClusterOptions) {
+    this.#options = options;
+    const { client, namespaces, onKey, onTrouble } = options;
+    const ours = `${MANAGED_BY_LABEL}=${MANAGED_BY}`;
+    const tellOwner = (object: JobObject | PodObject) => {
+      const schema = this.#schemaWithUid(object.metadata.labels?.[SCHEMA_UID_LABEL]);
+      if (schema?.metadata.namespace === object.metadata.namespace) {
+        onKey(keyOf(schema));
+      }
+    };
+    this.#schemas = new Reflectors<SchemaObject>({
+      client,
+      api: `/apis/${GROUP}/${VERSION}`,
+      plural: PLURAL,
+      namespaces,
+      onChange: (schema) => onKey(keyOf(schema)),
+      onTrouble: (error) => onTrouble('watch of GlanceSchemas', error),
+    });
+    this.#jobs = new Reflectors<JobObject>({
+      client,
+      api: '/apis/batch/v1',
+      plural: 'jobs',
+      namespaces,
+      labelSelector: ours,
+      onChange: tellOwner,
+      onTrouble: (error) => onTrouble('watch of Jobs', error),
+    });
+    this.#pods = new Reflectors<PodObject>({
+      client,
+      api: '/api/v1',
+      plural: 'pods',
+      namespaces,
+      labelSelector: ours,
+      onChange: tellOwner,
+      onTrouble: (error) => onTrouble('watch of Pods', error),
+    });
+  }
+
+  /** Whether all caches have been read whole. */
+  get synced(): boolean {
+    return this.#schemas.synced() && this.#jobs.synced() && this.#pods.synced();
+  }
+
+  /** Whether there is a namespace of which all has been read. */
+  get begun(): boolean {
+    return (this.#options.namespaces ?? ['']).some((namespace) => this.isRead(`${namespace}/`));
+  }
+
+  /** Whether all that concerns this key has been read whole; before that nothing may be decided about it. */
+  isRead(key: string): boolean {
+    const [namespace = ''] = key.split('/');
+    return [this.#schemas, this.#jobs, this.#pods].every((caches) => caches.synced(namespace));
+  }
+
+  /** Keeps the caches until `stop`. */
+  async run(): Promise<void> {
+    await Promise.all([this.#schemas.run(), this.#jobs.run(), this.#pods.run()]);
+  }
+
+  stop(): void {
+    for (const reflector of [this.#schemas, this.#jobs, this.#pods]) {
+      reflector.stop();
+    }
+  }
+
+  /** Every GlanceSchema there is. */
+  schemas(): Iterable<SchemaObject> {
+    return this.#schemas.objects();
+  }
+
+  /** Every key there is, for the slow resync. */
+  keys(): readonly string[] {
+    return [...this.#schemas.objects()].map(keyOf);
+  }
+
+  schema(key: string): SchemaObject | undefined {
+    return find(this.#schemas.objects(), (schema) => keyOf(schema) === key);
+  }
+
+  jobsOf(schemaUid: string): readonly JobObject[] {
+    return [...this.#jobs.objects()].filter((job) =>
+      job.metadata.ownerReferences?.some((owner) => owner.uid === schemaUid && owner.controller === true),
+    );
+  }
+
+  podsOf(schemaUid: string): readonly PodObject[] {
+    return [...this.#pods.objects()].filter((pod) => pod.metadata.labels?.[SCHEMA_UID_LABEL] === schemaUid);
+  }
+
+  async readJob(namespace: string, name: string): Promise<JobObject | undefined> {
+    try {
+      const job = await this.#options.client.request<JobObject>({
+        method: 'GET',
+        path: jobPath(namespace, name),
+      });
+      this.#jobs.remember(job);
+      return job;
+    } catch (error) {
+      if (hasStatus(error, 404)) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  async readPods(namespace: string, schemaUid: string): Promise<readonly PodObject[]> {
+    const { items } = await this.#options.client.request<{ readonly items: readonly PodObject[] }>({
+      method: 'GET',
+      path: `/api/v1/namespaces/${namespace}/pods`,
+      query: { labelSelector: `${SCHEMA_UID_LABEL}=${schemaUid}` },
+    });
+    return items;
+  }
+
+  async readLog(namespace: string, pod: string): Promise<string> {
+    return this.#options.client.requestText(
+      {
+        method: 'GET',
+        path: `/api/v1/namespaces/${namespace}/pods/${pod}/log`,
+        query: { container: CONTAINER_NAME, tailLines: '50', limitBytes: '32768' },
+      },
+      AbortSignal.timeout(2_000),
+    );
+  }
+
+  async mark(schema: SchemaObject, { finalizers, starting }: Mark): Promise<SchemaObject | Stale> {
+    const annotations =
+      starting === undefined
+        ? {}
+        : { annotations: { [STARTING_ANNOTATION]: starting === null ? null : String(starting) } };
+    return this.#writeSchema(schema, {
+      method: 'PATCH',
+      path: schemaPath(schema),
+      body: { metadata: { resourceVersion: schema.metadata.resourceVersion, finalizers, ...annotations } },
+    });
+  }
+
+  async writeStatus(schema: SchemaObject, status: SchemaObject['status']): Promise<SchemaObject | Stale> {
+    return this.#writeSchema(schema, {
+      method: 'PUT',
+      path: `${schemaPath(schema)}/status`,
+      body: { ...schema, apiVersion: API_VERSION, kind: KIND, status },
+    });
+  }
+
+  async createJob(namespace: string, job: object): Promise<JobCreation> {
+    try {
+      const created = await this.#options.client.request<JobObject>({
+        method: 'POST',
+        path: `/apis/batch/v1/namespaces/${namespace}/jobs`,
+        body: job,
+      });
+      this.#jobs.remember(created);
+      return { kind: 'created', job: created };
+    } catch (error) {
+      if (!(error instanceof KubeError) || error.status === undefined) {
+        throw error;
+      }
+      if (error.status === 409 && error.reason === 'AlreadyExists') {
+        const { metadata } = job as { readonly metadata: { readonly name: string } };
+        const existing = await this.readJob(namespace, metadata.name);
+        if (existing !== undefined) {
+          return { kind: 'exists', job: existing };
+        }
+      }
+      if (REFUSALS.includes(error.status)) {
+        return { kind: 'refused', message: error.message };
+      }
+      if (error.status === 429 || error.status >= 500) {
+        return { kind: 'unsettled', message: error.message, retryAfter: error.retryAfter };
+      }
+      throw error;
+    }
+  }
+
+  async deleteJob(job: JobObject): Promise<void> {
+    const { uid, resourceVersion, namespace, name } = job.metadata;
+    try {
+      await this.#options.client.request({
+        method: 'DELETE',
+        path: jobPath(namespace, name),
+        body: { propagationPolicy: 'Background', preconditions: { uid, resourceVersion } },
+      });
+    } catch (error) {
+      // Gone or changed meanwhile: the next pass sees which.
+      if (!hasStatus(error, 404) && !hasStatus(error, 409)) {
+        throw error;
+      }
+    }
+  }
+
+  async armTtl(namespace: string, { name, uid }: JobReference, seconds: number): Promise<void> {
+    try {
+      const job = await this.#options.client.request<JobObject>({
+        method: 'PATCH',
+        path: jobPath(namespace, name),
+        body: { metadata: { uid }, spec: { ttlSecondsAfterFinished: seconds } },
+      });
+      this.#jobs.remember(job);
+    } catch (error) {
+      // Gone, or another Job has its name.
+      if (!hasStatus(error, 404) && !hasStatus(error, 409)) {
+        throw error;
+      }
+    }
+  }
+
+  notify(schema: SchemaObject, notice: Notice): void {
+    const { namespace, name, uid, resourceVersion } = schema.metadata;
+    const { client, reporter, onTrouble } = this.#options;
+    client
+      .request({
+        method: 'POST',
+        path: `/apis/events.k8s.io/v1/namespaces/${namespace}/events`,
+        body: {
+          apiVersion: 'events.k8s.io/v1',
+          kind: 'Event',
+          metadata: {
+            name: `${name.slice(0, 200).replace(/[.-]+$/, '')}.${randomBytes(8).toString('hex')}`,
+            namespace,
+          },
+          eventTime: new Date().toISOString().replace('Z', '000Z'),
+          type: notice.type,
+          reason: notice.reason,
+          note: cutToBytes(notice.message, LONGEST_NOTE),
+          action: 'Reconcile',
+          regarding: { apiVersion: API_VERSION, kind: KIND, namespace, name, uid, resourceVersion },
+          reportingController: GROUP,
+          reportingInstance: reporter.slice(0, 128),
+        },
+      })
+      .catch((error: unknown) =>
+        onTrouble('Event', error instanceof Error ? error : new Error(String(error))),
+      );
+  }
+
+  async #writeSchema(
+    schema: SchemaObject,
+    request: { readonly method: 'PATCH' | 'PUT'; readonly path: string; readonly body: object },
+  ): Promise<SchemaObject | Stale> {
+    try {
+      const written = await this.#options.client.request<SchemaObject>(request);
+      // The last finalizer of a deleted object is off: it is gone, and its event may have been here before this answer.
+      if (schema.metadata.deletionTimestamp === undefined) {
+        this.#schemas.remember(written);
+      }
+      return written;
+    } catch (error) {
+      if (hasStatus(error, 409) || hasStatus(error, 404)) {
+        return 'stale';
+      }
+      throw error;
+    }
+  }
+
+  #schemaWithUid(uid: string | undefined): SchemaObject | undefined {
+    return find(this.#schemas.objects(), (schema) => schema.metadata.uid === uid);
+  }
+}
+
+/** Answers to the creation of a Job that another try at once would get again: not valid, not allowed, over a quota. */
+const REFUSALS = [400, 403, 413, 422];
+
+function keyOf(schema: SchemaObject): string {
+  return `${schema.metadata.namespace}/${schema.metadata.name}`;
+}
+
+function schemaPath({ metadata }: SchemaObject): string {
+  return `/apis/${GROUP}/${VERSION}/namespaces/${metadata.namespace}/${PLURAL}/${metadata.name}`;
+}
+
+function jobPath(namespace: string, name: string): string {
+  return `/apis/batch/v1/namespaces/${namespace}/jobs/${encodeURIComponent(name)}`;
+}
+
+/** The API server takes no longer ones, in bytes. Source: k8s.io/kubernetes, pkg/apis/core/validation/events.go. */
+const LONGEST_NOTE = 1024;
+
+function cutToBytes(text: string, most: number): string {
+  const cut = Buffer.from(text).subarray(0, most).toString('utf8');
+  return cut === text ? text : cut.replace(/\uFFFD+$/, '');
+}
+
+function find<T>(values: Iterable<T>, matches: (value: T) => boolean): T | undefined {
+  for (const value of values) {
+    if (matches(value)) {
+      return value;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,491 @@
+import { EXIT_CODES, type FailureReason, FINAL_EXIT_CODES } from '../../contract/exit-codes.ts';
+import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
+import type { Reason } from '../../contract/reasons.ts';
+import { isPast, isReached } from '../../glance/plan.ts';
+import { formatPosition, type Position, wantedPosition } from '../../glance/position.ts';
+import { explainUnresolved, resolveRevision } from '../../glance/resolve.ts';
+import { NEWEST_CARRIED, REVISIONS } from '../../glance/revisions.ts';
+import type { JobReference } from '../kube/cluster.ts';
+import { exponentialBackoff, fractionOf } from '../loop/backoff.ts';
+import { databaseOf, migrationJobName, type Purpose, shapeOf } from './job.ts';
+import type { Observed, ObservedJob, ObservedSchema, PodState } from './observe.ts';
+import { isRecorded, recordJob } from './result.ts';
+import { type Verdict, withVerdict } from './status.ts';
+
+/** The one thing that a pass may do to the cluster besides writing the status. */
+export type Effect =
+  | {
+      readonly kind: 'startJob';
+      readonly name: string;
+      readonly purpose: Purpose;
+    }
+  /** A Job that cannot start a container is taken away, because the spec that shaped it has changed or is deleted. */
+  | { readonly kind: 'deleteBlockedJob'; readonly name: string }
+  /** In seconds. */
+  | { readonly kind: 'armTtl'; readonly job: JobReference; readonly ttl: number }
+  | { readonly kind: 'releaseFinalizer' };
+
+export interface Decision {
+  readonly effect: Effect | undefined;
+  /** The whole status as it should be. */
+  readonly status: GlanceSchemaStatus;
+  /** When to look again, in milliseconds, if nothing happens before; undefined for "when something happens". */
+  readonly lookAgainAfter: number | undefined;
+}
+
+/** What the checks look at: what was observed, with the newest result already in the status. */
+interface Situation extends Observed {
+  readonly status: GlanceSchemaStatus;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+interface Answer extends Verdict {
+  readonly effect?: Effect;
+  readonly lookAgainAfter?: number | undefined;
+}
+
+/**
+ * The specification: checks named after the fact that they find, in order; the first that answers wins, and where none
+ * does, a migration is due. Each is a function of what was observed and of the time, nothing else.
+ */
+const CHECKS: readonly ((situation: Situation) => Answer | undefined)[] = [
+  blockedJobUnwanted,
+  jobAtWork,
+  podsOutliveTheirJob,
+  observeAsked,
+  databaseMoved,
+  suspended,
+  revisionNotCarried,
+  databaseNewerThanCarried,
+  targetBeforeRecorded,
+  targetReached,
+  failedForGood,
+  nextAttemptNotDue,
+];
+
+/** Chooses what to do about one GlanceSchema, and what its status is to say. */
+export function decide(observed: Observed, now: Date): Decision {
+  const { schema } = observed;
+  const recorded = recordJob(schema, observed.job, observed.progress?.told);
+  if (schema.deleting && !mayRun(observed)) {
+    // Nobody reads the status of what is gone in a moment; the result need not be stored either.
+    return { effect: housekeeping(observed), status: schema.status, lookAgainAfter: undefined };
+  }
+  const situation: Situation = {
+    ...observed,
+    status: withTarget(recorded, schema.spec.revision),
+    now: now.getTime(),
+  };
+  const answer = firstAnswer(situation);
+  const status = withVerdict(situation.status, answer, schema.generation, now);
+  // A result goes into the status before anything else happens: from then on it can no longer be lost.
+  const resultIsNew = observed.job?.state.kind === 'finished' && !isRecorded(schema.status, observed.job);
+  return {
+    effect: resultIsNew ? undefined : (housekeeping(observed, answer.effect) ?? answer.effect),
+    status,
+    lookAgainAfter: answer.lookAgainAfter,
+  };
+}
+
+function firstAnswer(situation: Situation): Answer {
+  for (const check of CHECKS) {
+    const answer = check(situation);
+    if (answer !== undefined) {
+      return answer;
+    }
+  }
+  return migrationDue(situation);
+}
+
+/** What is owed to Jobs that have ended, before anything new begins. */
+function housekeeping(observed: Observed, next?: Effect): Effect | undefined {
+  const { schema, job, olderUnarmedJobs } = observed;
+  const [older] = olderUnarmedJobs;
+  if (older !== undefined) {
+    return { kind: 'armTtl', job: older, ttl: ttlOf(schema) };
+  }
+  if (job?.state.kind === 'finished' && !job.ttlArmed && isRecorded(schema.status, job)) {
+    const { failure } = schema.status.job ?? {};
+    const ttl = failure !== undefined && !isFinal(failure.reason) ? REPEATED_TTL : Number.POSITIVE_INFINITY;
+    return { kind: 'armTtl', job: { name: job.name, uid: job.uid }, ttl: Math.min(ttlOf(schema), ttl) };
+  }
+  // Who is about to make a Job, and could not the last time, keeps what it has put on: to take it off and put it on again would
+  // be two writes for each try, and each of them a cause to try at once.
+  if (schema.hasFinalizer && !mayRun(observed) && next?.kind !== 'startJob') {
+    return { kind: 'releaseFinalizer' };
+  }
+  return undefined;
+}
+
+/** How long a Job stays that is followed by another attempt, in seconds: a database that is away for a day leaves some, not hundreds. */
+const REPEATED_TTL = 3600;
+
+function ttlOf({ spec }: ObservedSchema): number {
+  return spec.job?.ttlSecondsAfterFinished ?? 86_400;
+}
+
+/** Whether a migrator may be at work on the database now. */
+function mayRun({ job, livePods }: Observed): boolean {
+  return job?.state.kind === 'active' || livePods.length > 0;
+}
+
+function blockedJobUnwanted({ job, schema, now }: Situation): Answer | undefined {
+  if (job?.state.kind !== 'active' || whyBlocked(job.name, job.state.pod, now) === undefined) {
+    return undefined;
+  }
+  const effect: Effect = { kind: 'deleteBlockedJob', name: job.name };
+  if (schema.deleting) {
+    return {
+      reason: 'MigrationPending',
+      message: `Job ${job.name} cannot start; it is taken away with its GlanceSchema.`,
+      effect,
+    };
+  }
+  if (job.purpose === undefined || job.purpose.shape === shapeOf(schema)) {
+    return undefined;
+  }
+  return {
+    reason: 'MigrationPending',
+    message: `Job ${job.name} cannot start and was made for an older spec or another image; it is replaced.`,
+    effect,
+  };
+}
+
+/** How long the Job controller may take to make a pod, or to notice the end of one, before a person should look, in milliseconds. */
+const POD_PATIENCE = 30_000;
+
+/** How long a node may take to start the container, its image pulled, in milliseconds. Of a volume that it cannot mount it says nothing in the pod. */
+const START_PATIENCE = 120_000;
+
+/** Why no container of a Job can start, where that is known or it has had time enough. */
+function whyBlocked(job: string, pod: PodState, now: number): Verdict | undefined {
+  switch (pod.kind) {
+    case 'blocked':
+      return { reason: pod.reason, message: `The pod of Job ${job} cannot start: ${pod.message}.` };
+    case 'starting':
+      return now - Date.parse(pod.since) < START_PATIENCE
+        ? undefined
+        : {
+            reason: 'JobBlocked',
+            message: `Pod ${pod.pod} of Job ${job} has not started for ${START_PATIENCE / 60_000} minutes: see \`kubectl describe pod ${pod.pod}\` for a volume that cannot be mounted, as of a CA's Secret that is missing, or an image that takes long.`,
+          };
+    case 'none':
+      return pod.since === undefined || now - Date.parse(pod.since) < POD_PATIENCE
+        ? undefined
+        : {
+            reason: 'JobBlocked',
+            message: `Job ${job} has no pod yet: see \`kubectl describe job ${job}\` for a quota or a policy that refuses it.`,
+          };
+  }
+  return undefined;
+}
+
+/** When `whyBlocked` may have another answer though nothing happens, in milliseconds; undefined for never. */
+function blockedAfter(pod: PodState, now: number): number | undefined {
+  const patience = pod.kind === 'starting' ? START_PATIENCE : POD_PATIENCE;
+  const since = 'since' in pod ? pod.since : undefined;
+  // A clock that is behind, and put right meanwhile, must not make it wait for longer.
+  return since === undefined
+    ? undefined
+    : Math.min(patience, Math.max(0, Date.parse(since) + patience - now));
+}
+
+function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | undefined {
+  if (job?.state.kind !== 'active') {
+    return undefined;
+  }
+  const { pod, lastReport } = job.state;
+  const waitsForIt = schema.deleting ? ' The deletion waits for it.' : '';
+  const blocked = whyBlocked(job.name, pod, now);
+  if (blocked !== undefined && pod.kind !== 'none') {
+    return { ...blocked, message: blocked.message + waitsForIt };
+  }
+  if (lastReport?.error != null && pod.kind !== 'running' && !endsTheJob(lastReport.error.reason)) {
+    return {
+      reason: lastReport.error.reason === 'DatabaseUnreachable' ? 'DatabaseUnreachable' : 'MigrationPending',
+      message: `${sentence(lastReport.error.message)} Job ${job.name} tries again, unless that was its last attempt.${waitsForIt}`,
+    };
+  }
+  if (blocked !== undefined) {
+    return { ...blocked, message: blocked.message + waitsForIt };
+  }
+  const later = progress === undefined ? blockedAfter(pod, now) : Math.max(0, progress.lookAgainAt - now);
+  return { ...workOf(job, status, waitsForIt), lookAgainAfter: later };
+}
+
+/** Whether the Job has no further try after this failure, and only has not been marked as failed yet. */
+function endsTheJob(reason: FailureReason): boolean {
+  return FINAL_EXIT_CODES.includes(EXIT_CODES[reason]);
+}
+
+function workOf(job: ObservedJob, status: GlanceSchemaStatus, waitsForIt: string): Answer {
+  const target = job.purpose?.target;
+  if (target == null) {
+    return { reason: 'Observing', message: `Job ${job.name} reads the database.${waitsForIt}` };
+  }
+  const recorded = recordedPosition(status);
+  const from = recorded === undefined ? '' : ` from ${formatPosition(recorded)}`;
+  const { progress } = status;
+  const howFar =
+    progress === undefined
+      ? ''
+      : `; ${progress.migration}: ${count(progress.done)} of ${count(progress.total)} rows`;
+  return {
+    reason: 'MigrationRunning',
+    message: `Job ${job.name} brings the database${from} to ${formatPosition(target)}${howFar}.${waitsForIt}`,
+  };
+}
+
+function count(rows: number): string {
+  return rows.toLocaleString('en-US');
+}
+
+function podsOutliveTheirJob({ livePods }: Situation): Answer | undefined {
+  const [pod] = livePods;
+  return pod === undefined
+    ? undefined
+    : {
+        reason: 'MigrationRunning',
+        message: `Pod ${pod} is still there though its Job is gone; waiting for its end.`,
+      };
+}
+
+function suspended({ schema, status }: Situation): Answer | undefined {
+  if (!schema.spec.suspend) {
+    return undefined;
+  }
+  const recorded = recordedPosition(status);
+  const where = recorded === undefined ? 'has not been read' : `was last read at ${formatPosition(recorded)}`;
+  return {
+    reason: 'Suspended',
+    message: `spec.suspend is true: no migration is started. The database ${where}.`,
+  };
+}
+
+function observeAsked(situation: Situation): Answer | undefined {
+  const { schema, status } = situation;
+  return schema.observe === undefined || schema.observe === status.handledObserve
+    ? undefined
+    : readAgain(situation, 'The annotation observe asks for the database to be read again.');
+}
+
+/** What is recorded was read from the database of another Secret. */
+function databaseMoved(situation: Situation): Answer | undefined {
+  const { schema, status } = situation;
+  const now = databaseOf(schema.spec);
+  return status.recordedFrom === undefined || status.recordedFrom === now
+    ? undefined
+    : readAgain(
+        situation,
+        `The database of Secret ${now} is read; that of ${status.recordedFrom} was before.`,
+      );
+}
+
+function readAgain(situation: Situation, message: string): Answer {
+  if (situation.status.job?.purpose === 'Observe') {
+    const waiting = nextAttemptNotDue(situation);
+    if (waiting !== undefined) {
+      return waiting;
+    }
+  }
+  return { reason: 'Observing', message, effect: startJob(situation, 'Observe', null) };
+}
+
+function revisionNotCarried({ schema }: Situation): Answer | undefined {
+  const { revision } = schema.spec;
+  const resolved = resolveRevision(revision?.toString());
+  return resolved.kind === 'revision'
+    ? undefined
+    : {
+        reason: 'RevisionNotFound',
+        message: `Cannot use spec.revision: ${explainUnresolved(String(revision), resolved)}.`,
+      };
+}
+
+/** A newer operator has written this status, and this one was put back in its place. */
+function databaseNewerThanCarried({ status }: Situation): Answer | undefined {
+  const { recordedRevision } = status;
+  if (recordedRevision === undefined || REVISIONS.some(({ name }) => name === recordedRevision)) {
+    return undefined;
+  }
+  return {
+    reason: 'DatabaseNewer',
+    message: `Cannot work on this database: found it at '${recordedRevision}', past '${NEWEST_CARRIED}', the newest that this operator carries, do upgrade the operator. Nothing was changed.`,
+  };
+}
+
+function targetBeforeRecorded(situation: Situation): Answer | undefined {
+  const { schema, status } = situation;
+  const recorded = recordedPosition(status);
+  const target = targetPosition(schema, status);
+  if (recorded === undefined || !isPast(recorded, target)) {
+    return undefined;
+  }
+  if (recordMayBeOld(situation)) {
+    return readAgain(situation, 'The newest Job left no word of where the database is; it is read again.');
+  }
+  return {
+    reason: 'DowngradeNotSupported',
+    message: `Cannot go to '${formatPosition(target)}': found the database at '${formatPosition(recorded)}', which comes after it, do name that or a later one, or restore a backup and then set the annotation observe. Nothing was changed.`,
+  };
+}
+
+function targetReached(situation: Situation): Answer | undefined {
+  const { schema, status } = situation;
+  if (recordMayBeOld(situation)) {
+    return undefined;
+  }
+  const recorded = recordedPosition(status);
+  const target = targetPosition(schema, status);
+  if (recorded === undefined || !isReached(recorded, target)) {
+    return undefined;
+  }
+  const { failure } = status.job ?? {};
+  if (
+    failure?.reason === 'SchemaDiffers' &&
+    schema.retry !== undefined &&
+    schema.retry !== status.handledRetry
+  ) {
+    return undefined;
+  }
+  // The revision is reached; what somebody else has made of the schema is told, and is no reason to stop those who wait.
+  const differs = failure?.reason === 'SchemaDiffers' ? ` ${sentence(failure.message)}` : '';
+  return { reason: 'UpToDate', message: `The database is at ${formatPosition(recorded)}.${differs}` };
+}
+
+/**
+ * Whether the newest Job may have changed the database after what is recorded was read: it was lost, perhaps before the
+ * status told of it, or it ended without having read the database again. Then only another Job can tell.
+ */
+function recordMayBeOld({ schema, status }: Situation): boolean {
+  const { job } = status;
+  if (schema.starting > (job?.sequence ?? 0)) {
+    return true;
+  }
+  // One that only reads too: a lost migration may have been before it.
+  return job !== undefined && (job.finishedAt === undefined || job.failure?.databaseRead === false);
+}
+
+/** Failures that no further attempt betters; the condition calls each as the Job does. */
+const FINAL: readonly Reason[] = [
+  'MigrationFailed',
+  'PartiallyApplied',
+  'DatabaseNewer',
+  'DatabaseNotGlance',
+  'DowngradeNotSupported',
+  'RevisionNotFound',
+];
+
+/** Failures that another version of the operator may not have. */
+const OF_THE_IMAGE: readonly Reason[] = ['DatabaseNewer', 'RevisionNotFound'];
+
+function isFinal(reason: string): boolean {
+  return FINAL.some((final) => final === reason);
+}
+
+function failedForGood(situation: Situation): Answer | undefined {
+  const job = failedJob(situation);
+  const reason = FINAL.find((final) => final === job?.failure.reason);
+  if (job === undefined || reason === undefined) {
+    return undefined;
+  }
+  return OF_THE_IMAGE.includes(reason) && job.image !== situation.schema.image
+    ? undefined
+    : { reason, message: `${sentence(job.failure.message)} ${whatWouldHelp(reason)}` };
+}
+
+function whatWouldHelp(reason: Reason): string {
+  return reason === 'DatabaseNewer'
+    ? 'Upgrade the operator.'
+    : 'It is tried again when the spec or the annotation db.glance.openstack.org/retry changes.';
+}
+
+const ATTEMPT_BACKOFF = { first: 10_000, most: 300_000 };
+
+function nextAttemptNotDue(situation: Situation): Answer | undefined {
+  const job = failedJob(situation);
+  if (job?.finishedAt === undefined) {
+    return undefined;
+  }
+  const { failure } = job;
+  // The jitter comes from the Job's own name, so that each pass says the same time and nothing is written at rest.
+  const delay = exponentialBackoff(job.attempt, ATTEMPT_BACKOFF, () => fractionOf(job.uid));
+  const due = Date.parse(job.finishedAt) + delay;
+  if (due <= situation.now) {
+    return undefined;
+  }
+  return {
+    reason: TRANSIENT_UNREACHABLE.includes(failure.reason) ? 'DatabaseUnreachable' : 'MigrationPending',
+    message: `${sentence(failure.message)} The next attempt is at ${new Date(due).toISOString().slice(0, 19)}Z.`,
+    // A clock that is behind, and put right meanwhile, must not make it sleep for longer.
+    lookAgainAfter: Math.min(due - situation.now, delay),
+  };
+}
+
+/** A URL that cannot be read is mended in the Secret, which we do not watch: it is tried again like a lost connection. */
+const TRANSIENT_UNREACHABLE: readonly string[] = ['DatabaseUnreachable', 'Usage'];
+
+function migrationDue(situation: Situation): Answer {
+  const target = targetPosition(situation.schema, situation.status);
+  return {
+    reason: 'MigrationPending',
+    message: `A Job that brings the database to ${formatPosition(target)} is about to start.`,
+    effect: startJob(situation, 'Migrate', target),
+  };
+}
+
+/** The newest Job if it failed, unless the spec has changed or a retry was asked for since. */
+function failedJob({ schema, status }: Situation) {
+  const { job } = status;
+  if (job?.failure === undefined || job.generation !== schema.generation) {
+    return undefined;
+  }
+  return schema.retry !== undefined && schema.retry !== status.handledRetry
+    ? undefined
+    : { ...job, failure: job.failure };
+}
+
+function startJob(situation: Situation, kind: Purpose['kind'], target: Position | null): Effect {
+  const { schema, status, lastPlace } = situation;
+  const last = status.job;
+  const again = last?.generation === schema.generation && last.purpose === kind && last.failure !== undefined;
+  const purpose: Purpose = {
+    kind,
+    target,
+    // Whoever noted a place may still be about to make that Job: only under the same name can there be no second one.
+    sequence: Math.max((last?.sequence ?? 0) + 1, lastPlace + 1, schema.starting),
+    attempt: again ? last.attempt + 1 : 1,
+    generation: schema.generation,
+    ...(kind === 'Observe' && schema.observe !== undefined ? { observe: schema.observe } : {}),
+    ...(schema.retry === undefined ? {} : { retry: schema.retry }),
+    shape: shapeOf(schema),
+    database: databaseOf(schema.spec),
+    image: schema.image,
+  };
+  return {
+    kind: 'startJob',
+    name: migrationJobName(schema, purpose.sequence),
+    purpose,
+  };
+}
+
+/** Where the spec wants the database, of a status that has its target; of none, the newest is as good as any. */
+function targetPosition({ spec }: ObservedSchema, { targetRevision }: GlanceSchemaStatus): Position {
+  return wantedPosition(targetRevision ?? NEWEST_CARRIED, spec.through);
+}
+
+function recordedPosition(status: GlanceSchemaStatus): Position | undefined {
+  const known = REVISIONS.find(({ name }) => name === status.recordedRevision);
+  return known && { revision: known.name, phase: status.recordedPhase ?? 'Contract' };
+}
+
+function withTarget(status: GlanceSchemaStatus, wanted: string | number | undefined): GlanceSchemaStatus {
+  const { targetRevision: _before, ...rest } = status;
+  const resolved = resolveRevision(wanted?.toString());
+  return resolved.kind === 'revision' ? { ...rest, targetRevision: resolved.revision } : rest;
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

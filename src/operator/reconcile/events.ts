@@ -1,0 +1,63 @@
+import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
+import { REASONS, type Reason, type ReasonMeaning } from '../../contract/reasons.ts';
+import type { Notice, SchemaObject } from '../kube/cluster.ts';
+import { readyReason } from './status.ts';
+
+/** Reasons that a person should see as a warning though the operator goes on by itself. */
+const WORRYING: readonly Reason[] = ['DatabaseUnreachable', 'SecretNotReady', 'JobBlocked'];
+
+/** What to tell people when the reason has changed, or a further Job has failed; undefined while nothing changes. */
+export function noticeOf(before: GlanceSchemaStatus, after: GlanceSchemaStatus): Notice | undefined {
+  const reason = readyReason(after);
+  if (
+    reason === undefined ||
+    (reason === readyReason(before) && before.job?.failure === after.job?.failure)
+  ) {
+    return undefined;
+  }
+  const known = Object.keys(REASONS).find((name): name is Reason => name === reason);
+  const meaning: ReasonMeaning | undefined = known === undefined ? undefined : REASONS[known];
+  const warns = known !== undefined && (meaning?.also === 'Stalled' || WORRYING.includes(known));
+  const message = after.conditions?.find((condition) => condition.type === 'Ready')?.message ?? reason;
+  return { type: warns ? 'Warning' : 'Normal', reason, message };
+}
+
+/** Says whether a notice is news. */
+export interface NoticeBoard {
+  isNews(schema: SchemaObject, after: GlanceSchemaStatus, notice: Notice): boolean;
+  /** The GlanceSchema with this key is gone. */
+  forget(key: string): void;
+}
+
+/** How long an API server keeps an Event, in milliseconds. Source: kube-apiserver's flag --event-ttl. */
+const EVENT_LIFE = 3_600_000;
+
+/**
+ * Remembers what people have been told. A database that is away for a night is tried every five minutes, and each attempt goes
+ * through the same reasons: while the Event that tells of one is still there, no other tells the same of the same spec.
+ */
+export function noticeBoard(now: () => Date): NoticeBoard {
+  const told = new Map<string, Map<string, number>>();
+  return {
+    isNews({ metadata }, after, { reason }) {
+      const key = `${metadata.namespace}/${metadata.name}`;
+      const time = now().getTime();
+      const old = [...(told.get(key) ?? [])].filter(([, at]) => time - at < EVENT_LIFE);
+      // Messages name Jobs and times; the cause of a failure does not.
+      const what = JSON.stringify([
+        metadata.uid,
+        metadata.generation,
+        after.handledRetry,
+        after.handledObserve,
+        reason,
+        after.job?.failure?.message,
+      ]);
+      if (old.some(([known]) => known === what)) {
+        return false;
+      }
+      told.set(key, new Map([...old, [what, time]]));
+      return true;
+    },
+    forget: (key) => void told.delete(key),
+  };
+}

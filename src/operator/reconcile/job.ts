@@ -1,0 +1,247 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { FINAL_EXIT_CODES } from '../../contract/exit-codes.ts';
+import type { GlanceSchemaSpec } from '../../contract/glance-schema.ts';
+import {
+  API_VERSION,
+  CONNECTION_VARIABLE,
+  CONTAINER_NAME,
+  KIND,
+  MANAGED_BY,
+  MANAGED_BY_LABEL,
+  PURPOSE_ANNOTATION,
+  RESERVED_VARIABLES,
+  SCHEMA_NAME_LABEL,
+  SCHEMA_UID_LABEL,
+} from '../../contract/names.ts';
+import { PHASES } from '../../glance/phase.ts';
+import type { Position } from '../../glance/position.ts';
+
+const purposeSchema = z.object({
+  kind: z.enum(['Migrate', 'Observe']),
+  /** Where a migration is to lead; null for a Job that only reads. */
+  target: z.object({ revision: z.string(), phase: z.enum(PHASES) }).nullable(),
+  /** Counts the Jobs of one schema. */
+  sequence: z.int(),
+  attempt: z.int(),
+  /** The generation of the spec that the Job was started for. */
+  generation: z.int(),
+  /** The annotations `observe` and `retry` as they were then. */
+  observe: z.string().optional(),
+  retry: z.string().optional(),
+  /** Stands for everything that shapes the pod. */
+  shape: z.string(),
+  /** The Secret and its key by which the database is reached, and what the pod runs. */
+  database: z.string().max(512).optional(),
+  image: z.string().max(1024).optional(),
+});
+
+/** What a Job is for, written on it when it is made, so that the Job alone tells it after any loss of status. */
+export type Purpose = z.output<typeof purposeSchema>;
+
+export interface MigrationJobInput {
+  readonly schema: { readonly name: string; readonly namespace: string; readonly uid: string };
+  readonly spec: GlanceSchemaSpec;
+  readonly purpose: Purpose;
+  /** What the pod runs: the spec's image, or the operator's own. */
+  readonly image: string;
+}
+
+/** The API server has refused these; but a CRD can be older than the operator. */
+const IS_RESERVED = new RegExp(RESERVED_VARIABLES);
+
+const TLS_FOLDER = '/etc/glance-schema/tls';
+
+/** Reads what a Job is for; undefined when it does not say so in our words. */
+export function parsePurpose(annotation: string | undefined): Purpose | undefined {
+  try {
+    return purposeSchema.safeParse(JSON.parse(annotation ?? '')).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Names the database of a spec as far as anybody can who does not read the Secret. */
+export function databaseOf({ database }: GlanceSchemaSpec): string {
+  return `${database.secretRef.name}/${database.secretRef.key}`;
+}
+
+/** Stands for everything that shapes the pod: two specs of one shape give the same pod. */
+export function shapeOf({ spec, image }: Pick<MigrationJobInput, 'spec' | 'image'>): string {
+  return digest(JSON.stringify([spec.database, spec.job ?? {}, image]));
+}
+
+/**
+ * The name of a Job: the schema's, and which one in the row of its Jobs it is. Whoever starts the next one, whatever for
+ * and however old what it knows, gives it the same name, so that the API server lets only one of them be made. At most 63
+ * characters, as the Job controller makes a label of it.
+ */
+export function migrationJobName(schema: MigrationJobInput['schema'], sequence: number): string {
+  const end = `-${sequence}-${digest(schema.uid)}`;
+  const name = schema.name.replaceAll('.', '-').slice(0, 63 - end.length);
+  return name.replace(/-+$/, '') + end;
+}
+
+/**
+ * The Job that works for a GlanceSchema. Its pod passes the Pod Security Standard "restricted", has no token of a
+ * ServiceAccount, and leaves its result on its termination message. No TTL yet: that is set once the result is stored.
+ *
+ * Source: kubernetes.io/docs/concepts/workloads/controllers/job and .../security/pod-security-standards.
+ */
+export function migrationJob(input: MigrationJobInput): object {
+  const { schema, spec, purpose } = input;
+  const job = spec.job;
+  const tls = spec.database.tls;
+  const labels = {
+    [MANAGED_BY_LABEL]: MANAGED_BY,
+    [SCHEMA_NAME_LABEL]: schema.name.slice(0, 63).replace(/[^A-Za-z0-9]+$/, ''),
+    [SCHEMA_UID_LABEL]: schema.uid,
+  };
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name: migrationJobName(schema, purpose.sequence),
+      namespace: schema.namespace,
+      labels,
+      annotations: { [PURPOSE_ANNOTATION]: JSON.stringify(purpose) },
+      ownerReferences: [
+        {
+          apiVersion: API_VERSION,
+          kind: KIND,
+          name: schema.name,
+          uid: schema.uid,
+          controller: true,
+          // The finalizer holds up the deletion; blocking it here too would ask for rights on `finalizers`.
+          blockOwnerDeletion: false,
+        },
+      ],
+    },
+    spec: {
+      backoffLimit: job?.backoffLimit ?? 2,
+      ...(job?.activeDeadlineSeconds === undefined
+        ? {}
+        : { activeDeadlineSeconds: job.activeDeadlineSeconds }),
+      // Two migrators must never overlap: a pod is replaced when it has ended, not when it begins to.
+      podReplacementPolicy: 'Failed',
+      podFailurePolicy: {
+        rules: [
+          {
+            action: 'FailJob',
+            onExitCodes: { containerName: CONTAINER_NAME, operator: 'In', values: FINAL_EXIT_CODES },
+          },
+          { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
+        ],
+      },
+      template: {
+        metadata: {
+          labels: { 'sidecar.istio.io/inject': 'false', ...job?.labels, ...labels },
+          annotations: {
+            // A sidecar would keep the Job from ever ending, an autoscaler would begin the migration again.
+            'sidecar.istio.io/inject': 'false',
+            'linkerd.io/inject': 'disabled',
+            'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
+            'karpenter.sh/do-not-disrupt': 'true',
+            ...job?.annotations,
+          },
+        },
+        spec: {
+          restartPolicy: 'Never',
+          serviceAccountName: job?.serviceAccountName ?? 'default',
+          automountServiceAccountToken: false,
+          enableServiceLinks: false,
+          // Time for MariaDB to end the statement that is running, which cannot be rolled back.
+          terminationGracePeriodSeconds: 300,
+          securityContext: {
+            runAsNonRoot: true,
+            runAsUser: 65532,
+            runAsGroup: 65532,
+            fsGroup: 65532,
+            seccompProfile: { type: 'RuntimeDefault' },
+          },
+          ...pick(job, ['imagePullSecrets', 'nodeSelector', 'tolerations', 'affinity', 'priorityClassName']),
+          containers: [
+            {
+              name: CONTAINER_NAME,
+              image: input.image,
+              args: [...commandFor(purpose), ...tlsArguments(spec)],
+              env: [
+                ...(job?.env ?? []).filter(({ name }) => !IS_RESERVED.test(name)),
+                {
+                  name: CONNECTION_VARIABLE,
+                  valueFrom: {
+                    secretKeyRef: { name: spec.database.secretRef.name, key: spec.database.secretRef.key },
+                  },
+                },
+              ],
+              resources: job?.resources ?? {
+                requests: { cpu: '50m', memory: '128Mi' },
+                limits: { memory: '512Mi' },
+              },
+              terminationMessagePath: '/dev/termination-log',
+              terminationMessagePolicy: 'File',
+              securityContext: {
+                allowPrivilegeEscalation: false,
+                readOnlyRootFilesystem: true,
+                capabilities: { drop: ['ALL'] },
+              },
+              ...(tls?.caSecretRef === undefined
+                ? {}
+                : { volumeMounts: [{ name: 'tls', mountPath: TLS_FOLDER, readOnly: true }] }),
+            },
+          ],
+          ...(tls?.caSecretRef === undefined
+            ? {}
+            : {
+                volumes: [
+                  {
+                    name: 'tls',
+                    secret: {
+                      secretName: tls.caSecretRef.name,
+                      items: [{ key: tls.caSecretRef.key, path: 'ca.crt' }],
+                    },
+                  },
+                ],
+              }),
+        },
+      },
+    },
+  };
+}
+
+function commandFor(purpose: Purpose): readonly string[] {
+  const report = ['--report', '/dev/termination-log'];
+  return purpose.target === null
+    ? ['db', 'version', ...report]
+    : ['db', 'sync', purpose.target.revision, ...phaseArguments(purpose.target), ...report];
+}
+
+function phaseArguments(target: Position): readonly string[] {
+  return target.phase === 'Contract' ? [] : ['--through', target.phase];
+}
+
+function tlsArguments(spec: GlanceSchemaSpec): readonly string[] {
+  const tls = spec.database.tls;
+  const mode = tls?.mode ?? (tls?.caSecretRef === undefined ? undefined : 'verify-full');
+  return [
+    ...(tls?.caSecretRef === undefined ? [] : ['--tls-ca', `${TLS_FOLDER}/ca.crt`]),
+    ...(mode === undefined ? [] : ['--tls-mode', mode]),
+  ];
+}
+
+function pick<T extends object, K extends keyof T>(
+  object: T | undefined,
+  keys: readonly K[],
+): Partial<Pick<T, K>> {
+  const picked: Partial<Pick<T, K>> = {};
+  for (const key of keys) {
+    if (object?.[key] !== undefined) {
+      picked[key] = object[key];
+    }
+  }
+  return picked;
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}

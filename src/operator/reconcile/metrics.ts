@@ -1,0 +1,180 @@
+import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client';
+import { EXIT_CODES } from '../../contract/exit-codes.ts';
+import type { GlanceSchemaStatus, StatusJob } from '../../contract/glance-schema.ts';
+import type { Reason } from '../../contract/reasons.ts';
+import { NEWEST_CARRIED } from '../../glance/revisions.ts';
+import type { SchemaObject } from '../kube/cluster.ts';
+import { NO_RESULT } from './result.ts';
+import { readyReason } from './status.ts';
+
+export interface SchemaMetricsOptions {
+  readonly registry: Registry;
+  /** The version of the operator. */
+  readonly version: string;
+  /** Every GlanceSchema that there is now; none on a replica that does not lead, so that each is told once. */
+  readonly schemas: () => Iterable<SchemaObject>;
+}
+
+/** What is counted when a status has been written: what it was before, and what it is. */
+export type StatusCounter = (before: GlanceSchemaStatus, after: GlanceSchemaStatus) => void;
+
+/** Answers that refuse what is wanted, without having changed anything. */
+const REFUSALS: readonly Reason[] = [
+  'DowngradeNotSupported',
+  'RevisionNotFound',
+  'DatabaseNewer',
+  'DatabaseNotGlance',
+];
+
+/** In seconds: from an empty database to one with many millions of images. */
+const MIGRATION_BUCKETS = [1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200];
+
+/**
+ * The metrics of GlanceSchemas. What the status says is read from the cache whenever Prometheus asks, and kept nowhere, so that a
+ * resource that is gone is gone here too. What happens is counted by the returned function once per write of a status
+ * that the API server took: a result that was stored before a restart is never counted again, while one that is stored at
+ * the moment in which the operator dies is not counted at all.
+ */
+export function schemaMetrics({ registry, version, schemas }: SchemaMetricsOptions): StatusCounter {
+  const registers = [registry];
+  new Gauge({
+    name: 'glanceschema_operator_info',
+    help: 'Always 1; the version of the operator, and the newest revision that it carries.',
+    labelNames: ['version', 'newest_revision'],
+    registers,
+  }).set({ version, newest_revision: NEWEST_CARRIED }, 1);
+
+  /** A gauge with a series for each of these that a GlanceSchema has. */
+  function perSchema<Label extends string>(
+    name: string,
+    help: string,
+    labels: readonly Label[],
+    samples: (schema: SchemaObject, status: GlanceSchemaStatus) => readonly Sample<Label>[],
+  ): void {
+    new Gauge<string>({
+      name,
+      help,
+      labelNames: ['namespace', 'name', ...labels],
+      registers,
+      collect() {
+        this.reset();
+        for (const schema of schemas()) {
+          const { namespace, name } = schema.metadata;
+          for (const [value, more] of samples(schema, schema.status ?? {})) {
+            this.set({ namespace, name, ...more }, value);
+          }
+        }
+      },
+    });
+  }
+
+  perSchema(
+    'glanceschema_info',
+    'Always 1; where the database was last read, and which revision is wanted.',
+    ['recorded_revision', 'recorded_phase', 'target_revision'],
+    (_schema, { recordedRevision = '', recordedPhase = '', targetRevision = '' }) => [
+      [
+        1,
+        {
+          recorded_revision: recordedRevision,
+          recorded_phase: recordedPhase,
+          target_revision: targetRevision,
+        },
+      ],
+    ],
+  );
+  perSchema(
+    'glanceschema_status_condition',
+    'Always 1; a condition that the status has, with its status and reason. Reconciling and Stalled are there only while they are true.',
+    ['condition', 'status', 'reason'],
+    (_schema, { conditions = [] }) =>
+      conditions.map(({ type, status, reason }) => [1, { condition: type, status, reason }]),
+  );
+  perSchema(
+    'glanceschema_attempts',
+    'How many Jobs the newest spec has had.',
+    [],
+    ({ metadata }, { job }) => [[job?.generation === metadata.generation ? (job?.attempt ?? 0) : 0, {}]],
+  );
+  perSchema(
+    'glanceschema_last_success_timestamp_seconds',
+    'When a migration that changed the database last ended well, in seconds since the epoch; absent while none has.',
+    [],
+    (_schema, { lastMigration }) =>
+      lastMigration === undefined ? [] : [[Date.parse(lastMigration.finishedAt) / 1000, {}]],
+  );
+  perSchema(
+    'glanceschema_progress_rows',
+    'Rows that the data migration which is running, or was broken off, has moved.',
+    [],
+    (_schema, { progress }) => (progress === undefined ? [] : [[progress.done, {}]]),
+  );
+  perSchema(
+    'glanceschema_progress_expected_rows',
+    'Rows that this data migration has to move in all.',
+    [],
+    (_schema, { progress }) => (progress === undefined ? [] : [[progress.total, {}]]),
+  );
+
+  const results = new Counter({
+    name: 'glanceschema_job_results_total',
+    help: 'Jobs whose result was stored, by what they were for and how they ended: Done, NoResult, or why they failed.',
+    labelNames: ['purpose', 'reason'],
+    registers,
+  });
+  const refusals = new Counter({
+    name: 'glanceschema_refusals_total',
+    help: 'Specs that were refused without a change of the database.',
+    labelNames: ['reason'],
+    registers,
+  });
+  const durations = new Histogram({
+    name: 'glanceschema_migration_duration_seconds',
+    help: 'How long migrations took that changed a database, or failed to, by their own clock.',
+    labelNames: ['result'],
+    buckets: MIGRATION_BUCKETS,
+    registers,
+  });
+  const rows = new Counter({
+    name: 'glanceschema_migrated_rows_total',
+    help: 'Rows that online data migrations moved.',
+    registers,
+  });
+  // Without these, a rate misses the first of each.
+  for (const reason of REFUSALS) {
+    refusals.inc({ reason }, 0);
+  }
+  for (const reason of [NO_RESULT, ...Object.keys(EXIT_CODES)]) {
+    results.inc({ purpose: 'Migrate', reason }, 0);
+  }
+
+  return (before, after) => {
+    const ended = newResult(before, after);
+    if (ended !== undefined) {
+      results.inc({ purpose: ended.purpose, reason: ended.failure?.reason ?? 'Done' });
+    }
+    const [entry] = after.history ?? [];
+    // The entry is there before the Job has ended when its first pod has not done all; it counts when it is whole.
+    if (entry !== undefined && entry.job === ended?.name) {
+      const seconds = (Date.parse(entry.finishedAt) - Date.parse(entry.startedAt)) / 1000;
+      durations.observe({ result: entry.error === undefined ? 'success' : 'failure' }, Math.max(0, seconds));
+      rows.inc(entry.rows ?? 0);
+    }
+    const reason = REFUSALS.find((refusal) => refusal === readyReason(after));
+    if (
+      reason !== undefined &&
+      (reason !== readyReason(before) || before.observedGeneration !== after.observedGeneration)
+    ) {
+      refusals.inc({ reason });
+    }
+  };
+}
+
+/** The Job whose result has come into the status by this write, if one has. */
+export function newResult(before: GlanceSchemaStatus, after: GlanceSchemaStatus): StatusJob | undefined {
+  const { job } = after;
+  const known = before.job?.uid === job?.uid && before.job?.finishedAt !== undefined;
+  return job?.finishedAt === undefined || known ? undefined : job;
+}
+
+type Sample<Label extends string> = readonly [number, Readonly<Record<Label, string>>];

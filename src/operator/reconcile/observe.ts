@@ -1,0 +1,345 @@
+import { type GlanceSchemaSpec, type GlanceSchemaStatus, specSchema } from '../../contract/glance-schema.ts';
+import {
+  CONTAINER_NAME,
+  FINALIZER,
+  OBSERVE_ANNOTATION,
+  PURPOSE_ANNOTATION,
+  RETRY_ANNOTATION,
+  STARTING_ANNOTATION,
+} from '../../contract/names.ts';
+import { printable } from '../../contract/printable.ts';
+import type { ToldProgress } from '../../contract/progress.ts';
+import type { MigrationReport } from '../../contract/report.ts';
+import { parseMigrationReport } from '../../contract/report-schema.ts';
+import type { JobObject, JobReference, PodObject, SchemaObject } from '../kube/cluster.ts';
+import { type Purpose, parsePurpose } from './job.ts';
+
+/** All that a decision rests on: API objects, reduced. */
+export interface Observed {
+  readonly schema: ObservedSchema;
+  /** The newest Job of this schema. */
+  readonly job: ObservedJob | undefined;
+  /** The last place in the row that a Job which is there has. */
+  readonly lastPlace: number;
+  /** Finished Jobs before the newest one that have no TTL yet: their turn passed before it was set. */
+  readonly olderUnarmedJobs: readonly JobReference[];
+  /** Names of pods of this schema that may still run, whether their Job is there or not. */
+  readonly livePods: readonly string[];
+  /** How far the pod at work has come, as far as that is known; absent while none is. */
+  readonly progress?: ObservedProgress;
+}
+
+export interface ObservedProgress {
+  /** What its log told last; undefined while nothing could be read in it. */
+  readonly told: ToldProgress | undefined;
+  /** When there may be more to know, in milliseconds since the epoch. */
+  readonly lookAgainAt: number;
+}
+
+export interface ObservedSchema {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly generation: number;
+  readonly deleting: boolean;
+  readonly hasFinalizer: boolean;
+  readonly spec: GlanceSchemaSpec;
+  /** What its next Job runs. */
+  readonly image: string;
+  readonly status: GlanceSchemaStatus;
+  /** The annotations `observe` and `retry`, as the status can hold them. */
+  readonly observe: string | undefined;
+  readonly retry: string | undefined;
+  /** The place in the row of the newest Job that was about to be made. */
+  readonly starting: number;
+}
+
+export interface ObservedJob {
+  readonly name: string;
+  readonly uid: string;
+  /** Undefined for a Job that does not say what it is for: it is ours by owner, but not of our making. */
+  readonly purpose: Purpose | undefined;
+  /** RFC 3339. */
+  readonly createdAt: string;
+  readonly ttlArmed: boolean;
+  /** Whether the Job controller has marked it as complete or failed. */
+  readonly marked: boolean;
+  /** What its pods that have ended reported, oldest first. */
+  readonly reports: readonly MigrationReport[];
+  readonly state: JobState;
+}
+
+export type JobState =
+  /** Not finished, or a pod of it is still there: `pod` tells how its newest pod is. */
+  | { readonly kind: 'active'; readonly pod: PodState; readonly lastReport: MigrationReport | undefined }
+  | {
+      readonly kind: 'finished';
+      readonly succeeded: boolean;
+      /** RFC 3339. */
+      readonly finishedAt: string;
+      /** What its last pod reported; undefined when nothing was left to read. */
+      readonly report: MigrationReport | undefined;
+      /** Why it failed in the Job controller's words (`DeadlineExceeded`), and how its last container ended. */
+      readonly failure: string | undefined;
+      readonly deadlineExceeded: boolean;
+    };
+
+export type PodState =
+  /** No pod is there yet, or all there were have ended; since when, RFC 3339, where that is known. */
+  | { readonly kind: 'none'; readonly since: string | undefined }
+  /** Waiting for a node or for its container to start, since when, RFC 3339. */
+  | { readonly kind: 'starting'; readonly pod: string; readonly since: string }
+  | { readonly kind: 'running'; readonly pod: string }
+  /** It cannot start; the message is the kubelet's or the scheduler's own. */
+  | { readonly kind: 'blocked'; readonly reason: 'SecretNotReady' | 'JobBlocked'; readonly message: string };
+
+/**
+ * Reduces API objects to what decide needs.
+ *
+ * @param defaultImage the operator's own, where the spec names none; absent where no Job will be made.
+ * @throws ZodError when the spec does not have the CRD's shape, which the API server does not let through; fields that only a newer
+ *   CRD has are left out.
+ */
+export function observe(
+  schema: SchemaObject,
+  jobs: readonly JobObject[],
+  pods: readonly PodObject[],
+  defaultImage = '',
+): Observed {
+  const spec = parseSpec(schema.spec);
+  const { namespace, annotations = {} } = schema.metadata;
+  // Labels and owners can be written by anybody: what is in another namespace is not of this schema.
+  const isNear = ({ metadata }: JobObject | PodObject) => metadata.namespace === namespace;
+  const near = jobs.filter(isNear).map(withPurpose).sort(newestJobFirst);
+  const newest = near.find((job) => isHiddenBy(job, near[0])) ?? near[0];
+  const older = near.filter((job) => job !== newest);
+  const starting = annotations[STARTING_ANNOTATION] ?? '';
+  const nearPods = pods.filter(isNear);
+  return {
+    schema: {
+      name: schema.metadata.name,
+      namespace: schema.metadata.namespace,
+      uid: schema.metadata.uid,
+      generation: schema.metadata.generation ?? 0,
+      deleting: schema.metadata.deletionTimestamp !== undefined,
+      hasFinalizer: schema.metadata.finalizers?.includes(FINALIZER) ?? false,
+      spec,
+      image: spec.job?.image ?? defaultImage,
+      status: schema.status ?? {},
+      observe: asHandled(annotations[OBSERVE_ANNOTATION]),
+      retry: asHandled(annotations[RETRY_ANNOTATION]),
+      starting: /^\d{1,9}$/.test(starting) ? Number(starting) : 0,
+    },
+    job: newest === undefined ? undefined : observeJob(newest.job, newest.purpose, nearPods),
+    lastPlace: Math.max(0, ...near.map(({ purpose }) => placeOf(purpose))),
+    olderUnarmedJobs: older
+      .filter(({ job }) => isFinished(job) && job.spec.ttlSecondsAfterFinished === undefined)
+      .map(({ job }) => ({ name: job.metadata.name, uid: job.metadata.uid })),
+    livePods: nearPods.filter((pod) => !hasEnded(pod)).map((pod) => pod.metadata.name),
+  };
+}
+
+/** An operator that was put back to an older version, as the runbook has it before the CRD is, meets fields that it does not know. */
+function parseSpec(spec: unknown): GlanceSchemaSpec {
+  const parsed = specSchema.safeParse(spec);
+  if (parsed.success) {
+    return parsed.data;
+  }
+  const known = structuredClone(spec);
+  for (const issue of parsed.error.issues) {
+    if (issue.code === 'unrecognized_keys') {
+      const place = issue.path.reduce<unknown>((at, step) => Object(at)[step], known);
+      for (const key of issue.keys) {
+        Reflect.deleteProperty(Object(place), key);
+      }
+    }
+  }
+  return specSchema.parse(known);
+}
+
+/** An annotation as `status.handledObserve` and `handledRetry` can hold it. */
+function asHandled(annotation: string | undefined): string | undefined {
+  return annotation === undefined ? undefined : printable(annotation, 256);
+}
+
+interface JobWithPurpose {
+  readonly job: JobObject;
+  readonly purpose: Purpose | undefined;
+}
+
+function withPurpose(job: JobObject): JobWithPurpose {
+  return { job, purpose: parsePurpose(job.metadata.annotations?.[PURPOSE_ANNOTATION]) };
+}
+
+/**
+ * Whether a Job is at work though the one that was made last is done with, and has an earlier place: that was made too late, by an
+ * operator that was stopped meanwhile.
+ */
+function isHiddenBy({ job, purpose }: JobWithPurpose, last: JobWithPurpose | undefined): boolean {
+  const isDoneWith = last?.job.spec.ttlSecondsAfterFinished !== undefined && isFinished(last.job);
+  return isDoneWith && !isFinished(job) && placeOf(purpose) > placeOf(last.purpose);
+}
+
+function placeOf(purpose: Purpose | undefined): number {
+  return purpose?.sequence ?? 0;
+}
+
+/** Kubernetes' times have whole seconds: of two Jobs of the same second the count says which is newer. */
+function newestJobFirst(a: JobWithPurpose, b: JobWithPurpose): number {
+  return (
+    byCreation(b.job, a.job) ||
+    placeOf(b.purpose) - placeOf(a.purpose) ||
+    b.job.metadata.name.localeCompare(a.job.metadata.name)
+  );
+}
+
+function observeJob(job: JobObject, purpose: Purpose | undefined, pods: readonly PodObject[]): ObservedJob {
+  const own = pods
+    .filter((pod) => pod.metadata.ownerReferences?.some((owner) => owner.uid === job.metadata.uid))
+    .sort(succeededThenNewestFirst);
+  return {
+    name: job.metadata.name,
+    uid: job.metadata.uid,
+    purpose,
+    createdAt: job.metadata.creationTimestamp,
+    ttlArmed: job.spec.ttlSecondsAfterFinished !== undefined,
+    marked: isFinished(job),
+    reports: own
+      .filter(hasEnded)
+      .flatMap((pod) => parseMigrationReport(lastWord(pod)) ?? [])
+      .reverse(),
+    state: observeState(job, own),
+  };
+}
+
+/**
+ * Whether a failed pod is gone, which may have been the last. The Job controller counts each before it lets it go; one whose failure
+ * is ignored, as after an eviction, it does not.
+ *
+ * Source: kubernetes.io/docs/concepts/workloads/controllers/job, Job tracking with finalizers.
+ */
+function isMissingOne(job: JobObject, ended: readonly PodObject[]): boolean {
+  const counted = ended.filter((pod) => pod.status?.phase === 'Failed' && !isDisrupted(pod));
+  return (job.status?.failed ?? 0) > counted.length;
+}
+
+/** Evicted, preempted, or its node gone: our `podFailurePolicy` ignores that. */
+function isDisrupted({ status }: PodObject): boolean {
+  return (
+    status?.conditions?.some(({ type, status }) => type === 'DisruptionTarget' && status === 'True') ?? false
+  );
+}
+
+function lastWord(pod: PodObject | undefined): string | undefined {
+  return pod && container(pod)?.state?.terminated?.message;
+}
+
+function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
+  const ended = pods.filter(hasEnded);
+  const end = job.status?.conditions?.find(isEnd);
+  // Only the last one knows where the database was left, and in a Job that succeeded that is the one which did: where it
+  // left no word, an older word may be out of date.
+  const last =
+    end?.type === 'Complete'
+      ? ended.find((pod) => pod.status?.phase === 'Succeeded')
+      : isMissingOne(job, ended)
+        ? undefined
+        : ended[0];
+  const report = parseMigrationReport(lastWord(last));
+  const alive = pods.find((pod) => !hasEnded(pod));
+  if (alive !== undefined) {
+    // Before Kubernetes 1.31 a Job that has taken too long is marked before its pod has ended, whose word is still to come.
+    return { kind: 'active', pod: podState(alive), lastReport: report };
+  }
+  if (end === undefined) {
+    return { kind: 'active', pod: { kind: 'none', since: noneSince(job, ended) }, lastReport: report };
+  }
+  const succeeded = end.type === 'Complete';
+  return {
+    kind: 'finished',
+    succeeded,
+    finishedAt: job.status?.completionTime ?? end.lastTransitionTime ?? job.metadata.creationTimestamp,
+    report,
+    failure: succeeded ? undefined : [end.message ?? end.reason, howItEnded(last)].filter(Boolean).join('; '),
+    deadlineExceeded: end.reason === 'DeadlineExceeded',
+  };
+}
+
+function noneSince(job: JobObject, ended: readonly PodObject[]): string | undefined {
+  const [last] = ended;
+  return last === undefined ? job.metadata.creationTimestamp : container(last)?.state?.terminated?.finishedAt;
+}
+
+/** `container exited with 137 (OOMKilled)`, or why the pod itself failed, as on an eviction. */
+function howItEnded(pod: PodObject | undefined): string | undefined {
+  const terminated = pod === undefined ? undefined : container(pod)?.state?.terminated;
+  if (terminated !== undefined) {
+    return `the container ended with exit code ${terminated.exitCode} (${terminated.reason ?? 'no reason given'})`;
+  }
+  return pod?.status?.message ?? pod?.status?.reason;
+}
+
+/** Waiting reasons of the kubelet that mean "not yet" and not "cannot". Source: pkg/kubelet/kubelet_pods.go. */
+const ON_THE_WAY = ['ContainerCreating', 'PodInitializing'];
+
+function podState(pod: PodObject): PodState {
+  const unscheduled = pod.status?.conditions?.find(
+    (condition) => condition.type === 'PodScheduled' && condition.status === 'False',
+  );
+  if (unscheduled?.reason === 'Unschedulable') {
+    return { kind: 'blocked', reason: 'JobBlocked', message: unscheduled.message ?? 'no node takes the pod' };
+  }
+  const state = container(pod)?.state;
+  const waiting = state?.waiting;
+  if (waiting?.reason !== undefined && !ON_THE_WAY.includes(waiting.reason)) {
+    return {
+      kind: 'blocked',
+      // The kubelet's one reason for a Secret or key that is not there; other causes read differently.
+      reason:
+        waiting.reason === 'CreateContainerConfigError' && /secret/i.test(waiting.message ?? '')
+          ? 'SecretNotReady'
+          : 'JobBlocked',
+      message: waiting.message ?? waiting.reason,
+    };
+  }
+  const { name, creationTimestamp } = pod.metadata;
+  return state?.running === undefined
+    ? { kind: 'starting', pod: name, since: creationTimestamp }
+    : { kind: 'running', pod: name };
+}
+
+function container(pod: PodObject) {
+  return pod.status?.containerStatuses?.find((status) => status.name === CONTAINER_NAME);
+}
+
+/** Whether nothing of the pod runs any more, or ever will. */
+export function hasEnded(pod: PodObject): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+}
+
+/** Whether a process of ours is in it. */
+export function isRunning(pod: PodObject): boolean {
+  return container(pod)?.state?.running !== undefined;
+}
+
+/** Whether the Job controller has marked it as complete or failed. */
+export function isFinished(job: JobObject): boolean {
+  return job.status?.conditions?.some(isEnd) ?? false;
+}
+
+function isEnd(condition: { readonly type: string; readonly status: string }): boolean {
+  return (condition.type === 'Complete' || condition.type === 'Failed') && condition.status === 'True';
+}
+
+/** The pod that succeeded is the one that made its Job succeed, whatever the others left. */
+function succeededThenNewestFirst(a: PodObject, b: PodObject): number {
+  return (
+    Number(b.status?.phase === 'Succeeded') - Number(a.status?.phase === 'Succeeded') ||
+    byCreation(b, a) ||
+    b.metadata.name.localeCompare(a.metadata.name)
+  );
+}
+
+function byCreation(a: JobObject | PodObject, b: JobObject | PodObject): number {
+  return a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp);
+}

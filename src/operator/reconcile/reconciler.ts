@@ -1,0 +1,338 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
+import { FINALIZER } from '../../contract/names.ts';
+import type { Cluster, JobCreation, JobObject, Notice, PodObject, SchemaObject } from '../kube/cluster.ts';
+import { exponentialBackoff, fractionOf } from '../loop/backoff.ts';
+import { type Decision, decide, type Effect } from './decide.ts';
+import { noticeBoard, noticeOf } from './events.ts';
+import { migrationJob, migrationJobName } from './job.ts';
+import { hasEnded, isFinished, isRunning, type Observed, observe } from './observe.ts';
+import { progressReader } from './progress-reader.ts';
+import { isRecorded } from './result.ts';
+import { type Verdict, withVerdict } from './status.ts';
+
+export interface ReconcilerOptions {
+  readonly cluster: Cluster;
+  /** The image of the migration's pod where the spec names none. */
+  readonly defaultImage: string;
+  readonly now?: () => Date;
+  /** Told of each status that was written. */
+  readonly onStored?: (stored: StoredStatus) => void;
+}
+
+/** A status that the API server took. */
+export interface StoredStatus {
+  readonly key: string;
+  readonly before: GlanceSchemaStatus;
+  readonly after: GlanceSchemaStatus;
+  /** What has changed, for a person; undefined where only the message or the progress did. */
+  readonly notice: Notice | undefined;
+}
+
+/** How a pass ended, and when the key is to be looked at again though nothing happens. */
+export type Outcome =
+  | { readonly kind: 'done'; readonly lookAgainAfter: number | undefined }
+  /** The cache was behind, or the API server could not: again, with backoff, and not before the time that it asks for, in milliseconds. */
+  | { readonly kind: 'again'; readonly why: string; readonly notBefore?: number | undefined };
+
+/** One pass over one GlanceSchema: observe, decide, at most one effect, at most one write of the status. */
+export function reconciler(options: ReconcilerOptions): (key: string) => Promise<Outcome> {
+  const { cluster, defaultImage } = options;
+  const now = options.now ?? (() => new Date());
+  const refusals = new Map<string, Refusal>();
+  const progress = progressReader(cluster, now);
+  const board = noticeBoard(now);
+
+  async function reconcile(key: string): Promise<Outcome> {
+    const schema = cluster.schema(key);
+    if (schema === undefined) {
+      progress.forget(key);
+      board.forget(key);
+      refusals.delete(key);
+      return { kind: 'done', lookAgainAfter: undefined };
+    }
+    if (schema.metadata.deletionTimestamp !== undefined) {
+      refusals.delete(key);
+    }
+    const observed = await look(key, schema);
+    const decision = withRefusal(key, observed, decide(observed, now()));
+    if (decision.effect === undefined) {
+      return store(schema, decision);
+    }
+    const acted = await act(schema, observed, decision.effect);
+    switch (acted.kind) {
+      case 'stale':
+        return { kind: 'again', why: acted.why };
+      case 'refused': {
+        const failures = (refusals.get(key)?.failures ?? 0) + 1;
+        refusals.set(key, {
+          uid: schema.metadata.uid,
+          generation: observed.schema.generation,
+          failures,
+          until:
+            now().getTime() +
+            exponentialBackoff(failures, REFUSAL_BACKOFF, () => fractionOf(schema.metadata.uid)),
+          message: acted.message,
+        });
+        return store(acted.schema, withRefusal(key, observed, decision));
+      }
+      case 'unsettled': {
+        const { message, retryAfter } = acted;
+        const verdict: Verdict = { reason: 'MigrationPending', message };
+        const { generation } = observed.schema;
+        await store(acted.schema, {
+          ...decision,
+          status: withVerdict(decision.status, verdict, generation, now()),
+        });
+        return { kind: 'again', why: message, notBefore: retryAfter };
+      }
+      case 'gone':
+        return { kind: 'done', lookAgainAfter: undefined };
+      case 'done':
+        // What the effect changed is told by the same write; a further effect waits for the next pass.
+        return store(acted.schema, decide(await look(key, acted.schema), now()));
+    }
+  }
+
+  /** A Job that the API server did not take is not asked for again until its time has come or the spec has changed. */
+  function withRefusal(key: string, observed: Observed, decision: Decision): Decision {
+    const { uid, generation } = observed.schema;
+    const refusal = refusals.get(key);
+    if (refusal?.uid !== uid || decision.effect?.kind !== 'startJob') {
+      return decision;
+    }
+    const wait = refusal.until - now().getTime();
+    // A clock that was put back meanwhile must not make it wait for longer.
+    if (refusal.generation !== generation || wait <= 0 || wait > REFUSAL_BACKOFF.most) {
+      return decision;
+    }
+    const verdict: Verdict = { reason: 'JobBlocked', message: refusal.message };
+    return {
+      effect: undefined,
+      status: withVerdict(decision.status, verdict, generation, now()),
+      lookAgainAfter: wait,
+    };
+  }
+
+  async function look(key: string, schema: SchemaObject): Promise<Observed> {
+    const { uid, namespace } = schema.metadata;
+    const jobs = await jobsOf(schema);
+    const observed = observe(schema, jobs, cluster.podsOf(uid), defaultImage);
+    const { job } = observed;
+    const howFar = progress.of(key, observed);
+    if (job?.marked !== true || isRecorded(observed.schema.status, job)) {
+      return howFar === undefined ? observed : { ...observed, progress: howFar };
+    }
+    // Jobs and pods come by watches of their own: the end of a Job can be seen before that of its pod, whose word it is
+    // that goes into the status.
+    return observe(schema, jobs, await cluster.readPods(namespace, uid), defaultImage);
+  }
+
+  /** The cached Jobs, and the one that the status names: if the cache does not have it, only a read can tell why. */
+  async function jobsOf(schema: SchemaObject): Promise<readonly JobObject[]> {
+    const { uid, namespace } = schema.metadata;
+    const jobs = cluster.jobsOf(uid);
+    const known = schema.status?.job;
+    const isThere = jobs.some(({ metadata }) => metadata.uid === known?.uid);
+    if (known === undefined || known.finishedAt !== undefined || isThere) {
+      return jobs;
+    }
+    const job = await cluster.readJob(namespace, known.name);
+    const others = jobs.filter(({ metadata }) => metadata.name !== known.name);
+    return job !== undefined && isOurs(job, schema) ? [...others, job] : others;
+  }
+
+  async function act(schema: SchemaObject, observed: Observed, effect: Effect): Promise<Acted> {
+    const { namespace } = schema.metadata;
+    switch (effect.kind) {
+      case 'startJob':
+        return start(schema, observed, effect);
+      case 'armTtl':
+        await cluster.armTtl(namespace, effect.job, effect.ttl);
+        return { kind: 'done', schema };
+      case 'releaseFinalizer': {
+        if (observed.schema.deleting && (await isAtWork(observed))) {
+          return { kind: 'stale', why: 'a migration is at work that the cache does not show yet' };
+        }
+        const others = (schema.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
+        const released = await cluster.mark(schema, { finalizers: others });
+        if (released === 'stale') {
+          return { kind: 'stale', why: 'the schema has moved on before its finalizer was released' };
+        }
+        return observed.schema.deleting ? { kind: 'gone' } : { kind: 'done', schema: released };
+      }
+      case 'deleteBlockedJob': {
+        const job = cluster
+          .jobsOf(schema.metadata.uid)
+          .find(({ metadata }) => metadata.namespace === namespace && metadata.name === effect.name);
+        if (job !== undefined) {
+          const pods = await cluster.readPods(namespace, schema.metadata.uid);
+          if (pods.some(isRunning)) {
+            return { kind: 'stale', why: `a pod of Job ${effect.name} has started` };
+          }
+          await cluster.deleteJob(job);
+        }
+        return { kind: 'done', schema };
+      }
+    }
+  }
+
+  /** Asks the API server itself: what is deleted takes its Job with it, at work or not. */
+  async function isAtWork({ schema }: Observed): Promise<boolean> {
+    const job = await cluster.readJob(schema.namespace, migrationJobName(schema, schema.starting));
+    const pods = await cluster.readPods(schema.namespace, schema.uid);
+    return (job !== undefined && !isFinished(job)) || pods.some((pod) => !hasEnded(pod));
+  }
+
+  async function start(
+    schema: SchemaObject,
+    observed: Observed,
+    effect: Extract<Effect, { kind: 'startJob' }>,
+  ): Promise<Acted> {
+    // The write that sets the finalizer also proves that what was decided upon is still so: a controller with an old
+    // cache, or one that has been replaced while it was paused, gets a conflict here and starts nothing.
+    const others = (schema.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
+    const fenced = await cluster.mark(schema, {
+      finalizers: [...others, FINALIZER],
+      starting: effect.purpose.sequence,
+    });
+    if (fenced === 'stale') {
+      return { kind: 'stale', why: 'the schema has moved on before its Job was started' };
+    }
+    // A pod can outlive its Job, and the cache can miss both: only a read shows that nobody is at work.
+    const pods = await cluster.readPods(schema.metadata.namespace, schema.metadata.uid);
+    const alive = pods.find((pod) => !hasEnded(pod));
+    if (alive !== undefined) {
+      return { kind: 'stale', why: `pod ${alive.metadata.name} has not ended yet` };
+    }
+    const unseen =
+      (await unseenJobOf(pods, schema)) ?? (await madeAnew(schema, observed, effect.purpose.sequence));
+    if (unseen !== undefined) {
+      return { kind: 'stale', why: `Job ${unseen.metadata.name} was not in the cache yet` };
+    }
+    const creation = await cluster.createJob(
+      schema.metadata.namespace,
+      migrationJob({
+        schema: observed.schema,
+        spec: observed.schema.spec,
+        purpose: effect.purpose,
+        image: observed.schema.image,
+      }),
+    );
+    if (creation.kind === 'created' || (creation.kind === 'exists' && isOurs(creation.job, schema))) {
+      refusals.delete(`${schema.metadata.namespace}/${schema.metadata.name}`);
+      return { kind: 'done', schema: fenced };
+    }
+    if (creation.kind === 'unsettled') {
+      const message = `The API server cannot take Job ${effect.name} for now: ${creation.message}. It is asked again.`;
+      return { kind: 'unsettled', schema: fenced, message, retryAfter: creation.retryAfter };
+    }
+    // The place is given back, unless it was noted before: another may have made that Job, which is gone since.
+    const ours = observed.schema.starting < effect.purpose.sequence;
+    const released = await cluster.mark(fenced, { finalizers: others, ...(ours ? { starting: null } : {}) });
+    return released === 'stale'
+      ? { kind: 'stale', why: 'the schema has moved on while its Job was refused' }
+      : { kind: 'refused', schema: released, message: whyRefused(effect.name, creation) };
+  }
+
+  /** The Job of an ended pod, where it is there still and the cache does not have it: its result is to be taken first. */
+  async function unseenJobOf(
+    pods: readonly PodObject[],
+    schema: SchemaObject,
+  ): Promise<JobObject | undefined> {
+    const seen = cluster.jobsOf(schema.metadata.uid).map((job) => job.metadata.uid);
+    for (const owner of pods.flatMap((pod) => pod.metadata.ownerReferences ?? [])) {
+      if (owner.controller === true && !seen.includes(owner.uid)) {
+        const job = await unseenJob(schema, owner.name);
+        if (job?.metadata.uid === owner.uid) {
+          return job;
+        }
+      }
+    }
+    return undefined;
+  }
+
+  /** The Job of the place that was noted last, where a person has deleted it and another operator has made it anew. */
+  async function madeAnew(
+    schema: SchemaObject,
+    observed: Observed,
+    sequence: number,
+  ): Promise<JobObject | undefined> {
+    const { starting } = observed.schema;
+    return starting === 0 || starting >= sequence
+      ? undefined
+      : unseenJob(schema, migrationJobName(observed.schema, starting));
+  }
+
+  /** The Job of this name, where it is of this schema and the cache does not have it; a read brings it into the cache. */
+  async function unseenJob(schema: SchemaObject, name: string): Promise<JobObject | undefined> {
+    const { uid, namespace } = schema.metadata;
+    const seen = cluster.jobsOf(uid).map(({ metadata }) => metadata.uid);
+    const job = await cluster.readJob(namespace, name);
+    return job === undefined || !isOurs(job, schema) || seen.includes(job.metadata.uid) ? undefined : job;
+  }
+
+  async function store(schema: SchemaObject, decision: Decision): Promise<Outcome> {
+    const before = schema.status ?? {};
+    if (!isDeepStrictEqual(plain(before), plain(decision.status))) {
+      const written = await cluster.writeStatus(schema, decision.status);
+      if (written === 'stale') {
+        return { kind: 'again', why: 'the schema has moved on before its status was written' };
+      }
+      const after = decision.status;
+      const notice = noticeOf(before, after);
+      if (notice !== undefined && board.isNews(schema, after, notice)) {
+        cluster.notify(written, notice);
+      }
+      const { namespace, name } = schema.metadata;
+      options.onStored?.({ key: `${namespace}/${name}`, before, after, notice });
+      if (!isDeepStrictEqual(plain(written.status ?? {}), plain(after))) {
+        throw new Error(
+          `Cannot keep the status of ${namespace}/${name}: found a CRD that is older than this operator, do apply the CRD of its version`,
+        );
+      }
+    }
+    return { kind: 'done', lookAgainAfter: decision.lookAgainAfter };
+  }
+
+  return reconcile;
+}
+
+type Acted =
+  | { readonly kind: 'done'; readonly schema: SchemaObject }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'stale'; readonly why: string }
+  | { readonly kind: 'refused'; readonly schema: SchemaObject; readonly message: string }
+  | {
+      readonly kind: 'unsettled';
+      readonly schema: SchemaObject;
+      readonly message: string;
+      readonly retryAfter: number | undefined;
+    };
+
+/** A Job that could not be created, and until when it is not tried again (milliseconds since the epoch). */
+interface Refusal {
+  /** Of the GlanceSchema. */
+  readonly uid: string;
+  readonly generation: number;
+  readonly failures: number;
+  readonly until: number;
+  readonly message: string;
+}
+
+const REFUSAL_BACKOFF = { first: 5_000, most: 300_000 };
+
+function whyRefused(name: string, creation: Exclude<JobCreation, { kind: 'unsettled' }>): string {
+  return creation.kind === 'refused'
+    ? `The API server does not take Job ${name}: ${creation.message}`
+    : `Cannot start Job ${name}: found a Job of that name that is not of this GlanceSchema, do delete it.`;
+}
+
+function isOurs(job: JobObject, schema: SchemaObject): boolean {
+  return job.metadata.ownerReferences?.some((owner) => owner.uid === schema.metadata.uid) ?? false;
+}
+
+/** Without keys whose value is undefined, as JSON has it. */
+function plain(status: GlanceSchemaStatus): unknown {
+  return JSON.parse(JSON.stringify(status));
+}

@@ -1,0 +1,49 @@
+import type { Condition, GlanceSchemaStatus } from '../../contract/glance-schema.ts';
+import { printable } from '../../contract/printable.ts';
+import { REASONS, type Reason, type ReasonMeaning } from '../../contract/reasons.ts';
+
+/** What the condition `Ready` is to say. */
+export interface Verdict {
+  readonly reason: Reason;
+  /** Whole sentences, for a person. */
+  readonly message: string;
+}
+
+const LONGEST_MESSAGE = 4096;
+
+/**
+ * The status with a verdict in its conditions. `lastTransitionTime` moves only when a condition changes its status, so
+ * that a status which says the same is equal to the one before.
+ */
+export function withVerdict(
+  status: GlanceSchemaStatus,
+  verdict: Verdict,
+  generation: number,
+  now: Date,
+): GlanceSchemaStatus {
+  // Kubernetes writes the times of conditions in whole seconds.
+  const time = `${now.toISOString().slice(0, 19)}Z`;
+  const meaning: ReasonMeaning = REASONS[verdict.reason];
+  // The API server's and the kubelet's words carry those of the spec, of any length.
+  const message = printable(verdict.message, LONGEST_MESSAGE);
+  const wanted = [
+    { type: 'Ready', status: meaning.ready },
+    ...(meaning.also === undefined ? [] : [{ type: meaning.also, status: 'True' as const }]),
+  ];
+  const conditions = wanted.map((condition): Condition => {
+    const before = status.conditions?.find((other) => other.type === condition.type);
+    return {
+      ...condition,
+      observedGeneration: generation,
+      lastTransitionTime: before?.status === condition.status ? before.lastTransitionTime : time,
+      reason: verdict.reason,
+      message,
+    };
+  });
+  return { ...status, observedGeneration: generation, conditions };
+}
+
+/** The reason that the condition `Ready` has now. */
+export function readyReason(status: GlanceSchemaStatus): string | undefined {
+  return status.conditions?.find((condition) => condition.type === 'Ready')?.reason;
+}

@@ -1,0 +1,1198 @@
+import { expect } from 'chai';
+import type { FailureReason } from '../../../../src/contract/exit-codes.ts';
+import type { GlanceSchemaStatus, StatusJob } from '../../../../src/contract/glance-schema.ts';
+import { OBSERVE_ANNOTATION, RETRY_ANNOTATION, STARTING_ANNOTATION } from '../../../../src/contract/names.ts';
+import type { JobObject, PodObject, SchemaObject } from '../../../../src/operator/kube/cluster.ts';
+import { type Decision, decide } from '../../../../src/operator/reconcile/decide.ts';
+import { migrationJobName, shapeOf } from '../../../../src/operator/reconcile/job.ts';
+import { observe } from '../../../../src/operator/reconcile/observe.ts';
+import { recordJob } from '../../../../src/operator/reconcile/result.ts';
+import {
+  aJob,
+  aPod,
+  aPodThatReported,
+  aRefusal,
+  aReport,
+  aSchema,
+  at,
+  FINISHED,
+  failedWith,
+  recordedAt,
+  WITH_FINALIZER,
+} from '../../../support/builders.ts';
+
+const NOW = new Date('2026-11-23T07:01:05Z');
+
+interface Row {
+  readonly fact: string;
+  readonly schema?: SchemaObject;
+  readonly jobs?: readonly JobObject[];
+  readonly pods?: readonly PodObject[];
+  readonly now?: Date;
+  readonly effect: Decision['effect'] extends infer E
+    ? (E extends { kind: infer K } ? K : never) | 'none'
+    : never;
+  readonly reason: string | undefined;
+  /** The whole message. */
+  readonly says?: string;
+  readonly lookAgainAfter?: number;
+  readonly also?: 'Reconciling' | 'Stalled' | undefined;
+}
+
+/** When the next attempt after a failure at `FINISHED` may begin, to the millisecond. */
+const DUE = new Date('2026-11-23T07:01:08.970Z');
+
+const NEWER = { metadata: { generation: 2 } };
+
+const ROWS: readonly Row[] = [
+  {
+    fact: 'a new schema',
+    effect: 'startJob',
+    reason: 'MigrationPending',
+    says: 'A Job that brings the database to ocata01 is about to start.',
+    also: 'Reconciling',
+  },
+  {
+    fact: 'a schema that is suspended after it was read',
+    schema: aSchema({ spec: { suspend: true }, status: recordedAt('mitaka02') }),
+    effect: 'none',
+    reason: 'Suspended',
+    says: 'spec.suspend is true: no migration is started. The database was last read at mitaka02.',
+  },
+  {
+    fact: 'a recorded revision without a phase is whole',
+    schema: aSchema({ status: { recordedRevision: 'ocata01' } }),
+    effect: 'none',
+    reason: 'UpToDate',
+    says: 'The database is at ocata01.',
+  },
+  {
+    fact: 'the target is recorded, and the Job that was noted is the one that the status names',
+    schema: aSchema({
+      metadata: { annotations: { [STARTING_ANNOTATION]: '1' } },
+      status: { ...stored(), recordedRevision: 'ocata01' },
+    }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'a new schema that is suspended',
+    schema: aSchema({ spec: { suspend: true } }),
+    effect: 'none',
+    reason: 'Suspended',
+    says: 'spec.suspend is true: no migration is started. The database has not been read.',
+  },
+  {
+    fact: 'the target is recorded',
+    schema: aSchema({ status: recordedAt('ocata01') }),
+    effect: 'none',
+    reason: 'UpToDate',
+    says: 'The database is at ocata01.',
+  },
+  {
+    fact: 'the target is recorded, and a Job may have been made since and lost',
+    schema: aSchema({
+      metadata: { annotations: { [STARTING_ANNOTATION]: '2' } },
+      status: { ...stored(), recordedRevision: 'ocata01' },
+    }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the target is recorded, and the Job that the status names is gone unfinished',
+    schema: aSchema({ status: recordedAt('ocata01', unfinished()) }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the target is recorded, and the last Job left no word of where it left the database',
+    schema: aSchema({ metadata: { generation: 2 }, status: recordedAt('ocata01', failedWith('NoResult')) }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the target is recorded, and its Job has found that somebody else changed the schema',
+    schema: aSchema({ status: recordedAt('ocata01', failedWith('SchemaDiffers')) }),
+    effect: 'none',
+    reason: 'UpToDate',
+    says: 'The database is at ocata01. Cannot migrate: found SchemaDiffers.',
+  },
+  {
+    fact: 'the target is recorded, its Job has found another schema, and a retry is asked for after that was mended',
+    schema: aSchema({
+      metadata: { annotations: { [RETRY_ANNOTATION]: 'mended' } },
+      status: recordedAt('ocata01', failedWith('SchemaDiffers')),
+    }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the target is recorded and named by an alias',
+    schema: aSchema({ spec: { revision: 'ocata_contract01' }, status: recordedAt('ocata01') }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'no revision is named and the newest is recorded',
+    schema: aSchema({ spec: { revision: undefined }, status: recordedAt('2024_1_01') }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'the target comes after what is recorded',
+    schema: aSchema({ status: recordedAt('mitaka02') }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the target comes before what is recorded',
+    schema: aSchema({ spec: { revision: 'mitaka01' }, status: recordedAt('ocata01') }),
+    effect: 'none',
+    reason: 'DowngradeNotSupported',
+    says: "Cannot go to 'mitaka01': found the database at 'ocata01', which comes after it, do name that or a later one, or restore a backup and then set the annotation observe. Nothing was changed.",
+    also: 'Stalled',
+  },
+  {
+    fact: 'the target comes before what is recorded, and the Job that the status names is gone unfinished',
+    schema: aSchema({ spec: { revision: 'mitaka01' }, status: recordedAt('ocata01', unfinished()) }),
+    effect: 'startJob',
+    reason: 'Observing',
+    says: 'The newest Job left no word of where the database is; it is read again.',
+  },
+  ...(
+    [
+      ['Expand', 'Expand', 'none', 'UpToDate'],
+      ['Expand', 'Migrate', 'startJob', 'MigrationPending'],
+      ['Expand', 'Contract', 'startJob', 'MigrationPending'],
+      // An expanded database without rows to move is at Migrate already.
+      ['Migrate', 'Expand', 'none', 'UpToDate'],
+      ['Migrate', 'Migrate', 'none', 'UpToDate'],
+      ['Migrate', 'Contract', 'startJob', 'MigrationPending'],
+      ['Contract', 'Expand', 'none', 'DowngradeNotSupported'],
+      ['Contract', 'Migrate', 'none', 'DowngradeNotSupported'],
+      ['Contract', 'Contract', 'none', 'UpToDate'],
+    ] as const
+  ).map(
+    ([recordedPhase, through, effect, reason]): Row => ({
+      fact: `ocata01 is wanted through ${through} and recorded at ${recordedPhase}`,
+      schema: aSchema({ spec: { through }, status: recordedAt('ocata01', { recordedPhase }) }),
+      effect,
+      reason,
+    }),
+  ),
+  {
+    fact: 'a revision without phases is wanted through Expand and recorded',
+    schema: aSchema({ spec: { revision: 'mitaka02', through: 'Expand' }, status: recordedAt('mitaka02') }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'the expand of the next revision is wanted',
+    schema: aSchema({ spec: { revision: 'pike01', through: 'Expand' }, status: recordedAt('ocata01') }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+    says: 'A Job that brings the database to pike01 (Expand) is about to start.',
+  },
+  {
+    fact: 'what is recorded is newer than this operator carries',
+    schema: aSchema({ status: recordedAt('2027_1_01') }),
+    effect: 'none',
+    reason: 'DatabaseNewer',
+    says: "Cannot work on this database: found it at '2027_1_01', past '2024_1_01', the newest that this operator carries, do upgrade the operator. Nothing was changed.",
+    also: 'Stalled',
+  },
+  {
+    fact: 'a revision that is not carried',
+    schema: aSchema({ spec: { revision: '2027_1_01' } }),
+    effect: 'none',
+    reason: 'RevisionNotFound',
+    says: "Cannot use spec.revision: found '2027_1_01', which is no revision of Glance, do name one of liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01.",
+    also: 'Stalled',
+  },
+  {
+    fact: 'a revision that does not exist, though the database is at the target',
+    schema: aSchema({ spec: { revision: 'nosuch' }, status: recordedAt('ocata01') }),
+    effect: 'none',
+    reason: 'RevisionNotFound',
+  },
+  {
+    fact: 'a pre-Ocata number',
+    schema: aSchema({ spec: { revision: 44 } }),
+    effect: 'none',
+    reason: 'RevisionNotFound',
+    says: "Cannot use spec.revision: found '44', a number of the migration tool before Ocata, do name the revision 'mitaka02'.",
+  },
+  {
+    fact: 'a Job without a pod yet',
+    jobs: [aJob()],
+    now: new Date('2026-11-23T07:00:10Z'),
+    effect: 'none',
+    reason: 'MigrationRunning',
+    says: 'Job glance-1-aaaaaaaa brings the database to ocata01.',
+    also: 'Reconciling',
+    lookAgainAfter: 20_000,
+  },
+  {
+    fact: 'a Job that has had no pod for long',
+    jobs: [aJob()],
+    effect: 'none',
+    reason: 'JobBlocked',
+    says: 'Job glance-1-aaaaaaaa has no pod yet: see `kubectl describe job glance-1-aaaaaaaa` for a quota or a policy that refuses it.',
+  },
+  {
+    fact: 'a Job whose pod has just ended after a long time, not yet marked as complete',
+    jobs: [aJob()],
+    pods: [
+      aPod('Succeeded', {
+        terminated: { exitCode: 0, message: JSON.stringify(aReport()), finishedAt: FINISHED },
+      }),
+    ],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a Job whose pod ended long ago and that is neither marked nor gets another',
+    jobs: [aJob()],
+    pods: [aPod('Failed', { terminated: { exitCode: 137, finishedAt: FINISHED } })],
+    now: new Date('2026-11-23T07:01:30Z'),
+    effect: 'none',
+    reason: 'JobBlocked',
+  },
+  {
+    fact: 'a Job whose pod runs',
+    jobs: [aJob()],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a Job whose pods have all ended, the last of them nobody knows when',
+    jobs: [aJob()],
+    pods: [aPod('Failed')],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a Job at work on a database that was read',
+    schema: aSchema({ status: recordedAt('mitaka02') }),
+    jobs: [aJob()],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+    says: 'Job glance-1-aaaaaaaa brings the database from mitaka02 to ocata01.',
+  },
+  {
+    fact: 'a Job of ours that does not say what it is for',
+    jobs: [aJob({ metadata: { annotations: {} } })],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'Observing',
+    says: 'Job glance-1-aaaaaaaa reads the database.',
+  },
+  {
+    fact: 'a blocked Job of ours that does not say what it is for',
+    jobs: [aJob({ metadata: { annotations: {} } })],
+    pods: [aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })],
+    effect: 'none',
+    reason: 'JobBlocked',
+    says: 'The pod of Job glance-1-aaaaaaaa cannot start: no such image.',
+  },
+  {
+    fact: 'a Job whose pod failed waiting for a lock and is replaced',
+    jobs: [aJob()],
+    pods: [aPodThatReported(aRefusal('LockTimeout'))],
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'Cannot sync: found LockTimeout, do something. Job glance-1-aaaaaaaa tries again, unless that was its last attempt.',
+  },
+  {
+    fact: 'a Job whose second pod runs after the first could not reach the database',
+    jobs: [aJob()],
+    pods: [aPodThatReported(aRefusal('DatabaseUnreachable')), later(aPod('Running', { running: {} }))],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a Job at work while the spec has moved on',
+    schema: aSchema({ ...NEWER, spec: { revision: 'mitaka02' } }),
+    jobs: [aJob()],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a Job at work while the schema is suspended',
+    schema: aSchema({ spec: { suspend: true } }),
+    jobs: [aJob()],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a Job at work while the schema is deleted',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob()],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+    says: 'Job glance-1-aaaaaaaa brings the database to ocata01. The deletion waits for it.',
+  },
+  {
+    fact: 'a deleted schema with nothing at work',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob({ end: 'Complete' })],
+    effect: 'releaseFinalizer',
+    reason: undefined,
+  },
+  {
+    fact: 'a deleted schema with a pod that outlives its Job',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a deleted schema whose Job has no pod yet',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob()],
+    now: new Date('2026-11-23T07:00:10Z'),
+    effect: 'none',
+    reason: 'MigrationRunning',
+    says: 'Job glance-1-aaaaaaaa brings the database to ocata01. The deletion waits for it.',
+  },
+  {
+    fact: "a deleted schema with another's finalizer only",
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, finalizers: ['example.org/other'] } }),
+    effect: 'none',
+    reason: undefined,
+  },
+  {
+    fact: 'a Job that only reads',
+    jobs: [aJob({ purpose: { kind: 'Observe', target: null } })],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'Observing',
+    says: 'Job glance-1-aaaaaaaa reads the database.',
+  },
+  {
+    fact: 'a Secret that is missing',
+    jobs: [aJob()],
+    pods: [
+      aPod('Pending', {
+        waiting: { reason: 'CreateContainerConfigError', message: 'secret "glance-db" not found' },
+      }),
+    ],
+    effect: 'none',
+    reason: 'SecretNotReady',
+    says: 'The pod of Job glance-1-aaaaaaaa cannot start: secret "glance-db" not found.',
+    also: 'Reconciling',
+  },
+  {
+    fact: 'an image that cannot be pulled',
+    jobs: [aJob()],
+    pods: [
+      aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'Back-off pulling image "x"' } }),
+    ],
+    effect: 'none',
+    reason: 'JobBlocked',
+    says: 'The pod of Job glance-1-aaaaaaaa cannot start: Back-off pulling image "x".',
+  },
+  {
+    fact: 'a pod that no node takes',
+    jobs: [aJob()],
+    pods: [
+      aPod('Pending', undefined, {
+        conditions: [
+          {
+            type: 'PodScheduled',
+            status: 'False',
+            reason: 'Unschedulable',
+            message: '0/3 nodes are available',
+          },
+        ],
+      }),
+    ],
+    effect: 'none',
+    reason: 'JobBlocked',
+    says: 'The pod of Job glance-1-aaaaaaaa cannot start: 0/3 nodes are available.',
+  },
+  {
+    fact: 'a container that is being made',
+    jobs: [aJob()],
+    pods: [aPod('Pending', { waiting: { reason: 'ContainerCreating' } })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a blocked pod of an older spec',
+    schema: aSchema({ ...NEWER, spec: { database: { secretRef: { name: 'other', key: 'connection' } } } }),
+    jobs: [aJob()],
+    pods: [
+      aPod('Pending', {
+        waiting: {
+          reason: 'CreateContainerConfigError',
+          message: 'secret "glance-db" not found',
+        },
+      }),
+    ],
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+    says: 'Job glance-1-aaaaaaaa cannot start and was made for an older spec or another image; it is replaced.',
+  },
+  {
+    fact: 'no pod for half a minute, of an older spec',
+    schema: aSchema({ ...NEWER, spec: { job: { serviceAccountName: 'glance' } } }),
+    jobs: [aJob()],
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'no pod for half a minute, of a schema that is deleted',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob()],
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'a pod that has been starting for a minute, of an older spec',
+    schema: aSchema({ ...NEWER, spec: { job: { serviceAccountName: 'glance' } } }),
+    jobs: [aJob()],
+    pods: [aPod('Pending', { waiting: { reason: 'ContainerCreating' } })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+    lookAgainAfter: 55_000,
+  },
+  {
+    fact: 'a pod that has been starting for two minutes',
+    jobs: [aJob()],
+    pods: [aPod('Pending', { waiting: { reason: 'ContainerCreating' } })],
+    now: new Date('2026-11-23T07:02:00Z'),
+    effect: 'none',
+    reason: 'JobBlocked',
+    says: "Pod glance-1-aaaaaaaa-x of Job glance-1-aaaaaaaa has not started for 2 minutes: see `kubectl describe pod glance-1-aaaaaaaa-x` for a volume that cannot be mounted, as of a CA's Secret that is missing, or an image that takes long.",
+  },
+  {
+    fact: 'a pod that has been starting for two minutes, of an older spec',
+    schema: aSchema({ ...NEWER, spec: { job: { serviceAccountName: 'glance' } } }),
+    jobs: [aJob()],
+    pods: [aPod('Pending', { waiting: { reason: 'ContainerCreating' } })],
+    now: new Date('2026-11-23T07:02:00Z'),
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the clock was put back while a pod is starting',
+    jobs: [aJob()],
+    pods: [aPod('Pending')],
+    now: new Date('2026-11-23T06:00:00Z'),
+    effect: 'none',
+    reason: 'MigrationRunning',
+    lookAgainAfter: 120_000,
+  },
+  {
+    fact: 'a Job that is marked as failed while its pod is there',
+    jobs: [aJob({ end: 'Failed', endReason: 'DeadlineExceeded' })],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a migration is due and its finalizer is on, as the Job could not be made',
+    schema: aSchema({ metadata: { ...WITH_FINALIZER, annotations: { [STARTING_ANNOTATION]: '1' } } }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'fields that only a newer CRD has',
+    schema: aSchema({ spec: { later: 1, job: { later: { most: 2 }, backoffLimit: 1 } } }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the Secret is another one than that of the record',
+    schema: aSchema({ status: recordedAt('ocata01', { recordedFrom: 'other/connection' }) }),
+    effect: 'startJob',
+    reason: 'Observing',
+    says: 'The database of Secret glance-db/connection is read; that of other/connection was before.',
+  },
+  {
+    fact: 'the Secret is another one, and it is suspended',
+    schema: aSchema({
+      spec: { suspend: true },
+      status: recordedAt('ocata01', { recordedFrom: 'other/connection' }),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  {
+    fact: 'the Secret is that of the record',
+    schema: aSchema({ status: recordedAt('ocata01', { recordedFrom: 'glance-db/connection' }) }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'the database was too new for another image',
+    schema: aSchema({
+      status: failedWith('DatabaseNewer', {
+        job: { ...failedJob('DatabaseNewer'), image: 'glance-schema:old' },
+      }),
+    }),
+    now: new Date('2026-11-23T08:00:00Z'),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'another image did not carry the revision',
+    schema: aSchema({
+      status: failedWith('RevisionNotFound', {
+        job: { ...failedJob('RevisionNotFound'), image: 'glance-schema:old' },
+      }),
+    }),
+    now: new Date('2026-11-23T08:00:00Z'),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'a pod that cannot start after one that lost the connection',
+    jobs: [aJob()],
+    pods: [
+      later(aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })),
+      aPodThatReported(aRefusal('DatabaseUnreachable'), 20),
+    ],
+    effect: 'none',
+    reason: 'JobBlocked',
+  },
+  {
+    fact: 'no pod for long after one that lost the connection: the Job controller takes its time',
+    jobs: [aJob()],
+    pods: [ended(aPodThatReported(aRefusal('DatabaseUnreachable'), 20))],
+    now: new Date('2026-11-23T07:05:00Z'),
+    effect: 'none',
+    reason: 'DatabaseUnreachable',
+  },
+  {
+    fact: 'a migration failed in another image',
+    schema: aSchema({
+      status: failedWith('MigrationFailed', {
+        job: { ...failedJob('MigrationFailed'), image: 'glance-schema:old' },
+      }),
+    }),
+    now: new Date('2026-11-23T08:00:00Z'),
+    effect: 'none',
+    reason: 'MigrationFailed',
+  },
+  {
+    fact: 'a blocked pod of a schema that is deleted',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob()],
+    pods: [aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })],
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+    says: 'Job glance-1-aaaaaaaa cannot start; it is taken away with its GlanceSchema.',
+  },
+  {
+    fact: 'a running pod of an older spec',
+    schema: aSchema({ ...NEWER, spec: { database: { secretRef: { name: 'other', key: 'connection' } } } }),
+    jobs: [aJob()],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a pod that outlives its Job',
+    schema: aSchema({ status: recordedAt('mitaka02') }),
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+    says: 'Pod glance-1-aaaaaaaa-x is still there though its Job is gone; waiting for its end.',
+  },
+  {
+    fact: 'a Job whose pod failed and is replaced',
+    jobs: [aJob()],
+    pods: [aPodThatReported(aRefusal('DatabaseUnreachable'))],
+    effect: 'none',
+    reason: 'DatabaseUnreachable',
+    says: 'Cannot sync: found DatabaseUnreachable, do something. Job glance-1-aaaaaaaa tries again, unless that was its last attempt.',
+  },
+  {
+    fact: 'a Job whose pod was refused, not yet marked as failed',
+    jobs: [aJob()],
+    pods: [aPodThatReported(aRefusal('DowngradeNotSupported'), 10)],
+    now: new Date('2026-11-23T07:00:10Z'),
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'a Job that ended well, its result not yet in the status',
+    schema: aSchema({ metadata: WITH_FINALIZER }),
+    jobs: [aJob({ end: 'Complete' })],
+    pods: [aPodThatReported(aReport())],
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'a Job that ended well at another position than is wanted now, its result not yet in the status',
+    schema: aSchema({ ...NEWER }),
+    jobs: [aJob({ end: 'Complete', purpose: { target: at('mitaka02') } })],
+    pods: [aPodThatReported(aReport({ to: at('mitaka02'), heads: ['mitaka02'] }))],
+    effect: 'none',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'a Job that ended without a report',
+    jobs: [aJob({ end: 'Complete' })],
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'The Job ended well but left no result that could be read; the database will be read again. The next attempt is at 2026-11-23T07:01:08Z.',
+  },
+  {
+    fact: 'a Job that failed without a report',
+    jobs: [aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded' })],
+    pods: [aPod('Failed', { terminated: { exitCode: 137, reason: 'OOMKilled' } })],
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'The Job ended without a result: BackoffLimitExceeded; the container ended with exit code 137 (OOMKilled). The next attempt is at 2026-11-23T07:01:08Z.',
+  },
+  {
+    fact: 'a Job that succeeded by a pod which is gone, though one that failed is there',
+    jobs: [aJob({ end: 'Complete' })],
+    pods: [aPodThatReported(aRefusal('MigrationFailed'))],
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'The Job ended well but left no result that could be read; the database will be read again. The next attempt is at 2026-11-23T07:01:08Z.',
+  },
+  {
+    fact: 'a Job whose last pod left no word, though an earlier one did',
+    jobs: [aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded' })],
+    pods: [
+      aPodThatReported(aRefusal('MigrationFailed')),
+      later(aPod('Failed', { terminated: { exitCode: 137, reason: 'OOMKilled' } })),
+    ],
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'The Job ended without a result: BackoffLimitExceeded; the container ended with exit code 137 (OOMKilled). The next attempt is at 2026-11-23T07:01:08Z.',
+  },
+  {
+    fact: 'a Job that took longer than its deadline',
+    jobs: [aJob({ end: 'Failed', endReason: 'DeadlineExceeded' })],
+    pods: [aPodThatReported(aRefusal('Interrupted'), 22)],
+    effect: 'none',
+    reason: 'MigrationFailed',
+    says: 'Cannot finish the migration: found that it takes longer than job.activeDeadlineSeconds, do raise or remove that. It is tried again when the spec or the annotation db.glance.openstack.org/retry changes.',
+    also: 'Stalled',
+  },
+  ...(
+    [
+      'MigrationFailed',
+      'PartiallyApplied',
+      'DatabaseNotGlance',
+      'DatabaseNewer',
+      'DowngradeNotSupported',
+      'RevisionNotFound',
+    ] as const
+  ).map(
+    (reason): Row => ({
+      fact: `the last Job failed with ${reason}`,
+      schema: aSchema({ status: failedWith(reason) }),
+      effect: 'none',
+      reason,
+      says: `Cannot migrate: found ${reason}. ${reason === 'DatabaseNewer' ? 'Upgrade the operator.' : 'It is tried again when the spec or the annotation db.glance.openstack.org/retry changes.'}`,
+      also: 'Stalled',
+    }),
+  ),
+  {
+    fact: 'the last Job failed for good and the spec has changed',
+    schema: aSchema({ ...NEWER, status: failedWith('MigrationFailed') }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the last Job failed for good and a retry is asked for',
+    schema: aSchema({
+      metadata: { annotations: { [RETRY_ANNOTATION]: '2' } },
+      status: failedWith('MigrationFailed', { handledRetry: '1' }),
+    }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the last Job failed for good and the retry was made already',
+    schema: aSchema({
+      metadata: { annotations: { [RETRY_ANNOTATION]: '1' } },
+      status: failedWith('MigrationFailed', { handledRetry: '1' }),
+    }),
+    effect: 'none',
+    reason: 'MigrationFailed',
+  },
+  ...(['DatabaseUnreachable', 'Usage'] as const).map(
+    (reason): Row => ({
+      fact: `the last Job failed with ${reason} a moment ago`,
+      schema: aSchema({ status: failedWith(reason) }),
+      effect: 'none',
+      reason: 'DatabaseUnreachable',
+      says: `Cannot migrate: found ${reason}. The next attempt is at 2026-11-23T07:01:08Z.`,
+      also: 'Reconciling',
+      lookAgainAfter: 3970,
+    }),
+  ),
+  ...(['LockTimeout', 'Interrupted', 'NoResult'] as const).map(
+    (reason): Row => ({
+      fact: `the last Job failed with ${reason} a moment ago`,
+      schema: aSchema({ status: failedWith(reason) }),
+      effect: 'none',
+      reason: 'MigrationPending',
+      says: `Cannot migrate: found ${reason}. The next attempt is at 2026-11-23T07:01:08Z.`,
+    }),
+  ),
+  {
+    fact: 'the last Job failed with DatabaseUnreachable and the next attempt is due',
+    schema: aSchema({ status: failedWith('DatabaseUnreachable') }),
+    now: DUE,
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  ...(
+    [
+      ['x', 'x.'],
+      ['x.', 'x.'],
+      ['Is it? x', 'Is it? x.'],
+    ] as const
+  ).map(
+    ([message, sentence]): Row => ({
+      fact: `the last Job failed a moment ago with the message '${message}'`,
+      schema: aSchema({ status: failedAt(FINISHED, message) }),
+      effect: 'none',
+      reason: 'MigrationPending',
+      says: `${sentence} The next attempt is at 2026-11-23T07:01:08Z.`,
+    }),
+  ),
+  {
+    fact: 'the last Job failed for good and the annotation retry was taken away',
+    schema: aSchema({ status: failedWith('MigrationFailed', { handledRetry: '1' }) }),
+    effect: 'none',
+    reason: 'MigrationFailed',
+  },
+  {
+    fact: 'the last Job failed, and when is not known',
+    schema: aSchema({ status: failedAt(undefined) }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'a stored result whose Job has no TTL',
+    schema: aSchema({ metadata: WITH_FINALIZER, status: stored() }),
+    jobs: [aJob({ end: 'Complete' })],
+    pods: [aPodThatReported(aReport())],
+    effect: 'armTtl',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'a stored result whose Job has its TTL',
+    schema: aSchema({ metadata: WITH_FINALIZER, status: stored() }),
+    jobs: [aJob({ end: 'Complete', ttl: 60 })],
+    effect: 'releaseFinalizer',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'a stored result and nothing left to do',
+    schema: aSchema({ status: stored() }),
+    jobs: [aJob({ end: 'Complete', ttl: 60 })],
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'a finished Job before the newest one has no TTL',
+    schema: aSchema({ status: stored() }),
+    jobs: [
+      aJob({ end: 'Complete', ttl: 60 }),
+      aJob({
+        end: 'Failed',
+        metadata: { name: 'older', uid: 'older', creationTimestamp: '2026-11-23T06:00:00Z' },
+      }),
+    ],
+    effect: 'armTtl',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'the result of the Job before is stored, that of the newest is not',
+    schema: aSchema({ status: stored() }),
+    jobs: [
+      aJob({
+        end: 'Failed',
+        endReason: 'BackoffLimitExceeded',
+        metadata: { name: 'newer', uid: 'newer', creationTimestamp: FINISHED },
+      }),
+      aJob({ end: 'Complete', ttl: 60 }),
+    ],
+    effect: 'none',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'an old Job that ended stands before a new one at work',
+    jobs: [
+      aJob({
+        end: 'Complete',
+        ttl: 60,
+        metadata: { name: 'older', uid: 'older', creationTimestamp: '2026-11-23T06:00:00Z' },
+      }),
+      aJob(),
+    ],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    fact: 'the annotation observe asks for a new reading',
+    schema: aSchema({
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: recordedAt('ocata01', { handledObserve: 'a' }),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+    says: 'The annotation observe asks for the database to be read again.',
+  },
+  {
+    fact: 'the annotation observe asks for a new reading though the target is refused',
+    schema: aSchema({
+      spec: { revision: 'mitaka01' },
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: recordedAt('ocata01'),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  {
+    fact: 'the annotation observe asks for a new reading while suspended',
+    schema: aSchema({
+      spec: { suspend: true },
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: recordedAt('ocata01'),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  {
+    fact: 'the annotation observe was acted on and taken away',
+    schema: aSchema({ status: recordedAt('ocata01', { handledObserve: 'a' }) }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'the reading that observe asks for failed a moment ago',
+    schema: aSchema({
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: failedReading(),
+    }),
+    effect: 'none',
+    reason: 'DatabaseUnreachable',
+    lookAgainAfter: 3970,
+  },
+  {
+    fact: 'the reading that observe asks for failed, and the next attempt is due',
+    schema: aSchema({
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: failedReading(),
+    }),
+    now: DUE,
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  {
+    fact: 'the annotation observe asks for a reading a moment after a migration failed',
+    schema: aSchema({
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: failedWith('DatabaseUnreachable'),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  {
+    fact: 'the annotation observe was acted on',
+    schema: aSchema({
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'a' } },
+      status: recordedAt('ocata01', { handledObserve: 'a' }),
+    }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+];
+
+/** The status after a Job failed at this time. */
+function failedAt(finishedAt: string | undefined, message = 'x'): GlanceSchemaStatus {
+  const { finishedAt: _finishedAt, ...job } = failedJob();
+  const failure = { reason: 'LockTimeout', message, databaseRead: true };
+  return { job: { ...job, failure, ...(finishedAt === undefined ? {} : { finishedAt }) } };
+}
+
+/** The status after a Job that only reads has failed. */
+function failedReading(): GlanceSchemaStatus {
+  return { job: { ...failedJob(), purpose: 'Observe' } };
+}
+
+function failedJob(reason: FailureReason = 'DatabaseUnreachable'): StatusJob {
+  const { job } = failedWith(reason);
+  if (job === undefined) {
+    throw new RangeError('the builder gives a Job');
+  }
+  return job;
+}
+
+/** The status while `aJob` was at work. */
+function unfinished(): GlanceSchemaStatus {
+  const { schema, job } = observe(aSchema(), [aJob()], []);
+  return recordJob(schema, job);
+}
+
+/** The pod, with when its container ended. */
+function ended(pod: PodObject): PodObject {
+  const [container] = pod.status?.containerStatuses ?? [];
+  const terminated = container?.state?.terminated;
+  if (container === undefined || terminated === undefined) {
+    throw new RangeError('the builder gives a container that has ended');
+  }
+  const state = { terminated: { ...terminated, finishedAt: FINISHED } };
+  return { ...pod, status: { ...pod.status, containerStatuses: [{ ...container, state }] } };
+}
+
+function later(pod: PodObject): PodObject {
+  return { ...pod, metadata: { ...pod.metadata, creationTimestamp: FINISHED } };
+}
+
+/** The status after the result of `aJob` was stored. */
+function stored(): GlanceSchemaStatus {
+  const { schema, job } = observe(aSchema(), [aJob({ end: 'Complete' })], [aPodThatReported(aReport())]);
+  return recordJob(schema, job);
+}
+
+function decideOn(row: Row): Decision {
+  return decide(observe(row.schema ?? aSchema(), row.jobs ?? [], row.pods ?? []), row.now ?? NOW);
+}
+
+describe('decide', () => {
+  for (const row of ROWS) {
+    it(`${row.fact}: ${row.effect}, ${row.reason ?? 'no verdict'}`, () => {
+      const decision = decideOn(row);
+      const ready = decision.status.conditions?.find((condition) => condition.type === 'Ready');
+      expect(decision.effect?.kind ?? 'none').to.equal(row.effect);
+      expect(ready?.reason).to.equal(row.reason);
+      if (row.says !== undefined) {
+        expect(ready?.message).to.equal(row.says);
+      }
+      if (row.lookAgainAfter !== undefined) {
+        expect(decision.lookAgainAfter).to.equal(row.lookAgainAfter);
+      }
+      if ('also' in row) {
+        const others = decision.status.conditions?.filter((condition) => condition.type !== 'Ready');
+        expect(others?.map((condition) => condition.type)).to.deep.equal(
+          row.also === undefined ? [] : [row.also],
+        );
+      }
+    });
+  }
+
+  it('gives the same decision twice, so that nothing is written at rest', () => {
+    for (const row of ROWS) {
+      const first = decideOn(row);
+      const later = new Date((row.now ?? NOW).getTime() + 1);
+      const schema = { ...(row.schema ?? aSchema()), status: first.status };
+      const second = decide(observe(schema, row.jobs ?? [], row.pods ?? []), later);
+      expect(second.status, row.fact).to.deep.equal(first.status);
+    }
+  });
+
+  describe('a migration that goes on for long', () => {
+    const observed = observe(
+      aSchema({ status: recordedAt('mitaka02') }),
+      [aJob()],
+      [aPod('Running', { running: {} })],
+    );
+    const told = { migration: 'ocata_migrate01', done: 41_000, total: 1_000_000 };
+    const progress = { told, lookAgainAt: NOW.getTime() + 7_000 };
+
+    it('is told with how far it is, and looked at again in time', () => {
+      const { effect, status, lookAgainAfter } = decide({ ...observed, progress }, NOW);
+      expect(effect).to.equal(undefined);
+      expect(status.progress).to.deep.equal(told);
+      expect(status.conditions?.[0]?.message).to.equal(
+        'Job glance-1-aaaaaaaa brings the database from mitaka02 to ocata01; ocata_migrate01: 41,000 of 1,000,000 rows.',
+      );
+      expect(lookAgainAfter).to.equal(7_000);
+    });
+
+    it('is not written again while it says the same', () => {
+      const first = decide({ ...observed, progress }, NOW).status;
+      const schema = { ...observed.schema, status: first };
+      for (const again of [progress, { ...progress, told: undefined }]) {
+        expect(decide({ ...observed, schema, progress: again }, NOW).status).to.deep.equal(first);
+      }
+    });
+  });
+
+  it('stores the result of the newest Job though another one is stored', () => {
+    const newer = aJob({
+      end: 'Failed',
+      endReason: 'BackoffLimitExceeded',
+      metadata: { name: 'newer', uid: 'newer', creationTimestamp: FINISHED },
+    });
+    const { status } = decide(
+      observe(aSchema({ status: stored() }), [aJob({ end: 'Complete', ttl: 60 }), newer], []),
+      NOW,
+    );
+    expect(status.job).to.include({ name: 'newer', finishedAt: FINISHED });
+    expect(status.job?.failure?.reason).to.equal('NoResult');
+  });
+
+  it('moves the time of a condition only when its status changes', () => {
+    const first = decide(observe(aSchema(), [], []), NOW).status;
+    const later = new Date('2026-11-23T07:30:00Z');
+    const same = decide(
+      observe(aSchema({ status: first }), [aJob()], [aPod('Running', { running: {} })]),
+      later,
+    ).status;
+    const ended = decide(
+      observe(aSchema({ status: same }), [aJob({ end: 'Complete' })], [aPodThatReported(aReport())]),
+      later,
+    ).status;
+    const times = [first, same, ended].map((status) => status.conditions?.[0]?.lastTransitionTime);
+    expect(times).to.deep.equal(['2026-11-23T07:01:05Z', '2026-11-23T07:01:05Z', '2026-11-23T07:30:00Z']);
+  });
+
+  it('counts the Jobs, so that an old result is never taken for a new one', () => {
+    const last = failedWith('DatabaseUnreachable').job;
+    const decisions = [undefined, 1, 41].map((sequence) => {
+      const status = sequence === undefined || last === undefined ? {} : { job: { ...last, sequence } };
+      return decide(observe(aSchema({ status }), [], []), new Date('2026-11-23T08:00:00Z')).effect;
+    });
+    const started = decisions.map((effect) =>
+      effect?.kind === 'startJob' ? effect.purpose.sequence : undefined,
+    );
+    expect(started).to.deep.equal([1, 2, 42]);
+  });
+
+  it('takes no place that a Job which is there has, though the status tells of an earlier one', () => {
+    const job = aJob({ end: 'Failed', purpose: { sequence: 7 }, ttl: 60 });
+    const late = aJob({
+      end: 'Failed',
+      ttl: 60,
+      metadata: { name: 'late', uid: 'late', creationTimestamp: '2026-11-23T07:00:30Z' },
+    });
+    const status = failedWith('DatabaseUnreachable', { job: { ...failedJob(), uid: 'late' } });
+    const { effect } = decide(
+      observe(aSchema({ status }), [job, late], []),
+      new Date('2026-11-23T08:00:00Z'),
+    );
+    expect(effect?.kind === 'startJob' && effect.purpose.sequence).to.equal(8);
+  });
+
+  it('sees the Job at work though one that was made later is done with', () => {
+    const atWork = aJob({ purpose: { sequence: 2 } });
+    const late = aJob({
+      end: 'Failed',
+      ttl: 60,
+      metadata: { name: 'late', uid: 'late', creationTimestamp: '2026-11-23T07:00:30Z' },
+    });
+    const status = failedWith('DatabaseUnreachable', { job: { ...failedJob(), uid: 'late' } });
+    const seen = decide(observe(aSchema({ status }), [late, atWork], [aPod('Pending')]), NOW).status;
+    expect(seen.job).to.include({ uid: atWork.metadata.uid, sequence: 2 });
+  });
+
+  it('takes the place that was noted, though the status has been wiped since', () => {
+    const schema = aSchema({ metadata: { annotations: { [STARTING_ANNOTATION]: '7' } } });
+    const { effect } = decide(observe(schema, [], []), NOW);
+    expect(effect?.kind === 'startJob' && effect.purpose.sequence).to.equal(7);
+  });
+
+  it('tells the status what the spec asks for, and nothing when it asks for what there is not', () => {
+    const targets = [undefined, 'ocata', 44].map(
+      (revision) => decide(observe(aSchema({ spec: { revision } }), [], []), NOW).status.targetRevision,
+    );
+    expect(targets).to.deep.equal(['2024_1_01', 'ocata01', undefined]);
+  });
+
+  it('looks once more when nobody knows since when there is no pod, as soon as its log may tell more', () => {
+    const observed = observe(aSchema(), [aJob()], [aPod('Failed')]);
+    expect(decide(observed, NOW).lookAgainAfter).to.equal(undefined);
+    const progress = { told: undefined, lookAgainAt: NOW.getTime() + 5 };
+    expect(decide({ ...observed, progress }, NOW).lookAgainAfter).to.equal(5);
+  });
+
+  it('gives a TTL to the very Job whose result is stored', () => {
+    const job = aJob({ end: 'Complete' });
+    const { effect } = decide(observe(aSchema({ status: stored() }), [job], []), NOW);
+    const { name, uid } = job.metadata;
+    expect(effect).to.deep.equal({ kind: 'armTtl', job: { name, uid }, ttl: 86_400 });
+  });
+
+  it('lets a Job go sooner that is followed by another attempt', () => {
+    const job = aJob({ end: 'Failed' });
+    const ttls = (['DatabaseUnreachable', 'MigrationFailed'] as const).flatMap((reason) =>
+      [undefined, 60].map((ttlSecondsAfterFinished) => {
+        const spec = ttlSecondsAfterFinished === undefined ? {} : { job: { ttlSecondsAfterFinished } };
+        const { effect } = decide(observe(aSchema({ spec, status: failedWith(reason) }), [job], []), NOW);
+        return effect?.kind === 'armTtl' ? effect.ttl : undefined;
+      }),
+    );
+    expect(ttls).to.deep.equal([3600, 60, 86_400, 60]);
+  });
+
+  describe('the Job that is started', () => {
+    const annotations = { [OBSERVE_ANNOTATION]: 'b', [RETRY_ANNOTATION]: 'r' };
+    const wanted = aSchema({ metadata: { generation: 4 }, spec: { through: 'Expand' } });
+    const { schema } = observe(wanted, [], []);
+    const base = {
+      sequence: 1,
+      attempt: 1,
+      generation: 4,
+      shape: shapeOf(schema),
+      database: 'glance-db/connection',
+      image: '',
+    };
+
+    it('carries where it leads and why', () => {
+      expect(decide(observe(wanted, [], []), NOW).effect).to.deep.equal({
+        kind: 'startJob',
+        name: migrationJobName(schema, 1),
+        purpose: { ...base, kind: 'Migrate', target: at('ocata01', 'Expand') },
+      });
+    });
+
+    it('carries the annotations that asked for it, and a reading leads nowhere', () => {
+      const asked = { ...wanted, metadata: { ...wanted.metadata, annotations } };
+      const purposes = [{}, { handledObserve: 'b' }].map((status) => {
+        const { effect } = decide(observe({ ...asked, status }, [], []), NOW);
+        return effect?.kind === 'startJob' ? effect.purpose : undefined;
+      });
+      expect(purposes).to.deep.equal([
+        { ...base, kind: 'Observe', target: null, observe: 'b', retry: 'r' },
+        { ...base, kind: 'Migrate', target: at('ocata01', 'Expand'), retry: 'r' },
+      ]);
+    });
+
+    const attempts: readonly (readonly [string, GlanceSchemaStatus, number])[] = [
+      ['after a migration that failed', { job: { ...failedJob(), attempt: 3 } }, 4],
+      ['after a reading that failed', failedReading(), 1],
+      ['after a migration that ended well', { job: { ...failedJob(), attempt: 3, failure: undefined } }, 1],
+    ];
+    for (const [fact, status, attempt] of attempts) {
+      it(`${fact}: attempt ${attempt}`, () => {
+        const { effect } = decide(observe(aSchema({ status }), [], []), new Date('2026-11-23T08:00:00Z'));
+        expect(effect?.kind === 'startJob' && effect.purpose.attempt).to.equal(attempt);
+      });
+    }
+  });
+
+  it('counts the attempts for one spec and begins anew with the next', () => {
+    const again = decideOn({ ...due(1), fact: '', effect: 'startJob', reason: undefined });
+    const changed = decideOn({ ...due(2), fact: '', effect: 'startJob', reason: undefined });
+    expect(
+      [again.effect, changed.effect].map((effect) => effect?.kind === 'startJob' && effect.purpose.attempt),
+    ).to.deep.equal([2, 1]);
+
+    function due(generation: number) {
+      return {
+        schema: aSchema({ metadata: { generation }, status: failedWith('DatabaseUnreachable') }),
+        now: new Date('2026-11-23T08:00:00Z'),
+      };
+    }
+  });
+});

@@ -1,0 +1,105 @@
+import { expect } from 'chai';
+import type { GlanceSchemaStatus } from '../../../../src/contract/glance-schema.ts';
+import type { Reason } from '../../../../src/contract/reasons.ts';
+import type { Notice, SchemaObject } from '../../../../src/operator/kube/cluster.ts';
+import { noticeBoard, noticeOf } from '../../../../src/operator/reconcile/events.ts';
+import { withVerdict } from '../../../../src/operator/reconcile/status.ts';
+import { aSchema, failedWith } from '../../../support/builders.ts';
+
+const START = Date.parse('2026-11-23T07:00:00Z');
+const MINUTE = 60_000;
+
+function says(reason: Reason, status: GlanceSchemaStatus = {}): GlanceSchemaStatus {
+  return withVerdict(status, { reason, message: `It is ${reason}.` }, 1, new Date(START));
+}
+
+function notice(before: GlanceSchemaStatus, after: GlanceSchemaStatus): Notice {
+  return noticeOf(before, after) ?? expect.fail('there is no notice');
+}
+
+describe('noticeOf', () => {
+  it('a change of the reason is told, as a warning when a person should look', () => {
+    expect(noticeOf(says('MigrationPending'), says('MigrationRunning'))).to.deep.equal({
+      type: 'Normal',
+      reason: 'MigrationRunning',
+      message: 'It is MigrationRunning.',
+    });
+    for (const reason of ['DowngradeNotSupported', 'DatabaseUnreachable', 'JobBlocked'] as const) {
+      expect(noticeOf({}, says(reason))?.type, reason).to.equal('Warning');
+    }
+  });
+
+  it('a change of nothing but the message is not', () => {
+    const before = says('UpToDate');
+    const conditions = before.conditions?.map((condition) => ({ ...condition, message: 'Another.' }));
+    expect(noticeOf(before, { ...before, ...(conditions === undefined ? {} : { conditions }) })).to.equal(
+      undefined,
+    );
+  });
+
+  it('a further Job that failed is told though the reason stays', () => {
+    const before = says('DatabaseUnreachable');
+    const after = says('DatabaseUnreachable', failedWith('DatabaseUnreachable'));
+    expect(noticeOf(before, after)?.reason).to.equal('DatabaseUnreachable');
+  });
+});
+
+describe('noticeBoard', () => {
+  let now = START;
+  const down = says('DatabaseUnreachable', failedWith('DatabaseUnreachable'));
+  const running = says('MigrationRunning');
+
+  /** What is told of a night in which each of so many attempts fails for the same cause, five minutes apart. */
+  function night(attempts: number): readonly string[] {
+    now = START;
+    const board = noticeBoard(() => new Date(now));
+    const told: string[] = [];
+    for (let attempt = 0; attempt < attempts; attempt += 1) {
+      for (const [before, after] of [
+        [down, running],
+        [running, down],
+      ] as const) {
+        if (board.isNews(aSchema(), after, notice(before, after))) {
+          told.push(`${(now - START) / MINUTE} ${notice(before, after).reason}`);
+        }
+        now += 2.5 * MINUTE;
+      }
+    }
+    return told;
+  }
+
+  it('what repeats with every attempt is told once in an hour', () => {
+    expect(night(3)).to.deep.equal(['0 MigrationRunning', '2.5 DatabaseUnreachable']);
+    expect(night(24)).to.deep.equal([
+      ...['0 MigrationRunning', '2.5 DatabaseUnreachable'],
+      ...['60 MigrationRunning', '62.5 DatabaseUnreachable'],
+    ]);
+  });
+
+  const NEWS: readonly (readonly [string, SchemaObject, GlanceSchemaStatus])[] = [
+    ['another cause', aSchema(), says('DatabaseUnreachable', failedWith('NoResult'))],
+    ['another spec', aSchema({ metadata: { generation: 2 } }), down],
+    ['another resource of that name', aSchema({ metadata: { uid: 'other' } }), down],
+    ['a retry that was asked for', aSchema(), { ...down, handledRetry: 'now' }],
+  ];
+  for (const [what, schema, status] of NEWS) {
+    it(`${what} is told at once`, () => {
+      const board = noticeBoard(() => new Date(START));
+      const isNews = (of: SchemaObject, after: GlanceSchemaStatus) =>
+        board.isNews(of, after, notice({}, after));
+      expect([isNews(aSchema(), down), isNews(aSchema(), down), isNews(schema, status)]).to.deep.equal([
+        true,
+        false,
+        true,
+      ]);
+    });
+  }
+
+  it('of what is gone nothing is kept', () => {
+    const board = noticeBoard(() => new Date(START));
+    const isNews = () => board.isNews(aSchema(), down, notice({}, down));
+    expect(isNews()).to.equal(true);
+    board.forget('openstack/glance');
+    expect(isNews()).to.equal(true);
+  });
+});

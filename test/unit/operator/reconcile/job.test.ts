@@ -1,0 +1,154 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { FINAL_EXIT_CODES } from '../../../../src/contract/exit-codes.ts';
+import type { GlanceSchemaSpec } from '../../../../src/contract/glance-schema.ts';
+import {
+  migrationJob,
+  migrationJobName,
+  type Purpose,
+  parsePurpose,
+} from '../../../../src/operator/reconcile/job.ts';
+import { observe } from '../../../../src/operator/reconcile/observe.ts';
+import { aSchema, at, SCHEMA_UID } from '../../../support/builders.ts';
+
+const PURPOSE: Purpose = {
+  kind: 'Migrate',
+  target: at('ocata01'),
+  sequence: 1,
+  attempt: 1,
+  generation: 1,
+  shape: 'x',
+};
+
+function specOf(changes: Record<string, unknown> = {}): GlanceSchemaSpec {
+  return observe(aSchema({ spec: changes }), [], []).schema.spec;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the Job is what the API server will read, field by field.
+function jobFor(spec: Record<string, unknown> = {}, purpose: Purpose = PURPOSE): any {
+  const parsed = specOf(spec);
+  return migrationJob({
+    schema: { name: 'glance', namespace: 'openstack', uid: SCHEMA_UID },
+    spec: parsed,
+    purpose,
+    image: parsed.job?.image ?? 'glance-schema:1',
+  });
+}
+
+describe('migration Job', () => {
+  it('its name has at most 63 characters that a label takes, and is one for one place in the row', () => {
+    const name = fc.stringMatching(/^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/);
+    fc.assert(
+      fc.property(name, fc.integer({ min: 1, max: 99_999 }), (schemaName, sequence) => {
+        const schema = { name: schemaName, namespace: 'n', uid: SCHEMA_UID };
+        const given = migrationJobName(schema, sequence);
+        expect(given).to.match(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
+        expect(migrationJobName({ ...schema }, sequence)).to.equal(given);
+        expect(migrationJobName(schema, sequence + 1)).not.to.equal(given);
+        expect(migrationJobName({ ...schema, uid: 'other' }, sequence)).not.to.equal(given);
+      }),
+    );
+  });
+
+  it('says on itself what it is for', () => {
+    const [annotation] = Object.values(jobFor().metadata.annotations);
+    expect(parsePurpose(String(annotation))).to.deep.equal(PURPOSE);
+    expect(parsePurpose('nonsense')).to.equal(undefined);
+    expect(parsePurpose('{"kind":"Migrate"}')).to.equal(undefined);
+  });
+
+  it('has one controlling owner, and no TTL before its result is stored', () => {
+    const job = jobFor();
+    expect(job.metadata.ownerReferences).to.have.length(1);
+    expect(job.metadata.ownerReferences[0]).to.include({ uid: SCHEMA_UID, controller: true });
+    expect(job.spec).not.to.have.property('ttlSecondsAfterFinished');
+  });
+
+  it('ends at once on a refusal, and does not count an eviction', () => {
+    const { rules } = jobFor().spec.podFailurePolicy;
+    expect(rules[0].onExitCodes.values).to.deep.equal(FINAL_EXIT_CODES);
+    expect(rules[1]).to.deep.equal({
+      action: 'Ignore',
+      onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }],
+    });
+  });
+
+  it('hands the connection to its container only, and no token', () => {
+    const pod = jobFor().spec.template.spec;
+    expect(pod.automountServiceAccountToken).to.equal(false);
+    expect(pod.containers).to.have.length(1);
+    expect(pod.containers[0].env).to.deep.equal([
+      { name: 'DATABASE_CONNECTION', valueFrom: { secretKeyRef: { name: 'glance-db', key: 'connection' } } },
+    ]);
+  });
+
+  it('asks sidecars to stay out of its pod, which they would keep from ever ending', () => {
+    const { metadata } = jobFor().spec.template;
+    expect(metadata.labels).to.include({ 'sidecar.istio.io/inject': 'false' });
+    expect(metadata.annotations).to.include({
+      'sidecar.istio.io/inject': 'false',
+      'linkerd.io/inject': 'disabled',
+    });
+  });
+
+  it("puts the user's variables before its own, so that its own win", () => {
+    const [container] = jobFor({ job: { env: [{ name: 'TZ', value: 'UTC' }] } }).spec.template.spec
+      .containers;
+    expect(container.env.map((variable: { name: string }) => variable.name)).to.deep.equal([
+      'TZ',
+      'DATABASE_CONNECTION',
+    ]);
+  });
+
+  it("cannot be made another schema's by labels", () => {
+    const labels = { 'db.glance.openstack.org/schema-uid': 'stolen', team: 'images' };
+    const { template } = jobFor({ job: { labels } }).spec;
+    expect(template.metadata.labels).to.include({
+      'db.glance.openstack.org/schema-uid': SCHEMA_UID,
+      team: 'images',
+    });
+  });
+
+  const COMMANDS: readonly (readonly [string, Record<string, unknown>, Purpose, readonly string[]])[] = [
+    ['a migration', {}, PURPOSE, ['db', 'sync', 'ocata01', '--report', '/dev/termination-log']],
+    [
+      'a migration through a phase',
+      {},
+      { ...PURPOSE, target: at('ocata01', 'Expand') },
+      ['db', 'sync', 'ocata01', '--through', 'Expand', '--report', '/dev/termination-log'],
+    ],
+    [
+      'a reading',
+      {},
+      { ...PURPOSE, kind: 'Observe', target: null },
+      ['db', 'version', '--report', '/dev/termination-log'],
+    ],
+    [
+      'a CA',
+      {
+        database: {
+          secretRef: { name: 'glance-db', key: 'c' },
+          tls: { caSecretRef: { name: 'ca', key: 'ca.crt' } },
+        },
+      },
+      PURPOSE,
+      [
+        'db',
+        'sync',
+        'ocata01',
+        '--report',
+        '/dev/termination-log',
+        '--tls-ca',
+        '/etc/glance-schema/tls/ca.crt',
+        '--tls-mode',
+        'verify-full',
+      ],
+    ],
+  ];
+
+  for (const [what, spec, purpose, args] of COMMANDS) {
+    it(`runs the command of ${what}`, () => {
+      expect(jobFor(spec, purpose).spec.template.spec.containers[0].args).to.deep.equal(args);
+    });
+  }
+});
