@@ -1,6 +1,6 @@
 // Pins the Kubernetes and etcd that the tests and the demo run, all built from the Go module proxy.
 // k8s.io/kubernetes replaces its staging modules by local paths; here each is replaced by its own release.
-module glance-schema/test/cluster
+module glance-schema/lab/cluster
 
 go 1.26.0
 

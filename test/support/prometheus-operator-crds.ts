@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const MODULE = 'github.com/prometheus-operator/prometheus-operator';
-const PINNED_IN = fileURLToPath(new URL('../tools/prometheus-operator/', import.meta.url));
+const PINNED_IN = fileURLToPath(new URL('../../lab/tools/prometheus-operator/', import.meta.url));
 
 /** The files of the CRDs that manifests/monitoring needs, from the Prometheus Operator's own sources. Needs Go. */
 export async function prometheusOperatorCrds(): Promise<readonly string[]> {

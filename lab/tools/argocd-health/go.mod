@@ -1,5 +1,5 @@
 // Pins the Argo CD whose Lua engine runs our health check in a test, built from the Go module proxy.
-module glance-schema/test/tools/argocd-health
+module glance-schema/lab/tools/argocd-health
 
 go 1.26.7
 

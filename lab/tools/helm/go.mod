@@ -1,5 +1,5 @@
 // Pins the helm that the tests of the chart run, built from the Go module proxy.
-module glance-schema/test/tools/helm
+module glance-schema/lab/tools/helm
 
 go 1.26.7
 

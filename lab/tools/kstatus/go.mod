@@ -1,5 +1,5 @@
 // Pins the kstatus that a test asks about our resource, built from the Go module proxy.
-module glance-schema/test/tools/kstatus
+module glance-schema/lab/tools/kstatus
 
 go 1.26.7
 

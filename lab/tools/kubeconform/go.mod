@@ -1,5 +1,5 @@
 // Pins the kubeconform that the tests of the chart run, built from the Go module proxy.
-module glance-schema/test/tools/kubeconform
+module glance-schema/lab/tools/kubeconform
 
 go 1.26.7
 

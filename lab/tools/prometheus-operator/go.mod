@@ -1,5 +1,5 @@
 // Pins the Prometheus Operator whose resources manifests/monitoring has; its CRDs are in its sources.
-module glance-schema/test/tools/prometheus-operator
+module glance-schema/lab/tools/prometheus-operator
 
 go 1.26.0
 

@@ -1,5 +1,5 @@
 // Pins the promtool that the tests of the alerts run, built from the Go module proxy.
-module glance-schema/test/tools/promtool
+module glance-schema/lab/tools/promtool
 
 go 1.26.7
 
