@@ -150,7 +150,7 @@ async function prepareBare(api: Environment['api'], { namespace, path }: Fleet) 
   const applyBare = (mark: string): Promise<KubeObject> =>
     applySchema(api, `${place}/${name}`, {
       metadata: { name, namespace: `${namespace}-bare`, annotations: { bench: mark } },
-      spec: { suspend: true, database: { secretRef: { name } } },
+      spec: { revision: 'latest', suspend: true, database: { secretRef: { name } } },
     });
   await applyBare('first');
   // From then on the operator has nothing more to write to it.

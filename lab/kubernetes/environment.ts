@@ -139,7 +139,7 @@ async function makeTenant(
       apiVersion: 'db.glance.openstack.org/v1alpha1',
       kind: 'GlanceSchema',
       metadata: { name: 'glance', namespace, annotations },
-      spec: { database: { secretRef: { name: 'glance-db' } }, ...spec },
+      spec: { revision: 'latest', database: { secretRef: { name: 'glance-db' } }, ...spec },
     });
   }
   return {

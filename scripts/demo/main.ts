@@ -107,7 +107,7 @@ function showTheWayOn(kubeconfig: string, kubectl: string, url: string): void {
       `export KUBECONFIG=${kubeconfig}`,
       `${path} get glanceschemas --all-namespaces --output=wide`,
       `${path} explain glanceschema.spec`,
-      `${path} edit glanceschema glance --namespace openstack      # revision: ocata01 makes it Ready again`,
+      `${path} edit glanceschema glance --namespace openstack      # revision: "ocata01" makes it Ready again`,
       `${path} describe glanceschema glance --namespace openstack`,
       `${path} logs deployment/glance-schema-operator --namespace glance-schema-system`,
       `node_modules/.bin/node dist/glance-schema.js db version --connection ${url}`,

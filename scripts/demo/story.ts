@@ -151,7 +151,7 @@ async function refuseInJob(world: World, narrator: Narrator, api: TestApi): Prom
 
 function writeRevision(world: World, narrator: Narrator, from: string, to: string): void {
   writeFileSync(join(world.folder, 'glance.yaml'), glanceSchema(to));
-  narrator.file('glance.yaml', `-  revision: ${from}\n+  revision: ${to}`);
+  narrator.file('glance.yaml', `-  revision: "${from}"\n+  revision: "${to}"`);
 }
 
 interface Ready {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PHASES } from '../glance/phase.ts';
-import { NEWEST_CARRIED } from '../glance/revisions.ts';
+import { LATEST, NEWEST_CARRIED } from '../glance/revisions.ts';
 
 /** A piece of a Pod's spec that is handed on as it is: the API server checks it when the Job is created. */
 function podField(description: string) {
@@ -145,9 +145,8 @@ export const specSchema = z
   .strictObject({
     revision: z
       .union([z.string().min(1).max(64), z.int()])
-      .optional()
       .describe(
-        `The wanted revision, such as \`${NEWEST_CARRIED}\`, or the name of a script or release (\`caracal\`, \`2024.1\`) that stands for it, in any case; the newest that the operator carries if absent. Never lower than what the database is at.`,
+        `The wanted revision, in quotes, such as \`"${NEWEST_CARRIED}"\`; or the name of a script or release (\`caracal\`, \`"2024.1"\`) that stands for it, in any case; or \`${LATEST}\`, the newest that the operator supports: then an upgrade of the operator migrates the database. Never lower than what the database is at.`,
       ),
     through: z
       .enum(PHASES)
@@ -163,6 +162,9 @@ export const specSchema = z
     job: job.optional(),
   })
   .describe('What is wanted of the schema of one Glance database.');
+
+/** A spec that a CRD of before has let in: the line that names the revision may be missing, and nothing is migrated then. */
+export const storedSpecSchema = specSchema.partial({ revision: true });
 
 const time = z.iso.datetime().describe('RFC 3339, UTC.');
 const phase = z.enum(PHASES);
@@ -209,7 +211,7 @@ export const statusSchema = z
       .string()
       .max(64)
       .optional()
-      .describe('spec.revision with aliases and "newest" resolved.'),
+      .describe('spec.revision with aliases and `latest` resolved.'),
     job: z
       .strictObject({
         name: z.string().max(253),
@@ -278,7 +280,7 @@ export const statusSchema = z
   .describe('What the operator has read and done.');
 
 /** The spec as the API server hands it out: defaults are filled in. */
-export type GlanceSchemaSpec = z.output<typeof specSchema>;
+export type GlanceSchemaSpec = z.output<typeof storedSpecSchema>;
 export type GlanceSchemaStatus = z.output<typeof statusSchema>;
 export type StatusJob = NonNullable<GlanceSchemaStatus['job']>;
 export type HistoryEntry = z.output<typeof historyEntry>;

@@ -54,7 +54,7 @@ export const REASONS = {
   RevisionNotFound: {
     ready: 'False',
     also: 'Stalled',
-    meaning: 'The wanted revision is not one that this operator carries.',
+    meaning: 'The wanted revision is not one that this operator carries, or none is named.',
     doThis: 'Name one of those that the message lists, or upgrade the operator.',
   },
   DatabaseNewer: {

@@ -1,7 +1,7 @@
 import { RESERVED_VARIABLES } from '../contract/names.ts';
 import { PHASES } from '../glance/phase.ts';
 import { ordinal } from '../glance/position.ts';
-import { LEGACY_NUMBERS, NEWEST_CARRIED, REVISIONS } from '../glance/revisions.ts';
+import { LATEST, LEGACY_NUMBERS, NEWEST_CARRIED, REVISIONS } from '../glance/revisions.ts';
 
 /** A validation rule of a CustomResourceDefinition, in CEL. */
 export interface AdmissionRule {
@@ -17,16 +17,21 @@ export interface AdmissionRule {
 export function revisionIsCarried(): AdmissionRule {
   const names = REVISIONS.flatMap((revision) => [revision.name, ...revision.aliases]);
   const numbers = Object.entries(LEGACY_NUMBERS);
-  const advice = `do name one of ${REVISIONS.map((revision) => revision.name).join(', ')}`;
+  const advice = `do name one of ${REVISIONS.map((revision) => revision.name).join(', ')}, or \\'${LATEST}\\'`;
+  const inQuotes = `do write the name of the revision in quotes, such as "${NEWEST_CARRIED}": YAML reads a name of digits as a number`;
   return {
     rule: `string(self).lowerAscii() in ${celList(names)}`,
-    message: `Cannot use this revision: found one that this operator does not carry, ${advice}`,
+    message: `Cannot use this revision: found one that this operator does not carry, ${advice.replaceAll('\\', '')}`,
     messageExpression:
       `'Cannot use revision \\'' + string(self) + '\\': ' + (string(self) in ${celList(numbers.map(([number]) => number))}` +
       ` ? 'found a number of the migration tool before Ocata, do name the revision \\'' + ${celMap(numbers)}[string(self)] + '\\''` +
+      ` : string(self).matches('${NUMBER}') ? 'found a number that stands for no revision, ${inQuotes}'` +
       ` : 'found no such revision among those that this operator carries, ${advice}')`,
   };
 }
+
+/** What YAML and Helm make of a name of digits; as in resolve.ts, in CEL's words. */
+const NUMBER = '^[0-9]+([.]0+)?$|^[0-9]+([.][0-9]+)?[eE][-+]?[0-9]+$';
 
 /** On the name of each of `spec.job.env`: some the operator or the program keeps to itself. */
 export function variableIsNotReserved(): AdmissionRule {
@@ -45,8 +50,9 @@ export function variableIsNotReserved(): AdmissionRule {
  * Source: kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions, transition rules.
  */
 export function targetIsNotLower(): AdmissionRule {
+  // It is required, but a CRD of before did not ask for it, and a status must still be written to what that has let in.
   const revision = (object: string) =>
-    `(has(${object}.spec.revision) ? string(${object}.spec.revision) : '${NEWEST_CARRIED}')`;
+    `(has(${object}.spec.revision) ? string(${object}.spec.revision) : '')`;
   const name = (object: string) => `${revision(object)}.lowerAscii()`;
   const wanted = `${ORDER}[${name('self')}]`;
   const wantedOrdinal = `${wanted} + (${name('self')} in ${WHOLE} ? 0 : ${PHASE_OFFSET}[self.spec.through])`;

@@ -10,6 +10,12 @@ export interface Revision {
   readonly phased: boolean;
 }
 
+/** The newest revision that there is. Glance has made none since; a test says when it does. */
+export const NEWEST_CARRIED = '2024_1_01';
+
+/** What a user writes for the newest revision that this build supports, whichever that is. */
+export const LATEST = 'latest';
+
 /** The releases of OpenStack that ended on a revision. Source: the tags of the Glance repository. */
 const RELEASES: Readonly<Record<string, readonly string[]>> = {
   mitaka02: ['mitaka', 'newton'],
@@ -38,11 +44,19 @@ const RELEASES: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** What YAML 1.1, which kubectl, Helm and Flux read, makes of a name without quotes. */
-const INTEGERS: Readonly<Record<string, readonly string[]>> = {
-  '2023_1_01': ['2023101'],
-  '2024_1_01': ['2024101'],
-};
+/**
+ * What YAML 1.1, which kubectl, Helm and Flux read, makes of a name without quotes: `2024_1_01` is an integer there. Helm
+ * writes the numbers of a values file as Go does, `2.024101e+06`, and a template may put that in quotes.
+ */
+function readAsNumber(name: string): readonly string[] {
+  if (!/^[\d_]+$/.test(name)) {
+    return [];
+  }
+  const integer = name.replaceAll('_', '');
+  const [first, ...digits] = integer.replace(/0+$/, '');
+  const exponent = String(integer.length - 1).padStart(2, '0');
+  return [integer, `${integer}.0`, `${first}.${digits.join('')}e+${exponent}`];
+}
 
 /** Names under which a revision is known besides its script: the file names of the scripts of the trunk and of Ocata. */
 const FILE_NAMES: Readonly<Record<string, readonly string[]>> = {
@@ -60,14 +74,12 @@ export const REVISIONS: readonly Revision[] = SCRIPTS.filter((script) => script.
       ...(FILE_NAMES[script.revision] ?? []),
       ...(script.name === script.revision ? [] : [script.name]),
       ...(RELEASES[script.revision] ?? []),
-      ...(INTEGERS[script.revision] ?? []),
+      ...readAsNumber(script.revision),
+      ...(script.revision === NEWEST_CARRIED ? [LATEST] : []),
     ],
     phased: script.kind === 'contract',
   }),
 );
-
-/** The newest revision that there is. Glance has made none since; a test says when it does. */
-export const NEWEST_CARRIED = '2024_1_01';
 
 /** SQLAlchemy Migrate's numbers (Glance until Newton) and the revision that each corresponds to. */
 export const LEGACY_NUMBERS: Readonly<Record<number, string>> = {

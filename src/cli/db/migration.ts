@@ -4,6 +4,7 @@ import { PHASES, type Phase } from '../../glance/phase.ts';
 import { targetOf } from '../../glance/plan.ts';
 import { formatPosition, type Position, wantedPosition } from '../../glance/position.ts';
 import { explainUnresolved, resolveRevision } from '../../glance/resolve.ts';
+import { LATEST } from '../../glance/revisions.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
 import { type MigrateOptions, migrateDatabase, type Outcome } from '../../migrator/migrate.ts';
 import { helpWithExitCodes } from '../exit.ts';
@@ -41,7 +42,7 @@ export function migrationCommand(name: 'sync' | 'upgrade', description: string):
   const command = new Command(name).description(description).addOption(throughOption());
   addVersionArgument<MigrationFlags>(
     command,
-    'the revision to go to, such as ocata01; without it the newest',
+    'the revision to go to, such as ocata01; without it the newest, as with latest',
     (version, flags) => run(name, version, flags),
   );
   addRunOptions(command);
@@ -162,16 +163,16 @@ export function readTarget(version: string | undefined, through: Phase): Positio
 }
 
 /**
- * A revision as a user names it.
+ * A revision as a user names it; the latest where none is named, as glance-manage has it.
  *
  * @throws Failure `RevisionNotFound`
  */
-export function readRevision(version: string | undefined): string {
+export function readRevision(version: string = LATEST): string {
   const resolved = resolveRevision(version);
   if (resolved.kind !== 'revision') {
     throw new Failure(
       'RevisionNotFound',
-      `Cannot upgrade to '${version}': ${explainUnresolved(version ?? '', resolved)}`,
+      `Cannot upgrade to '${version}': ${explainUnresolved(version, resolved)}`,
     );
   }
   return resolved.revision;

@@ -26,7 +26,11 @@ export function dbPlanCommand(): Command {
         .choices(['text', 'sql', 'json'])
         .default('text'),
     );
-  addVersionArgument(command, 'the revision to go to, such as ocata01; without it the newest', run);
+  addVersionArgument(
+    command,
+    'the revision to go to, such as ocata01; without it the newest, as with latest',
+    run,
+  );
   addConnectionOptions(command);
   return helpWithExitCodes(command, [
     'Done',

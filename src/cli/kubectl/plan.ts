@@ -24,17 +24,20 @@ async function plan(name: string, flags: SchemaFlags): Promise<void> {
  * @throws Error with a sentence for a person, where no Job would change anything.
  */
 async function planText({ metadata, spec, status = {} }: SchemaView, title: string): Promise<string> {
-  const { explainUnresolved, resolveRevision } = await import('../../glance/resolve.ts');
+  const { explainUnresolved, isLatest, resolveRevision } = await import('../../glance/resolve.ts');
   const { formatPosition, wantedPosition } = await import('../../glance/position.ts');
   const { decideRun } = await import('../../migrator/decide-run.ts');
   const { describeStep } = await import('../../glance/steps.ts');
 
-  // The newest is the operator's, which may be of another version, once that has looked at the spec.
-  const newest = status.observedGeneration === metadata.generation ? status.targetRevision : undefined;
-  const named = spec.revision === undefined ? newest : String(spec.revision);
+  if (spec.revision === undefined) {
+    throw new Error(`Cannot plan ${title}: it names no revision. Set spec.revision.`);
+  }
+  // The latest is the operator's, which may be of another version, once that has looked at the spec.
+  const latest = status.observedGeneration === metadata.generation ? status.targetRevision : undefined;
+  const named = isLatest(spec.revision) ? (latest ?? spec.revision) : spec.revision;
   const resolved = resolveRevision(named);
   if (resolved.kind !== 'revision') {
-    throw new Error(`Cannot plan ${title}: ${explainUnresolved(named ?? '', resolved)}`);
+    throw new Error(`Cannot plan ${title}: ${explainUnresolved(named, resolved)}`);
   }
   const target = wantedPosition(resolved.revision, spec.through ?? 'Contract');
   const placed = await placedAs(status, title);

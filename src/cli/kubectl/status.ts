@@ -88,7 +88,7 @@ function whereItIs({ status = {} }: SchemaView): string {
 }
 
 function whereItIsWanted({ spec, status = {} }: SchemaView): string {
-  const named = spec.revision === undefined ? 'the newest' : String(spec.revision);
+  const named = spec.revision === undefined ? 'no revision' : String(spec.revision);
   const { targetRevision: target } = status;
   const through = spec.through === undefined || spec.through === 'Contract' ? '' : ` (${spec.through})`;
   return `${target ?? named}${through}${target === undefined || target === named ? '' : `, named as ${named}`}`;

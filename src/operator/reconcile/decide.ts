@@ -4,7 +4,7 @@ import type { Reason } from '../../contract/reasons.ts';
 import { isPast, isReached } from '../../glance/plan.ts';
 import { formatPosition, type Position, wantedPosition } from '../../glance/position.ts';
 import { explainUnresolved, resolveRevision } from '../../glance/resolve.ts';
-import { NEWEST_CARRIED, REVISIONS } from '../../glance/revisions.ts';
+import { LATEST, NEWEST_CARRIED, REVISIONS } from '../../glance/revisions.ts';
 import type { JobReference } from '../kube/cluster.ts';
 import { exponentialBackoff, fractionOf } from '../loop/backoff.ts';
 import { databaseOf, migrationJobName, type Purpose, shapeOf } from './job.ts';
@@ -56,6 +56,7 @@ const CHECKS: readonly ((situation: Situation) => Answer | undefined)[] = [
   observeAsked,
   databaseMoved,
   suspended,
+  revisionAbsent,
   revisionNotCarried,
   databaseNewerThanCarried,
   targetBeforeRecorded,
@@ -292,14 +293,24 @@ function readAgain(situation: Situation, message: string): Answer {
   return { reason: 'Observing', message, effect: startJob(situation, 'Observe', null) };
 }
 
+/** The CRD asks for it; one of before did not, and then nobody has said what is wanted. */
+function revisionAbsent({ schema }: Situation): Answer | undefined {
+  return schema.spec.revision === undefined
+    ? {
+        reason: 'RevisionNotFound',
+        message: `The spec names no revision, so nothing is migrated. Set spec.revision to the one that is wanted, or to '${LATEST}' for the newest that the operator supports, which is '${NEWEST_CARRIED}' now.`,
+      }
+    : undefined;
+}
+
 function revisionNotCarried({ schema }: Situation): Answer | undefined {
-  const { revision } = schema.spec;
-  const resolved = resolveRevision(revision?.toString());
+  const { revision = LATEST } = schema.spec;
+  const resolved = resolveRevision(revision);
   return resolved.kind === 'revision'
     ? undefined
     : {
         reason: 'RevisionNotFound',
-        message: `Cannot use spec.revision: ${explainUnresolved(String(revision), resolved)}.`,
+        message: `Cannot use spec.revision: ${explainUnresolved(revision, resolved)}.`,
       };
 }
 
@@ -482,8 +493,8 @@ function recordedPosition(status: GlanceSchemaStatus): Position | undefined {
 
 function withTarget(status: GlanceSchemaStatus, wanted: string | number | undefined): GlanceSchemaStatus {
   const { targetRevision: _before, ...rest } = status;
-  const resolved = resolveRevision(wanted?.toString());
-  return resolved.kind === 'revision' ? { ...rest, targetRevision: resolved.revision } : rest;
+  const resolved = wanted === undefined ? undefined : resolveRevision(wanted);
+  return resolved?.kind === 'revision' ? { ...rest, targetRevision: resolved.revision } : rest;
 }
 
 function sentence(text: string): string {

@@ -1,4 +1,8 @@
-import { type GlanceSchemaSpec, type GlanceSchemaStatus, specSchema } from '../../contract/glance-schema.ts';
+import {
+  type GlanceSchemaSpec,
+  type GlanceSchemaStatus,
+  storedSpecSchema,
+} from '../../contract/glance-schema.ts';
 import {
   CONTAINER_NAME,
   FINALIZER,
@@ -141,7 +145,7 @@ export function observe(
 
 /** An operator that was put back to an older version, as the runbook has it before the CRD is, meets fields that it does not know. */
 function parseSpec(spec: unknown): GlanceSchemaSpec {
-  const parsed = specSchema.safeParse(spec);
+  const parsed = storedSpecSchema.safeParse(spec);
   if (parsed.success) {
     return parsed.data;
   }
@@ -154,7 +158,7 @@ function parseSpec(spec: unknown): GlanceSchemaSpec {
       }
     }
   }
-  return specSchema.parse(known);
+  return storedSpecSchema.parse(known);
 }
 
 /** An annotation as `status.handledObserve` and `handledRetry` can hold it. */

@@ -92,6 +92,20 @@ describe('the documents', () => {
     });
   }
 
+  it('and samples have every revision in quotes, which YAML would take for a number now or later', () => {
+    const files = [...DOCUMENTS, ...globSync('{manifests,charts}/**/*.yaml', { cwd: ROOT })];
+    const lines = files
+      .filter((file) => !file.includes('/crds/'))
+      .flatMap((file) =>
+        read(file)
+          .split('\n')
+          .map((line) => `${file}: ${line}`),
+      )
+      .filter((line) => /^[^:]+:\s+(- |\+ )?revision:/.test(line));
+    expect(lines.length).to.be.greaterThan(3);
+    expect(lines.filter((line) => !/revision: "[^"]+"/.test(line))).to.deep.equal([]);
+  });
+
   describe('on a real API server', () => {
     let plane: ControlPlane;
 

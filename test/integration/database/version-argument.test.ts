@@ -40,6 +40,27 @@ describe('the version that a verb is about', () => {
     expect(stamp).to.deep.include({ code: 0, stdout: 'Database is at pike01 already.\n' });
   });
 
+  for (const [index, newest] of [
+    [],
+    ['latest'],
+    ['Latest'],
+    ['2024101'],
+    ['2.024101e+06'],
+    ['--version', 'latest'],
+  ].entries()) {
+    it(`the newest is what 'db sync ${newest.join(' ')}' leads to`, async () => {
+      const url = await server.createDatabase(`newest_${index}`);
+      const ran = await runCli(['db', 'sync', ...newest], { DATABASE_CONNECTION: url });
+      expect(ran.code, ran.stderr).to.equal(0);
+      for (const verb of ['check', 'version_control', 'diff', 'plan']) {
+        const asked = await runCli(['db', verb, ...newest], { DATABASE_CONNECTION: url });
+        expect(asked.code, `${verb}: ${asked.stderr}`).to.equal(
+          verb === 'version_control' && newest.length === 0 ? 10 : 0,
+        );
+      }
+    });
+  }
+
   for (const verb of [
     'sync',
     'upgrade',

@@ -119,6 +119,7 @@ describe('the operator is upgraded', () => {
     const { openAPIV3Schema } = crd.spec.versions[0].schema;
     const { spec, status } = openAPIV3Schema.properties;
     for (const name of missing) delete status.properties[name];
+    if (missing.includes('revision is required')) spec.required = ['database'];
     const [carried] = spec.properties.revision['x-kubernetes-validations'];
     carried.rule = carried.rule.replace(/'pike01'.*\]/, "'pike']");
     delete carried.messageExpression;
@@ -131,6 +132,38 @@ describe('the operator is upgraded', () => {
       expect(tried.status, tried.body.message).to.equal(422);
     });
   }
+
+  it('with a resource without a revision, which an older CRD let in: nothing is migrated until one is named', async () => {
+    await applyOlderCrd('revision is required');
+    const tenant = await newton('nameless', 10);
+    await start([...NEW, '--no-leader-elect']);
+    await environment.api.call('POST', tenant.path, {
+      apiVersion: 'db.glance.openstack.org/v1alpha1',
+      kind: 'GlanceSchema',
+      metadata: { name: 'glance' },
+      spec: { database: { secretRef: { name: 'glance-db' } } },
+    });
+    const found = await tenant.reaches('RevisionNotFound');
+    expect(found.status.conditions[0].message).to.contain(
+      'The spec names no revision, so nothing is migrated',
+    );
+    expect(found.status.targetRevision).to.equal(undefined);
+    expect(await tenant.jobs()).to.deep.equal([]);
+
+    await replaceCrd();
+    // Its status can still be written under the CRD that asks for the line.
+    const observe = 'db.glance.openstack.org/observe';
+    await environment.api.call('PATCH', `${tenant.path}/glance`, {
+      metadata: { annotations: { [observe]: '1' } },
+    });
+    await eventually(async () => expect((await tenant.read()).status.recordedRevision).to.equal('mitaka02'));
+    await tenant.reaches('RevisionNotFound');
+    expect((await tenant.jobs()).map((job) => job.spec.template.spec.containers[0].args[1])).to.deep.equal([
+      'version',
+    ]);
+    await tenant.apply({ revision: 'ocata01' });
+    expect((await tenant.reaches('UpToDate')).status.recordedRevision).to.equal('ocata01');
+  });
 
   async function replaceCrd(): Promise<void> {
     const replaced = await follow(environment.plane, REPLACE_CRD);

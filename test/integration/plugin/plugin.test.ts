@@ -300,13 +300,13 @@ ocata01
       [
         'to the newest that the operator carries',
         recordedAt('mitaka02', { observedGeneration: 1, targetRevision: 'pike01' }),
-        { revision: undefined },
+        { revision: 'latest' },
         'from mitaka02 to pike01: ',
       ],
       [
         'to the newest of this build, where the operator has not looked yet',
         recordedAt('mitaka02', { observedGeneration: 0, targetRevision: 'pike01' }),
-        { revision: undefined },
+        { revision: 'latest' },
         'from mitaka02 to 2024_1_01: ',
       ],
     ];

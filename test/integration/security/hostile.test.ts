@@ -578,7 +578,7 @@ function schemaOf(spec: Record<string, unknown>): KubeObject {
     apiVersion: 'db.glance.openstack.org/v1alpha1',
     kind: 'GlanceSchema',
     metadata: { name: 'glance' },
-    spec,
+    spec: { revision: 'latest', ...spec },
   };
 }
 

@@ -252,8 +252,17 @@ describe('the plan', () => {
 });
 
 describe('names of revisions', () => {
-  const rows: readonly (readonly [string | undefined, string])[] = [
-    [undefined, 'revision 2024_1_01'],
+  const rows: readonly (readonly [string | number, string])[] = [
+    ['latest', 'revision 2024_1_01'],
+    ['Latest', 'revision 2024_1_01'],
+    [2024101, 'revision 2024_1_01'],
+    [2023101.0, 'revision 2023_1_01'],
+    ['2024101.0', 'revision 2024_1_01'],
+    ['2.024101e+06', 'revision 2024_1_01'],
+    ['2.023101E+06', 'revision 2023_1_01'],
+    [20240101, 'number'],
+    ['2.02501e+06', 'number'],
+    ['2027.1', 'unknown'],
     ['ocata01', 'revision ocata01'],
     ['ocata_contract01', 'revision ocata01'],
     ['ocata', 'revision ocata01'],
@@ -278,12 +287,12 @@ describe('names of revisions', () => {
     ['2024_1_CONTRACT01', 'revision 2024_1_01'],
     ['2024101', 'revision 2024_1_01'],
     ['2023101', 'revision 2023_1_01'],
-    ['2025101', 'legacy-number undefined'],
+    ['2025101', 'number'],
     ['', 'unknown'],
     ['head', 'unknown'],
   ];
   for (const [name, expected] of rows) {
-    it(`${name ?? 'none'}: ${expected}`, () => {
+    it(`${name}: ${expected}`, () => {
       const resolved = resolveRevision(name);
       expect(
         [resolved.kind, ...('revision' in resolved ? [String(resolved.revision)] : [])].join(' '),
@@ -292,14 +301,15 @@ describe('names of revisions', () => {
   }
 
   it('that are no target are explained', () => {
-    const explained = ['44', '7', 'x'].map((name) => {
+    const explained = ['44', '7', 20240101, 'x'].map((name) => {
       const resolved = resolveRevision(name);
       return resolved.kind === 'revision' ? '' : explainUnresolved(name, resolved);
     });
     expect(explained).to.deep.equal([
       "found '44', a number of the migration tool before Ocata, do name the revision 'mitaka02'",
       "found '7', a number of the migration tool before Ocata, do name a revision such as '2024_1_01'",
-      "found 'x', which is no revision of Glance, do name one of liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01",
+      "found the number '20240101', which stands for no revision, do write the revision's name in quotes, such as \"2024_1_01\": YAML reads a name of digits as a number. Known are liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01, and 'latest'",
+      "found 'x', which is no revision of Glance, do name one of liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01, or 'latest'",
     ]);
   });
 
@@ -320,9 +330,9 @@ describe('names of revisions', () => {
         xena01: 'xena_contract01',
         yoga01: 'yoga_contract01',
         zed01: 'zed_contract01',
-        '2023_1_01': '2023_1_contract01 2023.1 antelope 2023.2 bobcat 2023101',
+        '2023_1_01': '2023_1_contract01 2023.1 antelope 2023.2 bobcat 2023101 2023101.0 2.023101e+06',
         '2024_1_01':
-          '2024_1_contract01 2024.1 caracal 2024.2 dalmatian 2025.1 epoxy 2025.2 flamingo 2026.1 gazpacho 2026.2 hibiscus 2024101',
+          '2024_1_contract01 2024.1 caracal 2024.2 dalmatian 2025.1 epoxy 2025.2 flamingo 2026.1 gazpacho 2026.2 hibiscus 2024101 2024101.0 2.024101e+06 latest',
       },
     );
   });

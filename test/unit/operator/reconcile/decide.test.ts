@@ -133,11 +133,40 @@ const ROWS: readonly Row[] = [
     reason: 'UpToDate',
   },
   {
-    fact: 'no revision is named and the newest is recorded',
-    schema: aSchema({ spec: { revision: undefined }, status: recordedAt('2024_1_01') }),
+    fact: 'the latest is wanted and recorded',
+    schema: aSchema({ spec: { revision: 'latest' }, status: recordedAt('2024_1_01') }),
     effect: 'none',
     reason: 'UpToDate',
   },
+  {
+    fact: 'the latest is wanted, and the operator was upgraded to one that supports a later revision',
+    schema: aSchema({
+      spec: { revision: 'latest' },
+      status: recordedAt('2023_1_01', { targetRevision: '2023_1_01' }),
+    }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+    says: 'A Job that brings the database to 2024_1_01 is about to start.',
+  },
+  {
+    fact: 'a revision is wanted and recorded, and the operator was upgraded to one that supports a later one',
+    schema: aSchema({
+      spec: { revision: 2023101 },
+      status: recordedAt('2023_1_01', { targetRevision: '2023_1_01' }),
+    }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  ...[{}, recordedAt('ocata01', { targetRevision: 'ocata01' }), failedWith('MigrationFailed')].map(
+    (status, index): Row => ({
+      fact: `no revision is named, as a CRD of before has let in; ${['new', 'at rest', 'failed'][index]}`,
+      schema: aSchema({ spec: { revision: undefined }, status }),
+      effect: 'none',
+      reason: 'RevisionNotFound',
+      says: "The spec names no revision, so nothing is migrated. Set spec.revision to the one that is wanted, or to 'latest' for the newest that the operator supports, which is '2024_1_01' now.",
+      also: 'Stalled',
+    }),
+  ),
   {
     fact: 'the target comes after what is recorded',
     schema: aSchema({ status: recordedAt('mitaka02') }),
@@ -206,7 +235,7 @@ const ROWS: readonly Row[] = [
     schema: aSchema({ spec: { revision: '2027_1_01' } }),
     effect: 'none',
     reason: 'RevisionNotFound',
-    says: "Cannot use spec.revision: found '2027_1_01', which is no revision of Glance, do name one of liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01.",
+    says: "Cannot use spec.revision: found '2027_1_01', which is no revision of Glance, do name one of liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01, or 'latest'.",
     also: 'Stalled',
   },
   {
@@ -1103,10 +1132,10 @@ describe('decide', () => {
   });
 
   it('tells the status what the spec asks for, and nothing when it asks for what there is not', () => {
-    const targets = [undefined, 'ocata', 44].map(
+    const targets = ['latest', 'ocata', 44, undefined].map(
       (revision) => decide(observe(aSchema({ spec: { revision } }), [], []), NOW).status.targetRevision,
     );
-    expect(targets).to.deep.equal(['2024_1_01', 'ocata01', undefined]);
+    expect(targets).to.deep.equal(['2024_1_01', 'ocata01', undefined, undefined]);
   });
 
   it('looks once more when nobody knows since when there is no pod, as soon as its log may tell more', () => {
