@@ -4,7 +4,7 @@
 #
 # It carries the kubectl plugin too, which needs Node 24 where it runs:
 #
-#   docker run --rm --entrypoint cat glance-schema:0.1.0 /app/glance-schema.js >kubectl-glanceschema
+#   docker run --rm --entrypoint cat glance-schema:0.1.0 /app/kubectl-glanceschema.cjs >kubectl-glanceschema
 #
 # The bases are arguments, so that a mirror or a distroless Node can stand in their place.
 ARG BUILD_IMAGE=node:24-bookworm-slim
@@ -14,7 +14,7 @@ FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-progress
-COPY scripts/build.ts scripts/never-loaded.ts scripts/one-file.ts scripts/
+COPY scripts/build.ts scripts/never-loaded.ts scripts/
 COPY src src
 COPY migrations migrations
 COPY tsconfig.json ./

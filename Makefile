@@ -68,6 +68,6 @@ $(SETUP): package-lock.json
 	npm ci --no-progress --loglevel=error
 	@touch $@
 
-$(BUNDLE): $(SETUP) $(shell find src migrations scripts/build.ts scripts/never-loaded.ts scripts/one-file.ts -name '*.ts' 2>/dev/null)
+$(BUNDLE): $(SETUP) $(shell find src migrations scripts/build.ts scripts/never-loaded.ts -name '*.ts' 2>/dev/null)
 	node scripts/build.ts
 	@touch $@

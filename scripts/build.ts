@@ -1,13 +1,12 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { builtinModules } from 'node:module';
-import { basename, dirname } from 'node:path';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Metafile, type Plugin, transform } from 'esbuild';
-import { EXIT_CODES } from '../src/contract/exit-codes.ts';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 import { NEVER_LOADED } from './never-loaded.ts';
-import { oneFile } from './one-file.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+
+const dist = join(root, 'dist');
 
 /** It says nothing of side effects and has none: without this the classes of all of Kubernetes' kinds stay in. */
 const kubernetesWithoutSideEffects: Plugin = {
@@ -61,98 +60,80 @@ const leaveOut: Plugin = {
   },
 };
 
-/**
- * Node's own modules as its CommonJS has them: to import one, Node would look at each of its properties and so load much
- * that nobody asked for. Commander gets no child_process: none of our commands is a program of its own.
- */
-const nodeModules: Plugin = {
-  name: 'node-modules',
-  setup(setup) {
-    const names = builtinModules
-      .filter((name) => !name.startsWith('_'))
-      .map((name) => name.replace('/', '\\/'));
-    setup.onResolve({ filter: new RegExp(`^(node:)?(${names.join('|')})$`) }, ({ path, importer }) => {
-      const name = path.replace(/^node:/, '');
-      const unused = name === 'child_process' && importer.includes('/commander/');
-      return { path: name, namespace: unused ? 'left-out' : 'node', pluginData: 'module.exports = {};' };
-    });
-    setup.onLoad({ filter: /.*/, namespace: 'node' }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule('${path}');`,
-      loader: 'js',
-    }));
-  },
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+const SHARED: BuildOptions = {
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  minify: true,
+  keepNames: true,
+  legalComments: 'none',
+  define: { GLANCE_SCHEMA_VERSION: JSON.stringify(version) },
+  external: NEVER_LOADED,
+  plugins: [kubernetesWithoutSideEffects, leaveOut],
+  write: false,
+  metafile: true,
+  logLevel: 'warning',
 };
 
-const NOBODY = '127.0.0.1:1/glance';
-
-/** What is compiled beforehand: all that a short command runs until a server answers. */
-const SHORT_COMMANDS = ['postgresql', 'mysql'].flatMap((scheme) =>
-  ['version', 'sync'].map((verb) => ['db', verb, '--connection', `${scheme}://glance@${NOBODY}`]),
-);
-
 /**
- * Bundles the program into the one file dist/glance-schema.js, which the image, the Job and the tests run. `--sizes` tells
- * what takes the room.
+ * Bundles the program into dist/glance-schema.js and dist/chunks, which the image, the Job and the tests run, and the
+ * kubectl plugin into the one file dist/kubectl-glanceschema.cjs. `--sizes` prints what takes the space.
  *
- * Reading all of sequelize and the Kubernetes client would cost each short command 0.15 s. So the file has its parts in
- * a form from which each is read when a command needs it: see one-file.ts.
+ * A chunk is loaded when a command needs it: a `db version` needs neither sequelize nor the Kubernetes client.
  */
 async function main(): Promise<void> {
-  const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
-  const { outputFiles, metafile } = await build({
-    entryPoints: { main: `${root}src/main.ts` },
-    outdir: 'parts',
-    write: false,
-    splitting: true,
-    bundle: true,
-    platform: 'node',
-    target: 'node24',
+  const program = await build({
+    ...SHARED,
+    entryPoints: { 'glance-schema': join(root, 'src/main.ts') },
+    outdir: dist,
     format: 'esm',
-    minify: true,
-    keepNames: true,
-    legalComments: 'none',
-    define: { GLANCE_SCHEMA_VERSION: JSON.stringify(version) },
-    external: NEVER_LOADED,
-    plugins: [kubernetesWithoutSideEffects, leaveOut, nodeModules],
-    metafile: true,
-    logLevel: 'warning',
+    splitting: true,
+    chunkNames: 'chunks/[name]-[hash]',
+    // Libraries in CommonJS ask for Node's own modules by `require`.
+    banner: {
+      js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+    },
   });
-  const parts = new Map<string, string>();
-  for (const { path, text } of outputFiles) {
-    parts.set(`./${basename(path)}`, await asFunction(text));
-  }
-  const options = {
-    runs: SHORT_COMMANDS,
-    expected: EXIT_CODES.DatabaseUnreachable,
-    later: [...parts.keys()].filter((name) => /^\.\/(run-migrations|writer)-/.test(name)),
-  };
-  const outfile = `${root}dist/glance-schema.js`;
-  mkdirSync(dirname(outfile), { recursive: true });
-  writeFileSync(`${root}dist/package.json`, '{ "type": "commonjs" }\n');
-  // In one step, as a program that runs may be reading it.
-  writeFileSync(`${outfile}.new`, oneFile(parts, options));
-  chmodSync(`${outfile}.new`, 0o755);
-  renameSync(`${outfile}.new`, outfile);
-  console.log(`dist/glance-schema.js ${Math.round(statSync(outfile).size / 1024)} KiB`);
-  if (process.argv.includes('--sizes')) {
-    tellSizes(metafile);
-  }
-}
-
-/** A part as a function of its exports and of what gives it the others: only the text of a script can be compiled beforehand. */
-async function asFunction(text: string): Promise<string> {
-  const { code } = await transform(text, {
+  const plugin = await build({
+    ...SHARED,
+    entryPoints: { 'kubectl-glanceschema': join(root, 'src/plugin.ts') },
+    outdir: dist,
     format: 'cjs',
-    target: 'node24',
-    minify: true,
-    legalComments: 'none',
-    supported: { 'dynamic-import': false },
+    outExtension: { '.js': '.cjs' },
   });
-  return `(function (exports, require, module) {${code}\n})`;
+  mkdirSync(join(dist, 'chunks'), { recursive: true });
+  put(join(dist, 'package.json'), '{ "type": "module" }\n');
+  const files = [...(program.outputFiles ?? []), ...(plugin.outputFiles ?? [])].map(({ path, text }) => ({
+    path,
+    text: dirname(path) === dist ? `#!/usr/bin/env node\n${text}` : text,
+  }));
+  // The chunks first: a program that is started meanwhile finds all that it asks for.
+  for (const { path, text } of files.toSorted((one, other) => other.path.length - one.path.length)) {
+    put(path, text);
+    if (dirname(path) === dist) {
+      chmodSync(path, 0o755);
+      console.log(`dist/${basename(path)} ${Math.round(text.length / 1024)} KiB`);
+    }
+  }
+  const written = new Set(files.map(({ path }) => basename(path)));
+  for (const stale of readdirSync(join(dist, 'chunks')).filter((name) => !written.has(name))) {
+    rmSync(join(dist, 'chunks', stale), { force: true });
+  }
+  if (process.argv.includes('--sizes')) {
+    printSizes(program.metafile);
+  }
 }
 
-function tellSizes(metafile: Metafile): void {
-  for (const [path, output] of Object.entries(metafile.outputs)) {
+/** In one step, as a program that runs may be reading the file. */
+function put(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text);
+  renameSync(`${path}.new`, path);
+}
+
+function printSizes(metafile: Metafile | undefined): void {
+  for (const [path, output] of Object.entries(metafile?.outputs ?? {})) {
     console.log(`${path} ${Math.round(output.bytes / 1024)} KiB`);
     const inputs = Object.entries(output.inputs).sort(([, a], [, b]) => b.bytesInOutput - a.bytesInOutput);
     for (const [name, input] of inputs.slice(0, 30)) {

@@ -1,8 +1,7 @@
-import { basename } from 'node:path';
 import { Command } from 'commander';
-import { VERSION } from './cli/version.ts';
+import { runProgram } from './cli/run-program.ts';
 
-/** Named here, so that the help lists them all and a command loads only its own room. */
+/** Named here, so that the help lists them all and a command loads only what it needs. */
 const GROUPS: Readonly<Record<string, { readonly description: string; load(): Promise<Command> }>> = {
   db: {
     description: "migrate and inspect Glance's database",
@@ -14,26 +13,9 @@ const GROUPS: Readonly<Record<string, { readonly description: string; load(): Pr
   },
   kubectl: {
     description: 'look at GlanceSchemas and steer them; `kubectl glanceschema` is the same',
-    load: () => loadKubectl('kubectl'),
+    load: async () => (await import('./cli/kubectl.ts')).kubectlCommand('kubectl'),
   },
 };
-
-/** The name under which kubectl finds this program as its plugin. */
-const PLUGIN = /^kubectl-glanceschema\b/;
-
-async function main(path: string, args: readonly string[]): Promise<void> {
-  const program = PLUGIN.test(basename(path))
-    ? await loadKubectl('kubectl glanceschema')
-    : await withGroups(args);
-  // Behind a verb `--version` is the revision that the verb is about, as glance-manage takes it.
-  program.version(VERSION).enablePositionalOptions();
-  throwInsteadOfExit(program);
-  await program.parseAsync([...args], { from: 'user' });
-}
-
-async function loadKubectl(name: string): Promise<Command> {
-  return (await import('./cli/kubectl.ts')).kubectlCommand(name);
-}
 
 async function withGroups(args: readonly string[]): Promise<Command> {
   const program = new Command('glance-schema')
@@ -50,22 +32,4 @@ async function withGroups(args: readonly string[]): Promise<Command> {
   return program;
 }
 
-function throwInsteadOfExit(command: Command): void {
-  command.exitOverride();
-  command.commands.forEach(throwInsteadOfExit);
-}
-
-async function run(): Promise<void> {
-  for (const stream of [process.stdout, process.stderr]) {
-    // Whoever read what is said may have gone (`| head`); what is under way is finished all the same.
-    stream.on('error', () => undefined);
-  }
-  try {
-    await main(process.argv[1] ?? '', process.argv.slice(2));
-  } catch (error) {
-    const { endWith } = await import('./cli/exit.ts');
-    process.exitCode = endWith(error);
-  }
-}
-
-void run();
+void runProgram(withGroups);

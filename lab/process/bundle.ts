@@ -6,6 +6,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 const BUNDLE = `${ROOT}dist/glance-schema.js`;
 
+const PLUGIN = `${ROOT}dist/kubectl-glanceschema.cjs`;
+
 let checked = false;
 
 /** The path of the built program, built first if a source is newer. */
@@ -28,6 +30,12 @@ export function bundle(): string {
     checked = true;
   }
   return BUNDLE;
+}
+
+/** The path of the built kubectl plugin, built first if a source is newer. */
+export function pluginBundle(): string {
+  bundle();
+  return PLUGIN;
 }
 
 export interface CliResult {

@@ -8,7 +8,7 @@ import { withClient } from '../../../lab/databases/images.ts';
 import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
 import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import type { Operator } from '../../../lab/kubernetes/operator.ts';
-import { bundle } from '../../../lab/process/bundle.ts';
+import { pluginBundle } from '../../../lab/process/bundle.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
 import type { ProgramResult } from '../../../lab/process/program-end.ts';
 
@@ -21,7 +21,7 @@ describe('kubectl glanceschema with an operator at work', () => {
     environment = await startEnvironment();
     operator = await environment.operator();
     plugins = mkdtempSync(join(tmpdir(), 'glance-schema-plugins-'));
-    symlinkSync(bundle(), join(plugins, 'kubectl-glanceschema'));
+    symlinkSync(pluginBundle(), join(plugins, 'kubectl-glanceschema'));
   });
 
   after(async () => {

@@ -8,7 +8,7 @@ import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/co
 import { writeKubeconfig } from '../../../lab/kubernetes/kubeconfig.ts';
 import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import type { KubeObject, TestApi } from '../../../lab/kubernetes/test-api.ts';
-import { bundle, startCli } from '../../../lab/process/bundle.ts';
+import { bundle, pluginBundle, startCli } from '../../../lab/process/bundle.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
 import { freePort } from '../../../lab/process/free-port.ts';
 import type { ProgramResult } from '../../../lab/process/program-end.ts';
@@ -624,7 +624,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: found Suspended when t
 
   it('a link does as well as a copy', async () => {
     const folder = mkdtempSync(join(home, 'link-'));
-    symlinkSync(bundle(), join(folder, 'kubectl-glanceschema'));
+    symlinkSync(pluginBundle(), join(folder, 'kubectl-glanceschema'));
     const help = await kubectl(plane.kubeconfigPath, ['glanceschema', 'status', '--help'], {
       plugins: folder,
     });
@@ -633,6 +633,6 @@ Cannot wait for GlanceSchema openstack/glance any longer: found Suspended when t
 
   it('npm installs it under that name', () => {
     const { bin } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'));
-    expect(bin['kubectl-glanceschema']).to.equal(bin['glance-schema']);
+    expect(bin['kubectl-glanceschema']).to.equal('dist/kubectl-glanceschema.cjs');
   });
 });
