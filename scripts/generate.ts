@@ -1,10 +1,11 @@
 /** Writes what is made from the source: the CRD, tables of the documents, the dashboard, the patch for Argo CD. CI fails when they are stale. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Registry } from '@prometheus-io/client';
 import { stringify } from 'yaml';
 import { GROUP, KIND } from '../src/contract/names.ts';
 import { customResourceDefinition, structuralSchemas } from '../src/crd/custom-resource-definition.ts';
 import { exitCodesTable, fieldsTable, reasonsTable, table } from '../src/crd/reference.ts';
+import { DATA_MIGRATION_NAMES, REVISIONS, SCRIPTS } from '../src/glance/revisions.ts';
 import { runtimeMetrics } from '../src/operator/loop/metrics.ts';
 import { schemaMetrics } from '../src/operator/reconcile/metrics.ts';
 import { dashboard } from './dashboard.ts';
@@ -33,9 +34,10 @@ const tables: Readonly<Record<string, string>> = {
   'status-fields': fieldsTable(status, 'status'),
   'exit-codes': exitCodesTable(),
   'schema-metrics': metricsTable(/^glanceschema_/),
+  revisions: revisionsTable(),
   'operator-metrics': metricsTable(/^(workqueue|controller_runtime|rest_client|leader_election)_/),
 };
-for (const document of ['glance-schema', 'monitoring']) {
+for (const document of ['glance-schema', 'migrations', 'monitoring']) {
   const file = new URL(`../docs/${document}.md`, import.meta.url);
   const text = readFileSync(file, 'utf8').replace(
     /(<!-- generated: ([a-z-]+) -->\n)[\s\S]*?(<!-- end -->)/g,
@@ -46,6 +48,28 @@ for (const document of ['glance-schema', 'monitoring']) {
 
 const json = JSON.stringify(dashboard(), null, 2);
 writeFileSync(new URL('../manifests/monitoring/dashboard.json', import.meta.url), `${json}\n`);
+
+/** A row for each script and data migration that changes something, and one for each revision in which none does. */
+function revisionsTable(): string {
+  const files = readdirSync(new URL('../migrations', import.meta.url));
+  const rows = REVISIONS.flatMap(({ name: revision, releases }) => {
+    const of = (each: { readonly revision: string }): boolean => each.revision === revision;
+    const [first, ...others] = [
+      ...SCRIPTS.filter((script) => of(script) && script.kind !== 'contract'),
+      ...DATA_MIGRATION_NAMES.filter(of),
+      ...SCRIPTS.filter((script) => of(script) && script.kind === 'contract'),
+    ].flatMap(({ name, changes }) => {
+      const file = files.find((each) => each.startsWith(`${name}_`));
+      return changes === undefined ? [] : [`[\`${name}\`](../migrations/${file}) | ${changes}`];
+    });
+    const names = releases.map((release) => `\`${release}\``).join(', ');
+    return [
+      `\`${revision}\` | ${names} | ${first ?? ' | nothing'}`,
+      ...others.map((other) => ` | | ${other}`),
+    ];
+  });
+  return table(['revision', 'releases', 'script', 'what it changes'], rows);
+}
 
 /** The operator's own metrics; those of the process and of Node are the library's. */
 function metricsTable(prefix: RegExp): string {

@@ -1,4 +1,4 @@
-import { SCRIPTS } from '../../src/glance/scripts.ts';
+import { SCRIPTS } from '../../src/glance/revisions.ts';
 import type { GoldenOptions } from './golden-database.ts';
 
 type Row = Readonly<Record<string, unknown>>;

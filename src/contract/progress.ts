@@ -1,4 +1,4 @@
-import { DATA_MIGRATION_NAMES } from '../glance/data-migrations.ts';
+import { DATA_MIGRATION_NAMES } from '../glance/revisions.ts';
 import type { ReportedProgress } from './report.ts';
 
 /** How far a log says that a data migration is; `none` once it has said that the last one ended. */

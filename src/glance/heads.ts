@@ -1,6 +1,5 @@
 import type { Position } from './position.ts';
-import { REVISIONS } from './revisions.ts';
-import { SCRIPTS, type Script } from './scripts.ts';
+import { REVISIONS, SCRIPTS, type Script } from './revisions.ts';
 
 const BY_NAME = new Map(SCRIPTS.map((script) => [script.name, script]));
 

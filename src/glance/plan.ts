@@ -1,7 +1,7 @@
 import { scriptsOf } from './heads.ts';
 import { comparePositions, type Position } from './position.ts';
+import type { Script } from './revisions.ts';
 import { REVISIONS } from './revisions.ts';
-import type { Script } from './scripts.ts';
 
 /** What a run is to reach. */
 export type Goal =

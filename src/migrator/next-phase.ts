@@ -1,5 +1,5 @@
 import { planScripts } from '../glance/plan.ts';
-import { SCRIPTS } from '../glance/scripts.ts';
+import { SCRIPTS } from '../glance/revisions.ts';
 import { connect } from './connect.ts';
 import type { ConnectionTarget } from './connection/url.ts';
 import { lookAt, REGISTRY } from './detect-database.ts';

@@ -1,5 +1,5 @@
 import { scriptsOf } from '../glance/heads.ts';
-import { SCRIPTS } from '../glance/scripts.ts';
+import { SCRIPTS } from '../glance/revisions.ts';
 import type { Migration } from '../glance/steps.ts';
 import { REGISTRY } from './detect-database.ts';
 import type { DatabaseState } from './engine/engine.ts';

@@ -1,4 +1,4 @@
-"""Prints the graph of Glance's revision scripts as JSON: {NAME: [the names that it comes after]}.
+"""Prints Glance's revision scripts as JSON: {NAME: {"after": [the names that it comes after], "empty": whether it does nothing}}.
 
     script_graph.py FILE      a wheel or a source archive of Glance
     script_graph.py           the Glance that is installed beside this Python
@@ -46,6 +46,13 @@ def assignments(source):
     return values
 
 
+def is_empty(source):
+    """Whether `upgrade` is nothing but a word about itself and `pass`."""
+    upgrade = next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == 'upgrade')
+    return all(isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+               for node in upgrade.body)
+
+
 def names(value):
     return [value] if isinstance(value, str) else list(value or [])
 
@@ -54,5 +61,8 @@ graph = {}
 for text in sources(sys.argv[1] if len(sys.argv) > 1 else None):
     found = assignments(text)
     if 'revision' in found:
-        graph[found['revision']] = names(found.get('down_revision')) + names(found.get('depends_on'))
+        graph[found['revision']] = {
+            'after': names(found.get('down_revision')) + names(found.get('depends_on')),
+            'empty': is_empty(text),
+        }
 print(json.dumps(graph, sort_keys=True))

@@ -9,8 +9,7 @@ import { installGlance, type RealGlance } from '../../lab/glance/real-glance.ts'
 import { type CliResult, runCli } from '../../lab/process/bundle.ts';
 import { leaveOut } from '../../lab/process/needs.ts';
 import { appliedScripts, headsOf, scriptsOf } from '../../src/glance/heads.ts';
-import { REVISIONS } from '../../src/glance/revisions.ts';
-import { SCRIPTS } from '../../src/glance/scripts.ts';
+import { REVISIONS, SCRIPTS } from '../../src/glance/revisions.ts';
 import { ENGINES, type EngineServer } from './engine.ts';
 
 /** A state that the real tool can leave: by what commands, and what its version table then says. */

@@ -1,5 +1,5 @@
 import { scriptsOf } from '../../src/glance/heads.ts';
-import type { Script } from '../../src/glance/scripts.ts';
+import type { Script } from '../../src/glance/revisions.ts';
 
 /** The head that a whole revision leaves, which is also the name of its golden file. */
 export function headOf(revision: string): string {

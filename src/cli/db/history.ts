@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { EXIT_CODES } from '../../contract/exit-codes.ts';
 import { formatPosition } from '../../glance/position.ts';
-import { SCRIPTS } from '../../glance/scripts.ts';
+import { SCRIPTS } from '../../glance/revisions.ts';
 import { asFailure } from '../../migrator/errors/failure.ts';
 import { readDatabase } from '../../migrator/migrate.ts';
 import { helpWithExitCodes } from '../exit.ts';

@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 import type { GoldenOptions } from '../../../lab/databases/golden-database.ts';
 import { scriptsOf } from '../../../src/glance/heads.ts';
-import { NEWEST_CARRIED, REVISIONS } from '../../../src/glance/revisions.ts';
-import { SCRIPTS } from '../../../src/glance/scripts.ts';
+import { NEWEST_CARRIED, REVISIONS, SCRIPTS } from '../../../src/glance/revisions.ts';
 import { succeeds } from '../db-command.ts';
 import { headOf, interleaved } from '../golden-names.ts';
 import { type EngineSchema, goldenDatabase, type TestEngine, withLegacyVersion } from '../test-engine.ts';

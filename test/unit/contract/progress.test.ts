@@ -1,7 +1,5 @@
 import { expect } from 'chai';
-import { DATA_MIGRATIONS } from '../../../migrations/registry.ts';
 import { parseProgress, progressLine } from '../../../src/contract/progress.ts';
-import { DATA_MIGRATION_NAMES } from '../../../src/glance/data-migrations.ts';
 
 const LINE = progressLine({ migration: 'ocata_migrate01', done: 41_000, total: 1_000_000 });
 
@@ -37,10 +35,4 @@ describe('progress line', () => {
   for (const [fact, log, told] of ROWS) {
     it(fact, () => expect(parseProgress(log)).to.deep.equal(told));
   }
-
-  it('the names that are known are those of the data migrations that are carried', () => {
-    expect(DATA_MIGRATION_NAMES).to.deep.equal(
-      DATA_MIGRATIONS.map(({ name, revision }) => ({ name, revision })),
-    );
-  });
 });

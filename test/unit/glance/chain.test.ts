@@ -19,8 +19,7 @@ import {
   wantedPosition,
 } from '../../../src/glance/position.ts';
 import { explainUnresolved, resolveRevision } from '../../../src/glance/resolve.ts';
-import { NEWEST_CARRIED, REVISIONS } from '../../../src/glance/revisions.ts';
-import { SCRIPTS } from '../../../src/glance/scripts.ts';
+import { NEWEST_CARRIED, REVISIONS, SCRIPTS } from '../../../src/glance/revisions.ts';
 
 const NONE: ReadonlySet<string> = new Set();
 

@@ -1,10 +1,11 @@
+import { readdirSync } from 'node:fs';
 import { expect } from 'chai';
 import { goldenSchema } from '../../../lab/databases/golden.ts';
 import { DATA_MIGRATIONS, FUSED, MIGRATIONS } from '../../../migrations/registry.ts';
 import { everCreated, foldSchema } from '../../../src/glance/fold.ts';
 import { appliedScripts } from '../../../src/glance/heads.ts';
 import type { Goal } from '../../../src/glance/plan.ts';
-import { SCRIPTS } from '../../../src/glance/scripts.ts';
+import { DATA_MIGRATION_NAMES, SCRIPTS } from '../../../src/glance/revisions.ts';
 import { leftTriggers, openData, planMigrations } from '../../../src/migrator/plan-migrations.ts';
 
 const REGISTRY = { migrations: MIGRATIONS, fused: FUSED, data: DATA_MIGRATIONS };
@@ -32,10 +33,40 @@ function goldenColumns(name: string): Map<string, Set<string>> {
   );
 }
 
+/** What a file under migrations/ exports for itself; the registry's lists and the vocabulary of several files are none. */
+function isMigration(value: unknown): value is { readonly name: string } {
+  return (
+    typeof value === 'object' && value !== null && 'name' in value && ('steps' in value || 'pending' in value)
+  );
+}
+
 describe('the registry', () => {
   it('has exactly the scripts of the chain, in its order', () => {
     expect(MIGRATIONS.flatMap((migration) => migration.scripts)).to.deep.equal(
       SCRIPTS.map((script) => script.name),
+    );
+  });
+
+  it('has a file for each script that changes something, and no other', async () => {
+    const changing = SCRIPTS.filter(({ changes }) => changes !== undefined).map(({ name }) => name);
+    expect(MIGRATIONS.filter(({ steps }) => steps.length > 0).map(({ name }) => name)).to.deep.equal(
+      changing,
+    );
+    const folder = new URL('../../../migrations/', import.meta.url);
+    const names = await Promise.all(
+      readdirSync(folder).map(async (file) => {
+        const values = Object.values(await import(new URL(file, folder).href));
+        return values.flatMap((value) => (isMigration(value) ? [value.name] : []));
+      }),
+    );
+    expect(names.flat().sort()).to.deep.equal(
+      [...changing, ...DATA_MIGRATIONS.map(({ name }) => name), ...FUSED.map(({ name }) => name)].sort(),
+    );
+  });
+
+  it('has the data migrations of the chain', () => {
+    expect(DATA_MIGRATIONS.map(({ name, revision }) => `${name} of ${revision}`)).to.deep.equal(
+      DATA_MIGRATION_NAMES.map(({ name, revision }) => `${name} of ${revision}`),
     );
   });
 

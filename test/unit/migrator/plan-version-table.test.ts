@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { appliedScripts, headsOf } from '../../../src/glance/heads.ts';
-import { SCRIPTS } from '../../../src/glance/scripts.ts';
+import { SCRIPTS } from '../../../src/glance/revisions.ts';
 import { createVersionTable, versionRowChanges } from '../../../src/migrator/engine/version-rows.ts';
 import { planControl, planRecord } from '../../../src/migrator/plan-version-table.ts';
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { MigrationReport } from '../../../src/contract/report.ts';
-import { SCRIPTS } from '../../../src/glance/scripts.ts';
+import { SCRIPTS } from '../../../src/glance/revisions.ts';
 import { Failure } from '../../../src/migrator/errors/failure.ts';
 import { buildReport, encodeReport, MAX_REPORT_BYTES } from '../../../src/migrator/report.ts';
 
