@@ -9,6 +9,7 @@ import { DATA_MIGRATION_NAMES, REVISIONS, SCRIPTS } from '../src/glance/revision
 import { runtimeMetrics } from '../src/operator/loop/metrics.ts';
 import { schemaMetrics } from '../src/operator/reconcile/metrics.ts';
 import { dashboard } from './dashboard.ts';
+import { drawPictures } from './pictures.ts';
 
 const header = '# Generated from src/crd by `make generate`; do not edit.\n';
 const crd = stringify(customResourceDefinition(), { lineWidth: 110, aliasDuplicateObjects: false });
@@ -70,6 +71,8 @@ function revisionsTable(): string {
   });
   return table(['revision', 'releases', 'script', 'what it changes'], rows);
 }
+
+drawPictures();
 
 /** The operator's own metrics; those of the process and of Node are the library's. */
 function metricsTable(prefix: RegExp): string {
