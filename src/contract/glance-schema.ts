@@ -72,16 +72,35 @@ const toleration = z.strictObject({
   tolerationSeconds: z.int().min(-MOST).max(MOST).optional(),
 });
 
+/** A key of an object of the same namespace. */
+function keyOf(kind: string) {
+  return z
+    .strictObject({ name: objectName, key: keyName, optional: z.boolean().optional() })
+    .describe(`A key of a ${kind} in the namespace of this GlanceSchema.`);
+}
+
 const environmentVariable = z.strictObject({
   name: z
     .string()
     .min(1)
     .max(253)
     .describe(
-      'The name of the variable; `DATABASE_CONNECTION` and what begins with `GLANCE_SCHEMA_`, `NODE_` or `LD_` is refused.',
+      'The name of the variable: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` or `NO_PROXY`, in either case, `TZ`, `LANG` or `LC_*`. Others are refused; see docs/security.md.',
     ),
-  value: z.string().max(4096).optional(),
-  valueFrom: podField('As in a Pod: a key of a ConfigMap or Secret, or a field.').optional(),
+  value: z
+    .string()
+    .max(4096)
+    .optional()
+    .describe(
+      'One line, without `$`; of `TZ`, `LANG` and `LC_*` a name such as `Europe/Berlin` or `C.UTF-8`.',
+    ),
+  valueFrom: z
+    .strictObject({
+      secretKeyRef: keyOf('Secret').optional(),
+      configMapKeyRef: keyOf('ConfigMap').optional(),
+    })
+    .optional()
+    .describe('For proxies only: where the value is.'),
 });
 
 const job = z
@@ -114,7 +133,9 @@ const job = z
     labels: few(z.string().max(63)).optional().describe("Labels on the pod; the operator's own win."),
     annotations: few(z.string().max(4096))
       .optional()
-      .describe("Annotations on the pod; they win over the operator's defaults."),
+      .describe(
+        "Annotations on the pod; they win over the operator's defaults. Those that change the confinement of its container are refused; see docs/security.md.",
+      ),
     env: z
       .array(environmentVariable)
       .max(64)

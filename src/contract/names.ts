@@ -35,11 +35,5 @@ export const MANAGED_BY = 'glance-schema';
 /** The one container of a migration pod. */
 export const CONTAINER_NAME = 'migrate';
 
-/**
- * Names of environment variables that a GlanceSchema may not set: the operator's own, and those by which Node or the loader
- * runs other code than the image's, round any policy on images. A regular expression that JavaScript and CEL read alike.
- */
-export const RESERVED_VARIABLES = '^(DATABASE_CONNECTION$|GLANCE_SCHEMA_|NODE_|LD_)';
-
 /** The environment variable of that container which holds the database's connection URL. */
 export const CONNECTION_VARIABLE = 'DATABASE_CONNECTION';

@@ -1,4 +1,10 @@
-import { RESERVED_VARIABLES } from '../contract/names.ts';
+import {
+  ALLOWED_VARIABLES,
+  CONFINEMENT_ANNOTATIONS,
+  PLAIN_VALUE,
+  PROXY_VALUE,
+  PROXY_VARIABLES,
+} from '../contract/job-environment.ts';
 import { PHASES } from '../glance/phase.ts';
 import { ordinal } from '../glance/position.ts';
 import { LATEST, LEGACY_NUMBERS, NEWEST_CARRIED, REVISIONS } from '../glance/revisions.ts';
@@ -33,13 +39,39 @@ export function revisionIsCarried(): AdmissionRule {
 /** What YAML and Helm make of a name of digits; as in resolve.ts, in CEL's words. */
 const NUMBER = '^[0-9]+([.]0+)?$|^[0-9]+([.][0-9]+)?[eE][-+]?[0-9]+$';
 
-/** On the name of each of `spec.job.env`: some the operator or the program keeps to itself. */
-export function variableIsNotReserved(): AdmissionRule {
-  const found = 'in job.env: found a name that the operator keeps to itself, do leave it out';
+/** On each of `spec.job.env`: only names that no program takes code, hosts or files from, and values that are of their kind. */
+export function variablesAreAllowed(): readonly AdmissionRule[] {
+  const only = 'Only proxies, TZ, LANG and LC_* can be set';
+  const kinds =
+    'A proxy is one line without $; TZ, LANG and LC_* are a name, such as Europe/Berlin or C.UTF-8';
+  const isProxy = `self.name.matches('${PROXY_VARIABLES}')`;
+  return [
+    {
+      rule: `self.name.matches('${ALLOWED_VARIABLES}')`,
+      message: `Cannot set this variable in job.env. ${only}.`,
+      messageExpression: `'Cannot set ' + self.name + ' in job.env. ${only}.'`,
+      fieldPath: '.name',
+    },
+    {
+      rule: `!has(self.value) || self.value.matches(${isProxy} ? '${PROXY_VALUE}' : '${PLAIN_VALUE}')`,
+      message: `Cannot use the value of this variable in job.env. ${kinds}.`,
+      fieldPath: '.value',
+    },
+    {
+      rule: `!has(self.valueFrom) || (${isProxy} && !has(self.value) && has(self.valueFrom.secretKeyRef) != has(self.valueFrom.configMapKeyRef))`,
+      message:
+        'Cannot use this valueFrom in job.env. It is for proxies, without value, and has either secretKeyRef or configMapKeyRef.',
+      fieldPath: '.valueFrom',
+    },
+  ];
+}
+
+/** On `spec.job.annotations`: none that loosens the pod's confinement. */
+export function annotationsKeepConfinement(): AdmissionRule {
   return {
-    rule: `!self.matches('${RESERVED_VARIABLES}')`,
-    message: `Cannot set this variable ${found}`,
-    messageExpression: `'Cannot set ' + self + ' ${found}'`,
+    rule: `self.all(name, !name.matches('${CONFINEMENT_ANNOTATIONS}'))`,
+    message:
+      "Cannot put one of these in job.annotations: it would change the confinement of the migration's container. Leave out those of AppArmor, seccomp, CRI-O, containerd, Kata and CDI.",
   };
 }
 

@@ -3,9 +3,10 @@ import { specSchema, statusSchema } from '../contract/glance-schema.ts';
 import { GROUP, KIND, PLURAL, VERSION } from '../contract/names.ts';
 import {
   type AdmissionRule,
+  annotationsKeepConfinement,
   revisionIsCarried,
   targetIsNotLower,
-  variableIsNotReserved,
+  variablesAreAllowed,
 } from './admission-rules.ts';
 
 /** A node of a structural OpenAPI schema, as a CustomResourceDefinition has it. */
@@ -23,7 +24,8 @@ export interface Schema {
 export function customResourceDefinition(): object {
   const { spec, status } = structuralSchemas();
   addRule(at(spec, 'revision'), revisionIsCarried());
-  addRule(at(spec, 'job', 'env', '[]', 'name'), variableIsNotReserved());
+  addRule(at(spec, 'job', 'env', '[]'), ...variablesAreAllowed());
+  addRule(at(spec, 'job', 'annotations'), annotationsKeepConfinement());
   Object.assign(at(status, 'conditions'), {
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['type'],
@@ -157,6 +159,6 @@ function at(schema: Schema, ...path: readonly string[]): Schema {
   }, schema);
 }
 
-function addRule(schema: Schema, rule: AdmissionRule): void {
-  schema['x-kubernetes-validations'] = [rule];
+function addRule(schema: Schema, ...rules: readonly AdmissionRule[]): void {
+  schema['x-kubernetes-validations'] = rules;
 }

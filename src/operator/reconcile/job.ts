@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { FINAL_EXIT_CODES } from '../../contract/exit-codes.ts';
 import type { GlanceSchemaSpec } from '../../contract/glance-schema.ts';
+import { isAllowedAnnotation, isAllowedVariable } from '../../contract/job-environment.ts';
 import {
   API_VERSION,
   CONNECTION_VARIABLE,
@@ -10,7 +11,6 @@ import {
   MANAGED_BY,
   MANAGED_BY_LABEL,
   PURPOSE_ANNOTATION,
-  RESERVED_VARIABLES,
   SCHEMA_NAME_LABEL,
   SCHEMA_UID_LABEL,
 } from '../../contract/names.ts';
@@ -46,9 +46,6 @@ export interface MigrationJobInput {
   /** What the pod runs: the spec's image, or the operator's own. */
   readonly image: string;
 }
-
-/** The API server has refused these; but a CRD can be older than the operator. */
-const IS_RESERVED = new RegExp(RESERVED_VARIABLES);
 
 const TLS_FOLDER = '/etc/glance-schema/tls';
 
@@ -142,7 +139,7 @@ export function migrationJob(input: MigrationJobInput): object {
             'linkerd.io/inject': 'disabled',
             'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
             'karpenter.sh/do-not-disrupt': 'true',
-            ...job?.annotations,
+            ...allowedAnnotations(job?.annotations),
           },
         },
         spec: {
@@ -166,7 +163,7 @@ export function migrationJob(input: MigrationJobInput): object {
               image: input.image,
               args: [...commandFor(purpose), ...tlsArguments(spec)],
               env: [
-                ...(job?.env ?? []).filter(({ name }) => !IS_RESERVED.test(name)),
+                ...(job?.env ?? []).filter(isAllowedVariable),
                 {
                   name: CONNECTION_VARIABLE,
                   valueFrom: {
@@ -207,6 +204,10 @@ export function migrationJob(input: MigrationJobInput): object {
       },
     },
   };
+}
+
+function allowedAnnotations(annotations: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(annotations).filter(([name]) => isAllowedAnnotation(name)));
 }
 
 function commandFor(purpose: Purpose): readonly string[] {

@@ -8,12 +8,11 @@ import { eventually } from '../../../lab/process/eventually.ts';
 import { SCHEMA_UID_LABEL } from '../../../src/contract/names.ts';
 import { migrationJobName } from '../../../src/operator/reconcile/job.ts';
 
-/** An image of somebody's own: leaves what the expression in SAYS gives as its report, and ends with EXIT. */
-const HOSTILE_IMAGE = [
-  process.execPath,
-  '-e',
-  'fs.writeFileSync(process.argv.at(-1), eval(process.env.SAYS)); process.exitCode = Number(process.env.EXIT)',
-];
+/** An image of somebody's own: leaves what an expression gives as its report, and ends with a code. */
+function hostileImage(says: string, exit: number): readonly string[] {
+  const code = `fs.writeFileSync(process.argv.at(-1), ${says}); process.exitCode = ${exit}`;
+  return [process.execPath, '-e', code];
+}
 
 /** As many ways as there are to make a terminal do something, or show something else than there is. */
 const ESCAPES =
@@ -40,13 +39,88 @@ function report(changes: Record<string, unknown>): string {
   });
 }
 
+/** What the pod leaves, how it ends, and what the resource then says. */
+const REPORTS: readonly (readonly [string, string, number, string, Record<string, unknown>?])[] = [
+  ['4 KiB of nonsense', "'x'.repeat(5000)", 0, 'MigrationPending'],
+  ['a message that is no UTF-8', 'Buffer.alloc(4096, 0xff)', 0, 'MigrationPending'],
+  ['JSON nested without end', "'['.repeat(2000) + ']'.repeat(2000)", 0, 'MigrationPending'],
+  [
+    'a prototype to be polluted',
+    `\`${report({}).replace('{', '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},')}\``,
+    0,
+    'UpToDate',
+    { recordedRevision: 'ocata01' },
+  ],
+  ...['constructor', '__proto__', 'toString', 'Done'].map(
+    (reason) =>
+      [
+        `a reason that every object has: ${reason}`,
+        `\`${report({ error: { reason, message: 'x', migration: null } })}\``,
+        1,
+        'MigrationPending',
+      ] as const,
+  ),
+  [
+    'heads of a kilobyte',
+    `\`${report({ heads: ['x'.repeat(1000), 'y'] })}\``,
+    0,
+    'UpToDate',
+    { databaseHeads: ['x'.repeat(64), 'y'] },
+  ],
+  [
+    'hundreds of heads',
+    `\`${report({ heads: Array.from({ length: 500 }, () => 'x') })}\``,
+    0,
+    'UpToDate',
+    { databaseHeads: Array.from({ length: 64 }, () => 'x') },
+  ],
+  [
+    'a revision of a kilobyte',
+    `\`${report({ to: { revision: 'x'.repeat(1000), phase: 'Contract' } })}\``,
+    0,
+    'MigrationPending',
+  ],
+  ['a time that is none', `\`${report({ startedAt: 'yesterday' })}\``, 0, 'MigrationPending'],
+  [
+    'a number beyond all numbers',
+    `\`${report({ progress: { migration: 'm', done: 1, total: 2 } }).replace('"total":2', '"total":1e999')}\``,
+    0,
+    'MigrationPending',
+  ],
+  [
+    'a migration with a name of a kilobyte, applied a hundred times',
+    `\`${report({ applied: Array.from({ length: 3 }, () => ({ name: 'x'.repeat(1000), milliseconds: -1 })) })}\``,
+    0,
+    'UpToDate',
+  ],
+];
+
+/** Of control characters all over a report that is believed. */
+const PAINTED = `\`${report({
+  error: { reason: 'MigrationFailed', message: 'ESCAPES', migration: 'ESCAPES' },
+  to: { revision: 'mitaka02', phase: 'Contract' },
+  heads: ['ESCAPES'],
+  applied: [{ name: 'ESCAPES', milliseconds: 1 }],
+})}\`.replaceAll('ESCAPES', JSON.stringify('${ESCAPES}').slice(1, -1))`;
+
+/** The report of a Job that is not ours. */
+const LIE = `\`${report({ to: { revision: 'rocky02', phase: 'Contract' }, heads: ['rocky_contract02'] })}\``;
+
 describe('hostile resources', () => {
   let environment: Environment;
   let operator: Operator;
   let tenants = 0;
 
   before(async () => {
-    environment = await startEnvironment({ images: { hostile: HOSTILE_IMAGE } });
+    environment = await startEnvironment({
+      images: {
+        ...Object.fromEntries(
+          REPORTS.map(([, says, exit], index) => [`report-${index}:`, hostileImage(says, exit)]),
+        ),
+        painted: hostileImage(PAINTED, 1),
+        liar: hostileImage(LIE, 0),
+      },
+    });
     operator = await environment.operator();
   });
 
@@ -116,6 +190,37 @@ describe('hostile resources', () => {
     ['a command', job({ command: ['sh'] }), 'unknown field "spec.job.command"'],
     ['a volume', job({ volumes: [{ name: 'host', hostPath: { path: '/' } }] }), 'unknown field'],
     ['a security context', job({ securityContext: { privileged: true } }), 'unknown field'],
+    ...[
+      'envFrom',
+      'initContainers',
+      'runtimeClassName',
+      'hostAliases',
+      'dnsConfig',
+      'dnsPolicy',
+      'hostPID',
+    ].map((field) => [`a field of a pod: ${field}`, job({ [field]: 'x' }), 'unknown field'] as const),
+    [
+      'a value from a field of the pod',
+      job({ env: [{ name: 'HTTP_PROXY', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }] }),
+      'unknown field',
+    ],
+    [
+      'a value from two places',
+      job({
+        env: [
+          {
+            name: 'HTTP_PROXY',
+            valueFrom: { secretKeyRef: { name: 'a', key: 'b' }, configMapKeyRef: { name: 'a', key: 'b' } },
+          },
+        ],
+      }),
+      'has either secretKeyRef or configMapKeyRef',
+    ],
+    [
+      'a time zone from a Secret',
+      job({ env: [{ name: 'TZ', valueFrom: { secretKeyRef: { name: 'a', key: 'b' } } }] }),
+      'It is for proxies',
+    ],
   ];
 
   describe('are refused at admission', () => {
@@ -178,9 +283,12 @@ describe('hostile resources', () => {
         volumeMounts: [{ name: 'host', mountPath: '/' }],
         securityContext: { privileged: true },
       };
-      const smuggled = await templateFor(job({ env: [{ name: 'X', valueFrom }] }));
+      const smuggled = await templateFor(job({ env: [{ name: 'HTTP_PROXY', valueFrom }] }));
       const [{ env, ...container }] = smuggled.spec.containers;
-      expect(env[0]).to.deep.equal({ name: 'X', valueFrom: { secretKeyRef: valueFrom.secretKeyRef } });
+      expect(env[0]).to.deep.equal({
+        name: 'HTTP_PROXY',
+        valueFrom: { secretKeyRef: valueFrom.secretKeyRef },
+      });
       const [{ env: plainEnv, ...plainContainer }] = plain.spec.containers;
       expect(env.slice(1)).to.deep.equal(plainEnv);
       expect(container).to.deep.equal(plainContainer);
@@ -235,71 +343,11 @@ describe('hostile resources', () => {
     });
   });
 
-  /** What the pod leaves, how it ends, and what the resource then says. */
-  const REPORTS: readonly (readonly [string, string, number, string, Record<string, unknown>?])[] = [
-    ['4 KiB of nonsense', "'x'.repeat(5000)", 0, 'MigrationPending'],
-    ['a message that is no UTF-8', 'Buffer.alloc(4096, 0xff)', 0, 'MigrationPending'],
-    ['JSON nested without end', "'['.repeat(2000) + ']'.repeat(2000)", 0, 'MigrationPending'],
-    [
-      'a prototype to be polluted',
-      `\`${report({}).replace('{', '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},')}\``,
-      0,
-      'UpToDate',
-      { recordedRevision: 'ocata01' },
-    ],
-    ...['constructor', '__proto__', 'toString', 'Done'].map(
-      (reason) =>
-        [
-          `a reason that every object has: ${reason}`,
-          `\`${report({ error: { reason, message: 'x', migration: null } })}\``,
-          1,
-          'MigrationPending',
-        ] as const,
-    ),
-    [
-      'heads of a kilobyte',
-      `\`${report({ heads: ['x'.repeat(1000), 'y'] })}\``,
-      0,
-      'UpToDate',
-      { databaseHeads: ['x'.repeat(64), 'y'] },
-    ],
-    [
-      'hundreds of heads',
-      `\`${report({ heads: Array.from({ length: 500 }, () => 'x') })}\``,
-      0,
-      'UpToDate',
-      { databaseHeads: Array.from({ length: 64 }, () => 'x') },
-    ],
-    [
-      'a revision of a kilobyte',
-      `\`${report({ to: { revision: 'x'.repeat(1000), phase: 'Contract' } })}\``,
-      0,
-      'MigrationPending',
-    ],
-    ['a time that is none', `\`${report({ startedAt: 'yesterday' })}\``, 0, 'MigrationPending'],
-    [
-      'a number beyond all numbers',
-      `\`${report({ progress: { migration: 'm', done: 1, total: 2 } }).replace('"total":2', '"total":1e999')}\``,
-      0,
-      'MigrationPending',
-    ],
-    [
-      'a migration with a name of a kilobyte, applied a hundred times',
-      `\`${report({ applied: Array.from({ length: 3 }, () => ({ name: 'x'.repeat(1000), milliseconds: -1 })) })}\``,
-      0,
-      'UpToDate',
-    ],
-  ];
-
   describe('are told nothing by their pod that the status could not hold', () => {
-    for (const [what, says, exit, reason, status] of REPORTS) {
+    for (const [index, [what, _says, _exit, reason, status]] of REPORTS.entries()) {
       it(what, async () => {
         const where = await tenant();
-        const env = [
-          { name: 'SAYS', value: says },
-          { name: 'EXIT', value: String(exit) },
-        ];
-        await where.apply({ revision: 'ocata01', job: { image: 'hostile:1', backoffLimit: 0, env } });
+        await where.apply({ revision: 'ocata01', job: { image: `report-${index}:1`, backoffLimit: 0 } });
         const schema = await eventually(async () => {
           const read = await where.reaches(reason);
           expect(read.status.job.finishedAt).not.to.equal(undefined);
@@ -338,14 +386,7 @@ describe('hostile resources', () => {
   describe('show nothing in a terminal that it would act upon', () => {
     it('from the message of a hostile pod', async () => {
       const where = await tenant();
-      const error = { reason: 'MigrationFailed', message: 'ESCAPES', migration: 'ESCAPES' };
-      const to = { revision: 'mitaka02', phase: 'Contract' };
-      const says = `\`${report({ error, to, heads: ['ESCAPES'], applied: [{ name: 'ESCAPES', milliseconds: 1 }] })}\`.replaceAll('ESCAPES', JSON.stringify('${ESCAPES}').slice(1, -1))`;
-      const env = [
-        { name: 'SAYS', value: says },
-        { name: 'EXIT', value: '1' },
-      ];
-      await where.apply({ revision: 'ocata01', job: { image: 'hostile:1', backoffLimit: 0, env } });
+      await where.apply({ revision: 'ocata01', job: { image: 'painted:1', backoffLimit: 0 } });
       const schema = await where.reaches('MigrationFailed');
       expect(schema.status.databaseHeads[0]).to.match(/^ \]0;owned/);
       await expectPrintable(where);
@@ -466,7 +507,7 @@ describe('hostile resources', () => {
     }
 
     /** A pod that stays until it is deleted, or leaves a report that is a lie. */
-    function pod(name: string, labels: Record<string, string>, says?: string): KubeObject {
+    function pod(name: string, labels: Record<string, string>, image = 'sleeper:1'): KubeObject {
       const restricted = {
         allowPrivilegeEscalation: false,
         runAsNonRoot: true,
@@ -481,12 +522,8 @@ describe('hostile resources', () => {
           containers: [
             {
               name: 'migrate',
-              image: says === undefined ? 'sleeper:1' : 'hostile:1',
+              image,
               args: ['/dev/termination-log'],
-              env: [
-                { name: 'SAYS', value: says ?? '' },
-                { name: 'EXIT', value: '0' },
-              ],
               securityContext: restricted,
             },
           ],
@@ -506,8 +543,7 @@ describe('hostile resources', () => {
 
     it('a Job with our labels and another owner is not ours, whatever its pod says', async () => {
       const { where, schema } = await suspended();
-      const lie = `\`${report({ to: { revision: 'rocky02', phase: 'Contract' }, heads: ['rocky_contract02'] })}\``;
-      const { metadata, spec } = pod('foreign', foreignLabels(schema), lie);
+      const { metadata, spec } = pod('foreign', foreignLabels(schema), 'liar:1');
       await environment.api.call('POST', `/apis/batch/v1/namespaces/${where.namespace}/jobs`, {
         metadata,
         spec: { template: { metadata: { labels: metadata?.labels }, spec } },
@@ -555,7 +591,8 @@ describe('hostile resources', () => {
       const valueFrom = { secretKeyRef: { name: 'other', key: 'x' } };
       const rows: readonly (readonly [Record<string, unknown>, string])[] = [
         [{ image: 'evil:1' }, 'job.image'],
-        [{ env: [{ name: 'X', valueFrom }] }, 'job.env'],
+        [{ env: [{ name: 'HTTP_PROXY', valueFrom }] }, 'job.env'],
+        [{ labels: { app: 'mariadb-client' } }, 'job.labels'],
         [{ serviceAccountName: 'powerful' }, 'job.serviceAccountName'],
         [{ annotations: { 'vault.hashicorp.com/agent-inject': 'true' } }, 'job.annotations'],
         [{ priorityClassName: 'system-cluster-critical' }, 'job.priorityClassName'],

@@ -100,6 +100,45 @@ describe('migration Job', () => {
     ]);
   });
 
+  const VARIABLES: readonly (readonly [Record<string, unknown>, boolean])[] = [
+    [{ name: 'TZ', value: 'Europe/Berlin' }, true],
+    [{ name: 'TZ' }, true],
+    [{ name: 'LC_MESSAGES', value: 'C.UTF-8' }, true],
+    [{ name: 'HTTP_PROXY', value: 'http://proxy:3128' }, true],
+    [{ name: 'no_proxy', value: '.svc,10.0.0.0/8' }, true],
+    [{ name: 'all_proxy', valueFrom: { secretKeyRef: { name: 'proxy', key: 'url' } } }, true],
+    [{ name: 'all_proxy', valueFrom: { configMapKeyRef: { name: 'proxy', key: 'url' } } }, true],
+    // A source that a CRD of before has let in, and this operator does not know.
+    [{ name: 'all_proxy', valueFrom: {} }, false],
+    [{ name: 'TZ', valueFrom: { secretKeyRef: { name: 'proxy', key: 'url' } } }, false],
+    [{ name: 'TZ', value: '/etc/glance-schema/tls/ca.crt' }, false],
+    [{ name: 'TZ', value: 'a/../../x' }, false],
+    [{ name: 'LANG', value: 'C\nx = y' }, false],
+    [{ name: 'HTTPS_PROXY', value: '$(DATABASE_CONNECTION)' }, false],
+    [{ name: 'PATH', value: '/usr/bin' }, false],
+    [{ name: 'OPENSSL_CONF', value: '/proc/self/environ' }, false],
+    [{ name: 'LOCALDOMAIN', value: 'example.org' }, false],
+  ];
+  for (const [variable, isSet] of VARIABLES) {
+    it(`${isSet ? 'has' : 'leaves out'} ${JSON.stringify(variable)}`, () => {
+      const [container] = jobFor({ job: { env: [variable] } }).spec.template.spec.containers;
+      expect(container.env.slice(0, -1)).to.deep.equal(isSet ? [variable] : []);
+    });
+  }
+
+  it('leaves out annotations that change its confinement', () => {
+    const annotations = {
+      'container.apparmor.security.beta.kubernetes.io/migrate': 'unconfined',
+      'seccomp.security.alpha.kubernetes.io/pod': 'unconfined',
+      'cdi.k8s.io/device': 'vendor.com/device=all',
+      'example.org/ticket': '4711',
+    };
+    const { metadata } = jobFor({ job: { annotations } }).spec.template;
+    expect(Object.keys(metadata.annotations).filter((name) => name in annotations)).to.deep.equal([
+      'example.org/ticket',
+    ]);
+  });
+
   it("cannot be made another schema's by labels", () => {
     const labels = { 'db.glance.openstack.org/schema-uid': 'stolen', team: 'images' };
     const { template } = jobFor({ job: { labels } }).spec;
