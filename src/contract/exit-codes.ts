@@ -7,7 +7,7 @@ export const EXIT_CODES = {
   Done: 0,
   /** A migration failed; the message carries the database's own error. */
   MigrationFailed: 1,
-  /** The command line, the URL or the configuration file cannot be understood. */
+  /** The command line, or a file that it names, cannot be understood. */
   Usage: 2,
   /** The target comes before where the database is. */
   DowngradeNotSupported: 10,
@@ -23,6 +23,8 @@ export const EXIT_CODES = {
   OutOfOrder: 15,
   /** Done, but the schema is not that of the revision: somebody else has changed it. The report lists what differs. */
   SchemaDiffers: 16,
+  /** What should be a connection to a database cannot be read as one. */
+  ConnectionInvalid: 17,
   /** Cannot connect, authenticate or write, or the server has ended what ran: the same may go well later. */
   DatabaseUnreachable: 20,
   /** Another migrator has kept the lock for longer than was asked to wait. */
@@ -40,7 +42,7 @@ export type FailureReason = Exclude<ExitReason, 'Done'>;
 export const EXIT_MEANINGS: Readonly<Record<ExitReason, string>> = {
   Done: 'done, or there was nothing to do',
   MigrationFailed: "a migration failed and was rolled back; the message has the database's own error",
-  Usage: 'the command line, the URL or a file cannot be understood',
+  Usage: 'the command line, or a file that it names, cannot be understood',
   DowngradeNotSupported: 'the target comes before where the database is',
   RevisionNotFound: 'the target is no revision that this build carries',
   DatabaseNewer: 'the database is past what this build carries',
@@ -50,6 +52,8 @@ export const EXIT_MEANINGS: Readonly<Record<ExitReason, string>> = {
   OutOfOrder: 'expand, migrate or contract was asked for before what must come first; the message names that',
   SchemaDiffers:
     'at the revision, but the schema is not what the revision has; the message says what differs, db diff how to mend it',
+  ConnectionInvalid:
+    'what should be the connection cannot be read as one, or names a file that is not there; the message says what it looks like',
   DatabaseUnreachable:
     'cannot connect, log in or write, or the server has ended it; the same may go well later',
   LockTimeout: 'another migrator has kept the lock for too long',
@@ -67,6 +71,7 @@ export const FINAL_EXIT_CODES: readonly number[] = [
   EXIT_CODES.PartiallyApplied,
   EXIT_CODES.OutOfOrder,
   EXIT_CODES.SchemaDiffers,
+  EXIT_CODES.ConnectionInvalid,
 ];
 
 /** What `db check` ends with when a phase is next, as `glance-manage db check` does. */

@@ -35,5 +35,11 @@ export const MANAGED_BY = 'glance-schema';
 /** The one container of a migration pod. */
 export const CONTAINER_NAME = 'migrate';
 
+/**
+ * The environment variable of that container which says where the connection is from, as messages are to call it: the key and
+ * the Secret.
+ */
+export const CONNECTION_SOURCE_VARIABLE = 'GLANCE_SCHEMA_CONNECTION_SOURCE';
+
 /** The environment variable of that container which holds the database's connection URL. */
 export const CONNECTION_VARIABLE = 'DATABASE_CONNECTION';

@@ -69,6 +69,13 @@ export const REASONS = {
     meaning: 'The Job cannot connect to the database, log in or write, or the server has ended what ran.',
     doThis: 'Mend what the message names; the operator tries again by itself.',
   },
+  ConnectionInvalid: {
+    ready: 'False',
+    also: 'Reconciling',
+    meaning: "The Secret's value cannot be read as a connection. The database was not asked.",
+    doThis:
+      'Correct the value of the key that the message names; the operator tries again by itself, or at once with the annotation `retry`.',
+  },
   DatabaseNotGlance: {
     ready: 'False',
     also: 'Stalled',

@@ -467,7 +467,7 @@ function read(flags: ConnectionFlags, environment: Readonly<Record<string, strin
   try {
     target = resolveConnection(flags, environment);
   } catch (error) {
-    if (error instanceof Failure && error.reason === 'Usage') {
+    if (error instanceof Failure && error.reason === 'ConnectionInvalid') {
       return error;
     }
     throw error;

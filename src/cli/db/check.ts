@@ -28,6 +28,7 @@ export function dbCheckCommand(): Command {
     'DatabaseNewer',
     'DatabaseNotGlance',
     'SchemaDiffers',
+    'ConnectionInvalid',
     'DatabaseUnreachable',
   ]);
   return command.addHelpText(

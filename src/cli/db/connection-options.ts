@@ -2,11 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { CONNECTION_SOURCE_VARIABLE } from '../../contract/names.ts';
 import { readConnectionValue } from '../../migrator/connection/connection-value.ts';
 import { type ConfiguredConnection, readDatabaseConnection } from '../../migrator/connection/oslo-config.ts';
 import { type ConnectionTarget, TLS_MODES } from '../../migrator/connection/target.ts';
-import { checkTls, parseTlsMode } from '../../migrator/connection/tls-mode.ts';
+import { checkTls, parseTlsMode, tlsSetting } from '../../migrator/connection/tls-mode.ts';
 import { parseConnectionUrl } from '../../migrator/connection/url.ts';
+import { UnusableUrl } from '../../migrator/connection/url-query.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
 
 /** What the options of `addConnectionOptions` leave. */
@@ -68,31 +70,56 @@ export function addConnectionOptions(command: Command): Command {
 /**
  * Reads which database is meant.
  *
- * @throws Failure `Usage`
+ * @throws Failure `Usage` for a command line that cannot be understood, `ConnectionInvalid` for what it names
  */
 export function resolveConnection(flags: ConnectionFlags, environment: Environment): ConnectionTarget {
+  // Of a Job: it says what a GlanceSchema calls the place.
+  const source = environment[CONNECTION_SOURCE_VARIABLE];
   const { url, parameters } = configured(flags, environment);
-  const target = parseConnectionUrl(url, parameters, {
-    environment,
-    home: ownFolder(),
-    readText: readIfThere,
-  });
-  const mode = flags.tlsMode === undefined ? undefined : parseTlsMode(flags.tlsMode, '--tls-mode ');
+  const target = parseUrl(url, parameters, environment, source);
+  const mode = flags.tlsMode === undefined ? undefined : parseTlsMode(flags.tlsMode, '--tls-mode');
   // Authorities that are named here go before all that the URL names.
   const { caFolder: _caFolder, ...others } = target.tls;
   const tls = {
     ...(flags.tlsCa === undefined ? target.tls : others),
     ...(flags.tlsCa === undefined ? {} : ({ ca: flags.tlsCa, mode: 'verify-full' } as const)),
     ...(mode === undefined ? {} : { mode }),
+    ...(source === undefined ? {} : ({ fromGlanceSchema: true } as const)),
   };
   if (target.missingOptionFile !== undefined && flags.tlsCa === undefined && mode === undefined) {
     throw new Failure(
-      'Usage',
-      `Cannot read ${target.missingOptionFile}, which the connection URL names: there is no such file, and it may ask for TLS. Mount it, or set --tls-mode or --tls-ca (in a GlanceSchema spec.database.tls), which go before it.`,
+      'ConnectionInvalid',
+      `Cannot read ${target.missingOptionFile}, which the connection URL${whence(source)} names: there is no such file, and it may ask for TLS. ${source === undefined ? 'Mount it, or set' : 'Set'} ${tlsSetting(tls, 'mode')} or ${tlsSetting(tls, 'ca')}, which go before it.`,
     );
   }
-  checkTls(tls, target.engine);
+  try {
+    checkTls(tls, target.engine);
+  } catch (error) {
+    throw named(error, source);
+  }
   return { ...target, tls };
+}
+
+function parseUrl(
+  url: string,
+  parameters: string,
+  environment: Environment,
+  source: string | undefined,
+): ConnectionTarget {
+  try {
+    return parseConnectionUrl(url, parameters, { environment, home: ownFolder(), readText: readIfThere });
+  } catch (error) {
+    throw named(error, source);
+  }
+}
+
+/** In a Job, nobody sees a URL: it is told where it is. */
+function named(error: unknown, source: string | undefined): unknown {
+  return error instanceof UnusableUrl ? new UnusableUrl(error.found, whence(source)) : error;
+}
+
+function whence(source: string | undefined): string {
+  return source === undefined ? '' : ` in ${source}`;
 }
 
 function configured(flags: ConnectionFlags, environment: Environment): ConfiguredConnection {
@@ -119,8 +146,9 @@ function configured(flags: ConnectionFlags, environment: Environment): Configure
     );
   }
   const variable = environment[VARIABLE];
-  if (variable !== undefined && variable.trim() !== '') {
-    return readConnectionValue(variable, VARIABLE);
+  const source = environment[CONNECTION_SOURCE_VARIABLE];
+  if (variable !== undefined && (variable.trim() !== '' || source !== undefined)) {
+    return readConnectionValue(variable, source ?? VARIABLE);
   }
   if (environment[OSLO_VARIABLE] !== undefined) {
     return readDatabaseConnection([], environment);

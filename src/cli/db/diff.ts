@@ -38,6 +38,7 @@ export function dbDiffCommand(): Command {
     'DatabaseNewer',
     'DatabaseNotGlance',
     'SchemaDiffers',
+    'ConnectionInvalid',
     'DatabaseUnreachable',
   ]);
 }

@@ -27,6 +27,7 @@ export function dbHistoryCommand(): Command {
     'Usage',
     'DatabaseNewer',
     'DatabaseNotGlance',
+    'ConnectionInvalid',
     'DatabaseUnreachable',
   ]);
 }

@@ -32,6 +32,7 @@ const MIGRATION_EXITS: readonly ExitReason[] = [
   'DatabaseNotGlance',
   'PartiallyApplied',
   'SchemaDiffers',
+  'ConnectionInvalid',
   'DatabaseUnreachable',
   'LockTimeout',
   'Interrupted',

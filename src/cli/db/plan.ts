@@ -39,6 +39,7 @@ export function dbPlanCommand(): Command {
     'RevisionNotFound',
     'DatabaseNewer',
     'DatabaseNotGlance',
+    'ConnectionInvalid',
     'DatabaseUnreachable',
   ]);
 }

@@ -24,6 +24,7 @@ export function dbVersionControlCommand(): Command {
     'RevisionNotFound',
     'DatabaseNewer',
     'DatabaseNotGlance',
+    'ConnectionInvalid',
     'DatabaseUnreachable',
     'LockTimeout',
   ]);

@@ -18,6 +18,7 @@ export function dbVersionCommand(): Command {
     'Usage',
     'DatabaseNewer',
     'DatabaseNotGlance',
+    'ConnectionInvalid',
     'DatabaseUnreachable',
   ]);
 }

@@ -17,6 +17,7 @@ export function helpfulVerb(reason: string | undefined): 'retry' | 'observe' | '
     case 'DatabaseNewer':
     case 'DatabaseNotGlance':
     case 'DatabaseUnreachable':
+    case 'ConnectionInvalid':
       return 'retry';
     default:
       return undefined;

@@ -6,10 +6,13 @@ import { type ConfiguredConnection, readDatabaseConnection } from './oslo-config
  * of Glance, a piece of one, or in quotes.
  *
  * @param name what messages call the place that the value is from
- * @throws Failure `Usage`, which says what the value looks like and shows nothing of it
+ * @throws Failure `ConnectionInvalid`, which says what the value looks like and shows nothing of it
  */
 export function readConnectionValue(value: string, name: string): ConfiguredConnection {
   const text = withoutQuotes(value.replace(/^\uFEFF/, '').trim());
+  if (text === '') {
+    throw unusable(name, `it is empty. ${WRITE_A_URL}`);
+  }
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
   if (lines.some((line) => /^(\[[\w.-]+\]\s*$|(sql_)?connection\s*[=:])/i.test(line))) {
     return readDatabaseConnection([{ path: name, text, section: 'database' }]);
@@ -104,5 +107,5 @@ function withoutQuotes(text: string): string {
 }
 
 function unusable(name: string, cause: string): Failure {
-  return new Failure('Usage', `Cannot read a connection from ${name}: ${cause}`);
+  return new Failure('ConnectionInvalid', `Cannot read a connection from ${name}: ${cause}`);
 }

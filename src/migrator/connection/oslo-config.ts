@@ -26,7 +26,7 @@ type Options = ReadonlyMap<string, string>;
  *
  * Source: oslo.config's `iniparser.py` and `cfg.py`, oslo.db's `options.py` for the old names.
  *
- * @throws Failure `Usage` when a file cannot be parsed or nothing has the option
+ * @throws Failure `ConnectionInvalid` when a file cannot be parsed or nothing has the option
  */
 export function readDatabaseConnection(
   files: readonly ConfigFile[],
@@ -36,7 +36,7 @@ export function readDatabaseConnection(
   const url = lookUp(CONNECTION_NAMES, parsed, environment);
   if (url === undefined) {
     throw new Failure(
-      'Usage',
+      'ConnectionInvalid',
       `Cannot find the connection URL: found no 'connection' under [database] in ${files.map((file) => file.path).join(', ')}`,
     );
   }
@@ -157,5 +157,5 @@ function substitute(
 
 /** Names the line and never shows it: it may hold a password. */
 function unreadable(file: ConfigFile, index: number, found: string): Failure {
-  return new Failure('Usage', `Cannot read ${file.path}: found ${found} in line ${index + 1}`);
+  return new Failure('ConnectionInvalid', `Cannot read ${file.path}: found ${found} in line ${index + 1}`);
 }

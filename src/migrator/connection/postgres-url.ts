@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { Failure } from '../errors/failure.ts';
 import {
   type ConnectionTarget,
   type HostAddress,
@@ -305,9 +304,8 @@ function refuseWhatCannotBeAsked(options: Options, tls: TlsOptions): void {
   if (first === undefined) {
     return;
   }
-  throw new Failure(
-    'Usage',
-    `Cannot use the connection URL: found ${first}, which cannot be demanded of the server from here. ${
+  throw unusable(
+    `found ${first}, which cannot be demanded of the server from here. ${
       first === 'sslcrldir'
         ? 'Name one file by sslcrl.'
         : 'Set sslmode=verify-full, which makes sure of the server by its certificate, and leave it out of the URL that is given here.'

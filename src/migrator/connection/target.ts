@@ -33,6 +33,8 @@ export interface HostAddress {
 
 export interface TlsOptions {
   readonly mode: TlsMode;
+  /** Whether it is the Job of a GlanceSchema, whose fields go before what the URL says; else the command line does. */
+  readonly fromGlanceSchema?: true;
   /** Path of a PEM file, or `system` for the authorities that the machine trusts. */
   readonly ca?: string;
   /** Path of a folder of PEM files, named by their hashes as OpenSSL wants them. */

@@ -24,7 +24,7 @@ const DEFAULT_CONNECT_TIMEOUT_SECONDS = 10;
 /**
  * Reads what is behind the `?`. An option without a value counts as not given, as in SQLAlchemy.
  *
- * @throws Failure `Usage` for an option that the driver does not know
+ * @throws Failure `ConnectionInvalid` for an option that the driver does not know
  */
 export function readQuery(text: string | undefined, { known, ignored }: OptionNames): Query {
   const query = new Map<string, string[]>();
@@ -103,6 +103,16 @@ function isNear(a: string, b: string): boolean {
 }
 
 /** Why a URL cannot be used, and what to do instead. Never carries the URL itself: it may hold a password. */
-export function unusable(cause: string): Failure {
-  return new Failure('Usage', `Cannot use the connection URL: ${cause}`);
+export class UnusableUrl extends Failure {
+  /** What was found and what to do, for who knows where the URL is from. */
+  readonly found: string;
+
+  constructor(found: string, where = '') {
+    super('ConnectionInvalid', `Cannot use the connection URL${where}: ${found}`);
+    this.found = found;
+  }
+}
+
+export function unusable(found: string): UnusableUrl {
+  return new UnusableUrl(found);
 }

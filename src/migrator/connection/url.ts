@@ -46,7 +46,7 @@ const NOTHING_AROUND: Surroundings = { environment: {}, home: '/', readText: () 
  * Reads a connection URL as SQLAlchemy, and libpq or PyMySQL, would.
  *
  * @param parameters further options, as oslo.db's `connection_parameters` has them
- * @throws Failure `Usage`, which never carries the URL itself: it may hold a password.
+ * @throws Failure `ConnectionInvalid`, which never carries the URL itself: it may hold a password.
  */
 export function parseConnectionUrl(
   text: string,

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates } from 'node:tls';
 import type { TlsOptions, TlsVersion } from '../connection/target.ts';
+import { tlsSetting } from '../connection/tls-mode.ts';
 import { databaseError } from '../errors/database-error.ts';
 import { Failure } from '../errors/failure.ts';
 
@@ -19,8 +20,9 @@ export interface TlsFiles {
 }
 
 /** In a Job only what the GlanceSchema names is mounted. */
-const AUTHORITY_REMEDY =
-  'Correct the path, or set --tls-ca, which goes before it (in a GlanceSchema spec.database.tls.caSecretRef)';
+function authorityRemedy(tls: TlsOptions): string {
+  return `Correct the path, or set ${tlsSetting(tls, 'ca')}, which goes before it`;
+}
 
 /** What Node would add of itself; a list of ciphers from Python or MySQL is about TLS 1.2 and leaves these alone. */
 const TLS_1_3_CIPHERS = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256';
@@ -28,12 +30,12 @@ const TLS_1_3_CIPHERS = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS
 /**
  * What TLS is spoken with, read from its files.
  *
- * @throws Failure `Usage` for a file that cannot be read
+ * @throws Failure `ConnectionInvalid` for a file that cannot be read
  */
 export function readTlsFiles(tls: TlsOptions): TlsFiles {
   const ca = [
-    ...(tls.ca === undefined || tls.ca === 'system' ? [] : [readPem(tls.ca, AUTHORITY_REMEDY)]),
-    ...(tls.caFolder === undefined ? [] : readFolder(tls.caFolder)),
+    ...(tls.ca === undefined || tls.ca === 'system' ? [] : [readPem(tls.ca, authorityRemedy(tls))]),
+    ...(tls.caFolder === undefined ? [] : readFolder(tls.caFolder, authorityRemedy(tls))),
   ];
   const own = tls.caFolder !== undefined || ca.length > 0;
   return {
@@ -64,12 +66,12 @@ function machineAuthorities(): string[] {
 }
 
 /** Only files that are named by a hash are looked at, as by OpenSSL. */
-function readFolder(path: string): string[] {
+function readFolder(path: string, remedy: string): string[] {
   try {
     const names = readdirSync(path).filter((name) => /^[0-9a-f]{8}\.\d+$/.test(name));
     return names.map((name) => readFileSync(join(path, name), 'utf8'));
   } catch (error) {
-    throw unreadable(`the folder of certificates ${path}`, AUTHORITY_REMEDY, error);
+    throw unreadable(`the folder of certificates ${path}`, remedy, error);
   }
 }
 
@@ -83,5 +85,5 @@ function readPem(path: string, remedy = 'Correct the path, or mount the file'): 
 
 function unreadable(what: string, remedy: string, error: unknown): Failure {
   const cause = databaseError(error).message.replace(/, (open|read|scandir).*$/, '');
-  return new Failure('Usage', `Cannot read ${what}: ${cause}. ${remedy}.`, { cause: error });
+  return new Failure('ConnectionInvalid', `Cannot read ${what}: ${cause}. ${remedy}.`, { cause: error });
 }

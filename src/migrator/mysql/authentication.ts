@@ -5,13 +5,18 @@ import type { AuthPlugin } from 'mysql2';
  * the server wants as it is.
  *
  * @param trusted whether the server has shown by a certificate that it is the right one, or is on this machine
+ * @param authority what messages call the setting of the server's authority
  */
-export function authPlugins(password: string, trusted: boolean): Record<string, AuthPlugin> {
+export function authPlugins(
+  password: string,
+  trusted: boolean,
+  authority = '--tls-ca',
+): Record<string, AuthPlugin> {
   // To anyone in between it would be given away, where the other ways give away nothing.
   const clear: AuthPlugin = () => async () => {
     if (!trusted) {
       throw new Error(
-        "the server wants the password in clear, as for a user of PAM, and has not shown by a certificate that it is the right one. Set ssl_ca or --tls-ca to the file of the server's authority",
+        `the server wants the password in clear, as for a user of PAM, and has not shown by a certificate that it is the right one. Set ssl_ca or ${authority} to the file of the server's authority`,
       );
     }
     return Buffer.from(`${password}\0`, 'utf8');

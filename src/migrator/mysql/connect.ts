@@ -1,6 +1,7 @@
 import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import type { ConnectionOptions, Connection as DriverConnection, RowDataPacket } from 'mysql2/promise';
 import { type ConnectionTarget, describeTarget } from '../connection/target.ts';
+import { tlsSetting } from '../connection/tls-mode.ts';
 import type { Row } from '../engine/engine.ts';
 import { explainTls } from '../engine/explain-tls.ts';
 import { keepAlive } from '../engine/keep-alive.ts';
@@ -43,7 +44,7 @@ export async function openSession(target: ConnectionTarget): Promise<Session> {
       ...(target.password === undefined ? {} : { password: target.password }),
       ...(target.database === undefined ? {} : { database: target.database }),
       ...(ssl === undefined ? {} : { ssl }),
-      authPlugins: authPlugins(target.password ?? '', isTrusted(target, ssl)),
+      authPlugins: authPlugins(target.password ?? '', isTrusted(target, ssl), tlsSetting(target.tls, 'ca')),
       ...(target.tls.mode === 'verify-full' && isIP(target.host) !== 0
         ? { stream: () => connectByAddress(target.host, target.port) }
         : {}),
@@ -191,7 +192,7 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
     case 1053:
       return 'the server is shutting down, do wait until it is back';
     case 3159:
-      return 'the server lets connections with TLS in only, do ask for it (--tls-mode require)';
+      return `the server lets connections with TLS in only. Ask for it: set ${tlsSetting(target.tls, 'mode')} to require`;
   }
   const plugin = /using unknown plugin ([\w-]+)/.exec(error.message)?.[1];
   if (plugin !== undefined) {

@@ -427,15 +427,18 @@ function nextAttemptNotDue(situation: Situation): Answer | undefined {
     return undefined;
   }
   return {
-    reason: TRANSIENT_UNREACHABLE.includes(failure.reason) ? 'DatabaseUnreachable' : 'MigrationPending',
+    reason: WAITING_REASONS.find((waiting) => waiting === failure.reason) ?? 'MigrationPending',
     message: `${sentence(failure.message)} The next attempt is at ${new Date(due).toISOString().slice(0, 19)}Z.`,
     // A clock that is behind, and put right meanwhile, must not make it sleep for longer.
     lookAgainAfter: Math.min(due - situation.now, delay),
   };
 }
 
-/** A URL that cannot be read is mended in the Secret, which we do not watch: it is tried again like a lost connection. */
-const TRANSIENT_UNREACHABLE: readonly string[] = ['DatabaseUnreachable', 'Usage'];
+/**
+ * Failures that the condition calls by their own name while the next attempt is waited for. A connection that cannot be read is
+ * corrected in the Secret, which we do not watch: it is tried again like a lost one.
+ */
+const WAITING_REASONS = ['DatabaseUnreachable', 'ConnectionInvalid'] as const satisfies readonly Reason[];
 
 function migrationDue(situation: Situation): Answer {
   const target = targetPosition(situation.schema, situation.status);

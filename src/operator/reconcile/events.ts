@@ -4,7 +4,12 @@ import type { Notice, SchemaObject } from '../kube/cluster.ts';
 import { readyReason } from './status.ts';
 
 /** Reasons that a person should see as a warning though the operator goes on by itself. */
-const WORRYING: readonly Reason[] = ['DatabaseUnreachable', 'SecretNotReady', 'JobBlocked'];
+const WORRYING: readonly Reason[] = [
+  'DatabaseUnreachable',
+  'ConnectionInvalid',
+  'SecretNotReady',
+  'JobBlocked',
+];
 
 /** What to tell people when the reason has changed, or a further Job has failed; undefined while nothing changes. */
 export function noticeOf(before: GlanceSchemaStatus, after: GlanceSchemaStatus): Notice | undefined {

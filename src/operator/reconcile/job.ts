@@ -5,6 +5,7 @@ import type { GlanceSchemaSpec } from '../../contract/glance-schema.ts';
 import { isAllowedAnnotation, isAllowedVariable } from '../../contract/job-environment.ts';
 import {
   API_VERSION,
+  CONNECTION_SOURCE_VARIABLE,
   CONNECTION_VARIABLE,
   CONTAINER_NAME,
   KIND,
@@ -164,6 +165,7 @@ export function migrationJob(input: MigrationJobInput): object {
               args: [...commandFor(purpose), ...tlsArguments(spec)],
               env: [
                 ...(job?.env ?? []).filter(isAllowedVariable),
+                { name: CONNECTION_SOURCE_VARIABLE, value: connectionSource(schema, spec) },
                 {
                   name: CONNECTION_VARIABLE,
                   valueFrom: {
@@ -208,6 +210,14 @@ export function migrationJob(input: MigrationJobInput): object {
 
 function allowedAnnotations(annotations: Readonly<Record<string, string>> = {}): Record<string, string> {
   return Object.fromEntries(Object.entries(annotations).filter(([name]) => isAllowedAnnotation(name)));
+}
+
+/** `key 'connection' of Secret openstack/glance-db` */
+function connectionSource(
+  { namespace }: MigrationJobInput['schema'],
+  { database: { secretRef } }: GlanceSchemaSpec,
+): string {
+  return `key '${secretRef.key}' of Secret ${namespace}/${secretRef.name}`;
 }
 
 function commandFor(purpose: Purpose): readonly string[] {

@@ -163,6 +163,28 @@ describe('every reason, as kubectl shows it', () => {
     await shows(tenant, 'DatabaseUnreachable', 'The next attempt is at');
   });
 
+  it('ConnectionInvalid for a value that was encoded twice, and what it looks like', async () => {
+    const url = 'mysql+pymysql://glance:hunter2@db/glance';
+    const tenant = await environment.tenant('invalid', Buffer.from(url).toString('base64'));
+    await tenant.apply({});
+    await shows(
+      tenant,
+      'ConnectionInvalid',
+      "Cannot read a connection from key 'connection' of Secret invalid/glance-db: it looks like base64",
+    );
+    // A Job has one pod for it: another would be given the same value.
+    expect(await tenant.pods()).to.have.length(1);
+    const { message } = (await tenant.read()).status.conditions[0];
+    expect(message)
+      .to.match(/The next attempt is at \S+Z\.$/)
+      .and.not.to.match(/ --\w/);
+    const { url: right } = await emptyDatabase('corrected');
+    await environment.api.call('PATCH', `/api/v1/namespaces/invalid/secrets/glance-db`, {
+      stringData: { connection: right },
+    });
+    await tenant.reaches('UpToDate', 60_000);
+  });
+
   it("DatabaseNotGlance for somebody else's tables", async () => {
     const { url, tenant } = await emptyDatabase('notglance');
     await withClient(url, (client) => client.query('CREATE TABLE instances (id int)'));

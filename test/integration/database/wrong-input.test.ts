@@ -120,20 +120,20 @@ describe('wrong input', () => {
     () => ({
       name: 'a file without the option',
       args: ['db', 'sync', '--config-file', join(folder, 'empty.conf')],
-      code: 2,
+      code: 17,
       says: "found no 'connection'",
     }),
     () => ({
       name: 'a broken file',
       args: ['db', 'sync', '--config-file', join(folder, 'broken.conf')],
-      code: 2,
+      code: 17,
       says: 'line 2',
     }),
     () => ({
       name: 'no URL',
       args: ['db', 'sync'],
       env: { DATABASE_CONNECTION: 'hunter2' },
-      code: 2,
+      code: 17,
       says: 'no URL that can be read',
     }),
     () => ({
@@ -145,7 +145,7 @@ describe('wrong input', () => {
     () => ({
       name: 'a CA that is not there',
       args: ['db', 'sync', '--tls-ca', join(folder, 'ca')],
-      code: 2,
+      code: 17,
       says: 'Cannot read the certificate file',
     }),
     () => ({

@@ -20,6 +20,7 @@ const EXPECTED: Readonly<Record<Reason, readonly [string, string]>> = {
   RevisionNotFound: ['Failed', 'Degraded'],
   DatabaseNewer: ['Failed', 'Degraded'],
   DatabaseUnreachable: ['InProgress', 'Progressing'],
+  ConnectionInvalid: ['InProgress', 'Progressing'],
   DatabaseNotGlance: ['Failed', 'Degraded'],
   SecretNotReady: ['InProgress', 'Progressing'],
   MigrationFailed: ['Failed', 'Degraded'],

@@ -87,7 +87,7 @@ describe('wrong input with MariaDB', () => {
         code: 20,
         says: 'there is no such database',
       },
-      { name: 'no database', url: 'mysql://g:hunter2@127.0.0.1/', code: 2, says: 'found no database in it' },
+      { name: 'no database', url: 'mysql://g:hunter2@127.0.0.1/', code: 17, says: 'found no database in it' },
       {
         name: 'a socket that is not there',
         url: 'mysql://g:hunter2@/glance?unix_socket=/nowhere/s',
@@ -104,13 +104,13 @@ describe('wrong input with MariaDB', () => {
       {
         name: 'an authority that is not there',
         url: `${url}?ssl_ca=${folder}/ca`,
-        code: 2,
+        code: 17,
         says: 'Cannot read the certificate file',
       },
       {
         name: 'an option of PostgreSQL',
         url: `${url}?sslmode=require`,
-        code: 2,
+        code: 17,
         says: "Write 'ssl_mode'",
       },
       {

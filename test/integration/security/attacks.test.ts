@@ -331,6 +331,7 @@ describe('attacks past the shipped admission policy', () => {
       });
       const pod = await eventually(async () => (await where.pods())[0] ?? expect.fail('no pod'));
       expect(pod.spec.containers[0].env.map(({ name }: KubeObject) => name)).to.deep.equal([
+        'GLANCE_SCHEMA_CONNECTION_SOURCE',
         'DATABASE_CONNECTION',
       ]);
       expect(pod.metadata?.annotations).to.include({ 'example.org/ticket': '4711' });

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { resolveConnection } from '../../../src/cli/db/connection-options.ts';
 import { readConnectionValue } from '../../../src/migrator/connection/connection-value.ts';
 import type { ConnectionTarget } from '../../../src/migrator/connection/target.ts';
 import { checkTls } from '../../../src/migrator/connection/tls-mode.ts';
@@ -33,7 +34,7 @@ function read(value: string): ConnectionTarget {
     readText: (path) => (path === '/etc/my.cnf' ? '[client]\nssl-ca=/ca\n' : undefined),
   });
   if (target.missingOptionFile !== undefined) {
-    throw new Failure('Usage', 'there is no such file, and it may ask for TLS');
+    throw new Failure('ConnectionInvalid', 'there is no such file, and it may ask for TLS');
   }
   checkTls(target.tls, target.engine);
   return target;
@@ -49,7 +50,21 @@ function check(value: string, result: string, found: (target: ConnectionTarget) 
   }
 }
 
+/** The environment of a Job's container. */
+function ofJob(value: string): Readonly<Record<string, string>> {
+  return { DATABASE_CONNECTION: value, GLANCE_SCHEMA_CONNECTION_SOURCE: "key 'url' of Secret ns/db" };
+}
+
 describe('docs/connections.md', () => {
+  it('nothing in the Secret is told of as such in a Job', () => {
+    for (const value of ['', ' \n']) {
+      expect(() => resolveConnection({}, ofJob(value))).to.throw(
+        Failure,
+        "Cannot read a connection from key 'url' of Secret ns/db: it is empty. Write a URL such as",
+      );
+    }
+  });
+
   const tables: readonly (readonly [string, number, string, (target: ConnectionTarget) => string])[] = [
     ['The value', 18, '', () => 'read'],
     [
@@ -69,6 +84,16 @@ describe('docs/connections.md', () => {
     it(`${heading}: has ${count} rows`, () => {
       expect(rows).to.have.length(count);
     });
+    for (const [value] of rows.filter(([, result]) => result.startsWith('refused: '))) {
+      it(`${heading}, in a Job: ${value.split('\n')[0]} is told of by its Secret and key`, () => {
+        expect(() => resolveConnection({}, ofJob(prefix + value)))
+          .to.throw(Failure, "key 'url' of Secret ns/db")
+          .that.satisfies(
+            ({ message, reason }: Failure) =>
+              reason === 'ConnectionInvalid' && !/secret@|:secret/.test(message) && !/--[a-z]/.test(message),
+          );
+      });
+    }
     for (const [value, result] of rows) {
       it(`${heading}: ${value.split('\n')[0]}`, () => {
         check(prefix + value, result, found);

@@ -94,7 +94,7 @@ describe('a value that should be a connection URL', () => {
         .to.throw(Failure)
         .that.satisfies(
           (failure: Failure) =>
-            failure.reason === 'Usage' &&
+            failure.reason === 'ConnectionInvalid' &&
             failure.message.includes(says) &&
             failure.message.includes('X') &&
             !/hunter2|\n/.test(failure.message),

@@ -139,7 +139,8 @@ describe('glance-api.conf', () => {
       expect(() => readDatabaseConnection([{ path: 'glance-api.conf', text }]))
         .to.throw(Failure, expected)
         .that.satisfies(
-          (failure: Failure) => failure.reason === 'Usage' && !failure.message.includes('hunter2'),
+          (failure: Failure) =>
+            failure.reason === 'ConnectionInvalid' && !failure.message.includes('hunter2'),
         );
     });
   }

@@ -384,7 +384,7 @@ describe('a connection URL', () => {
         .to.throw(Failure)
         .that.satisfies(
           (failure: Failure) =>
-            failure.reason === 'Usage' &&
+            failure.reason === 'ConnectionInvalid' &&
             failure.message.includes(expected) &&
             !failure.message.includes('hunter2'),
         );

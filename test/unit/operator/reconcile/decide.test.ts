@@ -753,18 +753,19 @@ const ROWS: readonly Row[] = [
     effect: 'none',
     reason: 'MigrationFailed',
   },
-  ...(['DatabaseUnreachable', 'Usage'] as const).map(
+  ...(['DatabaseUnreachable', 'ConnectionInvalid'] as const).map(
     (reason): Row => ({
       fact: `the last Job failed with ${reason} a moment ago`,
       schema: aSchema({ status: failedWith(reason) }),
       effect: 'none',
-      reason: 'DatabaseUnreachable',
+      reason,
       says: `Cannot migrate: found ${reason}. The next attempt is at 2026-11-23T07:01:08Z.`,
       also: 'Reconciling',
       lookAgainAfter: 3970,
     }),
   ),
-  ...(['LockTimeout', 'Interrupted', 'NoResult'] as const).map(
+  // An image of before calls a connection that it cannot read `Usage`.
+  ...(['LockTimeout', 'Interrupted', 'NoResult', 'Usage'] as const).map(
     (reason): Row => ({
       fact: `the last Job failed with ${reason} a moment ago`,
       schema: aSchema({ status: failedWith(reason) }),

@@ -24,7 +24,12 @@ describe('noticeOf', () => {
       reason: 'MigrationRunning',
       message: 'It is MigrationRunning.',
     });
-    for (const reason of ['DowngradeNotSupported', 'DatabaseUnreachable', 'JobBlocked'] as const) {
+    for (const reason of [
+      'DowngradeNotSupported',
+      'DatabaseUnreachable',
+      'ConnectionInvalid',
+      'JobBlocked',
+    ] as const) {
       expect(noticeOf({}, says(reason))?.type, reason).to.equal('Warning');
     }
   });

@@ -78,6 +78,7 @@ describe('migration Job', () => {
     expect(pod.automountServiceAccountToken).to.equal(false);
     expect(pod.containers).to.have.length(1);
     expect(pod.containers[0].env).to.deep.equal([
+      { name: 'GLANCE_SCHEMA_CONNECTION_SOURCE', value: "key 'connection' of Secret openstack/glance-db" },
       { name: 'DATABASE_CONNECTION', valueFrom: { secretKeyRef: { name: 'glance-db', key: 'connection' } } },
     ]);
   });
@@ -96,6 +97,7 @@ describe('migration Job', () => {
       .containers;
     expect(container.env.map((variable: { name: string }) => variable.name)).to.deep.equal([
       'TZ',
+      'GLANCE_SCHEMA_CONNECTION_SOURCE',
       'DATABASE_CONNECTION',
     ]);
   });
@@ -122,7 +124,7 @@ describe('migration Job', () => {
   for (const [variable, isSet] of VARIABLES) {
     it(`${isSet ? 'has' : 'leaves out'} ${JSON.stringify(variable)}`, () => {
       const [container] = jobFor({ job: { env: [variable] } }).spec.template.spec.containers;
-      expect(container.env.slice(0, -1)).to.deep.equal(isSet ? [variable] : []);
+      expect(container.env.slice(0, -2)).to.deep.equal(isSet ? [variable] : []);
     });
   }
 
