@@ -52,7 +52,7 @@ function parseAddress(text: string): Address {
   const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(text) ?? [];
   if (port === '' || Number(port) > 65535) {
     throw new InvalidArgumentError(
-      `found '${text}', do write HOST:PORT, such as 127.0.0.1:8081, or :8081 for all addresses.`,
+      `'${text}' is no address. Write HOST:PORT, such as 127.0.0.1:8081, or :8081 for all addresses.`,
     );
   }
   return { host: host.replace(/^\[(.*)\]$/, '$1') || undefined, port: Number(port) };
@@ -63,7 +63,7 @@ function parseNamespaces(text: string): readonly string[] {
   const wrong = names.find((name) => name.length > 63 || !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name));
   if (wrong !== undefined) {
     throw new InvalidArgumentError(
-      `found '${wrong}', do write names of namespaces, such as openstack,staging.`,
+      `'${wrong}' is no namespace. Write names of namespaces, such as openstack,staging.`,
     );
   }
   return [...new Set(names)];
@@ -72,7 +72,7 @@ function parseNamespaces(text: string): readonly string[] {
 function parseCount(text: string): number {
   const count = Number(text);
   if (!Number.isInteger(count) || count < 1 || count > 64) {
-    throw new InvalidArgumentError(`found '${text}', do write a whole number from 1 to 64.`);
+    throw new InvalidArgumentError(`'${text}' is not in range. Write a whole number from 1 to 64.`);
   }
   return count;
 }

@@ -23,16 +23,16 @@ export interface AdmissionRule {
 export function revisionIsCarried(): AdmissionRule {
   const names = REVISIONS.flatMap((revision) => [revision.name, ...revision.aliases]);
   const numbers = Object.entries(LEGACY_NUMBERS);
-  const advice = `do name one of ${REVISIONS.map((revision) => revision.name).join(', ')}, or \\'${LATEST}\\'`;
-  const inQuotes = `do write the name of the revision in quotes, such as "${NEWEST_CARRIED}": YAML reads a name of digits as a number`;
+  const advice = `Name one of ${REVISIONS.map((revision) => revision.name).join(', ')}, or \\'${LATEST}\\'.`;
+  const inQuotes = `Write the name of the revision in quotes, such as "${NEWEST_CARRIED}": YAML reads a name of digits as a number.`;
   return {
     rule: `string(self).lowerAscii() in ${celList(names)}`,
-    message: `Cannot use this revision: found one that this operator does not carry, ${advice.replaceAll('\\', '')}`,
+    message: `Cannot use this revision: this operator does not support it. ${advice.replaceAll('\\', '')}`,
     messageExpression:
       `'Cannot use revision \\'' + string(self) + '\\': ' + (string(self) in ${celList(numbers.map(([number]) => number))}` +
-      ` ? 'found a number of the migration tool before Ocata, do name the revision \\'' + ${celMap(numbers)}[string(self)] + '\\''` +
-      ` : string(self).matches('${NUMBER}') ? 'found a number that stands for no revision, ${inQuotes}'` +
-      ` : 'found no such revision among those that this operator carries, ${advice}')`,
+      ` ? 'it is a number of the migration tool before Ocata. Name the revision \\'' + ${celMap(numbers)}[string(self)] + '\\'.'` +
+      ` : string(self).matches('${NUMBER}') ? 'it is a number that stands for no revision. ${inQuotes}'` +
+      ` : 'this operator supports no such revision. ${advice}')`,
   };
 }
 
@@ -105,8 +105,8 @@ export function targetIsNotLower(): AdmissionRule {
     fieldPath: '.spec.revision',
     message: 'Cannot lower the revision: downgrades are not supported',
     messageExpression:
-      `'Cannot lower the revision to \\'' + ${revision('self')} + '\\'' + ${wantedPhase} + ': found the database at \\''` +
-      ` + self.status.recordedRevision + '\\'' + ${recordedPhase} + ', do name that or a later one, or restore a backup and then set the annotation db.glance.openstack.org/observe'`,
+      `'Cannot lower the revision to \\'' + ${revision('self')} + '\\'' + ${wantedPhase} + ': the database is already at \\''` +
+      ` + self.status.recordedRevision + '\\'' + ${recordedPhase} + ', which is later. Nothing was changed. Set spec.revision to \\'' + self.status.recordedRevision + '\\' or later, or restore a backup and then set the annotation db.glance.openstack.org/observe.'`,
   };
 }
 

@@ -101,12 +101,12 @@ function locateByAlembic(rows: readonly string[], found: Found, known: KnownSche
       ? {
           kind: 'refused',
           reason: 'DatabaseNewer',
-          message: `${says}, which is newer than '${NEWEST_CARRIED}', the newest revision of this build, do use a newer glance-schema`,
+          message: `${says}, which is newer than '${NEWEST_CARRIED}', the latest revision that this version supports. Use a newer glance-schema.`,
         }
       : {
           kind: 'refused',
           reason: 'DatabaseNotGlance',
-          message: `${says}, which is no revision of Glance, do check that this is Glance's database`,
+          message: `${says}, which is no revision of Glance. Check that this is Glance's database.`,
         };
   }
   const applied = appliedScripts(heads);
@@ -130,8 +130,8 @@ function locateByMigrate(row: MigrateRow, found: Found, known: KnownSchema): Loc
       kind: 'refused',
       reason: 'DatabaseNotGlance',
       message: old
-        ? `${says}, which is before Liberty (42), do upgrade to Liberty with Glance's own tool first`
-        : `${says}, which is no version that Glance had, do check that this is Glance's database`,
+        ? `${says}, which is before Liberty (42). Upgrade to Liberty with Glance's own tool first.`
+        : `${says}, which is no version that Glance had. Check that this is Glance's database.`,
     };
   }
   const heads = scriptsOf(revision)
@@ -159,8 +159,8 @@ function locateUnmanaged(found: Found, known: KnownSchema): Located {
     reason: 'DatabaseNotGlance',
     message:
       glance.length > 0
-        ? `found Glance's tables (${some(glance)}) and no version in alembic_version or migrate_version, do restore a backup or say what it is by 'db version_control REVISION'`
-        : `found tables that are not Glance's (${some(tables)}), do name an empty database or Glance's own`,
+        ? `Glance's tables are there (${some(glance)}), but no version in alembic_version or migrate_version. Restore a backup, or stamp the database by 'db version_control REVISION'.`
+        : `it has tables that are not Glance's (${some(tables)}). Name an empty database, or Glance's own.`,
   };
 }
 
@@ -200,7 +200,7 @@ function verify(
     ? {
         kind: 'refused',
         reason: 'DatabaseNotGlance',
-        message: `${says}, but ${wrong.join(' and ')}, do restore a backup or correct the version table by 'db version_control REVISION'`,
+        message: `${says}, but ${wrong.join(' and ')}. Restore a backup, or correct the version table by 'db version_control REVISION'.`,
         position,
       }
     : {

@@ -34,7 +34,7 @@ export function isLatest(name: string | number): boolean {
   return String(name).toLowerCase() === LATEST;
 }
 
-/** Why a name cannot be a target and what to write instead: the second half of a `Cannot ...: ...` sentence. */
+/** Why a name cannot be a target and what to write instead: what follows `Cannot ...: `. */
 export function explainUnresolved(
   name: string | number,
   resolved: Exclude<Resolved, { kind: 'revision' }>,
@@ -42,12 +42,12 @@ export function explainUnresolved(
   switch (resolved.kind) {
     case 'legacy-number':
       return resolved.revision === undefined
-        ? `found '${name}', a number of the migration tool before Ocata, do name a revision such as '${NEWEST_CARRIED}'`
-        : `found '${name}', a number of the migration tool before Ocata, do name the revision '${resolved.revision}'`;
+        ? `'${name}' is a number of the migration tool before Ocata. Name a revision, such as '${NEWEST_CARRIED}'.`
+        : `'${name}' is a number of the migration tool before Ocata. Name the revision '${resolved.revision}'.`;
     case 'number':
-      return `found the number '${name}', which stands for no revision, do write the revision's name in quotes, such as "${NEWEST_CARRIED}": YAML reads a name of digits as a number. Known are ${names()}, and '${LATEST}'`;
+      return `the number ${name} stands for no revision. Write the revision's name in quotes, such as "${NEWEST_CARRIED}": YAML reads a name of digits as a number. Known are ${names()}, and '${LATEST}'.`;
     case 'unknown':
-      return `found '${name}', which is no revision of Glance, do name one of ${names()}, or '${LATEST}'`;
+      return `'${name}' is no revision of Glance. Name one of ${names()}, or '${LATEST}'.`;
   }
 }
 

@@ -35,7 +35,7 @@ export async function acquireLock(connection: Connection, options: LockOptions):
         const holder = await connection.lockHolder();
         throw new Failure(
           'LockTimeout',
-          `Cannot start on ${connection.place}: another migrator has had the lock for longer than ${options.timeoutSeconds} s${holder === undefined ? '' : ` (${describeHolder(holder)})`}, do wait for it or end it`,
+          `Cannot start on ${connection.place}: another migrator has had the lock for longer than ${options.timeoutSeconds} s${holder === undefined ? '' : ` (${describeHolder(holder)})`}. Wait for it, or end it.`,
         );
       }
       if (waited - told >= TELL_EVERY_SECONDS) {

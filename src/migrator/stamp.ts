@@ -97,7 +97,7 @@ async function decideStamp(connection: Connection, state: DatabaseState, revisio
     const why = wanted.kind === 'refused' ? wanted.message : 'the script after it has begun';
     return refuse(
       'DatabaseNotGlance',
-      `${why.replace(/^alembic_version says '[^']*', but /, '').replace(/, do [^,]*$/, '')}, do name the revision that the tables are of`,
+      `${why.replace(/^alembic_version says '[^']*', but /, '').replace(/\. Restore a backup, or correct .*$/, '')}. Name the revision that the tables are of.`,
     );
   }
   const heads = [last];

@@ -258,7 +258,7 @@ async function listening(what: string, flag: string, server: Promise<HttpServer>
   try {
     return await server;
   } catch (error) {
-    throw new Error(`Cannot serve ${what}: found ${messageOf(error)}, do choose another address by ${flag}`, {
+    throw new Error(`Cannot serve ${what}: ${messageOf(error)}. Choose another address by ${flag}.`, {
       cause: error,
     });
   }

@@ -193,7 +193,7 @@ export function aRefusal(reason: FailureReason, changes: Partial<MigrationReport
     to: at('mitaka02'),
     heads: ['mitaka02'],
     applied: [],
-    error: { reason, message: `Cannot sync: found ${reason}, do something`, migration: null },
+    error: { reason, message: `Cannot sync: it ended with ${reason}`, migration: null },
     ...changes,
   });
 }

@@ -78,19 +78,19 @@ async function placedAs(
   const { databaseHeads: heads, recordedRevision, recordedPhase, job } = status;
   if (heads === undefined) {
     throw new Error(
-      `Cannot plan ${title}: found that its database has not been read yet, do wait for the operator or ask by observe`,
+      `Cannot plan ${title}: its database has not been read yet. Wait for the operator, or ask for it by observe.`,
     );
   }
   if (recordedRevision === undefined && heads.length === 0) {
     if (job?.failure?.reason === 'DatabaseNotGlance') {
       throw new Error(
-        `Cannot plan ${title}: found that its database is not one of Glance, do point the Secret at the right one and then retry`,
+        `Cannot plan ${title}: its database is not one of Glance. Point the Secret at the right one, and then retry.`,
       );
     }
     // What was read before may have been of such a database too.
     if (job !== undefined && (job.finishedAt === undefined || job.failure?.databaseRead === false)) {
       throw new Error(
-        `Cannot plan ${title}: found that Job ${job.name} has not read its database, do ask again once one has`,
+        `Cannot plan ${title}: Job ${job.name} has not read its database. Ask again once one has.`,
       );
     }
     return { located: { kind: 'empty' }, pending: new Set() };
@@ -98,7 +98,7 @@ async function placedAs(
   const revision = REVISIONS.find(({ name }) => name === recordedRevision)?.name;
   if (revision === undefined) {
     throw new Error(
-      `Cannot plan ${title}: found its database at '${recordedRevision ?? unknownHeads(heads).join(', ')}', which this build does not know, do use a newer one`,
+      `Cannot plan ${title}: its database is at '${recordedRevision ?? unknownHeads(heads).join(', ')}', which this version does not know. Use a newer one.`,
     );
   }
   const position = { revision, phase: recordedPhase ?? 'Contract' };

@@ -107,17 +107,17 @@ function why(error: unknown, { verb, kubectlFlags, clusterFlags, server, context
   const said = error instanceof Error ? error.message.replace(/\.$/, '') : String(error);
   switch (status) {
     case undefined:
-      return `found no answer from ${server} (${causeOf(error)}), do check the network and the context '${context}' of the kubeconfig`;
+      return `${server} does not answer (${causeOf(error)}). Check the network, and the context '${context}' of the kubeconfig.`;
     case 401:
-      return `found that ${server} does not know who asks (${said}), do log in again or renew the credentials of the context '${context}'`;
+      return `${server} does not know who asks (${said}). Log in again, or renew the credentials of the context '${context}'.`;
     case 403:
-      return `found no right to it (${said}), do ask for the verb '${verb === 'read' ? 'get' : 'patch'}' on ${PLURAL}.${GROUP}`;
+      return `you have no right to do so (${said}). Ask for the verb '${verb === 'read' ? 'get' : 'patch'}' on ${PLURAL}.${GROUP}.`;
     case 404:
       // The API server names the object where it knows the kind, and has no Status at all where it does not.
       return error instanceof KubeError && error.reason === 'NotFound'
-        ? `found none of that name, do list those that are there by 'kubectl get glanceschemas${kubectlFlags}'`
-        : `found no GlanceSchemas on ${server}, do install the CRD by 'kubectl apply -k crds${clusterFlags}' or choose another --context`;
+        ? `there is none of that name. List those that are there by 'kubectl get glanceschemas${kubectlFlags}'.`
+        : `${server} knows no GlanceSchemas. Install the CRD by 'kubectl apply -k crds${clusterFlags}', or choose another --context.`;
     default:
-      return `found that ${server} answers ${status} (${said}), do try again or mend what it names`;
+      return `${server} answered ${status} (${said}). Try again, or correct what it names.`;
   }
 }

@@ -38,7 +38,7 @@ function statusScreen(
     ['Database', whereItIs(view)],
     ['Wanted', whereItIsWanted(view)],
     ['Progress', progress === undefined ? undefined : tellProgress(progress)],
-    ['State', ready === undefined ? 'not looked at yet, do check that an operator runs' : ready.message],
+    ['State', ready === undefined ? 'not reconciled yet. Check that an operator is running.' : ready.message],
     ['Since', ready === undefined ? undefined : tellTime(ready.lastTransitionTime, now)],
     ['What to do', reason === undefined ? undefined : REASONS[reason].doThis],
     ['', verb === undefined ? undefined : commandFor(verb)],

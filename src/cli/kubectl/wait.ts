@@ -80,7 +80,7 @@ async function untilItEnds(schema: SchemaAccess, display: WaitDisplay, deadline:
       const ready = readyOf(view);
       return {
         exitCode: TIMED_OUT,
-        message: `Cannot wait for ${schema.title} any longer: found ${ready?.reason ?? 'no state'} when the time was up${ready === undefined ? '' : ` (${ready.message})`}, do wait again or look by '${schema.commandFor('status')}'`,
+        message: `Cannot wait for ${schema.title} any longer: when the time was up it was at ${ready?.reason ?? 'no state'}${ready === undefined ? '' : ` (${ready.message})`}. Wait again, or look by '${schema.commandFor('status')}'.`,
       };
     }
     await sleep(Math.min(PACE, left));
@@ -146,7 +146,7 @@ const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_
 function parseDuration(text: string): number {
   const [, count, unit = ''] = /^(\d{1,6})(s|m|h)$/.exec(text) ?? [];
   if (count === undefined) {
-    throw new InvalidArgumentError(`found '${text}', do write a number with s, m or h, such as 30m.`);
+    throw new InvalidArgumentError(`'${text}' is no duration. Write a number with s, m or h, such as 30m.`);
   }
   return Number(count) * (UNITS[unit] ?? 0);
 }

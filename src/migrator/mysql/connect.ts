@@ -177,9 +177,9 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
     case 1251:
       return `${user} is not let in: ${describeDatabaseError(error)}`;
     case 1044:
-      return `${user} may not use the database '${target.database ?? ''}', do grant it the rights`;
+      return `${user} may not use the database '${target.database ?? ''}'. Grant it the rights.`;
     case 1049:
-      return 'there is no such database, do create it first';
+      return 'there is no such database. Create it first.';
     case 1040:
     case 1203:
     case 1226:
@@ -188,11 +188,11 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
     case 1130:
       return `the server lets no connection in from this host: ${describeDatabaseError(error)}`;
     case 1047:
-      return 'the Galera node has lost its cluster and serves nothing, do name another node or mend the cluster';
+      return 'the Galera node has lost its cluster and serves nothing. Name another node, or repair the cluster.';
     case 1053:
-      return 'the server is shutting down, do wait until it is back';
+      return 'the server is shutting down. Wait until it is back.';
     case 3159:
-      return `the server lets connections with TLS in only. Ask for it: set ${tlsSetting(target.tls, 'mode')} to require`;
+      return `the server accepts only connections with TLS. Ask for it: set ${tlsSetting(target.tls, 'mode')} to require`;
   }
   const plugin = /using unknown plugin ([\w-]+)/.exec(error.message)?.[1];
   if (plugin !== undefined) {
@@ -200,22 +200,22 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
   }
   switch (error.code) {
     case 'ECONNREFUSED':
-      return 'the connection was refused, do check the port and that MariaDB or MySQL runs there';
+      return 'the connection was refused. Check the port, and that MariaDB or MySQL runs there.';
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return 'the host name cannot be resolved, do check it and the DNS';
+      return 'the host name cannot be resolved. Check it, and the DNS.';
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
-      return 'there is no route to the host, do check it and the network policies';
+      return 'there is no route to the host. Check it, and the network policies.';
     case 'ENOENT':
     case 'EACCES':
-      return 'the socket cannot be opened, do check its path and that MariaDB or MySQL runs there';
+      return 'the socket cannot be opened. Check its path, and that MariaDB or MySQL runs there.';
     case 'ETIMEDOUT':
-      return `no answer within ${target.connectTimeoutSeconds} s, do check host, port and network policies`;
+      return `no answer within ${target.connectTimeoutSeconds} s. Check host, port and network policies.`;
     case 'ECONNRESET':
     case 'EPIPE':
     case 'PROTOCOL_CONNECTION_LOST':
-      return 'the server hung up, do check its log';
+      return 'the server hung up. Check its log.';
     case 'AUTH_SWITCH_PLUGIN_ERROR':
       return error.message;
     case 'HANDSHAKE_NO_SSL_SUPPORT':

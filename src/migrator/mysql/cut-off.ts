@@ -18,7 +18,7 @@ export function throwIfCutOff(error: unknown, place: string): void {
     const why = number === NOT_READY ? 'and serves nothing' : 'or does not catch up with it';
     throw new Failure(
       'DatabaseUnreachable',
-      `Cannot use ${place}: the Galera node has lost its cluster ${why}, do name another node or mend the cluster`,
+      `Cannot use ${place}: the Galera node has lost its cluster ${why}. Name another node, or repair the cluster.`,
       { cause: error },
     );
   }

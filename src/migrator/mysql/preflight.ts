@@ -78,21 +78,21 @@ function pairs(rows: readonly Row[]): Settings {
 function whyUnusable(settings: Settings, status: Settings): string | undefined {
   const on = (name: string): boolean => /^(ON|1)$/.test(settings.get(name) ?? '');
   if (on('read_only') || on('super_read_only') || on('innodb_read_only')) {
-    return 'the server is read-only, as a replica is, do name the primary';
+    return 'the server is read-only, as a replica is. Name the primary.';
   }
   if (!on('wsrep_on')) {
     return undefined;
   }
   const cluster = status.get('wsrep_cluster_status');
   if (status.get('wsrep_ready') !== 'ON' || cluster !== 'Primary') {
-    return `the Galera node is not ready (wsrep_cluster_status ${cluster}), do mend the cluster or name another node`;
+    return `the Galera node is not ready (wsrep_cluster_status ${cluster}). Repair the cluster, or name another node.`;
   }
   const state = status.get('wsrep_local_state_comment');
   if (state !== 'Synced') {
-    return `the Galera node is not in step with its cluster (wsrep_local_state ${state}), do wait or name another node`;
+    return `the Galera node is not in sync with its cluster (wsrep_local_state ${state}). Wait, or name another node.`;
   }
   return settings.get('wsrep_osu_method') === 'RSU'
-    ? 'the Galera node keeps changes of tables to itself (wsrep_OSU_method RSU), do set it to TOI'
+    ? 'the Galera node keeps changes of tables to itself (wsrep_OSU_method RSU). Set it to TOI.'
     : undefined;
 }
 
@@ -128,14 +128,14 @@ async function whyRefused(
   const needed = [...NEEDED, ...(triggers ? ['TRIGGER'] : [])];
   const missing = needed.filter((right) => !grants.onDatabase.has(right));
   if (missing.length > 0 && !grants.more) {
-    return `the user may not do all that a migration needs, do grant ${missing.join(', ')} on the database`;
+    return `the user may not do all that a migration needs. Grant ${missing.join(', ')} on the database.`;
   }
   // A Galera node counts as one that logs, for what it sends to the others.
   const logged = ['log_bin', 'wsrep_on'].some((name) => /^(ON|1)$/.test(settings.get(name) ?? ''));
   const trusted = /^(ON|1)$/.test(settings.get('log_bin_trust_function_creators') ?? '');
   const free = ['SUPER', 'ALL PRIVILEGES'].some((right) => grants.onServer.has(right));
   return triggers && logged && !trusted && !free && !grants.more
-    ? 'the binary log (or Galera) is on and the user may then make and drop no triggers, do set log_bin_trust_function_creators=1 on the server or connect as a user with SUPER'
+    ? 'the binary log (or Galera) is on and the user may then make and drop no triggers. Set log_bin_trust_function_creators=1 on the server, or connect as a user with SUPER.'
     : undefined;
 }
 
@@ -162,7 +162,7 @@ async function whyLost(
       for (const name of successors.filter((column) => columns.get(column)?.nullable === true)) {
         const [row] = await session.query(`SELECT count(*) AS n FROM ${drop.table} WHERE ${name} IS NULL`);
         if (Number(row?.n) > 0) {
-          return `${drop.table}.${drop.column} is gone and ${row?.n} rows have no ${name}, as a glance-manage that failed leaves it, do restore a backup`;
+          return `${drop.table}.${drop.column} is gone and ${row?.n} rows have no ${name}, as a glance-manage that failed leaves it. Restore a backup.`;
         }
       }
     }
@@ -191,7 +191,7 @@ async function whyNoRoom(session: Session, migrations: readonly Migration[]): Pr
   const needed = Number(largest?.size ?? 0);
   return room === undefined || Number(room.free) >= needed
     ? undefined
-    : `the disk of the server has ${mebibytes(Number(room.free))} left and writing ${largest?.tab} anew takes about ${mebibytes(needed)}, do make room`;
+    : `the disk of the server has ${mebibytes(Number(room.free))} left and writing ${largest?.tab} anew takes about ${mebibytes(needed)}. Make room.`;
 }
 
 const REWRITES = ['drop column', 'change column', 'add filled column'];
@@ -214,5 +214,5 @@ function whyForeign(rows: readonly Row[]): string | undefined {
   const row = rows.find(({ tab }) => GLANCE_TABLES.has(String(tab)));
   return row === undefined
     ? undefined
-    : `the table ${row.tab} has the collation ${row.collation} and Glance writes UTF-8, do convert it (ALTER TABLE ${row.tab} CONVERT TO CHARACTER SET utf8mb3)`;
+    : `the table ${row.tab} has the collation ${row.collation} and Glance writes UTF-8. Convert it: ALTER TABLE ${row.tab} CONVERT TO CHARACTER SET utf8mb3.`;
 }

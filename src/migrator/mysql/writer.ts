@@ -321,7 +321,7 @@ class MysqlWriter implements Writer {
   #movedMeanwhile(to: string): Failure {
     return new Failure(
       'MigrationFailed',
-      `Cannot go on with ${this.#session.place}: another tool has changed alembic_version to ${to} meanwhile, do let it finish and run this again`,
+      `Cannot go on with ${this.#session.place}: another tool has changed alembic_version to ${to} meanwhile. Let it finish, and run this again.`,
     );
   }
 

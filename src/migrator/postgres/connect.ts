@@ -180,24 +180,24 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
   const user = `user '${target.user ?? ''}'`;
   switch (error.code) {
     case 'ECONNREFUSED':
-      return 'the connection was refused, do check the port and that PostgreSQL runs there';
+      return 'the connection was refused. Check the port, and that PostgreSQL runs there.';
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return 'the host name cannot be resolved, do check it and the DNS';
+      return 'the host name cannot be resolved. Check it, and the DNS.';
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
-      return 'there is no route to the host, do check it and the network policies';
+      return 'there is no route to the host. Check it, and the network policies.';
     case 'ENOENT':
     case 'EACCES':
-      return 'the socket cannot be opened, do check the folder and that PostgreSQL runs there';
+      return 'the socket cannot be opened. Check the folder, and that PostgreSQL runs there.';
     case 'ECONNRESET':
-      return 'the server hung up, do check its log';
+      return 'the server hung up. Check its log.';
     case '28P01':
       return `the password of ${user} is wrong`;
     case '28000':
       return `${user} is not let in: ${error.message}`;
     case '3D000':
-      return 'there is no such database, do create it first';
+      return 'there is no such database. Create it first.';
     case '42501':
       return `${user} may not connect: ${error.message}`;
     case '53300':
@@ -206,7 +206,7 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
       return `the server is not ready: ${error.message}`;
   }
   if (/timeout expired|ETIMEDOUT/.test(`${error.message} ${error.code}`)) {
-    return `no answer within ${target.connectTimeoutSeconds} s, do check host, port and network policies`;
+    return `no answer within ${target.connectTimeoutSeconds} s. Check host, port and network policies.`;
   }
   if (/client password must be a string|no password/i.test(error.message)) {
     return `the server asks for a password of ${user}, and the URL has none`;

@@ -23,13 +23,13 @@ export function checkChanges(state: PostgresState, migrations: readonly Migratio
   if (creates && state.schema === undefined) {
     throw new Failure(
       'MigrationFailed',
-      `${cannot}: the search path names no schema that exists, do create it`,
+      `${cannot}: the search path names no schema that exists. Create it.`,
     );
   }
   if (creates && !state.canCreate) {
     throw new Failure(
       'MigrationFailed',
-      `${cannot}: the user may not create tables in the schema '${state.schema}', do grant CREATE on it`,
+      `${cannot}: the user may not create tables in the schema '${state.schema}'. Grant CREATE on it.`,
     );
   }
   const altered = steps.map((step) =>
@@ -39,7 +39,7 @@ export function checkChanges(state: PostgresState, migrations: readonly Migratio
   if (foreign.length > 0) {
     throw new Failure(
       'MigrationFailed',
-      `${cannot}: the user does not own ${foreign.join(', ')}, do connect as the owner`,
+      `${cannot}: the user does not own ${foreign.join(', ')}. Connect as the owner.`,
     );
   }
 }

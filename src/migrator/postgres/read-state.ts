@@ -72,9 +72,9 @@ export async function readState(session: Session): Promise<PostgresState> {
       found: { tables, triggers, ...(await readVersions(session, tables)) },
       serverVersion: catalog.version,
       readOnly: catalog.replica
-        ? 'the server is a standby and read-only, do name the primary'
+        ? 'the server is a standby and read-only. Name the primary.'
         : catalog.readonly
-          ? 'the connection is read-only (default_transaction_read_only), do allow writing'
+          ? 'the connection is read-only (default_transaction_read_only). Allow writing.'
           : undefined,
       unguarded: catalog.replication !== 'origin',
       // A pooler makes up the number that it gives when a client connects.

@@ -76,7 +76,7 @@ export async function openWriter(
     answer.then(() => sequelize.close()).catch(() => undefined);
     throw new Failure(
       'DatabaseUnreachable',
-      `Cannot change ${session.place}: the connection for the work got no answer within ${patience / 1000} s though the one for the lock is alive, as behind a pooler with one server connection, do give it two (PgBouncer: default_pool_size)`,
+      `Cannot change ${session.place}: the connection for the work got no answer within ${patience / 1000} s though the one for the lock is alive, as behind a pooler with one server connection. Give it two (PgBouncer: default_pool_size).`,
     );
   }
   timer.abort();
@@ -126,7 +126,7 @@ class PostgresWriter implements Writer {
     if (now !== [...rows].sort().join(', ')) {
       throw new Failure(
         'MigrationFailed',
-        `Cannot go on with ${this.#session.place}: another tool has changed alembic_version to ${now || 'nothing'} meanwhile, do let it finish and run this again`,
+        `Cannot go on with ${this.#session.place}: another tool has changed alembic_version to ${now || 'nothing'} meanwhile. Let it finish, and run this again.`,
       );
     }
   }
@@ -364,7 +364,7 @@ class PostgresWriter implements Writer {
     return databaseError(error).code === '57014' && this.#state.pooled && !this.#options.signal.aborted
       ? new Failure(
           'MigrationFailed',
-          `Cannot go on with ${this.#session.place}: the server ended '${this.#alone?.statement}' by a statement_timeout, which cannot be lifted through a pooler, do name the server itself or lift it for this user`,
+          `Cannot go on with ${this.#session.place}: the server ended '${this.#alone?.statement}' by a statement_timeout, which cannot be lifted through a pooler. Name the server itself, or lift it for this user.`,
           { cause: error },
         )
       : error;

@@ -45,7 +45,7 @@ export class KubeClient {
     const server = this.config.getCurrentCluster()?.server;
     if (server === undefined) {
       throw new KubeError(
-        'Cannot reach Kubernetes: found no current cluster in the kubeconfig, do name one',
+        'Cannot reach Kubernetes: the kubeconfig has no current cluster. Set a current-context in it.',
         {},
       );
     }

@@ -23,16 +23,15 @@ export function openKubeConfig(choice: KubeConfigChoice, watches = 1): PooledKub
     }
   } catch (error) {
     const found = error instanceof Error ? error.message : String(error);
-    throw new Error(
-      `Cannot read the kubeconfig: found ${found}, do name a file that can be read by --kubeconfig`,
-      { cause: error },
-    );
+    throw new Error(`Cannot read the kubeconfig: ${found}. Name a file that can be read by --kubeconfig.`, {
+      cause: error,
+    });
   }
   if (choice.context !== undefined) {
     const known = config.getContexts().map(({ name }) => name);
     if (!known.includes(choice.context)) {
       throw new Error(
-        `Cannot use the context '${choice.context}': found none of that name in the kubeconfig, do name one of ${known.join(', ')}`,
+        `Cannot use the context '${choice.context}': the kubeconfig has none of that name. Name one of ${known.join(', ')}.`,
       );
     }
     config.setCurrentContext(choice.context);

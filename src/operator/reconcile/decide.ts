@@ -310,7 +310,7 @@ function revisionNotCarried({ schema }: Situation): Answer | undefined {
     ? undefined
     : {
         reason: 'RevisionNotFound',
-        message: `Cannot use spec.revision: ${explainUnresolved(revision, resolved)}.`,
+        message: `Cannot use spec.revision: ${explainUnresolved(revision, resolved)}`,
       };
 }
 
@@ -322,7 +322,7 @@ function databaseNewerThanCarried({ status }: Situation): Answer | undefined {
   }
   return {
     reason: 'DatabaseNewer',
-    message: `Cannot work on this database: found it at '${recordedRevision}', past '${NEWEST_CARRIED}', the newest that this operator carries, do upgrade the operator. Nothing was changed.`,
+    message: `Cannot work on this database: it is at '${recordedRevision}', and the latest revision that this operator supports is '${NEWEST_CARRIED}'. Nothing was changed. Upgrade the operator.`,
   };
 }
 
@@ -338,7 +338,7 @@ function targetBeforeRecorded(situation: Situation): Answer | undefined {
   }
   return {
     reason: 'DowngradeNotSupported',
-    message: `Cannot go to '${formatPosition(target)}': found the database at '${formatPosition(recorded)}', which comes after it, do name that or a later one, or restore a backup and then set the annotation observe. Nothing was changed.`,
+    message: `Cannot migrate to '${formatPosition(target)}': the database is already at '${formatPosition(recorded)}', which is later. Nothing was changed. Set spec.revision to '${recorded.revision}' or later, or restore a backup and then set the observe annotation.`,
   };
 }
 

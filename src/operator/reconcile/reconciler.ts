@@ -288,7 +288,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       options.onStored?.({ key: `${namespace}/${name}`, before, after, notice });
       if (!isDeepStrictEqual(plain(written.status ?? {}), plain(after))) {
         throw new Error(
-          `Cannot keep the status of ${namespace}/${name}: found a CRD that is older than this operator, do apply the CRD of its version`,
+          `Cannot keep the status of ${namespace}/${name}: the CRD is older than this operator. Apply the CRD of its version.`,
         );
       }
     }
@@ -325,7 +325,7 @@ const REFUSAL_BACKOFF = { first: 5_000, most: 300_000 };
 function whyRefused(name: string, creation: Exclude<JobCreation, { kind: 'unsettled' }>): string {
   return creation.kind === 'refused'
     ? `The API server does not take Job ${name}: ${creation.message}`
-    : `Cannot start Job ${name}: found a Job of that name that is not of this GlanceSchema, do delete it.`;
+    : `Cannot start Job ${name}: there is a Job of that name that does not belong to this GlanceSchema. Delete it.`;
 }
 
 function isOurs(job: JobObject, schema: SchemaObject): boolean {

@@ -144,7 +144,7 @@ function failureOf(state: Extract<ObservedJob['state'], { kind: 'finished' }>): 
   if (state.deadlineExceeded) {
     return fail(
       'MigrationFailed' satisfies FailureReason,
-      'Cannot finish the migration: found that it takes longer than job.activeDeadlineSeconds, do raise or remove that',
+      'Cannot finish the migration: it takes longer than job.activeDeadlineSeconds. Raise or remove that.',
     );
   }
   if (report !== undefined && report.error !== null && !succeeded) {

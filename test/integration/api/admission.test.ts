@@ -98,16 +98,16 @@ describe('the CRD on a real API server', () => {
       { database: { secretRef: { name: '' } } },
       'should be at least 1 chars long',
     ],
-    ['a number of the old tool', { revision: 44, database: DATABASE }, "do name the revision 'mitaka02'"],
+    ['a number of the old tool', { revision: 44, database: DATABASE }, "Name the revision 'mitaka02'"],
     [
       'a number of the old tool as text',
       { revision: '45', database: DATABASE },
-      "do name the revision 'ocata01'",
+      "Name the revision 'ocata01'",
     ],
     [
       'a number that the old tool never had',
       { revision: 41, database: DATABASE },
-      'found a number that stands for no revision',
+      'it is a number that stands for no revision',
     ],
     ['a fraction', { revision: 2023.1, database: DATABASE }, 'must be of type integer,string'],
     ['an empty revision', { revision: '', database: DATABASE }, "Cannot use revision ''"],
@@ -121,7 +121,11 @@ describe('the CRD on a real API server', () => {
       { revision: '2027_1_01', database: DATABASE },
       "Cannot use revision '2027_1_01'",
     ],
-    ['a revision with a quote in it', { revision: "ocata01'", database: DATABASE }, 'found no such revision'],
+    [
+      'a revision with a quote in it',
+      { revision: "ocata01'", database: DATABASE },
+      'this operator supports no such revision',
+    ],
     ['a revision of a megabyte', { revision: 'x'.repeat(1_000_000), database: DATABASE }, 'Too long'],
     ['a phase that does not exist', { through: 'Half', database: DATABASE }, 'Unsupported value: "Half"'],
     ['suspend as a word', { suspend: 'yes', database: DATABASE }, 'must be of type boolean'],
@@ -226,7 +230,7 @@ describe('the CRD on a real API server', () => {
       if (!taken) {
         expect(moved.body.message).to.contain('Cannot lower the revision to');
         expect(moved.body.message).to.contain(
-          `found the database at '${at.revision}'${at.through === 'Contract' ? '' : ` (${at.through})`}`,
+          `the database is already at '${at.revision}'${at.through === 'Contract' ? '' : ` (${at.through})`}`,
         );
       }
       // What is refused already can still be labelled, annotated, suspended and written a status to.

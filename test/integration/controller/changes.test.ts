@@ -153,7 +153,7 @@ describe('what changes under a GlanceSchema', () => {
       await tenant.reaches('Suspended');
       await bringBack(tenant, url);
       expect(await tenant.refusal({ revision: 'mitaka02', suspend: true })).to.contain(
-        "Cannot lower the revision to 'mitaka02': found the database at 'ocata01'",
+        "Cannot lower the revision to 'mitaka02': the database is already at 'ocata01'",
       );
       const observe = { [OBSERVE]: 'restore-1' };
       await tenant.apply({ revision: 'ocata01', suspend: true }, observe);

@@ -50,7 +50,7 @@ describe('GlanceSchema, from apply to Ready', () => {
     expect(await readSchema(url)).to.deep.equal(withAlembicVersion(goldenSchema('ocata_era__ocata01')));
 
     expect(await tenant.refusal({ revision: 'mitaka01' })).to.contain(
-      "Cannot lower the revision to 'mitaka01': found the database at 'ocata01'",
+      "Cannot lower the revision to 'mitaka01': the database is already at 'ocata01'",
     );
 
     await tenant.kubectl('delete', 'glanceschema', 'glance');
@@ -93,7 +93,7 @@ describe('GlanceSchema, from apply to Ready', () => {
       applied: ['ocata_migrate01'],
     });
     expect(await tenant.refusal({ revision: 'ocata01', through: 'Expand' })).to.contain(
-      "Cannot lower the revision to 'ocata01' (Expand): found the database at 'ocata01' (Migrate)",
+      "Cannot lower the revision to 'ocata01' (Expand): the database is already at 'ocata01' (Migrate)",
     );
     const seenByOld = await old.stop();
     await tenant.apply({ revision: 'ocata01', through: 'Contract' });
@@ -107,7 +107,7 @@ describe('GlanceSchema, from apply to Ready', () => {
     expect([...seenByOld.errors, ...seenByNew.errors]).to.deep.equal([]);
     expect(await readSchema(url)).to.deep.equal(withAlembicVersion(goldenSchema('ocata_era__ocata01')));
     expect(await tenant.refusal({ revision: 'ocata01', through: 'Migrate' })).to.contain(
-      "Cannot lower the revision to 'ocata01' (Migrate): found the database at 'ocata01'",
+      "Cannot lower the revision to 'ocata01' (Migrate): the database is already at 'ocata01'",
     );
     const jobs = (await tenant.jobs()).map((job) =>
       job.spec.template.spec.containers[0].args.slice(0, 5).join(' '),

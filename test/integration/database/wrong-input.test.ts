@@ -170,13 +170,13 @@ describe('wrong input', () => {
       name: 'an unknown revision',
       args: ['db', 'sync', 'kilo'],
       code: 11,
-      says: "found 'kilo', which is no revision of Glance",
+      says: "'kilo' is no revision of Glance",
     }),
     () => ({
       name: 'a number of the old tool',
       args: ['db', 'sync', '44'],
       code: 11,
-      says: "do name the revision 'mitaka02'",
+      says: "Name the revision 'mitaka02'",
     }),
     () => ({
       name: 'a revision of a release to come',
@@ -415,7 +415,7 @@ describe('wrong input', () => {
       expect(result.code, args.join(' ')).to.equal(args[0] === 'version_control' ? 13 : 1);
       expect(result.stderr.trim().split('\n')).to.have.length(1);
       if (result.code === 1) {
-        expect(result.stderr).to.include('the search path names no schema that exists, do create it');
+        expect(result.stderr).to.include('the search path names no schema that exists. Create it.');
       }
     }
   });

@@ -128,7 +128,7 @@ describe('what GitOps tools make of a live GlanceSchema', () => {
     await tenant.apply({ revision: 'ocata01' });
     await tenant.reaches('UpToDate');
     expect(await tenant.refusal({ revision: 'mitaka02' })).to.contain(
-      "Cannot lower the revision to 'mitaka02': found the database at 'ocata01'",
+      "Cannot lower the revision to 'mitaka02': the database is already at 'ocata01'",
     );
     await expectHealth(await tenant.read(), 'Current', 'Healthy');
   });

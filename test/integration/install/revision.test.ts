@@ -185,11 +185,11 @@ describe('spec.revision, as text', () => {
 
   describe('is refused', () => {
     const NUMBERS: readonly (readonly [string, string])[] = [
-      ['20240101', 'found a number that stands for no revision, do write the name of the revision in quotes'],
-      ['2025_1_01', 'do write the name of the revision in quotes, such as "2024_1_01"'],
-      ['"2.02501e+06"', 'do write the name of the revision in quotes'],
-      ['44', "do name the revision 'mitaka02'"],
-      ['2027_1', 'do write the name of the revision in quotes'],
+      ['20240101', 'it is a number that stands for no revision. Write the name of the revision in quotes'],
+      ['2025_1_01', 'Write the name of the revision in quotes, such as "2024_1_01"'],
+      ['"2.02501e+06"', 'Write the name of the revision in quotes'],
+      ['44', "Name the revision 'mitaka02'"],
+      ['2027_1', 'Write the name of the revision in quotes'],
       ['yes', 'must be of type integer,string: "boolean"'],
       // A schema has no words of its own for a fraction.
       ['2024.1', 'must be of type integer,string: "number"'],

@@ -214,7 +214,7 @@ describe('the operator is upgraded', () => {
     await eventually(async () => {
       const warned = operator.log().filter(({ level }) => level === 'warn');
       expect(JSON.stringify(warned)).to.contain(
-        'Cannot keep the status of crdless/glance: found a CRD that is older than this operator, do apply the CRD of its version',
+        'Cannot keep the status of crdless/glance: the CRD is older than this operator. Apply the CRD of its version.',
       );
     });
     await replaceCrd();

@@ -55,7 +55,7 @@ describe('wrong input with MariaDB', () => {
         name: 'no server',
         url: 'mysql://g:hunter2@127.0.0.1:1/glance',
         code: 20,
-        says: 'the connection was refused, do check the port and that MariaDB or MySQL runs there',
+        says: 'the connection was refused. Check the port, and that MariaDB or MySQL runs there.',
       },
       {
         name: 'no such host',
@@ -179,7 +179,7 @@ describe('wrong input with MariaDB', () => {
       '',
       [],
       13,
-      "found Glance's tables",
+      "Glance's tables are there",
     ],
     [
       'a stamp that lies',
@@ -219,7 +219,7 @@ describe('wrong input with MariaDB', () => {
       "GRANT SELECT, INSERT, UPDATE, DELETE ON $db.* TO low@'%' IDENTIFIED BY 'hunter2'",
       ['low'],
       1,
-      'do grant CREATE, DROP, ALTER, INDEX, REFERENCES on the database',
+      'Grant CREATE, DROP, ALTER, INDEX, REFERENCES on the database',
     ],
     [
       "a user's who may make no triggers",
@@ -227,7 +227,7 @@ describe('wrong input with MariaDB', () => {
       "GRANT ALL ON $db.* TO triggers@'%' IDENTIFIED BY 'hunter2'; REVOKE TRIGGER ON $db.* FROM triggers@'%'",
       ['triggers', 'expand'],
       1,
-      'do grant TRIGGER on the database',
+      'Grant TRIGGER on the database',
     ],
     [
       'on a server with a binary log that trusts no triggers',
@@ -282,7 +282,7 @@ describe('wrong input with MariaDB', () => {
     const result = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
     await withMysql(server.adminUrl('glance'), (client) => client.query('SET GLOBAL read_only = 0'));
     expect(result.code, result.stderr).to.equal(20);
-    expect(result.stderr).to.include('the server is read-only, as a replica is, do name the primary');
+    expect(result.stderr).to.include('the server is read-only, as a replica is. Name the primary.');
   });
 
   it('the way by a Unix socket, and a database without migrations, work', async () => {

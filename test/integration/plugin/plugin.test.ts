@@ -162,11 +162,11 @@ Job           glance-1-aaaaaaaa, attempt 1, at work since 2026-11-23 07:00:00 UT
     it('a migration that failed for good', async () => {
       await given('glance', FAILED);
       const screen = await status('glance');
-      expect(screen).to.contain('Cannot sync: found MigrationFailed, do something. It is tried again when');
+      expect(screen).to.contain('Cannot sync: it ended with MigrationFailed. It is tried again when');
       expect(screen).to.contain('              kubectl glanceschema retry glance -n openstack\n');
       expect(screen).to.contain('Last run      mitaka01 to mitaka02, failed 2026-11-23 07:01:00 UTC (THEN)');
       expect(screen).to.contain(
-        'mitaka02 committed\n              Cannot sync: found MigrationFailed, do something\n',
+        'mitaka02 committed\n              Cannot sync: it ended with MigrationFailed\n',
       );
     });
 
@@ -210,7 +210,7 @@ Job           glance-1-aaaaaaaa, attempt 1, at work since 2026-11-23 07:00:00 UT
 
 Database      has not been read
 Wanted        ocata01
-State         not looked at yet, do check that an operator runs
+State         not reconciled yet. Check that an operator is running.
 `);
     });
 
@@ -247,7 +247,7 @@ State         not looked at yet, do check that an operator runs
       expect(stdout).to.equal(
         `FINISHED               TOOK   FROM       TO         RESULT   JOB                 COMMITTED
 2026-11-23T07:01:00Z   60 s   mitaka01   mitaka02   failed   glance-1-aaaaaaaa   mitaka02
-  Cannot sync: found MigrationFailed, do something
+  Cannot sync: it ended with MigrationFailed
 2026-11-23T07:01:00Z   60 s   mitaka02   ocata01    ended    glance-1-aaaaaaaa   ocata01
 `,
       );
@@ -320,7 +320,7 @@ ocata01
     }
 
     for (const [fact, recorded, says] of [
-      ['not read yet', {}, 'found that its database has not been read yet, do wait for the operator'],
+      ['not read yet', {}, 'its database has not been read yet. Wait for the operator'],
       [
         'past what is wanted',
         recordedAt('pike01', { databaseHeads: ['pike_contract01'] }),
@@ -329,17 +329,17 @@ ocata01
       [
         'newer than this build',
         recordedAt('2099_1_01'),
-        "found its database at '2099_1_01', which this build does not know",
+        "its database is at '2099_1_01', which this version does not know",
       ],
       [
         'not of Glance',
         failedWith('DatabaseNotGlance', { databaseHeads: [] }),
-        'found that its database is not one of Glance, do point the Secret at the right one',
+        'its database is not one of Glance. Point the Secret at the right one',
       ],
       [
         'perhaps not of Glance, which the newest Job could not read',
         failedWith('DatabaseUnreachable', { databaseHeads: [] }),
-        'found that Job glance-1-aaaaaaaa has not read its database, do ask again once one has',
+        'Job glance-1-aaaaaaaa has not read its database. Ask again once one has',
       ],
     ] as const) {
       it(`of one that is ${fact}: none`, async () => {
@@ -369,9 +369,7 @@ ocata01
       await given('glance', FAILED);
       const { code, stderr } = await plugin(...WAIT);
       expect(code).to.equal(3);
-      expect(stderr).to.contain(
-        'is stalled, MigrationFailed: Cannot sync: found MigrationFailed, do something.',
-      );
+      expect(stderr).to.contain('is stalled, MigrationFailed: Cannot sync: it ended with MigrationFailed.');
     });
 
     it('ends with 3 of a database that is newer, where no Job has failed that a retry could be of', async () => {
@@ -385,7 +383,7 @@ ocata01
       const { code, stderr } = await plugin(...WAIT, '--timeout', '1s');
       expect(code).to.equal(4);
       expect(stderr).to.equal(`Suspended: It is so.
-Cannot wait for GlanceSchema openstack/glance any longer: found Suspended when the time was up (It is so.), do wait again or look by 'kubectl glanceschema status glance -n openstack'
+Cannot wait for GlanceSchema openstack/glance any longer: when the time was up it was at Suspended (It is so.). Wait again, or look by 'kubectl glanceschema status glance -n openstack'.
 `);
     });
 
@@ -451,7 +449,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: found Suspended when t
       await api.call('DELETE', `${SCHEMAS}/glance`);
       const { code, stderr } = await run.done;
       expect(code).to.equal(1);
-      expect(stderr).to.contain('Cannot read GlanceSchema openstack/glance: found none of that name');
+      expect(stderr).to.contain('Cannot read GlanceSchema openstack/glance: there is none of that name');
     });
 
     it('has a bar on a terminal, and leaves the cursor there when it is interrupted', async () => {
@@ -533,56 +531,56 @@ Cannot wait for GlanceSchema openstack/glance any longer: found Suspended when t
         ['status', 'nosuch', '-n', 'openstack'],
         undefined,
         1,
-        /^Cannot read GlanceSchema openstack\/nosuch: found none of that name, do list those that are there by 'kubectl get glanceschemas -n openstack'\n$/,
+        /^Cannot read GlanceSchema openstack\/nosuch: there is none of that name. List those that are there by 'kubectl get glanceschemas -n openstack'.\n$/,
       ],
       [
         'a name that is a path',
         ['retry', '../../../../pods', '-n', 'openstack'],
         undefined,
         1,
-        /^Cannot change GlanceSchema openstack\/\.\.\/\.\.\/\.\.\/\.\.\/pods: found /,
+        /^Cannot change GlanceSchema openstack\/\.\.\/\.\.\/\.\.\/\.\.\/pods: there is none of that name/,
       ],
       [
         'no right to read, in the namespace of the context',
         ['status', 'glance'],
         without,
         1,
-        /^Cannot read GlanceSchema openstack\/glance: found no right to it \(.*User "system:serviceaccount:openstack:guest" cannot get.*\), do ask for the verb 'get' on glanceschemas\.db\.glance\.openstack\.org\n$/,
+        /^Cannot read GlanceSchema openstack\/glance: you have no right to do so \(.*User "system:serviceaccount:openstack:guest" cannot get.*\)\. Ask for the verb 'get' on glanceschemas\.db\.glance\.openstack\.org\n$/,
       ],
       [
         'no right to change',
         ['suspend', 'glance'],
         without,
         1,
-        /^Cannot change GlanceSchema openstack\/glance: found no right to it \(.*cannot patch.*\), do ask for the verb 'patch'/,
+        /^Cannot change GlanceSchema openstack\/glance: you have no right to do so \(.*cannot patch.*\)\. Ask for the verb 'patch'/,
       ],
       [
         'a token that nobody knows',
         ['status', 'glance'],
         nobody,
         1,
-        /^Cannot read GlanceSchema default\/glance: found that https:.* does not know who asks \(Unauthorized\), do log in again/,
+        /^Cannot read GlanceSchema default\/glance: https:.* does not know who asks \(Unauthorized\)\. Log in again/,
       ],
       [
         'no API server',
         ['wait', 'glance'],
         nowhere,
         1,
-        /^Cannot read GlanceSchema default\/glance: found no answer from https:\/\/127\.0\.0\.1:\d+ \(.*ECONNREFUSED.*\), do check the network and the context 'test' of the kubeconfig\n$/,
+        /^Cannot read GlanceSchema default\/glance: https:\/\/127\.0\.0\.1:\d+ does not answer \(.*ECONNREFUSED.*\)\. Check the network, and the context 'test' of the kubeconfig\n$/,
       ],
       [
         'an unknown context',
         ['status', 'glance', '--context', 'nosuch'],
         undefined,
         1,
-        /^Cannot use the context 'nosuch': found none of that name in the kubeconfig, do name one of test\n$/,
+        /^Cannot use the context 'nosuch': the kubeconfig has none of that name\. Name one of test\.\n$/,
       ],
       [
         'no such kubeconfig',
         ['status', 'glance', '--kubeconfig', '/nonexistent/kubeconfig'],
         undefined,
         1,
-        /^Cannot read the kubeconfig: found ENOENT/,
+        /^Cannot read the kubeconfig: ENOENT/,
       ],
       ['an unknown verb', ['destroy', 'glance'], undefined, 2, /unknown command 'destroy'/],
       ['no name', ['status'], undefined, 2, /missing required argument 'name'/],
@@ -591,7 +589,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: found Suspended when t
         ['wait', 'glance', '--timeout', 'long'],
         undefined,
         2,
-        /found 'long', do write a number with s, m or h/,
+        /'long' is no duration\. Write a number with s, m or h/,
       ],
     ];
     for (const [fact, args, config, code, says] of ROWS) {
@@ -607,7 +605,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: found Suspended when t
     it('no CRD', () => {
       expect(withoutTheCrd.code).to.equal(1);
       expect(withoutTheCrd.stderr).to.match(
-        /^Cannot read GlanceSchema openstack\/glance: found no GlanceSchemas on https:.*, do install the CRD by 'kubectl apply -k crds'/,
+        /^Cannot read GlanceSchema openstack\/glance: https:.* knows no GlanceSchemas\. Install the CRD by 'kubectl apply -k crds'/,
       );
     });
   });

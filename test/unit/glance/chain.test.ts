@@ -305,10 +305,10 @@ describe('names of revisions', () => {
       return resolved.kind === 'revision' ? '' : explainUnresolved(name, resolved);
     });
     expect(explained).to.deep.equal([
-      "found '44', a number of the migration tool before Ocata, do name the revision 'mitaka02'",
-      "found '7', a number of the migration tool before Ocata, do name a revision such as '2024_1_01'",
-      "found the number '20240101', which stands for no revision, do write the revision's name in quotes, such as \"2024_1_01\": YAML reads a name of digits as a number. Known are liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01, and 'latest'",
-      "found 'x', which is no revision of Glance, do name one of liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01, or 'latest'",
+      "'44' is a number of the migration tool before Ocata. Name the revision 'mitaka02'.",
+      "'7' is a number of the migration tool before Ocata. Name a revision, such as '2024_1_01'.",
+      "the number 20240101 stands for no revision. Write the revision's name in quotes, such as \"2024_1_01\": YAML reads a name of digits as a number. Known are liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01, and 'latest'.",
+      "'x' is no revision of Glance. Name one of liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01, or 'latest'.",
     ]);
   });
 

@@ -259,60 +259,60 @@ describe('locate', () => {
     [
       'a release to come',
       { schema: '2024_1_contract01', alembic: ['2027_1_expand01', 'liberty'] },
-      "alembic_version says '2027_1_expand01', 'liberty', which is newer than '2024_1_01', the newest revision of this build, do use a newer glance-schema",
+      "alembic_version says '2027_1_expand01', 'liberty', which is newer than '2024_1_01', the latest revision that this version supports. Use a newer glance-schema.",
     ],
     [
       "another project's row",
       { extra: ['user'], alembic: ['29e87d24a316'] },
-      "alembic_version says '29e87d24a316', which is no revision of Glance, do check that this is Glance's database",
+      "alembic_version says '29e87d24a316', which is no revision of Glance. Check that this is Glance's database.",
     ],
     [
       'a number before Liberty',
       { schema: 'liberty', migrate: 41 },
-      "migrate_version says 41, which is before Liberty (42), do upgrade to Liberty with Glance's own tool first",
+      "migrate_version says 41, which is before Liberty (42). Upgrade to Liberty with Glance's own tool first.",
     ],
     [
       'the first number',
       { migrate: 1 },
-      "migrate_version says 1, which is before Liberty (42), do upgrade to Liberty with Glance's own tool first",
+      "migrate_version says 1, which is before Liberty (42). Upgrade to Liberty with Glance's own tool first.",
     ],
     ...([46, -1, null] as const).map(
       (migrate) =>
         [
           `the number ${migrate}`,
           { schema: 'liberty', migrate },
-          `migrate_version says ${migrate}, which is no version that Glance had, do check that this is Glance's database`,
+          `migrate_version says ${migrate}, which is no version that Glance had. Check that this is Glance's database.`,
         ] as const,
     ),
     [
       "Glance's tables beside others and no version",
       { schema: 'mitaka02', extra: ['audit'], alembic: [] },
-      "found Glance's tables (artifact_blob_locations, artifact_blobs, artifact_dependencies and 16 more) and no version in alembic_version or migrate_version, do restore a backup or say what it is by 'db version_control REVISION'",
+      "Glance's tables are there (artifact_blob_locations, artifact_blobs, artifact_dependencies and 16 more), but no version in alembic_version or migrate_version. Restore a backup, or stamp the database by 'db version_control REVISION'.",
     ],
     [
       "two tables that are not Glance's",
       { extra: ['instances', 'flavors'] },
-      "found tables that are not Glance's (flavors, instances), do name an empty database or Glance's own",
+      "it has tables that are not Glance's (flavors, instances). Name an empty database, or Glance's own.",
     ],
     [
       "three tables that are not Glance's",
       { extra: ['c', 'b', 'a'] },
-      "found tables that are not Glance's (a, b, c), do name an empty database or Glance's own",
+      "it has tables that are not Glance's (a, b, c). Name an empty database, or Glance's own.",
     ],
     [
       "four tables that are not Glance's",
       { extra: ['d', 'c', 'b', 'a'] },
-      "found tables that are not Glance's (a, b, c and 1 more), do name an empty database or Glance's own",
+      "it has tables that are not Glance's (a, b, c and 1 more). Name an empty database, or Glance's own.",
     ],
     [
       'a stamp behind the schema',
       { schema: 'ocata_contract01', alembic: ['mitaka01'] },
-      "alembic_version says 'mitaka01', but images.is_public is not there and images.visibility is there, which 'mitaka01' does not have, do restore a backup or correct the version table by 'db version_control REVISION'",
+      "alembic_version says 'mitaka01', but images.is_public is not there and images.visibility is there, which 'mitaka01' does not have. Restore a backup, or correct the version table by 'db version_control REVISION'.",
     ],
     [
       'a stamp far behind the schema',
       { schema: '2024_1_contract01', alembic: ['pike_contract01'] },
-      "alembic_version says 'pike_contract01', but images.os_hidden, images.os_hash_algo, images.os_hash_value and 5 more are there, which 'pike01' does not have, do restore a backup or correct the version table by 'db version_control REVISION'",
+      "alembic_version says 'pike_contract01', but images.os_hidden, images.os_hash_algo, images.os_hash_value and 5 more are there, which 'pike01' does not have. Restore a backup, or correct the version table by 'db version_control REVISION'.",
     ],
   ];
   for (const [name, look, message] of messages) {
@@ -328,7 +328,7 @@ describe('locate', () => {
       kind: 'refused',
       reason: 'DatabaseNotGlance',
       message:
-        "alembic_version says 'mitaka02', but images.name, images.is_public are not there, do restore a backup or correct the version table by 'db version_control REVISION'",
+        "alembic_version says 'mitaka02', but images.name, images.is_public are not there. Restore a backup, or correct the version table by 'db version_control REVISION'.",
       position: { revision: 'mitaka02', phase: 'Contract' },
     });
   });
@@ -439,14 +439,14 @@ describe('locate', () => {
     expect(located).to.deep.include({
       kind: 'refused',
       message:
-        "migrate_version says 44 ('mitaka02'), but images.is_public is not there, do restore a backup or correct the version table by 'db version_control REVISION'",
+        "migrate_version says 44 ('mitaka02'), but images.is_public is not there. Restore a backup, or correct the version table by 'db version_control REVISION'.",
     });
   });
 
   it('says the number of a database from before Liberty', () => {
     expect(locate(found({ schema: 'liberty', migrate: 37 }), KNOWN_SCHEMA)).to.deep.include({
       message:
-        "migrate_version says 37, which is before Liberty (42), do upgrade to Liberty with Glance's own tool first",
+        "migrate_version says 37, which is before Liberty (42). Upgrade to Liberty with Glance's own tool first.",
     });
   });
 });

@@ -178,7 +178,7 @@ const ROWS: readonly Row[] = [
     schema: aSchema({ spec: { revision: 'mitaka01' }, status: recordedAt('ocata01') }),
     effect: 'none',
     reason: 'DowngradeNotSupported',
-    says: "Cannot go to 'mitaka01': found the database at 'ocata01', which comes after it, do name that or a later one, or restore a backup and then set the annotation observe. Nothing was changed.",
+    says: "Cannot migrate to 'mitaka01': the database is already at 'ocata01', which is later. Nothing was changed. Set spec.revision to 'ocata01' or later, or restore a backup and then set the observe annotation.",
     also: 'Stalled',
   },
   {
@@ -227,7 +227,7 @@ const ROWS: readonly Row[] = [
     schema: aSchema({ status: recordedAt('2027_1_01') }),
     effect: 'none',
     reason: 'DatabaseNewer',
-    says: "Cannot work on this database: found it at '2027_1_01', past '2024_1_01', the newest that this operator carries, do upgrade the operator. Nothing was changed.",
+    says: "Cannot work on this database: it is at '2027_1_01', and the latest revision that this operator supports is '2024_1_01'. Nothing was changed. Upgrade the operator.",
     also: 'Stalled',
   },
   {
@@ -235,7 +235,7 @@ const ROWS: readonly Row[] = [
     schema: aSchema({ spec: { revision: '2027_1_01' } }),
     effect: 'none',
     reason: 'RevisionNotFound',
-    says: "Cannot use spec.revision: found '2027_1_01', which is no revision of Glance, do name one of liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01, or 'latest'.",
+    says: "Cannot use spec.revision: '2027_1_01' is no revision of Glance. Name one of liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01, or 'latest'.",
     also: 'Stalled',
   },
   {
@@ -249,7 +249,7 @@ const ROWS: readonly Row[] = [
     schema: aSchema({ spec: { revision: 44 } }),
     effect: 'none',
     reason: 'RevisionNotFound',
-    says: "Cannot use spec.revision: found '44', a number of the migration tool before Ocata, do name the revision 'mitaka02'.",
+    says: "Cannot use spec.revision: '44' is a number of the migration tool before Ocata. Name the revision 'mitaka02'.",
   },
   {
     fact: 'a Job without a pod yet',
@@ -332,7 +332,7 @@ const ROWS: readonly Row[] = [
     pods: [aPodThatReported(aRefusal('LockTimeout'))],
     effect: 'none',
     reason: 'MigrationPending',
-    says: 'Cannot sync: found LockTimeout, do something. Job glance-1-aaaaaaaa tries again, unless that was its last attempt.',
+    says: 'Cannot sync: it ended with LockTimeout. Job glance-1-aaaaaaaa tries again, unless that was its last attempt.',
   },
   {
     fact: 'a Job whose second pod runs after the first could not reach the database',
@@ -641,7 +641,7 @@ const ROWS: readonly Row[] = [
     pods: [aPodThatReported(aRefusal('DatabaseUnreachable'))],
     effect: 'none',
     reason: 'DatabaseUnreachable',
-    says: 'Cannot sync: found DatabaseUnreachable, do something. Job glance-1-aaaaaaaa tries again, unless that was its last attempt.',
+    says: 'Cannot sync: it ended with DatabaseUnreachable. Job glance-1-aaaaaaaa tries again, unless that was its last attempt.',
   },
   {
     fact: 'a Job whose pod was refused, not yet marked as failed',
@@ -707,7 +707,7 @@ const ROWS: readonly Row[] = [
     pods: [aPodThatReported(aRefusal('Interrupted'), 22)],
     effect: 'none',
     reason: 'MigrationFailed',
-    says: 'Cannot finish the migration: found that it takes longer than job.activeDeadlineSeconds, do raise or remove that. It is tried again when the spec or the annotation db.glance.openstack.org/retry changes.',
+    says: 'Cannot finish the migration: it takes longer than job.activeDeadlineSeconds. Raise or remove that. It is tried again when the spec or the annotation db.glance.openstack.org/retry changes.',
     also: 'Stalled',
   },
   ...(
