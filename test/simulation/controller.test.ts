@@ -276,7 +276,7 @@ function reasonAtRest(world: World, schema: SchemaObject): string {
   if (suspend) {
     return 'Suspended';
   }
-  if (revision === NEWER) {
+  if (revision === NEWER || revision === undefined) {
     return 'RevisionNotFound';
   }
   if (recordedRevision === NEWER) {

@@ -30,6 +30,7 @@ const GUARDS: readonly Guard[] = [
     'observeAsked',
     'databaseMoved',
     'suspended',
+    'revisionAbsent',
     'revisionNotCarried',
     'databaseNewerThanCarried',
     'targetBeforeRecorded',

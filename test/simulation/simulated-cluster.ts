@@ -332,6 +332,9 @@ export class SimulatedCluster implements Cluster {
       this.#checkPace(schema, purpose);
       return;
     }
+    if (specOf(schema).revision === undefined) {
+      throw new Error(`A migration is started though no revision is named (${schema.metadata.uid})`);
+    }
     if (specOf(schema).revision === NEWER || recordedRevision === NEWER) {
       throw new Error(`A migration is started with a revision that is not carried (${schema.metadata.uid})`);
     }

@@ -627,12 +627,12 @@ export class World {
         },
       });
     switch (tape.choose(EDITS)) {
-      case 'wants':
-        this.#editSpec(schema, {
-          revision: tape.pick(['ocata01', 'mitaka02', 'mitaka01', 'liberty', NEWER]),
-          suspend: false,
-        });
+      case 'wants': {
+        // A CRD of before lets the line be dropped.
+        const wanted = tape.pick(['ocata01', 'mitaka02', 'mitaka01', 'liberty', NEWER, 'nothing']);
+        this.#editSpec(schema, { revision: wanted === 'nothing' ? undefined : wanted, suspend: false });
         return;
+      }
       case 'reverts':
         this.#editSpec(schema, { revision: schema.status?.recordedRevision ?? 'mitaka02', suspend: false });
         return;
@@ -712,7 +712,8 @@ export class World {
     const spec = { ...specOf(schema), ...edit };
     const place = (revision: string | undefined) => [...REVISIONS, NEWER].indexOf(revision ?? '');
     const changed = spec.revision !== specOf(schema).revision;
-    const lower = place(spec.revision) < place(schema.status?.recordedRevision);
+    const lower =
+      spec.revision !== undefined && place(spec.revision) < place(schema.status?.recordedRevision);
     if (schema.metadata.deletionTimestamp !== undefined || (changed && lower)) {
       return;
     }
@@ -814,7 +815,7 @@ export class World {
 
 /** What users write, as far as they write it here. */
 interface Spec {
-  readonly revision: string;
+  readonly revision: string | undefined;
   readonly suspend: boolean;
   readonly job: { readonly image?: string };
   readonly database: { readonly secretRef: { readonly name: string; readonly key: string } };
