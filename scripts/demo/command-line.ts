@@ -1,4 +1,4 @@
-import { EXIT_CODES } from '../../src/contract/exit-codes.ts';
+import { exitCodeOf } from '../../src/contract/failures.ts';
 import type { Narrator } from './narrator.ts';
 import { check, query, showDatabase, table } from './story.ts';
 import type { Databases } from './world.ts';
@@ -23,7 +23,7 @@ export async function tellCommandLine(databases: Databases, narrator: Narrator):
 
   narrator.heading('A lower revision is refused, and nothing is changed');
   const refused = await narrator.glanceSchema(byHand, ['db', 'sync', 'mitaka02']);
-  const code = EXIT_CODES.DowngradeNotSupported;
+  const code = exitCodeOf('DowngradeNotSupported');
   check(refused.code === code, `the exit code is ${code}`, refused);
   narrator.say(`Exit code ${refused.code}.`);
   const rows = await query(byHand, 'SELECT version_num FROM alembic_version');

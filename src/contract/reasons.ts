@@ -3,6 +3,10 @@ export interface ReasonMeaning {
   readonly ready: 'True' | 'False' | 'Unknown';
   /** Which of the two abnormal conditions is present beside Ready; the other is absent. */
   readonly also: 'Reconciling' | 'Stalled' | undefined;
+  /** Whether its Event is a warning: a person has to see to it. */
+  readonly warns: boolean;
+  /** The verb of the kubectl plugin that helps on from it, if one does. */
+  readonly verb?: 'retry' | 'observe' | 'resume';
   readonly meaning: string;
   readonly doThis: string;
 }
@@ -17,36 +21,44 @@ export const REASONS = {
   UpToDate: {
     ready: 'True',
     also: undefined,
+    warns: false,
     meaning: 'The database is at the wanted revision and phase.',
     doThis: 'Nothing.',
   },
   MigrationPending: {
     ready: 'False',
     also: 'Reconciling',
+    warns: false,
     meaning: 'A migration is about to start, or waits for its next attempt.',
     doThis: 'Wait; the message says when the next attempt is.',
   },
   MigrationRunning: {
     ready: 'False',
     also: 'Reconciling',
+    warns: false,
     meaning: 'A Job is at work on the database.',
     doThis: 'Wait; the message says how far a long one is, and `kubectl logs job/NAME` shows it at work.',
   },
   Observing: {
     ready: 'False',
     also: 'Reconciling',
+    warns: false,
     meaning: 'A Job that only reads is reading the database.',
     doThis: 'Wait.',
   },
   Suspended: {
     ready: 'Unknown',
     also: undefined,
+    warns: false,
+    verb: 'resume',
     meaning: '`spec.suspend` is true: no migration is started.',
     doThis: 'Set `spec.suspend` to false to go on.',
   },
   DowngradeNotSupported: {
     ready: 'False',
     also: 'Stalled',
+    warns: true,
+    verb: 'observe',
     meaning: 'The wanted revision comes before the one that the database is at. Nothing was changed.',
     doThis:
       'Name the recorded revision or a later one; or restore a backup, then set the annotation `observe`.',
@@ -54,24 +66,31 @@ export const REASONS = {
   RevisionNotFound: {
     ready: 'False',
     also: 'Stalled',
+    warns: true,
     meaning: 'The wanted revision is not one that this operator carries, or none is named.',
     doThis: 'Name one of those that the message lists, or upgrade the operator.',
   },
   DatabaseNewer: {
     ready: 'False',
     also: 'Stalled',
+    warns: true,
+    verb: 'retry',
     meaning: 'The database is past what this operator carries. Nothing was changed.',
     doThis: 'Upgrade the operator, then set the annotation `retry`.',
   },
   DatabaseUnreachable: {
     ready: 'False',
     also: 'Reconciling',
+    warns: true,
+    verb: 'retry',
     meaning: 'The Job cannot connect to the database, log in or write, or the server has ended what ran.',
     doThis: 'Mend what the message names; the operator tries again by itself.',
   },
   ConnectionInvalid: {
     ready: 'False',
     also: 'Reconciling',
+    warns: true,
+    verb: 'retry',
     meaning: "The Secret's value cannot be read as a connection. The database was not asked.",
     doThis:
       'Correct the value of the key that the message names; the operator tries again by itself, or at once with the annotation `retry`.',
@@ -79,6 +98,8 @@ export const REASONS = {
   DatabaseNotGlance: {
     ready: 'False',
     also: 'Stalled',
+    warns: true,
+    verb: 'retry',
     meaning:
       'The database has tables that neither alembic_version nor migrate_version can place. Nothing was changed.',
     doThis: 'Point the Secret at the right database, then set the annotation `retry`.',
@@ -86,18 +107,23 @@ export const REASONS = {
   SecretNotReady: {
     ready: 'False',
     also: 'Reconciling',
+    warns: true,
     meaning: 'The Secret, or its key, is missing, so that the pod cannot start.',
     doThis: 'Create what the message names; the pod starts by itself.',
   },
   MigrationFailed: {
     ready: 'False',
     also: 'Stalled',
+    warns: true,
+    verb: 'retry',
     meaning: 'A migration failed and its attempts have ended. What was running was rolled back.',
     doThis: 'Mend what the message names, then set the annotation `retry` or change the spec.',
   },
   PartiallyApplied: {
     ready: 'False',
     also: 'Stalled',
+    warns: true,
+    verb: 'retry',
     meaning:
       'MySQL and MariaDB only: a statement was applied that cannot be rolled back, and a later one failed.',
     doThis: 'Mend what the message names, then set the annotation `retry`: the next run continues.',
@@ -105,9 +131,21 @@ export const REASONS = {
   JobBlocked: {
     ready: 'False',
     also: 'Reconciling',
+    warns: true,
     meaning: 'A pod of the Job cannot start: image, quota, scheduling.',
     doThis: 'Mend what the message names, which is the word of the kubelet, the scheduler or the API server.',
   },
 } as const satisfies Readonly<Record<string, ReasonMeaning>>;
 
 export type Reason = keyof typeof REASONS;
+
+/** One of the reasons above; undefined for one of a newer operator. */
+export function knownReason(reason: string | undefined): Reason | undefined {
+  return Object.keys(REASONS).find((known): known is Reason => known === reason);
+}
+
+/** What is known of a reason; undefined for one of a newer operator. */
+export function reasonMeaning(reason: string | undefined): ReasonMeaning | undefined {
+  const known = knownReason(reason);
+  return known === undefined ? undefined : REASONS[known];
+}

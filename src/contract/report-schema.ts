@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PHASES } from '../glance/phase.ts';
-import { EXIT_CODES, type FailureReason } from './exit-codes.ts';
+import { FAILURES, type FailureReason } from './failures.ts';
 import { printable } from './printable.ts';
 import { type MigrationReport, REPORTED_COMMANDS } from './report.ts';
 
@@ -34,9 +34,7 @@ const reportSchema = z.object({
   finishedAt: z.iso.datetime(),
   error: z
     .object({
-      reason: z.custom<FailureReason>(
-        (value) => typeof value === 'string' && value !== 'Done' && Object.hasOwn(EXIT_CODES, value),
-      ),
+      reason: z.custom<FailureReason>((value) => typeof value === 'string' && Object.hasOwn(FAILURES, value)),
       message: text(4096),
       migration: text(64).nullable(),
     })

@@ -1,5 +1,5 @@
 import type { Phase } from '../glance/phase.ts';
-import type { FailureReason } from './exit-codes.ts';
+import type { FailureReason } from './failures.ts';
 
 /** The commands that leave a report. */
 export const REPORTED_COMMANDS = [

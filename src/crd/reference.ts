@@ -1,4 +1,4 @@
-import { EXIT_CODES, EXIT_MEANINGS, type ExitReason } from '../contract/exit-codes.ts';
+import { EXIT_REASONS, exitMeaning } from '../contract/failures.ts';
 import { REASONS, type ReasonMeaning } from '../contract/reasons.ts';
 import type { Schema } from './custom-resource-definition.ts';
 
@@ -38,9 +38,10 @@ function typeOf(field: Schema): string {
 
 /** The exit codes of `glance-schema db`, as a table in Markdown. */
 export function exitCodesTable(): string {
-  const rows = Object.entries(EXIT_MEANINGS).map(([reason, meaning]) =>
-    [String(EXIT_CODES[reason as ExitReason]), `\`${reason}\``, meaning].join(' | '),
-  );
+  const rows = EXIT_REASONS.map((reason) => {
+    const { exitCode, meaning } = exitMeaning(reason);
+    return [String(exitCode), `\`${reason}\``, meaning].join(' | ');
+  });
   return table(['exit code', 'reason', 'meaning'], rows);
 }
 

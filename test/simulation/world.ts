@@ -1,4 +1,4 @@
-import { EXIT_CODES, type FailureReason, FINAL_EXIT_CODES } from '../../src/contract/exit-codes.ts';
+import { exitCodeOf, type FailureReason, FINAL_EXIT_CODES } from '../../src/contract/failures.ts';
 import type { GlanceSchemaStatus, StatusJob } from '../../src/contract/glance-schema.ts';
 import {
   OBSERVE_ANNOTATION,
@@ -460,7 +460,7 @@ export class World {
       error:
         reason === undefined ? null : { reason, message: `Cannot go on: found ${reason}`, migration: null },
     };
-    this.#end(pod, reason === undefined ? 0 : EXIT_CODES[reason], JSON.stringify(report), false);
+    this.#end(pod, reason === undefined ? 0 : exitCodeOf(reason), JSON.stringify(report), false);
   }
 
   #end(pod: SimulatedPod, exitCode: number, message: string | undefined, disrupted: boolean): void {

@@ -1,5 +1,5 @@
 import type { KubeObject } from '../../lab/kubernetes/test-api.ts';
-import type { FailureReason } from '../../src/contract/exit-codes.ts';
+import type { FailureReason } from '../../src/contract/failures.ts';
 import type { GlanceSchemaStatus } from '../../src/contract/glance-schema.ts';
 import { FINALIZER, PURPOSE_ANNOTATION, SCHEMA_UID_LABEL } from '../../src/contract/names.ts';
 import type { MigrationReport } from '../../src/contract/report.ts';

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { CHECK_EXIT_CODES } from '../../contract/exit-codes.ts';
+import { CHECK_EXIT_CODES } from '../../contract/failures.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
 import type { Outcome } from '../../migrator/migrate.ts';
 import { type NextPhase, nextPhase } from '../../migrator/next-phase.ts';

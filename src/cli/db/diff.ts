@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { EXIT_CODES } from '../../contract/exit-codes.ts';
+import { exitCodeOf } from '../../contract/failures.ts';
 import type { Phase } from '../../glance/phase.ts';
 import { type DatabaseDiff, diffDatabase } from '../../migrator/diff-database.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
@@ -46,11 +46,11 @@ export function dbDiffCommand(): Command {
 async function run(version: string | undefined, flags: DiffFlags): Promise<void> {
   const { diff, error } = await make(version, flags);
   if (error !== undefined || diff === undefined) {
-    process.exitCode = EXIT_CODES[error?.reason ?? 'MigrationFailed'];
+    process.exitCode = exitCodeOf(error?.reason ?? 'MigrationFailed');
     process.stderr.write(`${error?.message ?? 'Cannot compare'}\n`);
     return;
   }
-  process.exitCode = diff.differences.length === 0 ? EXIT_CODES.Done : EXIT_CODES.SchemaDiffers;
+  process.exitCode = diff.differences.length === 0 ? exitCodeOf('Done') : exitCodeOf('SchemaDiffers');
   process.stdout.write(FORMATS[flags.output](diff));
 }
 

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { EXIT_CODES } from '../../contract/exit-codes.ts';
+import { exitCodeOf } from '../../contract/failures.ts';
 import { formatPosition } from '../../glance/position.ts';
 import { SCRIPTS } from '../../glance/revisions.ts';
 import { asFailure } from '../../migrator/errors/failure.ts';
@@ -35,7 +35,7 @@ export function dbHistoryCommand(): Command {
 async function run(flags: HistoryFlags): Promise<void> {
   const { located, heads = [], error } = await look(flags);
   if (error !== undefined) {
-    process.exitCode = EXIT_CODES[error.reason];
+    process.exitCode = exitCodeOf(error.reason);
     process.stderr.write(`${error.message}\n`);
     return;
   }

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import type { ExitReason } from '../../contract/exit-codes.ts';
+import type { ExitReason } from '../../contract/failures.ts';
 import { PHASES, type Phase } from '../../glance/phase.ts';
 import { targetOf } from '../../glance/plan.ts';
 import { formatPosition, type Position, wantedPosition } from '../../glance/position.ts';

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { EXIT_CODES } from '../../contract/exit-codes.ts';
+import { exitCodeOf } from '../../contract/failures.ts';
 import type { MigrationReport } from '../../contract/report.ts';
 import type { Position } from '../../glance/position.ts';
 import type { Outcome } from '../../migrator/migrate.ts';
@@ -42,7 +42,7 @@ export interface Result {
 export function finish(result: Result): void {
   const { outcome, flags } = result;
   const report = encodeReport(buildReport({ ...result, finishedAt: new Date() }));
-  process.exitCode = EXIT_CODES[outcome.error?.reason ?? 'Done'];
+  process.exitCode = exitCodeOf(outcome.error?.reason ?? 'Done');
   if (outcome.error !== undefined) {
     result.log.failed(outcome.error.reason, outcome.error.message);
   }

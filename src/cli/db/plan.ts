@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { EXIT_CODES } from '../../contract/exit-codes.ts';
+import { exitCodeOf } from '../../contract/failures.ts';
 import type { Phase } from '../../glance/phase.ts';
 import { formatPosition } from '../../glance/position.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
@@ -47,7 +47,7 @@ export function dbPlanCommand(): Command {
 async function run(version: string | undefined, flags: PlanFlags): Promise<void> {
   const { plan, error } = await make(version, flags);
   if (error !== undefined || plan === undefined) {
-    process.exitCode = EXIT_CODES[error?.reason ?? 'MigrationFailed'];
+    process.exitCode = exitCodeOf(error?.reason ?? 'MigrationFailed');
     process.stderr.write(`${error?.message ?? 'Cannot plan'}\n`);
     return;
   }

@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import type { HistoryEntry } from '../../contract/glance-schema.ts';
-import { REASONS } from '../../contract/reasons.ts';
+import { reasonMeaning } from '../../contract/reasons.ts';
 import { formatPosition } from '../../glance/position.ts';
-import { helpfulVerb, knownReason } from './helpful-verb.ts';
 import { type SchemaAccess, type SchemaFlags, type SchemaView, withSchema } from './schema-access.ts';
 import { schemaCommand } from './schema-command.ts';
 import { tellDuration, tellTime } from './times.ts';
@@ -29,8 +28,7 @@ function statusScreen(
 ): string {
   const { metadata, spec, status = {} } = view;
   const ready = status.conditions?.find((condition) => condition.type === 'Ready');
-  const reason = knownReason(ready?.reason);
-  const verb = helpfulVerb(reason);
+  const { doThis, verb } = reasonMeaning(ready?.reason) ?? {};
   const { job, progress } = status;
   const [last] = status.history ?? [];
   const [, nextAttempt] = /The next attempt is at (\S+Z)\./.exec(ready?.message ?? '') ?? [];
@@ -40,7 +38,7 @@ function statusScreen(
     ['Progress', progress === undefined ? undefined : tellProgress(progress)],
     ['State', ready === undefined ? 'not reconciled yet. Check that an operator is running.' : ready.message],
     ['Since', ready === undefined ? undefined : tellTime(ready.lastTransitionTime, now)],
-    ['What to do', reason === undefined ? undefined : REASONS[reason].doThis],
+    ['What to do', doThis],
     ['', verb === undefined ? undefined : commandFor(verb)],
     ['Next attempt', nextAttempt === undefined ? undefined : tellTime(nextAttempt, now)],
     ['Suspended', spec.suspend === true ? 'no migration is started' : undefined],
@@ -52,7 +50,7 @@ function statusScreen(
       'Not seen yet',
       ready === undefined || ready.observedGeneration === metadata.generation
         ? undefined
-        : `the newest spec (generation ${metadata.generation}, the operator has seen ${ready.observedGeneration}); do check that it runs`,
+        : `the newest spec (generation ${metadata.generation}, the operator has seen ${ready.observedGeneration}). Check that it is running.`,
     ],
     [
       'Job',
@@ -64,7 +62,7 @@ function statusScreen(
       '',
       job === undefined
         ? undefined
-        : reason === 'JobBlocked' || reason === 'SecretNotReady'
+        : ready?.reason === 'JobBlocked' || ready?.reason === 'SecretNotReady'
           ? `kubectl describe pods${kubectlFlags} -l job-name=${job.name}`
           : `kubectl logs${kubectlFlags} job/${job.name}`,
     ],

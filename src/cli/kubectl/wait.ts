@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { OBSERVE_ANNOTATION, RETRY_ANNOTATION } from '../../contract/names.ts';
+import { reasonMeaning } from '../../contract/reasons.ts';
 import { KubeError } from '../../operator/kube/kube-error.ts';
-import { helpfulVerb } from './helpful-verb.ts';
 import { type SchemaAccess, type SchemaFlags, type SchemaView, withSchema } from './schema-access.ts';
 import { schemaCommand } from './schema-command.ts';
 import { openWaitDisplay, type WaitDisplay } from './wait-display.ts';
@@ -133,7 +133,7 @@ function notTakenUp(view: SchemaView): 'observe' | 'retry' | undefined {
     return 'observe';
   }
   // Of other reasons, or where no Job has failed, the operator takes no notice of it.
-  const helps = helpfulVerb(readyOf(view)?.reason) === 'retry' && status?.job?.failure !== undefined;
+  const helps = reasonMeaning(readyOf(view)?.reason)?.verb === 'retry' && status?.job?.failure !== undefined;
   return helps && retry !== undefined && retry !== status?.handledRetry ? 'retry' : undefined;
 }
 

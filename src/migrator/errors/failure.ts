@@ -1,4 +1,4 @@
-import type { FailureReason } from '../../contract/exit-codes.ts';
+import type { FailureReason } from '../../contract/failures.ts';
 import { databaseError, describeDatabaseError, isRetryable } from './database-error.ts';
 
 /** Why a command could not do what it was asked, in one sentence for a person; never holds a password. */

@@ -1,6 +1,6 @@
-import { EXIT_CODES, type FailureReason, FINAL_EXIT_CODES } from '../../contract/exit-codes.ts';
+import { failureMeaning } from '../../contract/failures.ts';
 import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
-import type { Reason } from '../../contract/reasons.ts';
+import { knownReason, type Reason } from '../../contract/reasons.ts';
 import { isPast, isReached } from '../../glance/plan.ts';
 import { formatPosition, type Position, wantedPosition } from '../../glance/position.ts';
 import { explainUnresolved, resolveRevision } from '../../glance/resolve.ts';
@@ -216,8 +216,8 @@ function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | 
 }
 
 /** Whether the Job has no further try after this failure, and only has not been marked as failed yet. */
-function endsTheJob(reason: FailureReason): boolean {
-  return FINAL_EXIT_CODES.includes(EXIT_CODES[reason]);
+function endsTheJob(reason: string): boolean {
+  return failureMeaning(reason)?.retriedInJob === false;
 }
 
 function workOf(job: ObservedJob, status: GlanceSchemaStatus, waitsForIt: string): Answer {
@@ -378,30 +378,18 @@ function recordMayBeOld({ schema, status }: Situation): boolean {
   return job !== undefined && (job.finishedAt === undefined || job.failure?.databaseRead === false);
 }
 
-/** Failures that no further attempt betters; the condition calls each as the Job does. */
-const FINAL: readonly Reason[] = [
-  'MigrationFailed',
-  'PartiallyApplied',
-  'DatabaseNewer',
-  'DatabaseNotGlance',
-  'DowngradeNotSupported',
-  'RevisionNotFound',
-];
-
-/** Failures that another version of the operator may not have. */
-const OF_THE_IMAGE: readonly Reason[] = ['DatabaseNewer', 'RevisionNotFound'];
-
+/** Whether no further attempt of this image makes it better. */
 function isFinal(reason: string): boolean {
-  return FINAL.some((final) => final === reason);
+  return (failureMeaning(reason)?.nextJob ?? 'with backoff') !== 'with backoff';
 }
 
 function failedForGood(situation: Situation): Answer | undefined {
   const job = failedJob(situation);
-  const reason = FINAL.find((final) => final === job?.failure.reason);
-  if (job === undefined || reason === undefined) {
+  const reason = knownReason(job?.failure.reason);
+  if (job === undefined || reason === undefined || !isFinal(reason)) {
     return undefined;
   }
-  return OF_THE_IMAGE.includes(reason) && job.image !== situation.schema.image
+  return failureMeaning(reason)?.nextJob === 'by another image' && job.image !== situation.schema.image
     ? undefined
     : { reason, message: `${sentence(job.failure.message)} ${whatWouldHelp(reason)}` };
 }
@@ -427,18 +415,13 @@ function nextAttemptNotDue(situation: Situation): Answer | undefined {
     return undefined;
   }
   return {
-    reason: WAITING_REASONS.find((waiting) => waiting === failure.reason) ?? 'MigrationPending',
+    // A failure that the condition has a name for keeps it while the next attempt is waited for.
+    reason: (isFinal(failure.reason) ? undefined : knownReason(failure.reason)) ?? 'MigrationPending',
     message: `${sentence(failure.message)} The next attempt is at ${new Date(due).toISOString().slice(0, 19)}Z.`,
     // A clock that is behind, and put right meanwhile, must not make it sleep for longer.
     lookAgainAfter: Math.min(due - situation.now, delay),
   };
 }
-
-/**
- * Failures that the condition calls by their own name while the next attempt is waited for. A connection that cannot be read is
- * corrected in the Secret, which we do not watch: it is tried again like a lost one.
- */
-const WAITING_REASONS = ['DatabaseUnreachable', 'ConnectionInvalid'] as const satisfies readonly Reason[];
 
 function migrationDue(situation: Situation): Answer {
   const target = targetPosition(situation.schema, situation.status);

@@ -1,15 +1,7 @@
 import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
-import { REASONS, type Reason, type ReasonMeaning } from '../../contract/reasons.ts';
+import { reasonMeaning } from '../../contract/reasons.ts';
 import type { Notice, SchemaObject } from '../kube/cluster.ts';
 import { readyReason } from './status.ts';
-
-/** Reasons that a person should see as a warning though the operator goes on by itself. */
-const WORRYING: readonly Reason[] = [
-  'DatabaseUnreachable',
-  'ConnectionInvalid',
-  'SecretNotReady',
-  'JobBlocked',
-];
 
 /** What to tell people when the reason has changed, or a further Job has failed; undefined while nothing changes. */
 export function noticeOf(before: GlanceSchemaStatus, after: GlanceSchemaStatus): Notice | undefined {
@@ -20,11 +12,8 @@ export function noticeOf(before: GlanceSchemaStatus, after: GlanceSchemaStatus):
   ) {
     return undefined;
   }
-  const known = Object.keys(REASONS).find((name): name is Reason => name === reason);
-  const meaning: ReasonMeaning | undefined = known === undefined ? undefined : REASONS[known];
-  const warns = known !== undefined && (meaning?.also === 'Stalled' || WORRYING.includes(known));
   const message = after.conditions?.find((condition) => condition.type === 'Ready')?.message ?? reason;
-  return { type: warns ? 'Warning' : 'Normal', reason, message };
+  return { type: reasonMeaning(reason)?.warns === true ? 'Warning' : 'Normal', reason, message };
 }
 
 /** Says whether a notice is news. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { FINAL_EXIT_CODES } from '../../contract/exit-codes.ts';
+import { FINAL_EXIT_CODES } from '../../contract/failures.ts';
 import type { GlanceSchemaSpec } from '../../contract/glance-schema.ts';
 import { isAllowedAnnotation, isAllowedVariable } from '../../contract/job-environment.ts';
 import {

@@ -1,7 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client';
-import { EXIT_CODES } from '../../contract/exit-codes.ts';
+import { EXIT_REASONS, failureMeaning, failureReasons } from '../../contract/failures.ts';
 import type { GlanceSchemaStatus, StatusJob } from '../../contract/glance-schema.ts';
-import type { Reason } from '../../contract/reasons.ts';
 import { NEWEST_CARRIED } from '../../glance/revisions.ts';
 import type { SchemaObject } from '../kube/cluster.ts';
 import { NO_RESULT } from './result.ts';
@@ -17,14 +16,6 @@ export interface SchemaMetricsOptions {
 
 /** What is counted when a status has been written: what it was before, and what it is. */
 export type StatusCounter = (before: GlanceSchemaStatus, after: GlanceSchemaStatus) => void;
-
-/** Answers that refuse what is wanted, without having changed anything. */
-const REFUSALS: readonly Reason[] = [
-  'DowngradeNotSupported',
-  'RevisionNotFound',
-  'DatabaseNewer',
-  'DatabaseNotGlance',
-];
 
 /** In seconds: from an empty database to one with many millions of images. */
 const MIGRATION_BUCKETS = [1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200];
@@ -141,10 +132,10 @@ export function schemaMetrics({ registry, version, schemas }: SchemaMetricsOptio
     registers,
   });
   // Without these, a rate misses the first of each.
-  for (const reason of REFUSALS) {
+  for (const reason of failureReasons(({ refusal }) => refusal)) {
     refusals.inc({ reason }, 0);
   }
-  for (const reason of [NO_RESULT, ...Object.keys(EXIT_CODES)]) {
+  for (const reason of [NO_RESULT, ...EXIT_REASONS]) {
     results.inc({ purpose: 'Migrate', reason }, 0);
   }
 
@@ -160,9 +151,10 @@ export function schemaMetrics({ registry, version, schemas }: SchemaMetricsOptio
       durations.observe({ result: entry.error === undefined ? 'success' : 'failure' }, Math.max(0, seconds));
       rows.inc(entry.rows ?? 0);
     }
-    const reason = REFUSALS.find((refusal) => refusal === readyReason(after));
+    const reason = readyReason(after);
     if (
       reason !== undefined &&
+      failureMeaning(reason)?.refusal === true &&
       (reason !== readyReason(before) || before.observedGeneration !== after.observedGeneration)
     ) {
       refusals.inc({ reason });

@@ -1,4 +1,4 @@
-import type { FailureReason } from '../../contract/exit-codes.ts';
+import { type FailureReason, failureMeaning } from '../../contract/failures.ts';
 import type { GlanceSchemaStatus, HistoryEntry, StatusJob } from '../../contract/glance-schema.ts';
 import { printable } from '../../contract/printable.ts';
 import type { ToldProgress } from '../../contract/progress.ts';
@@ -6,13 +6,6 @@ import type { MigrationReport } from '../../contract/report.ts';
 import { formatPosition } from '../../glance/position.ts';
 import { REVISIONS } from '../../glance/revisions.ts';
 import type { ObservedJob, ObservedSchema } from './observe.ts';
-
-/** Failures that a migration leaves in the history; a refusal or a missing connection is no migration. */
-const IN_HISTORY: readonly string[] = [
-  'MigrationFailed',
-  'PartiallyApplied',
-  'Interrupted',
-] satisfies FailureReason[];
 
 const MOST_HISTORY = 10;
 const MOST_SCRIPTS = 64;
@@ -69,8 +62,7 @@ export function recordJob(
   const { report, finishedAt } = job.state;
   const failure = failureOf(job.state);
   const worthTelling =
-    entry !== undefined &&
-    (entry.applied.length > 0 || (failure !== undefined && IN_HISTORY.includes(failure.reason)));
+    entry !== undefined && (entry.applied.length > 0 || failureMeaning(failure?.reason)?.inHistory === true);
   return {
     ...recordPosition(before, job, report),
     ...(report?.progress === undefined ? {} : { progress: report.progress }),

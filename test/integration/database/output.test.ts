@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
 import { runCli } from '../../../lab/process/bundle.ts';
-import { EXIT_CODES } from '../../../src/contract/exit-codes.ts';
+import { exitCodeOf } from '../../../src/contract/failures.ts';
 
 describe('what the commands print', () => {
   let server: TestPostgres;
@@ -18,7 +18,7 @@ describe('what the commands print', () => {
     for (const verb of ['sync', 'upgrade', 'version']) {
       const { code, stdout, stderr } = await runCli(['db', verb, '--help']);
       expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
-      for (const exit of [EXIT_CODES.Done, EXIT_CODES.Usage, EXIT_CODES.DatabaseNotGlance]) {
+      for (const exit of [exitCodeOf('Done'), exitCodeOf('Usage'), exitCodeOf('DatabaseNotGlance')]) {
         expect(stdout).to.match(new RegExp(`^ *${exit}  \\w`, 'm'));
       }
     }

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { FailureReason } from '../../../../src/contract/exit-codes.ts';
+import type { FailureReason } from '../../../../src/contract/failures.ts';
 import type { GlanceSchemaStatus, StatusJob } from '../../../../src/contract/glance-schema.ts';
 import { OBSERVE_ANNOTATION, RETRY_ANNOTATION, STARTING_ANNOTATION } from '../../../../src/contract/names.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../../../src/operator/kube/cluster.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { FINAL_EXIT_CODES } from '../../../../src/contract/exit-codes.ts';
+import { FINAL_EXIT_CODES } from '../../../../src/contract/failures.ts';
 import type { GlanceSchemaSpec } from '../../../../src/contract/glance-schema.ts';
 import {
   migrationJob,
