@@ -68,12 +68,19 @@ export async function readMysqlSchema(url: string): Promise<MysqlSchema> {
        WHERE ${here('k.TABLE_SCHEMA')} ORDER BY 1, 2, k.ORDINAL_POSITION`,
     );
     const [server] = await ask('SELECT VERSION() AS version');
-    const checks = await ask(
-      // MySQL keeps the table elsewhere, where MariaDB lists only some of the constraints.
-      `SELECT TABLE_NAME AS tab, CONSTRAINT_NAME AS name, CHECK_CLAUSE AS expr FROM information_schema.CHECK_CONSTRAINTS
+    const [kept] = await ask(
+      `SELECT 1 AS kept FROM information_schema.TABLES
+       WHERE TABLE_SCHEMA = 'information_schema' AND TABLE_NAME = 'CHECK_CONSTRAINTS'`,
+    );
+    const readChecks = (): Promise<Rows> =>
+      ask(
+        // MySQL keeps the table elsewhere, where MariaDB lists only some of the constraints.
+        `SELECT TABLE_NAME AS tab, CONSTRAINT_NAME AS name, CHECK_CLAUSE AS expr FROM information_schema.CHECK_CONSTRAINTS
          ${String(server?.version).includes('MariaDB') ? '' : 'JOIN information_schema.TABLE_CONSTRAINTS t USING (CONSTRAINT_SCHEMA, CONSTRAINT_NAME)'}
        WHERE ${here('CONSTRAINT_SCHEMA')} ORDER BY 1, 2`,
-    );
+      );
+    // MySQL before 8.0.16 keeps none.
+    const checks = kept === undefined ? [] : await readChecks();
     const triggers = await ask(
       `SELECT TRIGGER_NAME AS name, EVENT_OBJECT_TABLE AS tab, ACTION_TIMING AS timing, EVENT_MANIPULATION AS event
        FROM information_schema.TRIGGERS WHERE ${here('TRIGGER_SCHEMA')} ORDER BY 1`,
@@ -143,7 +150,7 @@ export async function readMysqlSchema(url: string): Promise<MysqlSchema> {
 
 /**
  * A schema without what MariaDB and MySQL tell differently of the same: display widths, quotes of defaults, names and brackets of checks,
- * and what a foreign key does by default.
+ * what a foreign key does by default, and the name of the character set.
  */
 export function withoutDialect(schema: MysqlSchema): MysqlSchema {
   const action = (name: string): string => (name === 'RESTRICT' ? 'NO ACTION' : name);
@@ -151,10 +158,12 @@ export function withoutDialect(schema: MysqlSchema): MysqlSchema {
     name,
     {
       ...table,
+      collation: table.collation.replace(/^utf8_/, 'utf8mb3_'),
       columns: table.columns.map((column) => ({
         ...column,
         type: column.type.replace(/^(int|bigint)\(\d+\)$/, '$1'),
         default: column.default?.replace(/^'(.*)'$/, '$1') ?? null,
+        charset: column.charset === 'utf8' ? 'utf8mb3' : column.charset,
       })),
       foreign_keys: table.foreign_keys.map((key) => ({
         ...key,
@@ -166,6 +175,12 @@ export function withoutDialect(schema: MysqlSchema): MysqlSchema {
         .sort((one, other) => (one.expr < other.expr ? -1 : 1)),
     },
   ]);
+  return { ...schema, tables: Object.fromEntries(tables) };
+}
+
+/** A schema as a MySQL before 8.0.16 has it, which takes a CHECK without keeping it. */
+export function withoutChecks(schema: MysqlSchema): MysqlSchema {
+  const tables = Object.entries(schema.tables).map(([name, table]) => [name, { ...table, checks: [] }]);
   return { ...schema, tables: Object.fromEntries(tables) };
 }
 

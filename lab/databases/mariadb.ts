@@ -71,6 +71,8 @@ const MYSQL_SETTINGS: Readonly<Record<string, string>> = {
   mysqlx: 'OFF',
   'disable-log-bin': '1',
   'secure-file-priv': 'NULL',
+  innodb_flush_method: 'nosync',
+  innodb_doublewrite: '0',
 };
 
 /** Whether this machine has the server's programs. */
@@ -190,7 +192,12 @@ GRANT ALL PRIVILEGES ON *.* TO admin@'%' WITH GRANT OPTION;
 
 /** MySQL makes its own data folder. */
 function mysqlPrograms(mysqld: string): MariaDbPrograms {
-  return { server: mysqld, installDb: mysqld, serverArgs: [], installDbArgs: ['--initialize-insecure'] };
+  return {
+    server: mysqld,
+    installDb: mysqld,
+    serverArgs: [],
+    installDbArgs: ['--initialize-insecure', '--innodb_flush_method=nosync'],
+  };
 }
 
 /** As whom a server runs that root starts: `mysql` if the machine has that user, else `nobody`. */

@@ -1,5 +1,7 @@
 import { leaveOut } from '../process/needs.ts';
+import { findMysqld } from '../tools/mysql.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from './mariadb.ts';
+import { askMysql } from './mysql-client.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
 
 /** Called in a suite: starts a PostgreSQL before its first test and stops it after the last. */
@@ -26,6 +28,32 @@ export function suiteMariaDb(): () => TestMariaDb {
       leaveOut(this, NO_MARIADB);
     }
     server = await startMariaDb();
+  });
+
+  after(async () => {
+    await server?.stop();
+  });
+
+  return () => server;
+}
+
+/** What a machine without MySQL is told, where `make test` could not bring it. */
+export const NO_MYSQL =
+  'MySQL is not on this machine. Run `make test`, which brings it on Debian and says what keeps it from that, or name a server by MYSQLD.';
+
+/** The same with a MySQL in the place of MariaDB. */
+export function suiteMysql(
+  program: 'mysqld-9' | 'mysqld-8',
+  settings: Readonly<Record<string, string>> = {},
+): () => TestMariaDb {
+  let server: TestMariaDb;
+
+  before(async function () {
+    const mysqld = findMysqld(program);
+    if (mysqld === null) leaveOut(this, NO_MYSQL);
+    server = await startMariaDb({ mysqld, settings });
+    const [row] = await askMysql(server.url(''), 'SELECT VERSION() AS version');
+    process.stdout.write(`      ${row?.version}\n`);
   });
 
   after(async () => {

@@ -2,10 +2,11 @@ import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, delimiter, dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { aptOn } from './apt.ts';
 import { withBuildLock } from './build-lock.ts';
-import { cacheFolder } from './cache-folder.ts';
+import { serverCacheFolder } from './cache-folder.ts';
 
 /** Programs that suites run and that neither npm nor the Go module proxy has. */
 interface Need {
@@ -181,16 +182,11 @@ export function findPython(): Python | null {
   return wheel !== undefined && can('venv') ? { path, pipWheel: join(folder, wheel) } : null;
 }
 
-/**
- * Servers give up root's rights when root starts them, and could not read what is below root's home: root's own packages
- * are in /var/cache, which every user may read.
- */
 function packagesFolder(): string {
   const { ID = 'linux', VERSION_ID = '' } = osRelease();
   const names = needs.flatMap(({ packages, alone = [] }) => [...packages, ...alone]);
   const hash = createHash('sha256').update(names.join(' ')).digest('hex').slice(0, 8);
-  const folder = cacheFolder(`packages-${ID}-${VERSION_ID}-${hash}`);
-  return process.getuid?.() === 0 ? join('/var/cache/glance-schema', basename(folder)) : folder;
+  return serverCacheFolder(`packages-${ID}-${VERSION_ID}-${hash}`);
 }
 
 function osRelease(): Readonly<Record<string, string>> {
@@ -268,39 +264,4 @@ async function unpack(missing: readonly Need[], folder: string, say: (line: stri
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
-}
-
-type Apt = (args: readonly string[]) => Promise<void>;
-
-/** apt-get with lists, archives and locks in folders of its own, so that any user may run it. */
-async function aptOn(scratch: string): Promise<Apt> {
-  const archives = join(scratch, 'archives');
-  for (const name of ['lists/partial', 'archives/partial'])
-    await mkdir(join(scratch, name), { recursive: true });
-  const settings = {
-    'Dir::State::lists': `${join(scratch, 'lists')}/`,
-    'Dir::Cache': `${scratch}/`,
-    'Dir::Cache::archives': `${archives}/`,
-    'Debug::NoLocking': 'true',
-    'APT::Sandbox::User': String(process.getuid?.() === 0 ? 'root' : ''),
-    'Acquire::Languages': 'none',
-    'Acquire::Retries': '3',
-    'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled': 'false',
-  };
-  const options = Object.entries(settings).flatMap(([name, value]) =>
-    value === '' ? [] : ['-o', `${name}=${value}`],
-  );
-  return async (args) => {
-    try {
-      await promisify(execFile)('apt-get', [...options, ...args], {
-        cwd: archives,
-        env: { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
-        maxBuffer: 2 ** 24,
-      });
-    } catch (error) {
-      const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error);
-      const last = said.split('\n').slice(-3).join(' ');
-      throw new Error(`\`${basename('apt-get')} ${args[0]}\` failed: ${last}`, { cause: error });
-    }
-  };
 }

@@ -31,8 +31,6 @@ interface Folder {
 /** What fails here is seen within half a minute. */
 const QUICK: readonly string[] = ['unit', 'simulation/controller', 'integration/image/dockerfile'];
 
-const MYSQL: Folder = { name: 'integration/mysql', needs: ['packages'] };
-
 const FOLDERS: readonly Folder[] = [
   { name: 'unit', needs: [], together: true },
   { name: 'simulation', needs: [] },
@@ -40,8 +38,7 @@ const FOLDERS: readonly Folder[] = [
   { name: 'integration/database', needs: [] },
   { name: 'integration/pgbouncer', needs: ['packages'] },
   { name: 'integration/mariadb', needs: ['packages'] },
-  // Debian's stable releases have no MySQL: its tests are there where the environment names a server.
-  ...(process.env.MYSQLD === undefined ? [] : [MYSQL]),
+  { name: 'integration/mysql', needs: ['packages', 'mysql'] },
   { name: 'integration/galera', needs: ['packages'] },
   { name: 'integration/api', needs: ['kubernetes'] },
   { name: 'integration/cluster', needs: ['kubernetes'] },
@@ -79,7 +76,7 @@ export function inOrder(parts: readonly Part[]): readonly Part[] {
 /** All suites of test/. Throws when a folder of tests has no entry above. */
 export function findSuites(root: string): readonly Suite[] {
   const test = join(root, 'test');
-  const known = new Set([...FOLDERS, MYSQL].map(({ name }) => name));
+  const known = new Set(FOLDERS.map(({ name }) => name));
   const lost = testFilesOf(test).find((file) => ![...known].some((name) => file.startsWith(`${name}/`)));
   if (lost !== undefined)
     throw new Error(`Cannot tell what test/${lost} needs: add its folder to scripts/test/suites.ts`);

@@ -2,9 +2,10 @@ import { ensureBinaries } from '../../lab/cluster/binaries.ts';
 import { installGlance } from '../../lab/glance/real-glance.ts';
 import { ensureDistributionPackages, foundPackages } from '../../lab/tools/distribution-packages.ts';
 import { ensureTool, toolNames } from '../../lab/tools/ensure-tool.ts';
+import { ensureMysql, foundMysql } from '../../lab/tools/mysql.ts';
 
 /** What suites need besides the npm packages; each is fetched or built the first time, into the cache folder. */
-export type Supply = 'packages' | 'kubernetes' | 'tools' | 'glance';
+export type Supply = 'packages' | 'mysql' | 'kubernetes' | 'tools' | 'glance';
 
 /** Supplies on their way: started at once, each waited for by those who need it. */
 export interface Supplies {
@@ -43,9 +44,19 @@ export function bringSupplies(wanted: ReadonlySet<Supply>, say: (line: string) =
 
   bring('packages', async (tell) => {
     // A suite whose server is still missing says so itself: the others of its kind can run.
-    missing.push(...(await ensureDistributionPackages(tell)));
+    const lacking = await ensureDistributionPackages(tell);
+    missing.push(...lacking);
     say(`Found ${foundPackages()}.`);
-    for (const sentence of missing) say(sentence);
+    for (const sentence of lacking) say(sentence);
+  });
+  bring('mysql', async (tell) => {
+    // It is unpacked with the help of some of these.
+    await running.get('packages');
+    const lacking = await ensureMysql(tell);
+    missing.push(...lacking);
+    const found = foundMysql();
+    if (found !== '') say(`Found ${found}.`);
+    for (const sentence of lacking) say(sentence);
   });
   // One after the other: each of them uses all cores.
   bring('kubernetes', async (tell) => {

@@ -35,16 +35,27 @@ export function statementsOf(script: OcataScript): readonly string[] {
   return [...script.addVisibility, ...UPDATES, script.dropIndex, 'ALTER TABLE images DROP COLUMN is_public'];
 }
 
+export interface HalfWayOptions {
+  /** How many images each database has. */
+  readonly images?: number;
+  /** After which numbers of statements the script was ended; absent means after each. */
+  readonly after?: readonly number[];
+}
+
 /** The cases of databases that other tools have left in the middle of Ocata, each with images. */
-export function halfWayCases(engine: TestEngine, script: OcataScript): void {
+export function halfWayCases(
+  engine: TestEngine,
+  script: OcataScript,
+  { images = 60, after }: HalfWayOptions = {},
+): void {
   const statements = statementsOf(script);
   for (const origin of ORIGINS) {
     for (const way of WAYS) {
-      for (let ran = 1; ran <= statements.length; ran += 1) {
+      for (const ran of after ?? statements.map((_, index) => index + 1)) {
         const from = origin.migrate === undefined ? 'alembic_version mitaka02' : 'migrate_version 44';
         it(`${from} after ${ran} of ${statements.length} statements of ocata01: ${way.join(', ')}`, async () => {
           const url = await goldenDatabase(engine, origin);
-          await engine.fillNewton(url, { images: 60 });
+          await engine.fillNewton(url, { images });
           const expected = await engine.expectedImages(url);
           for (const statement of statements.slice(0, ran)) await engine.query(url, statement);
           for (const command of way) await succeeds(url, command, 'ocata01');

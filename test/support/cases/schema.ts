@@ -37,8 +37,20 @@ const ADOPTABLE: readonly (readonly [string, GoldenOptions, string])[] = [
   ],
 ];
 
-/** The cases of what a migration makes of the schema that hold on every engine. */
-export function schemaCases(engine: TestEngine): void {
+/** Of the databases that are adopted, those where something is different: the first, the old tool's, the halves. */
+const FEW_ADOPTED: readonly string[] = [
+  'migrate_version 44',
+  "the real Ocata's row",
+  'alembic_version ocata_expand01',
+  'expanded Wallaby over contracted Rocky',
+];
+
+/**
+ * The cases of what a migration makes of the schema that hold on every engine.
+ *
+ * @param sample whether a few of them will do, where an engine is a relative of one that has them all.
+ */
+export function schemaCases(engine: TestEngine, { sample = false } = {}): void {
   async function expectSchema(url: string, schema: EngineSchema, heads: readonly string[]): Promise<void> {
     expect(await engine.readSchema(url), heads.join()).to.deep.equal(schema);
     expect(await rowsOf(url, 'alembic_version')).to.deep.equal(
@@ -53,41 +65,49 @@ export function schemaCases(engine: TestEngine): void {
 
   const rowsOf = (url: string, table: string) => engine.query(url, `SELECT * FROM ${table} ORDER BY 1`);
 
-  for (const { name } of REVISIONS) {
-    it(`from empty to ${name} is the real Glance's`, async () => {
+  if (!sample) {
+    for (const { name } of REVISIONS) {
+      it(`from empty to ${name} is the real Glance's`, async () => {
+        const url = await engine.createDatabase();
+        await succeeds(url, 'sync', name);
+        await expectAt(url, name);
+      });
+    }
+
+    it('is the same one revision at a time, and a second run does nothing', async () => {
       const url = await engine.createDatabase();
-      await succeeds(url, 'sync', name);
-      await expectAt(url, name);
+      for (const { name } of REVISIONS) {
+        await succeeds(url, 'sync', name);
+        await expectAt(url, name);
+        expect(await succeeds(url, 'sync', name)).to.equal(
+          `Database is up to date at ${name}. No migrations needed.\n`,
+        );
+      }
+    });
+
+    it('is that of each of the 29 scripts, revision by revision through the phases', async () => {
+      const url = await engine.createDatabase();
+      let last = '';
+      for (const { name: revision } of REVISIONS) {
+        for (const script of scriptsOf(revision)) {
+          await succeeds(
+            url,
+            'sync',
+            revision,
+            '--through',
+            script.kind === 'expand' ? 'Expand' : 'Contract',
+          );
+          await (script.name === 'ocata_expand01'
+            ? expectSchema(url, engine.expandedSchema(script.name), [script.name])
+            : expectSchema(url, engine.goldenSchema(interleaved(script)), [
+                script.name,
+                ...(script.kind === 'expand' ? [last] : []),
+              ]));
+        }
+        last = headOf(revision);
+      }
     });
   }
-
-  it('is the same one revision at a time, and a second run does nothing', async () => {
-    const url = await engine.createDatabase();
-    for (const { name } of REVISIONS) {
-      await succeeds(url, 'sync', name);
-      await expectAt(url, name);
-      expect(await succeeds(url, 'sync', name)).to.equal(
-        `Database is up to date at ${name}. No migrations needed.\n`,
-      );
-    }
-  });
-
-  it('is that of each of the 29 scripts, revision by revision through the phases', async () => {
-    const url = await engine.createDatabase();
-    let last = '';
-    for (const { name: revision } of REVISIONS) {
-      for (const script of scriptsOf(revision)) {
-        await succeeds(url, 'sync', revision, '--through', script.kind === 'expand' ? 'Expand' : 'Contract');
-        await (script.name === 'ocata_expand01'
-          ? expectSchema(url, engine.expandedSchema(script.name), [script.name])
-          : expectSchema(url, engine.goldenSchema(interleaved(script)), [
-              script.name,
-              ...(script.kind === 'expand' ? [last] : []),
-            ]));
-      }
-      last = headOf(revision);
-    }
-  });
 
   it('is that of each of the 29 scripts, all expands first and then all contracts', async () => {
     const url = await engine.createDatabase();
@@ -111,7 +131,7 @@ export function schemaCases(engine: TestEngine): void {
     await expectAt(url, NEWEST_CARRIED);
   });
 
-  for (const [name, options, at] of ADOPTABLE) {
+  for (const [name, options, at] of ADOPTABLE.filter(([name]) => !sample || FEW_ADOPTED.includes(name))) {
     it(`from ${name} to itself and on to the newest`, async () => {
       const url = await goldenDatabase(engine, options);
       const legacy = options.migrate === undefined ? [] : await rowsOf(url, 'migrate_version');
