@@ -1,6 +1,6 @@
 import type { Step } from '../../glance/steps.ts';
-import { readFailure } from '../engine/read-failure.ts';
 import type { Row } from '../engine/engine.ts';
+import { readFailure } from '../engine/read-failure.ts';
 import { databaseError } from '../errors/database-error.ts';
 import type { Session } from './connect.ts';
 

@@ -47,11 +47,9 @@ async function look(session: Session, holder: () => number | undefined): Promise
     // A trigger runs with the rights of who writes.
     findBrokenTriggers: async () => new Set(),
     findObstacles: (steps) => findObstacles(session, steps),
-    mend,
+    mend: (difference) => mend(difference, state),
     statements: async (scripts, online) =>
-      scripts.map((steps) =>
-        plannedStatements(remainingSteps(steps, state.found.tables), state.serverVersion, online),
-      ),
+      scripts.map((steps) => plannedStatements(remainingSteps(steps, state.found.tables), state, online)),
     async preflight(migrations) {
       checkChanges(state, migrations, session.place);
     },

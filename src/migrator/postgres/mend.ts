@@ -1,8 +1,16 @@
 import type { Difference } from '../../glance/compare.ts';
-import { columnDefinition, createTable, list, literal, typeName } from './render-step.ts';
+import {
+  columnDefinition,
+  createTable,
+  indexName,
+  list,
+  literal,
+  type SqlTarget,
+  typeName,
+} from './render-step.ts';
 
 /** The SQL that makes a difference go away. What it needs of the rows, such as that a key is unique, is not looked at. */
-export function mend(difference: Difference): readonly string[] {
+export function mend(difference: Difference, target: SqlTarget): readonly string[] {
   const { table } = difference;
   switch (difference.what) {
     case 'table': {
@@ -28,7 +36,7 @@ export function mend(difference: Difference): readonly string[] {
     case 'index': {
       const { index, found } = difference;
       return [
-        ...(found === undefined ? [] : [`DROP INDEX ${index.name}`]),
+        ...(found === undefined ? [] : [`DROP INDEX ${indexName(index.name, table, target)}`]),
         `CREATE INDEX ${index.name} ON ${table} (${list(index.columns)})`,
       ];
     }

@@ -18,6 +18,8 @@ export interface PostgresState {
   readonly schema: string | undefined;
   /** Whether this user may create tables there. */
   readonly canCreate: boolean;
+  /** The schema of each table; empty where the search path has one schema only. */
+  readonly schemas: ReadonlyMap<string, string>;
   /** The tables that this user may not alter. */
   readonly notOwned: ReadonlySet<string>;
 }
@@ -27,11 +29,13 @@ interface CatalogRow {
   readonly replication: string;
   readonly pid: number;
   readonly schema: string | null;
+  readonly several: boolean;
   readonly replica: boolean;
   readonly readonly: boolean;
   readonly cancreate: boolean | null;
   readonly tables: readonly {
     readonly name: string;
+    readonly schema: string;
     readonly owned: boolean;
     readonly columns: readonly string[];
     readonly triggers: readonly string[];
@@ -41,10 +45,11 @@ interface CatalogRow {
 /** Tables that an unqualified name finds, as Glance's own do; an extension's tables are nobody's. */
 const CATALOG = `
 SELECT current_setting('server_version_num')::integer AS version, pg_backend_pid() AS pid, current_schema() AS schema,
+  cardinality(current_schemas(false)) > 1 AS several,
   current_setting('session_replication_role') AS replication,
   pg_is_in_recovery() AS replica, current_setting('transaction_read_only')::boolean AS readonly,
   has_schema_privilege(current_schema(), 'CREATE') AS cancreate,
-  (SELECT coalesce(json_agg(json_build_object('name', c.relname, 'owned', pg_has_role(c.relowner, 'USAGE'),
+  (SELECT coalesce(json_agg(json_build_object('name', c.relname, 'schema', n.nspname, 'owned', pg_has_role(c.relowner, 'USAGE'),
       'columns', (SELECT coalesce(json_agg(a.attname), '[]') FROM pg_attribute a
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
       'triggers', (SELECT coalesce(json_agg(t.tgname), '[]') FROM pg_trigger t
@@ -80,6 +85,7 @@ export async function readState(session: Session): Promise<PostgresState> {
       // A pooler makes up the number that it gives when a client connects.
       pooled: Reflect.get(session.client, 'processID') !== catalog.pid,
       schema: catalog.schema ?? undefined,
+      schemas: new Map(catalog.several ? catalog.tables.map(({ name, schema }) => [name, schema]) : []),
       canCreate: catalog.cancreate === true,
       notOwned: new Set(catalog.tables.filter((table) => !table.owned).map((table) => table.name)),
     };

@@ -3,12 +3,22 @@ import type { Column, ColumnType, Step, Table, Trigger } from '../../glance/step
 /** `server_version_num` of the first PostgreSQL that can turn a generated column into a plain one. */
 const DROP_EXPRESSION_SINCE = 130000;
 
-/**
- * The SQL of one step on PostgreSQL, in order.
- *
- * @param serverVersion the server's `server_version_num`, such as 150004
- */
-export function renderStep(step: Step, serverVersion: number): readonly string[] {
+/** What SQL depends on, besides the step that it is for. */
+export interface SqlTarget {
+  /** The server's `server_version_num`, such as 150004. */
+  readonly serverVersion: number;
+  /** The schema of each table where the search path has more than one: an index is dropped by its name alone, and may have a namesake. */
+  readonly schemas?: ReadonlyMap<string, string>;
+}
+
+/** The name by which this index of this table is found, and none of another schema. */
+export function indexName(index: string, table: string, { schemas }: Pick<SqlTarget, 'schemas'>): string {
+  const schema = schemas?.get(table);
+  return schema === undefined ? index : `"${schema.replaceAll('"', '""')}".${index}`;
+}
+
+/** The SQL of one step on PostgreSQL, in order. */
+export function renderStep(step: Step, target: SqlTarget): readonly string[] {
   switch (step.do) {
     case 'create table':
       return createTable(step.table);
@@ -26,11 +36,11 @@ export function renderStep(step: Step, serverVersion: number): readonly string[]
     case 'create index':
       return [`CREATE INDEX IF NOT EXISTS ${step.index.name} ON ${step.table} (${list(step.index.columns)})`];
     case 'drop index':
-      return [`DROP INDEX IF EXISTS ${step.index}`];
+      return [`DROP INDEX IF EXISTS ${indexName(step.index, step.table, target)}`];
     case 'add column':
       return [`ALTER TABLE ${step.table} ADD COLUMN ${columnDefinition(step.column)}`];
     case 'add filled column':
-      return addFilledColumn(step.table, step.column, step.value.postgres, serverVersion);
+      return addFilledColumn(step.table, step.column, step.value.postgres, target.serverVersion);
     case 'change column':
       return [
         `ALTER TABLE ${step.table} ${alter(step.column, step.column.nullable === true ? 'DROP NOT NULL' : 'SET NOT NULL')}, ${alter(step.column, setDefault(step.column))}`,

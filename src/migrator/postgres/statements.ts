@@ -1,7 +1,7 @@
 import type { Found } from '../../glance/detect.ts';
 import type { Column, EnumType, Step } from '../../glance/steps.ts';
 import type { PlannedStatement } from '../engine/engine.ts';
-import { renderStep } from './render-step.ts';
+import { indexName, renderStep, type SqlTarget } from './render-step.ts';
 
 /** What a statement takes of a table that is in use. */
 export interface TableLock {
@@ -38,12 +38,12 @@ export interface Statements {
 }
 
 /** A script for a database that nobody uses: one transaction with its record. */
-export function offlineStatements(steps: readonly Step[], serverVersion: number): Statements {
+export function offlineStatements(steps: readonly Step[], target: SqlTarget): Statements {
   return {
     before: [],
     recorded: steps.map((step) => {
       const lock = offlineLock(step);
-      const sql = renderStep(step, serverVersion);
+      const sql = renderStep(step, target);
       return {
         step,
         sql: step.do === 'create enum' ? sql.map((text) => unlessThere(step.type, text)) : sql,
@@ -58,7 +58,7 @@ export function offlineStatements(steps: readonly Step[], serverVersion: number)
  * are built and dropped beside the work, a column is scanned for NULLs before the lock is taken that forbids them, and
  * what an index needs is there before it. What an ended run has left is taken up by the next.
  */
-export function onlineStatements(steps: readonly Step[], serverVersion: number): Statements {
+export function onlineStatements(steps: readonly Step[], target: SqlTarget): Statements {
   const before: Unit[] = [];
   let recorded: Statement[] = [];
   for (const step of steps) {
@@ -84,7 +84,7 @@ export function onlineStatements(steps: readonly Step[], serverVersion: number):
           kind: 'alone',
           statement: {
             step,
-            sql: [`DROP INDEX CONCURRENTLY IF EXISTS ${step.index}`],
+            sql: [`DROP INDEX CONCURRENTLY IF EXISTS ${indexName(step.index, step.table, target)}`],
             lock: beside(step.table),
           },
         });
@@ -96,7 +96,7 @@ export function onlineStatements(steps: readonly Step[], serverVersion: number):
         recorded.push({
           step,
           sql: [
-            ...renderStep(step, serverVersion),
+            ...renderStep(step, target),
             ...(step.column.nullable === true
               ? []
               : [`ALTER TABLE ${step.table} DROP CONSTRAINT ${constraintOf(step.column)}`]),
@@ -105,7 +105,7 @@ export function onlineStatements(steps: readonly Step[], serverVersion: number):
         });
         break;
       default:
-        recorded.push({ step, ...repeatable(step, serverVersion) });
+        recorded.push({ step, ...repeatable(step, target) });
     }
   }
   return { before, recorded };
@@ -128,10 +128,10 @@ export function remainingSteps(steps: readonly Step[], tables: Found['tables']):
 /** The statements of a script in the order in which they run, as a plan shows them. */
 export function plannedStatements(
   steps: readonly Step[],
-  serverVersion: number,
+  target: SqlTarget,
   online: boolean,
 ): readonly PlannedStatement[] {
-  const { before, recorded } = (online ? onlineStatements : offlineStatements)(steps, serverVersion);
+  const { before, recorded } = (online ? onlineStatements : offlineStatements)(steps, target);
   return [
     ...before.flatMap((unit) => (unit.kind === 'alone' ? [unit.statement] : unit.statements).map(alone)),
     ...recorded,
@@ -195,8 +195,8 @@ function forbidNulls(step: Step, table: string, column: Column): readonly Unit[]
   ];
 }
 
-function repeatable(step: Step, serverVersion: number): Omit<Statement, 'step'> {
-  const sql = renderStep(step, serverVersion);
+function repeatable(step: Step, target: SqlTarget): Omit<Statement, 'step'> {
+  const sql = renderStep(step, target);
   const lock = offlineLock(step);
   const withLock = lock === undefined ? {} : { lock };
   switch (step.do) {

@@ -10,6 +10,7 @@ import { Failure } from '../errors/failure.ts';
 import { destroySocket, type Session } from './connect.ts';
 import { isLockedBy, tableHolders } from './lock.ts';
 import type { PostgresState } from './read-state.ts';
+import { indexName } from './render-step.ts';
 import { settings } from './session-settings.ts';
 import {
   locksOf,
@@ -268,7 +269,7 @@ class PostgresWriter implements Writer {
 
   #statements(steps: readonly Step[]): Statements {
     const render = this.#options.online ? onlineStatements : offlineStatements;
-    return render(remainingSteps(steps, this.#state.found.tables), this.#state.serverVersion);
+    return render(remainingSteps(steps, this.#state.found.tables), this.#state);
   }
 
   async #runAll(
@@ -345,7 +346,7 @@ class PostgresWriter implements Writer {
     await this.#patiently(lock === undefined ? [] : [lock.table], progress, async () => {
       if (step.do === 'create index') {
         await this.#endLeftBehind(step.index.name, step.table);
-        await this.#dropUnfinished(step.index.name);
+        await this.#dropUnfinished(step.index.name, step.table);
       } else if (step.do === 'drop index') {
         await this.#endLeftBehind(step.index, step.table);
       }
@@ -383,13 +384,14 @@ class PostgresWriter implements Writer {
   }
 
   /** A killed run may have left one that is not valid. */
-  async #dropUnfinished(index: string): Promise<void> {
+  async #dropUnfinished(index: string, table: string): Promise<void> {
+    const name = indexName(index, table, this.#state);
     const [invalid] = await this.query(
-      'SELECT 1 AS one FROM pg_index WHERE indexrelid = to_regclass(:index) AND NOT indisvalid',
-      { index },
+      'SELECT 1 AS one FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid',
+      { name },
     );
     if (invalid !== undefined) {
-      await this.#execute(`DROP INDEX CONCURRENTLY IF EXISTS ${index}`);
+      await this.#execute(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
     }
   }
 

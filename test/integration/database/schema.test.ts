@@ -43,7 +43,9 @@ describe('the schema that is left on PostgreSQL', () => {
     const url = await goldenDatabase(engine, { schema: 'mitaka02' });
     await engine.query(
       url,
-      FUSED.flatMap(({ steps }) => steps.flatMap((step) => renderStep(step, 120_000))).join(';\n'),
+      FUSED.flatMap(({ steps }) =>
+        steps.flatMap((step) => renderStep(step, { serverVersion: 120_000 })),
+      ).join(';\n'),
     );
     expect(await readSchema(url)).to.deep.equal(goldenSchema('ocata_contract01'));
   });
