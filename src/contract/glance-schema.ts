@@ -228,6 +228,13 @@ export const statusSchema = z
       .max(64)
       .optional()
       .describe('The rows of alembic_version as they were last read.'),
+    schemaDiffers: z
+      .string()
+      .max(2048)
+      .optional()
+      .describe(
+        'What of the schema was not that of the revision when a migration last looked; absent when nothing was, or the database is at another revision since. A reading does not look.',
+      ),
     targetRevision: z
       .string()
       .max(64)

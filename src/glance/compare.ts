@@ -37,6 +37,8 @@ export type Difference =
       /** Absent where it is missing. */
       readonly found?: string;
       readonly wanted: string;
+      /** What a change of it may do to the rows; absent where it does nothing. */
+      readonly caution?: string;
     }
   | { readonly what: 'index'; readonly table: string; readonly index: Index; readonly found?: FoundIndex }
   | { readonly what: 'unique'; readonly table: string; readonly unique: Unique }
@@ -107,8 +109,34 @@ function compareColumns(table: ExpectedTable, found: FoundTable, engine: Engine)
     const difference = { what: 'column', table: table.name, column, wanted } as const;
     if (there === undefined) return [difference];
     const is = describeColumn(there);
-    return is === wanted ? [] : [{ ...difference, found: is }];
+    const caution = whatMayBeLost(column.name, there, asFound(column, engine));
+    return is === wanted ? [] : [{ ...difference, found: is, ...(caution === undefined ? {} : { caution }) }];
   });
+}
+
+/** What a change of a column from one form to another does to rows that only the first one has room for. */
+function whatMayBeLost(name: string, from: FoundColumn, to: FoundColumn): string | undefined {
+  const parts = [
+    ...(hasRoomFor(to.type, from.type) ? [] : [`cuts or refuses each ${name} that no ${to.type} holds`]),
+    ...(from.nullable && !to.nullable ? [`refuses or empties each ${name} that is NULL`] : []),
+  ];
+  return parts.length === 0 ? undefined : parts.join(' and ');
+}
+
+/** Whether every value of one type is one of the other too, as far as Glance's types go. */
+function hasRoomFor(to: string, from: string): boolean {
+  const lengthOf = (type: string): number | undefined =>
+    type === 'text' ? Number.POSITIVE_INFINITY : lengthIn(/^(?:var|character var)\w*\((\d+)\)$/.exec(type));
+  const [wide, narrow] = [lengthOf(to), lengthOf(from)];
+  return (
+    to === from ||
+    (wide !== undefined && narrow !== undefined && narrow <= wide) ||
+    (to === 'bigint' && /^int(eger)?$/.test(from))
+  );
+}
+
+function lengthIn(match: RegExpExecArray | null): number | undefined {
+  return match === null ? undefined : Number(match[1]);
 }
 
 function compareIndexes(table: ExpectedTable, found: FoundTable): readonly Difference[] {

@@ -20,6 +20,8 @@ export interface DatabaseDiff {
     readonly what: string;
     /** The statements that make it go away, without a look at the rows. */
     readonly sql: readonly string[];
+    /** What the statements may do to the rows, such as to cut a value; absent where they do nothing. */
+    readonly caution?: string;
   }[];
 }
 
@@ -63,7 +65,11 @@ export async function diffDatabase(
         database: place,
         engine: state.engine,
         revision: revision === undefined ? heads.join(', ') : formatPosition(revision),
-        differences: differences.map((each) => ({ what: describeDifference(each), sql: state.mend(each) })),
+        differences: differences.map((each) => ({
+          what: describeDifference(each),
+          sql: state.mend(each),
+          ...('caution' in each && each.caution !== undefined ? { caution: each.caution } : {}),
+        })),
       },
     };
   } catch (error) {

@@ -68,11 +68,31 @@ async function make(version: string | undefined, flags: DiffFlags): ReturnType<t
 
 const FORMATS: Readonly<Record<DiffFlags['output'], (diff: DatabaseDiff) => string>> = {
   text: (diff) =>
-    `${[heading(diff), ...diff.differences.flatMap(({ what, sql }) => [`  ${what}`, ...sql.map((each) => `      ${each.replaceAll('\n', '\n      ')};`)])].join('\n')}\n`,
+    `${[
+      heading(diff),
+      ...diff.differences.flatMap(({ what, sql, caution }) => [
+        `  ${what}`,
+        ...(caution === undefined ? [] : [`      -- ${warning(caution)}`]),
+        ...sql.map((each) => `      ${each.replaceAll('\n', '\n      ')};`),
+      ]),
+    ].join('\n')}\n`,
   sql: (diff) =>
-    `${[`-- ${heading(diff)}`, ...diff.differences.flatMap(({ what, sql }) => [`-- ${what}`, ...sql.map((each) => `${each};`)])].join('\n')}\n`,
+    `${[
+      `-- ${heading(diff)}`,
+      ...diff.differences.flatMap(({ what, sql, caution }) => [
+        `-- ${what}`,
+        ...(caution === undefined
+          ? sql.map((each) => `${each};`)
+          : // Whoever runs all of it must not lose what he has not looked at.
+            [`-- ${warning(caution)}`, ...sql.map((each) => `-- ${each.replaceAll('\n', '\n-- ')};`)]),
+      ]),
+    ].join('\n')}\n`,
   json: (diff) => `${JSON.stringify(diff, undefined, 2)}\n`,
 };
+
+function warning(caution: string): string {
+  return `Not before a look at the rows: this ${caution}. Take a backup, then run it by hand.`;
+}
 
 function heading({ database, engine, revision, differences }: DatabaseDiff): string {
   const count = differences.length;

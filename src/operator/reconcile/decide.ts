@@ -352,16 +352,12 @@ function targetReached(situation: Situation): Answer | undefined {
   if (recorded === undefined || !isReached(recorded, target)) {
     return undefined;
   }
-  const { failure } = status.job ?? {};
-  if (
-    failure?.reason === 'SchemaDiffers' &&
-    schema.retry !== undefined &&
-    schema.retry !== status.handledRetry
-  ) {
+  const { schemaDiffers } = status;
+  if (schemaDiffers !== undefined && schema.retry !== undefined && schema.retry !== status.handledRetry) {
     return undefined;
   }
   // The revision is reached; what somebody else has made of the schema is told, and is no reason to stop those who wait.
-  const differs = failure?.reason === 'SchemaDiffers' ? ` ${sentence(failure.message)}` : '';
+  const differs = schemaDiffers === undefined ? '' : ` ${sentence(schemaDiffers)}`;
   return { reason: 'UpToDate', message: `The database is at ${formatPosition(recorded)}.${differs}` };
 }
 

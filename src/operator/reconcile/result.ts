@@ -114,15 +114,42 @@ function recordPosition(
   if (report === undefined || report.heads === null) {
     return status;
   }
-  const { recordedRevision: _revision, recordedPhase: _phase, recordedFrom: _from, ...rest } = status;
+  const {
+    recordedRevision: _revision,
+    recordedPhase: _phase,
+    recordedFrom: _from,
+    schemaDiffers: _differs,
+    ...rest
+  } = status;
   const { to, heads } = report;
+  const differs = whatDiffers(status, purpose, report);
   const known = to !== null && REVISIONS.some((revision) => revision.name === to.revision);
   return {
     ...rest,
     ...(known ? { recordedRevision: to.revision, recordedPhase: to.phase } : {}),
     ...(purpose?.database === undefined ? {} : { recordedFrom: purpose.database }),
     databaseHeads: [...heads],
+    ...(differs === undefined ? {} : { schemaDiffers: differs }),
   };
+}
+
+/**
+ * What of the schema is not that of the revision, as far as is known. A Job that only reads, and a migration that failed, have not
+ * looked: what was found before holds while the database is where it was.
+ */
+function whatDiffers(
+  { schemaDiffers, databaseHeads, recordedFrom }: GlanceSchemaStatus,
+  purpose: ObservedJob['purpose'],
+  { command, heads, error }: MigrationReport,
+): string | undefined {
+  if (error?.reason === 'SchemaDiffers') {
+    return printable(error.message, LONGEST_MESSAGE);
+  }
+  const hasLooked = error === null && command !== 'version';
+  const isSame =
+    heads?.join() === databaseHeads?.join() &&
+    (purpose?.database === undefined || recordedFrom === undefined || purpose.database === recordedFrom);
+  return hasLooked || !isSame ? undefined : schemaDiffers;
 }
 
 function failureOf(state: Extract<ObservedJob['state'], { kind: 'finished' }>): StatusJob['failure'] {

@@ -91,8 +91,28 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
       /column images\.name is .*\(512\) instead of .*\(255\)\. Run 'glance-schema db diff'/,
     );
     expect(await engine.readSchema(url)).to.deep.equal(before);
-    for (const sql of (await db(url, 'diff', '--output', 'sql')).stdout.split('\n')) {
-      if (sql !== '' && !sql.startsWith('--')) await engine.query(url, sql);
+    const told = (await db(url, 'diff', '--output', 'sql')).stdout.split('\n').filter((line) => line !== '');
+    expect(
+      told.filter((line) => !line.startsWith('--')),
+      'nothing cuts a value by itself',
+    ).to.deep.equal([]);
+    expect(told.join('\n')).to.match(
+      /-- Not before a look at the rows: this cuts or refuses each name that no .*\(255\) holds\./,
+    );
+    await engine.query(url, told.at(-1)?.replace('-- ', '') ?? '');
+    expect(await succeeds(url, 'sync')).to.match(/^Database is up to date/);
+  });
+
+  it('a narrower column and another default: db diff mends them, with nothing to look at before', async () => {
+    const url = await harmed(
+      hands.widen('name', 'varchar(40)'),
+      "ALTER TABLE images ALTER COLUMN visibility SET DEFAULT 'private'",
+    );
+    const { differences } = JSON.parse((await db(url, 'diff', '--output', 'json')).stdout);
+    expect(differences).to.have.length(2);
+    for (const { sql, caution } of differences) {
+      expect(caution).to.equal(undefined);
+      for (const statement of sql) await engine.query(url, statement);
     }
     expect(await succeeds(url, 'sync')).to.match(/^Database is up to date/);
   });

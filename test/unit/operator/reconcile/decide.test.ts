@@ -42,6 +42,9 @@ interface Row {
 /** When the next attempt after a failure at `FINISHED` may begin, to the millisecond. */
 const DUE = new Date('2026-11-23T07:01:08.970Z');
 
+/** What a migration before has found. */
+const DIFFERS = { schemaDiffers: 'An index is missing' };
+
 const NEWER = { metadata: { generation: 2 } };
 
 const ROWS: readonly Row[] = [
@@ -112,16 +115,23 @@ const ROWS: readonly Row[] = [
   },
   {
     fact: 'the target is recorded, and its Job has found that somebody else changed the schema',
-    schema: aSchema({ status: recordedAt('ocata01', failedWith('SchemaDiffers')) }),
+    schema: aSchema({ status: recordedAt('ocata01', failedWith('SchemaDiffers', DIFFERS)) }),
     effect: 'none',
     reason: 'UpToDate',
-    says: 'The database is at ocata01. Cannot migrate: found SchemaDiffers.',
+    says: 'The database is at ocata01. An index is missing.',
+  },
+  {
+    fact: 'the target is recorded, somebody else changed the schema, and a Job has only read the database since',
+    schema: aSchema({ status: recordedAt('ocata01', { ...stored(), ...DIFFERS }) }),
+    effect: 'none',
+    reason: 'UpToDate',
+    says: 'The database is at ocata01. An index is missing.',
   },
   {
     fact: 'the target is recorded, its Job has found another schema, and a retry is asked for after that was mended',
     schema: aSchema({
       metadata: { annotations: { [RETRY_ANNOTATION]: 'mended' } },
-      status: recordedAt('ocata01', failedWith('SchemaDiffers')),
+      status: recordedAt('ocata01', { ...stored(), ...DIFFERS }),
     }),
     effect: 'startJob',
     reason: 'MigrationPending',

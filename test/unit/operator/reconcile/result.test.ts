@@ -47,6 +47,37 @@ describe('recordJob', () => {
     expect(status).to.deep.include({ recordedRevision: 'ocata01' });
     expect(status.lastMigration).to.deep.include({ to: 'ocata01', applied: ['ocata01'] });
     expect(status.job?.failure?.reason).to.equal('SchemaDiffers');
+    expect(status.schemaDiffers).to.equal(status.job?.failure?.message);
+  });
+
+  describe('what a migration has found of the schema', () => {
+    const found = recordedAt('ocata01', { databaseHeads: ['ocata_contract01'], schemaDiffers: 'No index.' });
+    const here = { to: at('ocata01'), heads: ['ocata_contract01'] };
+
+    for (const [fact, report, expected] of [
+      [
+        'a Job that only reads finds the database where it was',
+        aReport({ ...here, command: 'version' }),
+        'No index.',
+      ],
+      ['a migration did not come so far', aRefusal('LockTimeout', here), 'No index.'],
+      ['a Job read nothing', aRefusal('DatabaseUnreachable', { heads: null }), 'No index.'],
+      ['a migration looked and found nothing', aReport(here), undefined],
+      [
+        'a Job that only reads finds the database elsewhere, as after a restore',
+        aReport({ command: 'version', to: at('mitaka02'), heads: ['mitaka02'] }),
+        undefined,
+      ],
+    ] as const) {
+      it(`${fact}: ${expected === undefined ? 'is told no more' : 'is still told'}`, () => {
+        expect(statusAfter(report, found).schemaDiffers).to.equal(expected);
+      });
+    }
+
+    it('the database is that of another Secret: is told no more', () => {
+      const status = { ...found, recordedFrom: 'other/connection' };
+      expect(statusAfter(aReport({ ...here, command: 'version' }), status).schemaDiffers).to.equal(undefined);
+    });
   });
 
   it('a phase is recorded with the revision, and how far a data migration came until it has ended', () => {
