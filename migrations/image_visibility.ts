@@ -65,6 +65,19 @@ END`,
   END IF;
 END`,
   },
+  glances: `BEGIN
+  IF NEW.is_public <=> NULL AND NEW.visibility <=> NULL THEN
+    SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Invalid visibility value';
+  ELSEIF NOT(NEW.is_public <=> NULL OR NEW.visibility <=> NULL) THEN
+    SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Invalid visibility value';
+  ELSEIF NOT NEW.is_public <=> NULL THEN
+    IF NEW.is_public = 1 THEN SET NEW.visibility = 'public'; ELSE SET NEW.visibility = 'shared'; END IF;
+  ELSEIF NOT NEW.visibility <=> NULL THEN
+    IF NEW.visibility = 'public' THEN SET NEW.is_public = 1; ELSE SET NEW.is_public = 0; END IF;
+  ELSE
+    SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Invalid visibility value';
+  END IF;
+END`,
 };
 
 const UPDATE_VISIBILITY: Trigger = {
@@ -99,6 +112,25 @@ END`,
   END IF;
 END`,
   },
+  glances: `BEGIN
+  IF NOT NEW.is_public <=> OLD.is_public THEN
+    IF NEW.is_public <=> NULL THEN
+      SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Invalid visibility value';
+    ELSEIF NOT NEW.visibility <=> OLD.visibility THEN
+      SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Invalid visibility value';
+    ELSE
+      IF NEW.is_public <=> 1 THEN SET NEW.visibility = 'public'; ELSE SET NEW.visibility = 'shared'; END IF;
+    END IF;
+  ELSEIF NOT NEW.visibility <=> OLD.visibility THEN
+    IF NEW.visibility <=> NULL THEN
+      SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Invalid visibility value';
+    ELSEIF NOT NEW.is_public <=> OLD.is_public THEN
+      SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Invalid visibility value';
+    ELSE
+      IF NEW.visibility <=> 'public' THEN SET NEW.is_public = 1; ELSE SET NEW.is_public = 0; END IF;
+    END IF;
+  END IF;
+END`,
 };
 
 /**

@@ -1,4 +1,5 @@
 import type { RowDataPacket } from 'mysql2/promise';
+import { SYNCHRONISING_TRIGGERS } from '../../migrations/image_visibility.ts';
 import { type GoldenOptions, versionRows } from './golden-database.ts';
 import { goldenMysqlSchema, type MysqlColumn, type MysqlSchema, type MysqlTable } from './golden-mysql.ts';
 import { withMysql } from './mysql-client.ts';
@@ -23,7 +24,8 @@ function schemaDdl(schema: MysqlSchema, ownNames: boolean): readonly string[] {
     ...Object.entries(schema.tables).map(([name, table]) => tableDdl(name, table, ownNames)),
     ...schema.triggers.map(
       ({ name, table, timing, event }) =>
-        `CREATE TRIGGER ${name} ${timing} ${event} ON ${table} FOR EACH ROW BEGIN ${TRIGGER_BODIES[name] ?? ''} END`,
+        // Golden files name the triggers without their bodies.
+        `CREATE TRIGGER ${name} ${timing} ${event} ON ${table} FOR EACH ROW ${SYNCHRONISING_TRIGGERS.find((each) => each.name === name)?.glances}`,
     ),
   ];
 }
@@ -57,18 +59,3 @@ function columnDdl(column: MysqlColumn): string {
     column.extra,
   ].join(' ');
 }
-
-/** Golden files name the triggers without their bodies. Source: Glance's ocata_expand01_add_visibility.py. */
-const TRIGGER_BODIES: Readonly<Record<string, string>> = {
-  insert_visibility: `
-    IF NEW.visibility IS NULL AND NEW.is_public IS NULL OR NEW.visibility IS NOT NULL AND NEW.is_public IS NOT NULL
-      THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Invalid visibility value'; END IF;
-    IF NEW.is_public = 1 THEN SET NEW.visibility = 'public';
-    ELSEIF NEW.is_public = 0 THEN SET NEW.visibility = 'shared';
-    ELSE SET NEW.is_public = (NEW.visibility = 'public'); END IF;`,
-  update_visibility: `
-    IF NOT NEW.visibility <=> OLD.visibility AND NOT NEW.is_public <=> OLD.is_public
-      THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Invalid visibility value'; END IF;
-    IF NOT NEW.visibility <=> OLD.visibility THEN SET NEW.is_public = (NEW.visibility = 'public');
-    ELSEIF NOT NEW.is_public <=> OLD.is_public THEN SET NEW.visibility = IF(NEW.is_public, 'public', 'shared'); END IF;`,
-};

@@ -1,11 +1,15 @@
 import type { ExpectedTable } from './expected-schema.ts';
-import type { Column, ColumnType, Engine, ForeignKey, Index, Unique } from './steps.ts';
+import type { Column, ColumnType, Engine, ForeignKey, Index, Trigger, Unique } from './steps.ts';
 
 /** A table as the catalog of a database tells it. */
 export interface FoundTable {
   readonly columns: ReadonlyMap<string, FoundColumn>;
   readonly indexes: readonly FoundIndex[];
   readonly foreignKeys: readonly ForeignKey[];
+  /** The columns that take 0 and 1 only, by a CHECK. */
+  readonly checked: ReadonlySet<string>;
+  /** What its triggers run for a row. */
+  readonly triggers: ReadonlyMap<string, string>;
 }
 
 export interface FoundColumn {
@@ -43,7 +47,14 @@ export type Difference =
   | { readonly what: 'index'; readonly table: string; readonly index: Index; readonly found?: FoundIndex }
   | { readonly what: 'unique'; readonly table: string; readonly unique: Unique }
   | { readonly what: 'primary key'; readonly table: string; readonly columns: readonly string[] }
-  | { readonly what: 'foreign key'; readonly table: string; readonly key: ForeignKey };
+  | { readonly what: 'foreign key'; readonly table: string; readonly key: ForeignKey }
+  | { readonly what: 'check'; readonly table: string; readonly column: string }
+  | {
+      readonly what: 'trigger';
+      readonly table: string;
+      readonly trigger: Trigger;
+      readonly missing: boolean;
+    };
 
 /** Compares the tables of a revision with those of a database. Pure. */
 export function compareSchema(
@@ -51,6 +62,8 @@ export function compareSchema(
   found: ReadonlyMap<string, FoundTable>,
   engine: Engine,
 ): readonly Difference[] {
+  // A server that keeps no CHECK may have made all of it.
+  const hasChecks = [...found.values()].some(({ checked }) => checked.size > 0);
   return [...expected.values()].flatMap((table): readonly Difference[] => {
     const there = found.get(table.name);
     return there === undefined
@@ -59,6 +72,8 @@ export function compareSchema(
           ...compareColumns(table, there, engine),
           ...compareIndexes(table, there),
           ...compareKeys(table, there),
+          ...(hasChecks ? compareChecks(table, there) : []),
+          ...compareTriggers(table, there, engine),
         ];
   });
 }
@@ -92,6 +107,10 @@ export function describeDifference(difference: Difference): string {
       const { columns, references } = difference.key;
       return `foreign key of ${table} (${columns.join(', ')}) to ${references.table} (${references.columns.join(', ')}) is missing`;
     }
+    case 'check':
+      return `check that ${table}.${difference.column} is 0 or 1 is missing`;
+    case 'trigger':
+      return `trigger ${difference.trigger.name} on ${table} ${difference.missing ? 'is missing' : 'does something else'}`;
   }
 }
 
@@ -171,6 +190,37 @@ function compareKeys(table: ExpectedTable, found: FoundTable): readonly Differen
       .filter((key) => !isThere(key))
       .map((key): Difference => ({ what: 'foreign key', table: table.name, key })),
   ];
+}
+
+function compareChecks({ name, checked }: ExpectedTable, found: FoundTable): readonly Difference[] {
+  return [...checked]
+    .filter((column) => found.columns.has(column) && !found.checked.has(column))
+    .map((column) => ({ what: 'check', table: name, column }));
+}
+
+/** Where there is none, nobody needs them, or this user may not see them. */
+function compareTriggers(
+  { name, triggers }: ExpectedTable,
+  found: FoundTable,
+  engine: Engine,
+): readonly Difference[] {
+  const isAny = [...triggers.keys()].some((each) => found.triggers.has(each));
+  return [...(isAny ? triggers.values() : [])].flatMap((trigger): readonly Difference[] => {
+    const body = found.triggers.get(trigger.name);
+    const right = [trigger.body[engine], ...(engine === 'mysql' ? [trigger.glances] : [])].map(plainBody);
+    return body !== undefined && right.includes(plainBody(body))
+      ? []
+      : [{ what: 'trigger', table: name, trigger, missing: body === undefined }];
+  });
+}
+
+/** Without comments and the way in which it is laid out. */
+function plainBody(body: string): string {
+  return body
+    .replaceAll(/--\s.*$/gm, '')
+    .replaceAll(/\s+/g, ' ')
+    .replace(/[\s;]+$/, '')
+    .trim();
 }
 
 function describeColumn({ type, nullable, default: standard, counted }: FoundColumn): string {

@@ -1,4 +1,4 @@
-import type { Column, ForeignKey, Index, Migration, Step, Unique } from './steps.ts';
+import type { Column, ForeignKey, Index, Migration, Step, Trigger, Unique } from './steps.ts';
 
 /** A table as the scripts leave it. */
 export interface ExpectedTable {
@@ -8,11 +8,16 @@ export interface ExpectedTable {
   readonly uniques: readonly Unique[];
   readonly foreignKeys: readonly ForeignKey[];
   readonly indexes: ReadonlyMap<string, Index>;
+  /** The columns that take 0 and 1 only, by a CHECK; of MariaDB and MySQL, which have no type for that. */
+  readonly checked: ReadonlySet<string>;
+  readonly triggers: ReadonlyMap<string, Trigger>;
 }
 
 interface OpenTable extends ExpectedTable {
   readonly columns: Map<string, Column>;
   readonly indexes: Map<string, Index>;
+  readonly checked: Set<string>;
+  readonly triggers: Map<string, Trigger>;
 }
 
 /** The tables that a database has once these migrations have run on an empty one, with all that is in them. */
@@ -35,6 +40,8 @@ function apply(step: Step, tables: Map<string, OpenTable>): void {
         uniques,
         foreignKeys,
         indexes: new Map(indexes.map((index) => [index.name, index])),
+        checked: new Set(columns.filter(({ type }) => type === 'boolean').map((column) => column.name)),
+        triggers: new Map(),
       });
       return;
     }
@@ -48,6 +55,13 @@ function apply(step: Step, tables: Map<string, OpenTable>): void {
       return;
     case 'drop column':
       tables.get(step.table)?.columns.delete(step.column);
+      tables.get(step.table)?.checked.delete(step.column);
+      return;
+    case 'create trigger':
+      tables.get(step.table)?.triggers.set(step.trigger.name, step.trigger);
+      return;
+    case 'drop trigger':
+      tables.get(step.table)?.triggers.delete(step.trigger);
       return;
     case 'create index':
       tables.get(step.table)?.indexes.set(step.index.name, step.index);
@@ -57,8 +71,6 @@ function apply(step: Step, tables: Map<string, OpenTable>): void {
       return;
     case 'create enum':
     case 'change data':
-    case 'create trigger':
-    case 'drop trigger':
       return;
   }
 }

@@ -70,6 +70,8 @@ export interface Trigger {
   readonly before: 'insert' | 'update';
   /** What runs for a row, in the engine's own procedural language. */
   readonly body: PerEngine;
+  /** The same as Glance's own script has it, on MySQL, where it makes triggers too. */
+  readonly glances: string;
 }
 
 export type Step =

@@ -1,5 +1,5 @@
 import type { Difference } from '../../glance/compare.ts';
-import { columnDefinition, createTable, uniqueName } from './plan-steps.ts';
+import { columnDefinition, createTable, createTrigger, uniqueName } from './plan-steps.ts';
 
 /** The SQL that makes a difference go away. What it needs of the rows, such as that a key is unique, is not looked at. */
 export function mend(difference: Difference): readonly string[] {
@@ -9,7 +9,7 @@ export function mend(difference: Difference): readonly string[] {
   ];
   switch (difference.what) {
     case 'table': {
-      const { columns, indexes, ...rest } = difference.expected;
+      const { columns, indexes, checked: _, triggers: __, ...rest } = difference.expected;
       return [createTable({ ...rest, columns: [...columns.values()], indexes: [...indexes.values()] })];
     }
     case 'column':
@@ -34,6 +34,12 @@ export function mend(difference: Difference): readonly string[] {
       return alter(
         `ADD FOREIGN KEY (${columns.join(', ')}) REFERENCES ${references.table} (${references.columns.join(', ')})`,
       );
+    }
+    case 'check':
+      return alter(`ADD CHECK (${difference.column} IN (0, 1))`);
+    case 'trigger': {
+      const { trigger, missing } = difference;
+      return [...(missing ? [] : [`DROP TRIGGER ${trigger.name}`]), createTrigger(table, trigger)];
     }
   }
 }

@@ -1,11 +1,7 @@
 import type { Step } from '../../glance/steps.ts';
-import type { Row } from '../engine/engine.ts';
 import { readFailure } from '../engine/read-failure.ts';
-import { databaseError } from '../errors/database-error.ts';
+import { readChecks } from './checks.ts';
 import type { Session } from './connect.ts';
-
-/** The server's number for a table of its catalog that it does not have. */
-const NO_SUCH_VIEW = 1109;
 
 /**
  * What hangs on a column or a table that these steps drop, so that the server would refuse to drop it: a generated column, a
@@ -39,7 +35,7 @@ async function onColumn(session: Session, table: string, column: string): Promis
   if (!names.includes(column)) {
     return [];
   }
-  const checks = await readChecks(session, table);
+  const checks = await readChecks(session, [table]);
   return [
     ...columns
       .filter(({ expression }) => isIn(expression, column))
@@ -51,22 +47,6 @@ async function onColumn(session: Session, table: string, column: string): Promis
       )
       .map(({ name }) => `constraint ${name} of ${table} needs ${table}.${column}`),
   ];
-}
-
-/** The checks of a table. MySQL before 8.0.16 and MariaDB before 10.2 take a CHECK without keeping it, and have no view of them. */
-async function readChecks(session: Session, table: string): Promise<readonly Row[]> {
-  try {
-    // MariaDB names a check in its table, MySQL in its database: there the table is told by another view.
-    return await session.query(
-      `SELECT c.CONSTRAINT_NAME AS name, c.CHECK_CLAUSE AS clause FROM information_schema.CHECK_CONSTRAINTS c
-        JOIN information_schema.TABLE_CONSTRAINTS t
-          ON t.CONSTRAINT_SCHEMA = c.CONSTRAINT_SCHEMA AND t.CONSTRAINT_NAME = c.CONSTRAINT_NAME
-        WHERE c.CONSTRAINT_SCHEMA = DATABASE() AND t.TABLE_NAME = '${table}'`,
-    );
-  } catch (error) {
-    if (databaseError(error).number === NO_SUCH_VIEW) return [];
-    throw error;
-  }
 }
 
 async function onTables(session: Session, tables: string): Promise<readonly string[]> {

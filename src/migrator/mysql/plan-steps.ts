@@ -1,4 +1,4 @@
-import type { Column, ColumnType, Index, Step, Table, Unique } from '../../glance/steps.ts';
+import type { Column, ColumnType, Index, Step, Table, Trigger, Unique } from '../../glance/steps.ts';
 import { type Catalog, type ColumnFacts, withSteps } from './catalog.ts';
 
 /** One statement, and the steps that it does or, but for the last statement of a step, helps to do. */
@@ -126,7 +126,7 @@ function piecesOf(step: Step, catalog: Catalog | undefined): readonly Piece[] | 
       });
     case 'create trigger':
       return unless(catalog?.triggers.has(step.trigger.name) === true, {
-        sql: `CREATE TRIGGER ${step.trigger.name} BEFORE ${step.trigger.before.toUpperCase()} ON ${step.table} FOR EACH ROW ${step.trigger.body.mysql}`,
+        sql: createTrigger(step.table, step.trigger),
       });
     case 'drop trigger':
       return unless(catalog?.triggers.has(step.trigger) === false, {
@@ -236,6 +236,10 @@ export function createTable(table: Table): string {
     ...booleans.map((column) => `CHECK (${column.name} IN (0, 1))`),
   ];
   return `CREATE TABLE ${table.name} (\n  ${parts.join(',\n  ')}\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3`;
+}
+
+export function createTrigger(table: string, { name, before, body }: Trigger): string {
+  return `CREATE TRIGGER ${name} BEFORE ${before.toUpperCase()} ON ${table} FOR EACH ROW ${body.mysql}`;
 }
 
 /** Without a name of its own it has the one that PostgreSQL gives, as Glance's script has for both. */

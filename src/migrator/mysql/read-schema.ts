@@ -2,12 +2,15 @@ import type { FoundColumn, FoundIndex, FoundTable } from '../../glance/compare.t
 import type { ForeignKey } from '../../glance/steps.ts';
 import { readFailure } from '../engine/read-failure.ts';
 import { plainDefault } from './catalog.ts';
+import { readChecks } from './checks.ts';
 import type { Session } from './connect.ts';
 
 interface OpenTable extends FoundTable {
   readonly columns: Map<string, FoundColumn>;
   readonly indexes: FoundIndex[];
   readonly foreignKeys: ForeignKey[];
+  readonly checked: Set<string>;
+  readonly triggers: Map<string, string>;
 }
 
 const COLUMNS = `SELECT TABLE_NAME AS tab, COLUMN_NAME AS name, COLUMN_TYPE AS type, IS_NULLABLE AS nullable,
@@ -24,8 +27,14 @@ const KEYS = `SELECT TABLE_NAME AS tab, CONSTRAINT_NAME AS name, REFERENCED_TABL
 FROM information_schema.KEY_COLUMN_USAGE
 WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IS NOT NULL AND TABLE_NAME IN`;
 
+const TRIGGERS = `SELECT EVENT_OBJECT_TABLE AS tab, TRIGGER_NAME AS name, ACTION_STATEMENT AS body
+FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE IN`;
+
+/** What SQLAlchemy makes of a column of truth values, as the servers write it. */
+const IS_BOOLEAN = /^\(?`(\w+)` in \(0,\s*1\)\)?$/i;
+
 /**
- * Reads what these tables are made of, in three round trips: the three views have no column in common.
+ * Reads what these tables are made of, in some round trips: the views have no column in common.
  *
  * @throws Failure `DatabaseUnreachable`
  */
@@ -38,7 +47,13 @@ export async function readTables(
   const of = (name: unknown): OpenTable | undefined => found.get(String(name));
   try {
     for (const row of await session.query(`${COLUMNS} ${these}`)) {
-      const table = of(row.tab) ?? { columns: new Map(), indexes: [], foreignKeys: [] };
+      const table = of(row.tab) ?? {
+        columns: new Map(),
+        indexes: [],
+        foreignKeys: [],
+        checked: new Set(),
+        triggers: new Map(),
+      };
       found.set(String(row.tab), table);
       const counted = String(row.extra).includes('auto_increment');
       table.columns.set(String(row.name), {
@@ -69,6 +84,13 @@ export async function readTables(
         columns: String(row.columns).split(','),
         references: { table: String(row.target), columns: String(row.targets).split(',') },
       });
+    }
+    for (const { table, clause } of await readChecks(session, tables)) {
+      const [, column] = IS_BOOLEAN.exec(clause) ?? [];
+      if (column !== undefined) of(table)?.checked.add(column);
+    }
+    for (const { tab, name, body } of await session.query(`${TRIGGERS} ${these}`)) {
+      of(tab)?.triggers.set(String(name), String(body));
     }
     return found;
   } catch (error) {

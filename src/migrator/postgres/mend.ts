@@ -2,6 +2,7 @@ import type { Difference } from '../../glance/compare.ts';
 import {
   columnDefinition,
   createTable,
+  createTrigger,
   indexName,
   list,
   literal,
@@ -14,7 +15,7 @@ export function mend(difference: Difference, target: SqlTarget): readonly string
   const { table } = difference;
   switch (difference.what) {
     case 'table': {
-      const { columns, indexes, ...rest } = difference.expected;
+      const { columns, indexes, checked: _, triggers: __, ...rest } = difference.expected;
       return createTable({ ...rest, columns: [...columns.values()], indexes: [...indexes.values()] });
     }
     case 'column': {
@@ -54,5 +55,10 @@ export function mend(difference: Difference, target: SqlTarget): readonly string
         `ALTER TABLE ${table} ADD FOREIGN KEY (${list(columns)}) REFERENCES ${references.table} (${list(references.columns)})`,
       ];
     }
+    // It has a type for that.
+    case 'check':
+      return [];
+    case 'trigger':
+      return createTrigger(table, difference.trigger);
   }
 }

@@ -15,6 +15,7 @@ interface TableRow {
     readonly columns: readonly string[];
     readonly references: ForeignKey['references'];
   }[];
+  readonly triggers: Readonly<Record<string, string>>;
 }
 
 const names = (numbers: string, table: string): string =>
@@ -35,7 +36,9 @@ SELECT c.relname AS name,
     FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid) AS indexes,
   (SELECT coalesce(json_agg(json_build_object('columns', ${names('k.conkey', 'c.oid')},
       'references', json_build_object('table', r.relname, 'columns', ${names('k.confkey', 'k.confrelid')}))), '[]')
-    FROM pg_constraint k JOIN pg_class r ON r.oid = k.confrelid WHERE k.conrelid = c.oid AND k.contype = 'f') AS keys
+    FROM pg_constraint k JOIN pg_class r ON r.oid = k.confrelid WHERE k.conrelid = c.oid AND k.contype = 'f') AS keys,
+  (SELECT coalesce(json_object_agg(t.tgname, p.prosrc), '{}')
+    FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) AS triggers
 FROM pg_class c
 WHERE c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid) AND c.relname IN`;
 
@@ -52,12 +55,14 @@ export async function readTables(
     const these = `(${tables.map((table) => `'${table}'`).join(', ')})`;
     const rows = await ask<TableRow>(session, `${CATALOG} ${these}`);
     return new Map(
-      rows.map(({ name, columns, indexes, keys }) => [
+      rows.map(({ name, columns, indexes, keys, triggers }) => [
         name,
         {
           columns: new Map(columns.map((column) => [column.name, columnOf(column)])),
           indexes: indexes.map((index) => ({ ...index, columns: index.columns ?? [] })),
           foreignKeys: keys,
+          checked: new Set<string>(),
+          triggers: new Map(Object.entries(triggers)),
         },
       ]),
     );

@@ -110,7 +110,7 @@ END $$`.replaceAll(';\n', '; '),
       ];
 }
 
-function createTrigger(table: string, trigger: Trigger): readonly string[] {
+export function createTrigger(table: string, trigger: Trigger): readonly string[] {
   return [
     `CREATE OR REPLACE FUNCTION ${trigger.name}() RETURNS trigger LANGUAGE plpgsql AS $$\n${trigger.body.postgres}\n$$`,
     `DROP TRIGGER IF EXISTS ${trigger.name} ON ${table}`,

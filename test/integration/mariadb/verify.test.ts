@@ -79,5 +79,33 @@ describe('the schema that a run on MariaDB leaves', () => {
     widen: (column, type) => `ALTER TABLE images MODIFY COLUMN ${column} ${type}`,
     dropForeignKey: 'ALTER TABLE image_tags DROP FOREIGN KEY image_tags_ibfk_1',
     dropUnique: 'ALTER TABLE image_members DROP INDEX image_members_image_id_member_deleted_at_key',
+    emptyTrigger: [
+      'DROP TRIGGER insert_visibility',
+      'CREATE TRIGGER insert_visibility BEFORE INSERT ON images FOR EACH ROW SET NEW.name = NEW.name',
+    ],
+  });
+
+  it('a check that is gone: told, with how to mend it; none at all is what an older server has left', async () => {
+    const url = await engine.createDatabase();
+    await succeeds(url, 'sync');
+    await askMysql(url, 'ALTER TABLE images DROP CONSTRAINT CONSTRAINT_2');
+    const { code, stdout } = await db(url, 'diff', '--output', 'json');
+    expect(code).to.equal(16);
+    const { differences } = JSON.parse(stdout);
+    expect(differences).to.deep.equal([
+      {
+        what: 'check that images.deleted is 0 or 1 is missing',
+        sql: ['ALTER TABLE images ADD CHECK (deleted IN (0, 1))'],
+      },
+    ]);
+    await askMysql(url, differences[0].sql[0]);
+    expect((await db(url, 'diff')).code).to.equal(0);
+    for (const { tab, name } of await askMysql(
+      url,
+      'SELECT TABLE_NAME AS tab, CONSTRAINT_NAME AS name FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE()',
+    )) {
+      await askMysql(url, `ALTER TABLE ${tab} DROP CONSTRAINT ${name}`);
+    }
+    expect((await db(url, 'diff')).code).to.equal(0);
   });
 });

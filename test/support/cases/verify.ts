@@ -13,6 +13,8 @@ export interface Hands {
   readonly dropForeignKey: string;
   /** Drops the unique key of image_members. */
   readonly dropUnique: string;
+  /** Makes the trigger of an INSERT do nothing. */
+  readonly emptyTrigger: readonly string[];
 }
 
 const GOLDEN = readdirSync(new URL('../../../lab/golden/postgres', import.meta.url)).map((file) =>
@@ -115,6 +117,24 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
       for (const statement of sql) await engine.query(url, statement);
     }
     expect(await succeeds(url, 'sync')).to.match(/^Database is up to date/);
+  });
+
+  it('a trigger that somebody has made do something else: told, with how to mend it', async () => {
+    const url = await newtonDatabase(engine, 20);
+    await succeeds(url, 'expand', 'ocata01');
+    expect((await db(url, 'diff')).code).to.equal(0);
+    const before = await engine.readSchema(url);
+    for (const sql of hands.emptyTrigger) await engine.query(url, sql);
+    const { code, stdout } = await db(url, 'diff', '--output', 'json');
+    expect(code).to.equal(16);
+    const { differences } = JSON.parse(stdout);
+    expect(differences.map(({ what }: { what: string }) => what)).to.deep.equal([
+      'trigger insert_visibility on images does something else',
+    ]);
+    for (const sql of differences[0].sql) await engine.query(url, sql);
+    expect((await db(url, 'diff')).code).to.equal(0);
+    expect(await engine.readSchema(url)).to.deep.equal(before);
+    expect((await db(url, 'expand', 'ocata01')).code).to.equal(0);
   });
 
   it('rows that a key does not allow: the key is told as missing, and no row is touched', async () => {
