@@ -125,7 +125,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     if (isSettled(plan)) {
       // Glance may be at work: nothing is done that it would wait for.
       const settled = { ...plan, online: true };
-      return { ...outcome, ...(await verify(state, settled, place, outcome.to, options)) };
+      return { ...outcome, ...(await verify(state, settled, place, outcome, options)) };
     }
     const migrations = migrationsOf(plan.steps);
     if (migrations.some((migration) => !checked.includes(migration))) {
@@ -188,7 +188,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
       outcome = { ...outcome, ...whereTo(done, left) };
     }
     const end = { ...plan, applied: done, located: { ...plan.located, lacking: [] } };
-    return { ...outcome, ...(await verify(state, end, place, outcome.to, options)) };
+    return { ...outcome, ...(await verify(state, end, place, outcome, options)) };
   } catch (error) {
     return { ...outcome, error: asFailure(error) };
   } finally {
@@ -206,7 +206,7 @@ async function verify(
   state: DatabaseState,
   reached: Reached,
   place: string,
-  to: Position | undefined,
+  { to, heads = [] }: Outcome,
   { lockTimeoutSeconds, signal }: MigrateOptions,
 ): Promise<Pick<Outcome, 'repaired' | 'differences' | 'error'>> {
   const soon = <T>(look: Promise<T>): Promise<T> => unlessStopped(signal, place, look);
@@ -215,7 +215,7 @@ async function verify(
   if (due.length === 0) {
     return tellDifferences(before, place, to);
   }
-  await repairSchema(state, due, { lockTimeoutSeconds, signal }, place);
+  await repairSchema(state, due, { lockTimeoutSeconds, signal, heads }, place);
   const after = await soon(differencesOf(state, reached));
   const left = new Set(after.map(describeDifference));
   const repaired = before.map(describeDifference).filter((what) => !left.has(what));

@@ -33,17 +33,24 @@ export function repairable(differences: readonly Difference[], online: boolean):
   );
 }
 
+/** What a repair has to know, besides what is due. */
+export interface RepairOptions extends Omit<WriterOptions, 'online'> {
+  /** The rows of `alembic_version` that the comparison was made for. */
+  readonly heads: readonly string[];
+}
+
 /**
  * Completes what can be completed without a look at any row. The caller holds the lock, and looks again: what rows stand in
  * the way of is as it was.
  *
  * @param due of `repairable`, in its order
- * @throws Failure `DatabaseUnreachable`, `LockTimeout`, `Interrupted`: the same may go well later
+ * @throws Failure `DatabaseUnreachable`, `LockTimeout`, `Interrupted`: the same may go well later; `MigrationFailed` where
+ *   another tool has changed `alembic_version` meanwhile
  */
 export async function repairSchema(
   state: DatabaseState,
   due: readonly Difference[],
-  options: Omit<WriterOptions, 'online'>,
+  options: RepairOptions,
   place: string,
 ): Promise<void> {
   // Indexes are built and dropped while others write, whatever else the run does.
@@ -52,7 +59,7 @@ export async function repairSchema(
   options.signal.addEventListener('abort', cancel);
   try {
     for (const difference of due) {
-      await repair(difference, state, writer).catch(async (error: unknown) => {
+      await repair(difference, state, writer, options.heads).catch(async (error: unknown) => {
         await writer.rollback();
         throwIfPassing(error, options, `${describeDifference(difference)} on ${place}`);
       });
@@ -63,7 +70,15 @@ export async function repairSchema(
   }
 }
 
-async function repair(difference: Difference, state: DatabaseState, writer: Writer): Promise<void> {
+async function repair(
+  difference: Difference,
+  state: DatabaseState,
+  writer: Writer,
+  heads: readonly string[],
+): Promise<void> {
+  // As before each script: the lock may be lost, that of a cluster too, and another tool may be at work.
+  await writer.begin(heads);
+  await writer.rollback();
   if (difference.what !== 'index' || !state.transactional) {
     for (const sql of state.mend(difference)) await writer.changeAlone(sql);
     return;

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import { askMysql } from '../../../lab/databases/mysql-client.ts';
 import { suiteMariaDb } from '../../../lab/databases/suite-server.ts';
+import { startCli } from '../../../lab/process/bundle.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 import { obstacleCases, verifyCases } from '../../support/cases/verify.ts';
 import { db, succeeds } from '../../support/db-command.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
@@ -83,6 +85,35 @@ describe('the schema that a run on MariaDB leaves', () => {
       'DROP TRIGGER insert_visibility',
       'CREATE TRIGGER insert_visibility BEFORE INSERT ON images FOR EACH ROW SET NEW.name = NEW.name',
     ],
+  });
+
+  it('another tool is at work between two repairs: the second is not begun', async () => {
+    const url = await engine.createDatabase();
+    await succeeds(url, 'sync');
+    await askMysql(url, 'ALTER TABLE images DROP INDEX checksum_image_idx, DROP INDEX owner_image_idx');
+    const reader = await engine.connect(url);
+    await reader.query('START TRANSACTION');
+    await reader.query('SELECT COUNT(*) FROM images');
+    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
+    await eventually(async () =>
+      expect(
+        await askMysql(
+          url,
+          "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND INFO LIKE 'ALTER TABLE images%'",
+        ),
+      ).to.have.length(1),
+    );
+    await askMysql(url, "UPDATE alembic_version SET version_num = 'theirs'");
+    await reader.end();
+    const { code, stderr } = await run.done;
+    expect(code, stderr).to.equal(1);
+    expect(stderr).to.contain('another tool has changed alembic_version to theirs meanwhile');
+    const there = await askMysql(
+      url,
+      `SELECT DISTINCT INDEX_NAME AS name FROM information_schema.STATISTICS
+        WHERE TABLE_SCHEMA = DATABASE() AND INDEX_NAME IN ('checksum_image_idx', 'owner_image_idx')`,
+    );
+    expect(there).to.have.length(1);
   });
 
   it('a check that is gone: told, with how to mend it; none at all is what an older server has left', async () => {
