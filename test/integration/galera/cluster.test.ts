@@ -258,37 +258,6 @@ describe('a Galera cluster of three', () => {
     expect(await readMysqlSchema(first.url('refused'))).to.deep.equal(before);
   });
 
-  it('the lock of the cluster is gone between two repairs: exit 20, and the second is not begun', async () => {
-    const url = await first.createDatabase('repaired');
-    const synced = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
-    expect(synced.code, synced.stderr).to.equal(0);
-    const admin = first.adminUrl('repaired');
-    await withMysql(admin, (client) =>
-      client.query('ALTER TABLE images DROP INDEX checksum_image_idx, DROP INDEX owner_image_idx'),
-    );
-    const reader = await mysql.createConnection(mysqlOptions(url));
-    await reader.query('START TRANSACTION');
-    await reader.query('SELECT COUNT(*) FROM images');
-    const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
-    await running(first, 'repaired', 'ALTER TABLE images');
-    await withMysql(admin, async (client) => {
-      const [rows] = await client.query<RowDataPacket[]>(
-        `SELECT t.trx_mysql_thread_id AS id FROM information_schema.INNODB_TRX t
-          JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id
-          WHERE p.DB = DATABASE() AND t.trx_rows_modified > 0`,
-      );
-      expect(rows).to.have.length(1);
-      await client.query(`KILL CONNECTION ${rows[0]?.id}`);
-    });
-    await reader.end();
-    const { code, stderr } = await run.done;
-    expect(code, stderr).to.equal(20);
-    expect(stderr).to.include('Lost the lock on the cluster');
-    const rerun = await runCli(['db', 'sync'], { DATABASE_CONNECTION: second.url('repaired') });
-    expect(rerun.code, rerun.stderr).to.equal(0);
-    await expectWhole(third.url('repaired'), []);
-  });
-
   it('a node that is behind is waited for: what was done on another before is seen', async () => {
     await newton('behind', 300);
     const expand = await runCli(['db', 'expand', 'ocata01'], {
