@@ -41,7 +41,7 @@ async function runAll(): Promise<number> {
   const telling = report(parts.length, logOf, () => supplies.progress());
   const supplies = bringSupplies(new Set(parts.flatMap(({ needs }) => needs)), telling.say);
   const outcomes = new Map<Part, Outcome>(
-    parts.map((part) => [part, { part, results: [], seconds: 0, trouble: null }]),
+    parts.map((part) => [part, { part, results: [], seconds: 0, cpuSeconds: null, trouble: null }]),
   );
   const waiting = [...inOrder(parts)];
 
@@ -72,6 +72,9 @@ async function runAll(): Promise<number> {
         onResult(result) {
           results.push(result);
           telling.result(part, result);
+        },
+        onEnd({ cpuSeconds }) {
+          outcome.cpuSeconds = cpuSeconds;
         },
       }));
     outcome.seconds = (performance.now() - start) / 1000;
@@ -115,8 +118,8 @@ function conclude(outcomes: readonly Outcome[], missing: readonly string[]): num
     printLogs(ran.filter(({ results, trouble }) => trouble ?? hasFailed(results)));
   const { text, sum } = summary(suites, ran, missing, (performance.now() - began) / 1000);
   console.log(text);
-  const results = ran.flatMap(({ part, results }) =>
-    results.map((result) => ({ part: part.name, ...result })),
+  const results = ran.flatMap(({ part, results, seconds, cpuSeconds }) =>
+    [...results, { kind: 'part', seconds, cpuSeconds }].map((result) => ({ part: part.name, ...result })),
   );
   writeFileSync(join(logs, 'results.json'), JSON.stringify(results, null, 1));
   if (process.env.TALLY) writeFileSync(process.env.TALLY, JSON.stringify(sum));

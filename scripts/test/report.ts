@@ -7,6 +7,8 @@ export interface Outcome {
   readonly part: Part;
   readonly results: TestResult[];
   seconds: number;
+  /** What its processes have computed; null as long as it runs, and where the system does not tell. */
+  cpuSeconds: number | null;
   /** Why it did not run, or did not run to its end. */
   trouble: string | null;
 }
@@ -74,13 +76,13 @@ export function report(
       if (log !== null) say(`    All that it printed: ${log}\n`);
     },
     ended(outcome) {
-      const { part, seconds, trouble } = outcome;
+      const { part, trouble } = outcome;
       running.delete(part.name);
       done += 1;
       if (logOf(part) === null) return;
       const verdict = trouble ?? describe(sumOf(outcome));
       say(
-        `[${String(done).padStart(String(total).length)}/${total}] ${part.name}: ${verdict}, ${seconds.toFixed(1)} s`,
+        `[${String(done).padStart(String(total).length)}/${total}] ${part.name}: ${verdict}, ${describeTime([outcome])}`,
       );
     },
     end() {
@@ -109,8 +111,7 @@ export function summary(
     }
     const its = own.map(sumOf).reduce(add);
     sum = add(sum, its);
-    const time = own.reduce((all, { seconds }) => all + seconds, 0).toFixed(1);
-    lines.push(`${suite.name.padEnd(24)} ${describe(its)}, ${time} s`);
+    lines.push(`${suite.name.padEnd(24)} ${describe(its)}, ${describeTime(own)}`);
     for (const { part, trouble, results } of own) {
       if (trouble !== null) lines.push(`  ${part.name}: ${trouble}`);
       for (const { state, title, error } of results) {
@@ -120,7 +121,9 @@ export function summary(
     }
   }
   for (const sentence of missing) lines.push(`Missing: ${sentence}`);
-  lines.push(`All of it took ${(seconds / 60).toFixed(1)} minutes; suites run side by side.`);
+  const computed = cpuOf(outcomes);
+  const minutes = computed === null ? '' : `, and computed for ${(computed / 60).toFixed(1)} minutes`;
+  lines.push(`All of it took ${(seconds / 60).toFixed(1)} minutes${minutes}; suites run side by side.`);
   lines.push(describe(sum));
   return { text: lines.join('\n'), sum };
 }
@@ -142,6 +145,17 @@ function add(one: Sum, other: Sum): Sum {
     failed: one.failed + other.failed,
     skipped: one.skipped + other.skipped,
   };
+}
+
+function describeTime(outcomes: readonly Outcome[]): string {
+  const seconds = outcomes.reduce((all, outcome) => all + outcome.seconds, 0);
+  const computed = cpuOf(outcomes);
+  return `${seconds.toFixed(1)} s${computed === null ? '' : ` (CPU ${computed.toFixed(1)} s)`}`;
+}
+
+function cpuOf(outcomes: readonly Outcome[]): number | null {
+  const known = outcomes.flatMap(({ cpuSeconds }) => (cpuSeconds === null ? [] : [cpuSeconds]));
+  return known.length === 0 ? null : known.reduce((sum, each) => sum + each, 0);
 }
 
 function describe({ passed, failed, skipped }: Sum): string {

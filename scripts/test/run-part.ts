@@ -14,6 +14,7 @@ export interface RunOptions {
   /** The ports that this process and what it starts may listen on, first and last. */
   readonly ports: readonly [number, number];
   readonly onResult: (result: TestResult) => void;
+  readonly onEnd: (end: RunEnd) => void;
   /** A process that takes longer is killed, in milliseconds. */
   readonly limit: number;
 }
@@ -28,8 +29,10 @@ export async function runPart(part: Part, options: RunOptions): Promise<string |
   let ended = false;
   let failures = 0;
   child.on('message', (message: TestResult | RunEnd) => {
-    if (message.kind === 'end') ended = true;
-    else {
+    if (message.kind === 'end') {
+      ended = true;
+      options.onEnd(message);
+    } else {
       if (message.state === 'failed') failures += 1;
       options.onResult(message);
     }
