@@ -32,4 +32,5 @@ async function withGroups(args: readonly string[]): Promise<Command> {
   return program;
 }
 
-void runProgram(withGroups);
+// Whoever imports the program, as tests do, sees it end.
+await runProgram(withGroups);

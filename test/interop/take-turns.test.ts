@@ -6,10 +6,10 @@ import {
   withDriver,
 } from '../../lab/glance/glance-manage.ts';
 import { installGlance, type RealGlance } from '../../lab/glance/real-glance.ts';
-import { type CliResult, runCli } from '../../lab/process/bundle.ts';
 import { leaveOut } from '../../lab/process/needs.ts';
 import { appliedScripts, headsOf, scriptsOf } from '../../src/glance/heads.ts';
 import { REVISIONS, SCRIPTS } from '../../src/glance/revisions.ts';
+import { db, succeeds } from '../support/db-command.ts';
 import { ENGINES, type EngineServer } from './engine.ts';
 
 /** A state that the real tool can leave: by what commands, and what its version table then says. */
@@ -72,14 +72,13 @@ for (const engine of ENGINES) {
       await server?.stop();
     });
 
-    async function ours(url: string, ...args: readonly string[]): Promise<string> {
-      const result: CliResult = await runCli(args, { DATABASE_CONNECTION: withDriver(url) });
-      expect(result.code, `${args.join(' ')}: ${result.stderr}`).to.equal(0);
-      return result.stdout;
+    /** As an operator does who has a URL that both take. */
+    function ours(url: string, ...args: readonly string[]): Promise<string> {
+      return succeeds(withDriver(url), ...args);
     }
 
     async function expectSameCheck(url: string): Promise<void> {
-      const check = await runCli(['db', 'check'], { DATABASE_CONNECTION: withDriver(url) });
+      const check = await db(withDriver(url), 'check');
       const theirs = await manage.run(url, 'db', 'check');
       expect([0, 3, 4, 5], theirs.stderr).to.include(theirs.code);
       expect(check.code, `${check.stdout}${check.stderr}`).to.equal(theirs.code);
@@ -88,8 +87,8 @@ for (const engine of ENGINES) {
     describe('glance-manage reads and continues what we leave', () => {
       const turns = twoAtATime<string>(async (name) => {
         const url = await server.createDatabase(`ours_${name}`);
-        await ours(url, 'db', 'sync', name);
-        const version = await ours(url, 'db', 'version');
+        await ours(url, 'sync', name);
+        const version = await ours(url, 'version');
         const heads = headsOf(appliedScripts(scriptsOf(name).map((script) => script.name)));
         expect(lines(version)).to.deep.equal(heads);
         expect(lines(await manage.must(url, 'db', 'version'))).to.deep.equal(heads);
@@ -108,11 +107,11 @@ for (const engine of ENGINES) {
     describe('glance-manage reads what our phases leave', () => {
       it('all expands first, then all contracts', async () => {
         const url = await server.createDatabase('expand_first');
-        await ours(url, 'db', 'sync', 'mitaka02');
+        await ours(url, 'sync', 'mitaka02');
         const applied = new Set(appliedScripts(['mitaka02']));
         for (const verb of ['expand', 'contract']) {
           for (const script of SCRIPTS.filter(({ kind }) => kind === verb)) {
-            await ours(url, 'db', verb, script.revision);
+            await ours(url, verb, script.revision);
             applied.add(script.name);
             expect(lines(await manage.must(url, 'db', 'version')), script.name).to.deep.equal(
               headsOf(applied),
@@ -131,23 +130,23 @@ for (const engine of ENGINES) {
       ] as const) {
         it(`${name}: real db sync goes on from there, and leaves at most the triggers, which ours takes away`, async () => {
           const url = await server.createDatabase(`half_way_${name.replaceAll(/\W/g, '_')}`);
-          await ours(url, 'db', 'sync', 'mitaka02');
-          for (const command of commands) await ours(url, 'db', ...command);
+          await ours(url, 'sync', 'mitaka02');
+          for (const command of commands) await ours(url, ...command);
           if (engine.hasPhases) await expectSameCheck(url);
           expect(await manage.must(url, 'db', 'sync')).to.include('is synced successfully');
           expect(lines(await manage.must(url, 'db', 'version'))).to.deep.equal(head);
-          expect(lines(await ours(url, 'db', 'version'))).to.deep.equal(head);
-          await ours(url, 'db', 'sync');
+          expect(lines(await ours(url, 'version'))).to.deep.equal(head);
+          await ours(url, 'sync');
           expect(await server.readSchema(url)).to.deep.equal(reference);
         });
       }
 
       it('each of the three phases once', async () => {
         const url = await server.createDatabase('phases');
-        await ours(url, 'db', 'sync', 'mitaka02');
+        await ours(url, 'sync', 'mitaka02');
         for (const verb of ['expand', 'migrate', 'contract']) {
           if (engine.hasPhases) await expectSameCheck(url);
-          await ours(url, 'db', verb);
+          await ours(url, verb);
         }
         if (engine.hasPhases) await expectSameCheck(url);
         expect(await manage.must(url, 'db', 'sync')).to.include('is up to date');
@@ -174,7 +173,7 @@ for (const engine of ENGINES) {
           const theirs = await manage.run(url, 'db', 'sync');
           expect(theirs.code, theirs.stdout).to.not.equal(0);
           const before = await server.readSchema(url);
-          const result = await runCli(['db', 'sync'], { DATABASE_CONNECTION: withDriver(url) });
+          const result = await db(withDriver(url), 'sync');
           if (engine.hasPhases) {
             expect(result.code, result.stderr).to.equal(1);
             expect(result.stderr).to.include(
@@ -191,15 +190,15 @@ for (const engine of ENGINES) {
     describe('triggers that nobody wants any more', () => {
       const MADE_BY: Readonly<Record<string, (url: string) => Promise<unknown>>> = {
         us: async (url) => {
-          await ours(url, 'db', 'expand', 'ocata01');
-          await ours(url, 'db', 'migrate');
+          await ours(url, 'expand', 'ocata01');
+          await ours(url, 'migrate');
         },
         ...(engine.hasPhases ? { them: (url) => manage.must(url, 'db', 'upgrade', 'ocata_expand01') } : {}),
       };
       for (const [maker, expand] of Object.entries(MADE_BY)) {
         it(`made by ${maker}, left behind by db sync of theirs, are dropped by ours`, async () => {
           const url = await server.createDatabase(`left_by_${maker}`);
-          await ours(url, 'db', 'sync', 'mitaka02');
+          await ours(url, 'sync', 'mitaka02');
           await expand(url);
           expect(await ours(url, 'db', 'diff')).to.include('nothing is missing or different');
           await manage.must(url, 'db', 'sync');
@@ -211,7 +210,7 @@ for (const engine of ENGINES) {
               [id, false, false, false],
             );
           expect(await insert('before').catch((error: Error) => error.message)).to.match(/is_public/);
-          expect(await ours(url, 'db', 'sync')).to.include('applied left_triggers');
+          expect(await ours(url, 'sync')).to.include('applied left_triggers');
           await insert('after');
           await server.query(url, 'DELETE FROM images');
           expect(await server.readSchema(url)).to.deep.equal(reference);
@@ -238,9 +237,9 @@ for (const engine of ENGINES) {
       const turns = twoAtATime<readonly string[]>(async (heads) => {
         const url = urls.get(heads.join()) ?? '';
         expect(lines(await manage.must(url, 'db', 'version'))).to.deep.equal(heads);
-        expect(lines(await ours(url, 'db', 'version'))).to.deep.equal(heads);
+        expect(lines(await ours(url, 'version'))).to.deep.equal(heads);
         if (engine.hasPhases) await expectSameCheck(url);
-        await ours(url, 'db', 'sync');
+        await ours(url, 'sync');
         expect(await server.readSchema(url)).to.deep.equal(reference);
         expect(lines(await manage.must(url, 'db', 'version'))).to.deep.equal(head);
       });
@@ -251,7 +250,7 @@ for (const engine of ENGINES) {
     describe("Glance's own models, by Alembic's autogenerate", () => {
       it('differ from our head no more than from its own', async () => {
         const url = await server.createDatabase('ours_for_models');
-        await ours(url, 'db', 'sync');
+        await ours(url, 'sync');
         const theirs = await manage.compareModels(
           await server.copyDatabase('reference', 'theirs_for_models'),
         );

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
-import { runCli } from '../../../lab/process/bundle.ts';
+import { type CliResult, runCli } from '../../../lab/process/bundle.ts';
+import { runCliInThread } from '../../../lab/process/cli-threads.ts';
 import { exitCodeOf } from '../../../src/contract/failures.ts';
 
 describe('what the commands print', () => {
@@ -42,6 +43,38 @@ describe('what the commands print', () => {
       'mitaka02',
       'ocata01',
     ]);
+  });
+
+  /** What a command says of a database of its own at ocata01, without that database's name and without times. */
+  async function printed(
+    run: typeof runCliInThread,
+    where: string,
+    args: readonly string[],
+  ): Promise<CliResult> {
+    const name = `${args.join('_').replaceAll(/\W/g, '')}_in_${where}`;
+    const url = await server.createDatabase(name);
+    await runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
+    const result = await run(['db', ...args], { DATABASE_CONNECTION: url });
+    const plain = (text: string): string => text.replaceAll(name, 'NAME').replaceAll(/\d+\.\d+ s/g, 'TIME');
+    return { ...result, stdout: plain(result.stdout), stderr: plain(result.stderr) };
+  }
+
+  it('in a thread, as most tests run them, is what they print as a process, with the same exit code', async () => {
+    for (const args of [
+      ['sync', 'pike01'],
+      ['sync', 'mitaka01'],
+      ['version'],
+      ['check', '--schema'],
+      ['plan', '--output', 'json'],
+      ['sync', '--through', 'Nothing'],
+      ['history', '--help'],
+    ]) {
+      const [thread, own] = await Promise.all([
+        printed(runCliInThread, 'thread', args),
+        printed(runCli, 'process', args),
+      ]);
+      expect(thread, args.join(' ')).to.deep.equal(own);
+    }
   });
 
   it('on a pipe there is neither colour nor a bar', async () => {

@@ -9,8 +9,9 @@ import { goldenMysqlSchema, readMysqlSchema } from '../../../lab/databases/golde
 import { buildMysqlGolden } from '../../../lab/databases/golden-mysql-database.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
 import { askMysql, withMysql } from '../../../lab/databases/mysql-client.ts';
-import { bundle, runCli } from '../../../lab/process/bundle.ts';
+import { bundle } from '../../../lab/process/bundle.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
+import { db } from '../../support/db-command.ts';
 import { documentedSettings } from '../../support/documented-settings.ts';
 
 /**
@@ -106,7 +107,7 @@ describe('what a MariaDB imposes on a session', () => {
   async function run(url: string, ...args: string[]): Promise<string> {
     // What cannot have a table must not keep the test for ever.
     const patience = ['version', 'check'].includes(args[0] ?? '') ? [] : ['--lock-timeout', '20'];
-    const { code, stdout, stderr } = await runCli(['db', ...args, ...patience], { DATABASE_CONNECTION: url });
+    const { code, stdout, stderr } = await db(url, ...args, ...patience);
     return `${args.join(' ')}: ${code}${code === 0 ? '' : ` ${stderr}${stdout}`}`;
   }
 
