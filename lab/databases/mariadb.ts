@@ -1,10 +1,11 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
 import { freePort } from '../process/free-port.ts';
+import { endOf } from '../process/program-end.ts';
 import { reaper } from '../process/reaper.ts';
 import { type ServerProcess, startServerProcess } from '../process/server-process.ts';
 import { findMariaDb, type MariaDbPrograms, programEnvironment } from '../tools/distribution-packages.ts';
@@ -58,6 +59,9 @@ const SETTINGS: Readonly<Record<string, string>> = {
   // MySQL 9 has it no more.
   loose_innodb_log_file_size: '512M',
   innodb_stats_persistent: '0',
+  // A statement that changes a table waits for the disk several times.
+  innodb_flush_method: 'nosync',
+  loose_debug_no_sync: '1',
   sync_binlog: '0',
   skip_name_resolve: '1',
   max_connections: '80',
@@ -102,7 +106,7 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
     reaper.watchFolder(folder);
   }
   if (!existsSync(data)) {
-    initialise({ folder, data, temporary, programs });
+    await initialise({ folder, data, temporary, programs });
   }
   writeFileSync(init, INIT);
   const settings = {
@@ -227,15 +231,14 @@ interface NewServer {
   readonly programs: MariaDbPrograms;
 }
 
-function initialise({ folder, data, temporary, programs }: NewServer): void {
+/** Takes seconds, while this process may serve others. */
+async function initialise({ folder, data, temporary, programs }: NewServer): Promise<void> {
   mkdirSync(folder, { recursive: true });
   chownToServer(folder);
-  const done = spawnSync(
-    programs.installDb,
-    ['--no-defaults', `--datadir=${data}`, ...programs.installDbArgs, ...asUser()],
-    { encoding: 'utf8', env: { ...programEnvironment(), LC_ALL: 'C', TZ: 'UTC', TMPDIR: temporary } },
-  );
-  if (done.status !== 0) {
+  const args = ['--no-defaults', `--datadir=${data}`, ...programs.installDbArgs, ...asUser()];
+  const env = { ...programEnvironment(), LC_ALL: 'C', TZ: 'UTC', TMPDIR: temporary };
+  const done = await endOf(spawn(programs.installDb, args, { env }));
+  if (done.code !== 0) {
     throw new Error(`Cannot initialise ${programs.server} in ${data}: ${done.stdout}${done.stderr}`);
   }
 }

@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { freePort } from '../process/free-port.ts';
+import { endOf } from '../process/program-end.ts';
 import { reaper } from '../process/reaper.ts';
 
 export interface TestPostgres {
@@ -81,7 +82,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
     reaper.watchFolder(dataDirectory);
   }
   if (!existsSync(join(dataDirectory, 'PG_VERSION'))) {
-    initialise(bin, dataDirectory, owner);
+    await initialise(bin, dataDirectory, owner);
   }
   if (options.certificate !== undefined) {
     // The server reads no key that others could read.
@@ -248,7 +249,8 @@ function usableBinaries(bin: string, owner: Owner): string {
   return join(copy, 'bin');
 }
 
-function initialise(bin: string, dataDirectory: string, owner: Owner): void {
+/** Takes seconds on a busy machine, while this process may serve others: an operator's requests, for one, go through it. */
+async function initialise(bin: string, dataDirectory: string, owner: Owner): Promise<void> {
   const passwordFile = mkdtempSync(join(tmpdir(), 'glance-schema-password-'));
   const file = join(passwordFile, 'password');
   writeFileSync(file, PASSWORD);
@@ -257,13 +259,11 @@ function initialise(bin: string, dataDirectory: string, owner: Owner): void {
       chownSync(path, owner.uid, owner.gid);
     }
   }
-  const done = spawnSync(
-    join(bin, 'initdb'),
-    ['-D', dataDirectory, '-U', USER, '-A', 'scram-sha-256', `--pwfile=${file}`, '-E', 'UTF8', '--no-sync'],
-    { ...owner, encoding: 'utf8', env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH } },
-  );
+  const args = ['-D', dataDirectory, '-U', USER, '-A', 'scram-sha-256', `--pwfile=${file}`, '-E', 'UTF8'];
+  const env = { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH };
+  const done = await endOf(spawn(join(bin, 'initdb'), [...args, '--no-sync'], { ...owner, env }));
   rmSync(passwordFile, { recursive: true, force: true });
-  if (done.status !== 0) {
+  if (done.code !== 0) {
     throw new Error(`Cannot initialise PostgreSQL in ${dataDirectory}: ${done.stderr}`);
   }
 }

@@ -164,6 +164,10 @@ describe('GlanceSchema, from apply to Ready', () => {
     await tenant.apply({ job: { labels: { 'no label': 'x' } } });
     const blocked = await tenant.reaches('JobBlocked');
     expect(blocked.status.conditions[0].message).to.contain('The API server does not take Job glance-1-');
+    // Its Event is told of after the status has been written.
+    await eventually(async () => {
+      expect((await tenant.events()).map(({ reason }) => reason)).to.include('JobBlocked');
+    });
     const before = environment.proxy.requests.length;
     await new Promise((resolve) => setTimeout(resolve, 2000));
     const since = environment.proxy.requests
