@@ -25,7 +25,14 @@ done
 for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
 [ -z "$folders" ] && exit 0
 sleep 0.2
-printf '%s' "$folders" | while read -r folder; do rm -rf -- "$folder"; done
+printf '%s' "$folders" | while read -r folder; do
+  # A server that is being killed may write to it for a moment.
+  for attempt in 1 2 3 4 5 6 7 8 9 10; do
+    rm -rf -- "$folder" 2>/dev/null
+    [ -e "$folder" ] || break
+    sleep 0.2
+  done
+done
 `;
 
 let shell: ChildProcess | null = null;

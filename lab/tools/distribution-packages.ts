@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { reaper } from '../process/reaper.ts';
 import { aptOn } from './apt.ts';
 import { withBuildLock } from './build-lock.ts';
 import { serverCacheFolder } from './cache-folder.ts';
@@ -73,16 +74,22 @@ export interface Python {
   readonly pipWheel: string | null;
 }
 
+/** What is still missing, a sentence each with how to get it. */
+export interface MissingPackages {
+  readonly sentences: readonly string[];
+  /** Whether this is a system whose packages are unpacked here: then something went wrong. */
+  readonly canBeBrought: boolean;
+}
+
 /**
  * Unpacks into the cache folder what the tests need of the distribution and this machine lacks. Needs no root: apt and
  * dpkg-deb work on folders of their own, and nothing is installed. apt checks the signatures as it always does.
- *
- * @returns a sentence for each thing that is still missing, with how to get it; none on Debian and Ubuntu.
  */
-export async function ensureDistributionPackages(say: (line: string) => void): Promise<readonly string[]> {
-  if (needs.every((need) => need.found())) return [];
+export async function ensureDistributionPackages(say: (line: string) => void): Promise<MissingPackages> {
+  const canBeBrought = hasProgram('apt-get') && hasProgram('dpkg-deb');
+  if (needs.every((need) => need.found())) return { sentences: [], canBeBrought };
   let trouble = `Its packages can be unpacked by themselves on Debian and Ubuntu only, as apt-get and dpkg-deb do it`;
-  if (hasProgram('apt-get') && hasProgram('dpkg-deb')) {
+  if (canBeBrought) {
     const folder = packagesFolder();
     const onWait = (owner: number): void => say(`Waiting for process ${owner}, which is unpacking packages`);
     try {
@@ -94,12 +101,13 @@ export async function ensureDistributionPackages(say: (line: string) => void): P
       trouble = error instanceof Error ? error.message : String(error);
     }
   }
-  return needs
+  const sentences = needs
     .filter((need) => !need.found())
     .map(({ what, packages, alone = [] }) => {
       const names = [...packages, ...alone].join(' ');
       return `${what} is not on this machine (Debian: apt-get install ${names}). ${trouble}.`;
     });
+  return { sentences, canBeBrought };
 }
 
 /** What was found and in which version, as a line for a person. */
@@ -233,6 +241,7 @@ async function unpack(missing: readonly Need[], folder: string, say: (line: stri
   say(`Fetching packages of the distribution for the tests, first time only: ${names}`);
   await mkdir(dirname(folder), { recursive: true });
   const scratch = await mkdtemp(`${folder}.unpack-`);
+  reaper.watchFolder(scratch);
   try {
     const apt = await aptOn(scratch);
     await apt(['update', '--quiet']);
@@ -263,5 +272,6 @@ async function unpack(missing: readonly Need[], folder: string, say: (line: stri
     say(`Unpacked ${files.length} packages into ${folder}`);
   } finally {
     await rm(scratch, { recursive: true, force: true });
+    reaper.forgetFolder(scratch);
   }
 }

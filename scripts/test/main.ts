@@ -7,15 +7,16 @@
 //
 // What the suites need is fetched and built meanwhile; those that need nothing start at once.
 
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, freemem } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { takeLogFolder } from './log-folder.ts';
 import { type Outcome, report, summary } from './report.ts';
 import { runPart } from './run-part.ts';
 import { select } from './selection.ts';
 import { findSuites, inOrder, type Part } from './suites.ts';
-import { bringSupplies } from './supplies.ts';
+import { bringSupplies, type Supplies } from './supplies.ts';
 
 /** No part may take longer, in milliseconds; the longest takes some four minutes on two busy cores. */
 const LIMIT = 20 * 60_000;
@@ -27,30 +28,48 @@ const MEMORY = 900 * 2 ** 20;
 const PORTS = [15_000, 31_999] as const;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const logs = join(root, 'dist/test');
+const logs = takeLogFolder(join(root, 'dist'), process.pid);
 const suites = findSuites(root);
 const { parts, title } = select(process.env.ONLY ?? '', suites);
 const began = performance.now();
+const stopped = new AbortController();
+const stop = Promise.withResolvers<number>();
+for (const [signal, number] of [
+  ['SIGHUP', 1],
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+] as const) {
+  process.once(signal, () => {
+    stopped.abort();
+    stop.resolve(128 + number);
+  });
+}
 process.exitCode = await runAll();
+logs.giveBack();
+// A build that a signal has cut short is of no interest any more.
+if (stopped.signal.aborted) process.exit();
 
 async function runAll(): Promise<number> {
-  rmSync(logs, { recursive: true, force: true });
-  mkdirSync(logs, { recursive: true });
   const alone = parts.length === 1;
   const logOf = (part: Part): string | null => (alone ? null : relative(root, logFile(part)));
   const telling = report(parts.length, logOf, () => supplies.progress());
+  if (logs.other !== null) {
+    const own = relative(root, logs.path);
+    telling.say(`Process ${logs.other} runs tests in this clone too: what this run prints is in ${own}.`);
+  }
   const supplies = bringSupplies(new Set(parts.flatMap(({ needs }) => needs)), telling.say);
   const outcomes = new Map<Part, Outcome>(
     parts.map((part) => [part, { part, results: [], seconds: 0, cpuSeconds: null, trouble: null }]),
   );
   const waiting = [...inOrder(parts)];
+  const running = new Set<Promise<void>>();
 
   /** The first that has all that it needs; where none has, the first one waits for it. */
   async function next(): Promise<Part | undefined> {
     const ready = waiting.findIndex(({ needs }) => needs.every(supplies.isSettled));
     const [part] = waiting.splice(Math.max(ready, 0), 1);
     for (const supply of part?.needs ?? []) await supplies.ready(supply);
-    return part;
+    return stopped.signal.aborted ? undefined : part;
   }
 
   async function run(outcome: Outcome, ports: readonly [number, number]): Promise<void> {
@@ -69,6 +88,7 @@ async function runAll(): Promise<number> {
         log: alone ? null : logFile(part),
         ports,
         limit: LIMIT,
+        stopped: stopped.signal,
         onResult(result) {
           results.push(result);
           telling.result(part, result);
@@ -78,26 +98,36 @@ async function runAll(): Promise<number> {
         },
       }));
     outcome.seconds = (performance.now() - start) / 1000;
-    telling.ended(outcome);
+    if (!stopped.signal.aborted) telling.ended(outcome);
   }
 
   const slots = Math.min(parts.length, numberOfSlots());
   const [first, last] = PORTS;
   const share = Math.floor((last - first + 1) / slots);
-  await Promise.all(
+  const work = Promise.all(
     Array.from({ length: slots }, async (_, slot) => {
       for (let part = await next(); part !== undefined; part = await next()) {
         const outcome = outcomes.get(part);
-        if (outcome !== undefined) await run(outcome, [first + slot * share, first + (slot + 1) * share - 1]);
+        if (outcome === undefined) continue;
+        const ends = run(outcome, [first + slot * share, first + (slot + 1) * share - 1]);
+        running.add(ends);
+        await ends;
+        running.delete(ends);
       }
     }),
   );
+  const signalled = await Promise.race([work.then(() => null), stop.promise]);
+  if (signalled !== null) await Promise.all(running);
   telling.end();
-  return conclude([...outcomes.values()], supplies.missing());
+  if (signalled !== null) {
+    console.log('Stopped: the tests that were at work are ended, and what they had started is removed.');
+    return signalled;
+  }
+  return conclude([...outcomes.values()], supplies);
 }
 
 function logFile(part: Part): string {
-  return join(logs, `${part.name.replaceAll('/', '-')}.log`);
+  return join(logs.path, `${part.name.replaceAll('/', '-')}.log`);
 }
 
 function numberOfSlots(): number {
@@ -106,7 +136,7 @@ function numberOfSlots(): number {
   return Math.max(2, Math.min(3 * availableParallelism(), Math.floor(freemem() / MEMORY)));
 }
 
-function conclude(outcomes: readonly Outcome[], missing: readonly string[]): number {
+function conclude(outcomes: readonly Outcome[], supplies: Supplies): number {
   const ran =
     title === undefined ? outcomes : outcomes.filter(({ results, trouble }) => results.length > 0 || trouble);
   if (ran.length === 0) {
@@ -116,12 +146,12 @@ function conclude(outcomes: readonly Outcome[], missing: readonly string[]): num
   }
   if (process.env.CI !== undefined)
     printLogs(ran.filter(({ results, trouble }) => trouble ?? hasFailed(results)));
-  const { text, sum } = summary(suites, ran, missing, (performance.now() - began) / 1000);
+  const { text, sum } = summary(suites, ran, supplies, (performance.now() - began) / 1000);
   console.log(text);
   const results = ran.flatMap(({ part, results, seconds, cpuSeconds }) =>
     [...results, { kind: 'part', seconds, cpuSeconds }].map((result) => ({ part: part.name, ...result })),
   );
-  writeFileSync(join(logs, 'results.json'), JSON.stringify(results, null, 1));
+  writeFileSync(join(logs.path, 'results.json'), JSON.stringify(results, null, 1));
   if (process.env.TALLY) writeFileSync(process.env.TALLY, JSON.stringify(sum));
   return sum.failed === 0 ? 0 : 1;
 }

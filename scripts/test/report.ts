@@ -1,6 +1,7 @@
 import { progressLine } from '../../lab/cluster/progress-line.ts';
 import type { TestResult } from '../../test/support/reporter.ts';
 import type { Part, Suite } from './suites.ts';
+import type { Supplies } from './supplies.ts';
 
 /** One part, as it stands or as it ended. */
 export interface Outcome {
@@ -96,7 +97,7 @@ export function report(
 export function summary(
   suites: readonly Suite[],
   outcomes: readonly Outcome[],
-  missing: readonly string[],
+  supplies: Pick<Supplies, 'missing' | 'failures'>,
   seconds: number,
 ): { readonly text: string; readonly sum: Sum } {
   const lines = ['', '== Summary =='];
@@ -120,7 +121,14 @@ export function summary(
       }
     }
   }
-  for (const sentence of missing) lines.push(`Missing: ${sentence}`);
+  for (const sentence of supplies.missing()) lines.push(`Missing: ${sentence}`);
+  const failures = supplies.failures();
+  if (failures > 0) {
+    lines.push(
+      'What is missing was to be brought to this system: it counts as failed, as its tests did not run.',
+    );
+    sum = add(sum, { passed: 0, failed: failures, skipped: 0 });
+  }
   const computed = cpuOf(outcomes);
   const minutes = computed === null ? '' : `, and computed for ${(computed / 60).toFixed(1)} minutes`;
   lines.push(`All of it took ${(seconds / 60).toFixed(1)} minutes${minutes}; suites run side by side.`);

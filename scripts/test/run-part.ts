@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { reaper } from '../../lab/process/reaper.ts';
 import type { RunEnd, TestResult } from '../../test/support/reporter.ts';
 import type { Part } from './suites.ts';
 
@@ -17,6 +18,8 @@ export interface RunOptions {
   readonly onEnd: (end: RunEnd) => void;
   /** A process that takes longer is killed, in milliseconds. */
   readonly limit: number;
+  /** Once it is aborted the process is killed, with all that it started. */
+  readonly stopped: AbortSignal;
 }
 
 /** SIZE of the file system for the tests that fill one, in MiB. */
@@ -25,7 +28,12 @@ const SMALL_DISK = 400;
 /** Runs the tests of a part in a mocha process. Returns why it did not run to its end, or null. */
 export async function runPart(part: Part, options: RunOptions): Promise<string | null> {
   const folder = await mkdtemp(join(tmpdir(), 'glance-schema-test-'));
+  reaper.watchFolder(folder);
+  // Servers that root starts as another user have their files in it.
+  await chmod(folder, 0o755);
   const child = start(part, options, folder);
+  const { pid } = child;
+  if (pid !== undefined) reaper.watchGroup(pid);
   let ended = false;
   let failures = 0;
   child.on('message', (message: TestResult | RunEnd) => {
@@ -38,18 +46,34 @@ export async function runPart(part: Part, options: RunOptions): Promise<string |
     }
   });
   const limit = setTimeout(() => child.kill('SIGKILL'), options.limit);
+  const stop = (): void => void child.kill('SIGKILL');
+  options.stopped.addEventListener('abort', stop);
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
     child.once('error', reject);
     // `close` and not `exit`: what was sent last has been read then.
     child.once('close', (...how) => resolve(how));
   });
   clearTimeout(limit);
-  await rm(folder, { recursive: true, force: true });
+  options.stopped.removeEventListener('abort', stop);
+  if (pid !== undefined) endGroup(pid);
+  // What the tests started is being killed just now if they did not come to their end.
+  await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  reaper.forgetFolder(folder);
   if (!ended) return `mocha ended with ${signal ?? `exit code ${code}`} before its tests had ended`;
   // Its exit code is the number of failures.
   return signal !== null || (code !== 0 && failures === 0)
     ? `mocha ended with ${signal ?? `exit code ${code}`} after its tests had ended: something was left open, or failed late`
     : null;
+}
+
+/** Ends what is left of a process and the programs that it ran. */
+function endGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch {
+    // Nothing is left, as it should be.
+  }
+  reaper.forgetGroup(leader);
 }
 
 function start(part: Part, { root, title, log, ports }: RunOptions, folder: string): ChildProcess {
@@ -65,8 +89,12 @@ function start(part: Part, { root, title, log, ports }: RunOptions, folder: stri
   const output = log === null ? 'inherit' : openSync(log, 'w');
   const child = spawn(program, args, {
     cwd: root,
+    // A process group of its own, in which programs are that the tests run: Ctrl-C reaches `make test` alone, which ends them.
+    detached: true,
     env: {
       ...process.env,
+      // What tests leave behind goes with the folder.
+      TMPDIR: folder,
       TEST_PORTS: ports.join('-'),
       // Compiled sources are kept for the next process.
       NODE_COMPILE_CACHE: join(root, 'dist/compile-cache'),

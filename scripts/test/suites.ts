@@ -35,6 +35,7 @@ const FOLDERS: readonly Folder[] = [
   { name: 'unit', needs: [], together: true },
   { name: 'simulation', needs: [] },
   { name: 'integration/image', needs: [] },
+  { name: 'integration/scripts', needs: [] },
   { name: 'integration/database', needs: [] },
   { name: 'integration/pgbouncer', needs: ['packages'] },
   { name: 'integration/mariadb', needs: ['packages'] },

@@ -17,12 +17,18 @@ export interface Supplies {
   progress(): readonly string[];
   /** What this machine lacks and nobody could bring; a sentence each. */
   missing(): readonly string[];
+  /**
+   * How many packages are missing on a system for which they can be brought, as for want of a network. The suites that need
+   * them leave their tests out and go on; on another system that is all that can be done.
+   */
+  failures(): number;
 }
 
 export function bringSupplies(wanted: ReadonlySet<Supply>, say: (line: string) => void): Supplies {
   const latest = new Map<Supply, string>();
   const settled = new Set<Supply>();
   const missing: string[] = [];
+  let failures = 0;
   const running = new Map<Supply, Promise<string | null>>();
 
   function bring(supply: Supply, work: (tell: (line: string) => void) => Promise<void>): void {
@@ -44,10 +50,11 @@ export function bringSupplies(wanted: ReadonlySet<Supply>, say: (line: string) =
 
   bring('packages', async (tell) => {
     // A suite whose server is still missing says so itself: the others of its kind can run.
-    const lacking = await ensureDistributionPackages(tell);
-    missing.push(...lacking);
+    const { sentences, canBeBrought } = await ensureDistributionPackages(tell);
+    missing.push(...sentences);
+    if (canBeBrought) failures = sentences.length;
     say(`Found ${foundPackages()}.`);
-    for (const sentence of lacking) say(sentence);
+    for (const sentence of sentences) say(sentence);
   });
   bring('mysql', async (tell) => {
     // It is unpacked with the help of some of these.
@@ -78,5 +85,6 @@ export function bringSupplies(wanted: ReadonlySet<Supply>, say: (line: string) =
     isSettled: (supply) => !running.has(supply) || settled.has(supply),
     progress: () => [...latest.values()],
     missing: () => missing,
+    failures: () => failures,
   };
 }
