@@ -57,6 +57,8 @@ const FOLDERS: readonly Folder[] = [
 const LONGEST: readonly string[] = [
   'integration/controller/faults',
   'interop/take-turns',
+  'interop/half-way',
+  'integration/mariadb/imposed-settings',
   'faults/cluster',
   'integration/database/faults',
   'integration/database/schema',
