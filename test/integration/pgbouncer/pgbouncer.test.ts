@@ -298,7 +298,7 @@ describe('db sync through PgBouncer in transaction mode', () => {
       DATABASE_CONNECTION: `${pooler.url('single')}?connect_timeout=2`,
     });
     expect(code, stderr).to.equal(20);
-    expect(stderr).to.match(/no answer within 2 s .* do give it two \(PgBouncer: default_pool_size\)$/m);
+    expect(stderr).to.match(/no answer within 2 s .*\. Give it two \(PgBouncer: default_pool_size\)\.$/m);
     expect((await readSchema(direct)).tables).to.deep.equal({});
   });
 });

@@ -545,7 +545,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
         ['status', 'glance'],
         without,
         1,
-        /^Cannot read GlanceSchema openstack\/glance: you have no right to do so \(.*User "system:serviceaccount:openstack:guest" cannot get.*\)\. Ask for the verb 'get' on glanceschemas\.db\.glance\.openstack\.org\n$/,
+        /^Cannot read GlanceSchema openstack\/glance: you have no right to do so \(.*User "system:serviceaccount:openstack:guest" cannot get.*\)\. Ask for the verb 'get' on glanceschemas\.db\.glance\.openstack\.org\.\n$/,
       ],
       [
         'no right to change',
@@ -566,7 +566,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
         ['wait', 'glance'],
         nowhere,
         1,
-        /^Cannot read GlanceSchema default\/glance: https:\/\/127\.0\.0\.1:\d+ does not answer \(.*ECONNREFUSED.*\)\. Check the network, and the context 'test' of the kubeconfig\n$/,
+        /^Cannot read GlanceSchema default\/glance: https:\/\/127\.0\.0\.1:\d+ does not answer \(.*ECONNREFUSED.*\)\. Check the network, and the context 'test' of the kubeconfig\.\n$/,
       ],
       [
         'an unknown context',
