@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { reaper } from '../process/reaper.ts';
 import { aptOn } from './apt.ts';
 import { withBuildLock } from './build-lock.ts';
 import { serverCacheFolder } from './cache-folder.ts';
@@ -115,6 +116,7 @@ async function unpackAll(
   say('Fetching MySQL for the tests, first time only');
   await mkdir(dirname(folder), { recursive: true });
   const scratch = await mkdtemp(`${folder}.unpack-`);
+  reaper.watchFolder(scratch);
   try {
     const root = join(scratch, 'root');
     await mkdir(root);
@@ -128,6 +130,7 @@ async function unpackAll(
     say(`Unpacked MySQL into ${folder}`);
   } finally {
     await rm(scratch, { recursive: true, force: true });
+    reaper.forgetFolder(scratch);
   }
 }
 
