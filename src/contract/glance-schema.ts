@@ -29,10 +29,12 @@ const secretKey = z.strictObject({
   key: keyName.default('connection').describe('The key in the Secret whose value is the connection URL.'),
 });
 
-const caKey = z.strictObject({
-  name: secretName,
-  key: keyName.default('ca.crt').describe('The key in the Secret whose value is the CA, as PEM.'),
-});
+function caKey(kind: 'Secret' | 'ConfigMap') {
+  return z.strictObject({
+    name: objectName.describe(`The name of a ${kind} in the namespace of this GlanceSchema.`),
+    key: keyName.default('ca.crt').describe(`The key in the ${kind} whose value is the CA, as PEM.`),
+  });
+}
 
 /** A map of at most 64 entries. */
 function few<T extends z.ZodType>(value: T) {
@@ -42,6 +44,9 @@ function few<T extends z.ZodType>(value: T) {
 /** What Kubernetes keeps in 32 bits. */
 const MOST = 2_147_483_647;
 
+/** Linux keeps it in 32 bits and Kubernetes in 31. */
+const userNumber = z.int().min(0).max(MOST);
+
 const database = z
   .strictObject({
     secretRef: secretKey.describe(
@@ -49,14 +54,23 @@ const database = z
     ),
     tls: z
       .strictObject({
-        caSecretRef: caKey
+        caSecretRef: caKey('Secret')
           .optional()
           .describe('Where the CA is that signed the certificate of the database server.'),
+        caConfigMapRef: caKey('ConfigMap')
+          .optional()
+          .describe('The same in a ConfigMap, as trust-manager writes it, in place of caSecretRef.'),
+        certSecretRef: z
+          .strictObject({ name: secretName })
+          .optional()
+          .describe(
+            'A Secret of the type `kubernetes.io/tls`, as cert-manager writes it: the certificate by which the database knows its client, and its key.',
+          ),
         mode: z
           .enum(['disable', 'prefer', 'require', 'verify-ca', 'verify-full'])
           .optional()
           .describe(
-            "How the server is checked, as libpq's sslmode; `verify-full` where caSecretRef is given.",
+            "How the server is checked, as libpq's sslmode; `verify-full` where a CA is given, at least `require` where a certificate is.",
           ),
       })
       .optional()
@@ -130,17 +144,36 @@ const job = z
     tolerations: z.array(toleration).max(32).optional().describe("The pod's tolerations."),
     affinity: podField("The pod's affinity, as in a Pod.").optional(),
     priorityClassName: objectName.optional().describe("The pod's priority class."),
-    labels: few(z.string().max(63)).optional().describe("Labels on the pod; the operator's own win."),
+    labels: few(z.string().max(63))
+      .optional()
+      .describe("Labels on the Job and its pod; the operator's own win."),
     annotations: few(z.string().max(4096))
       .optional()
       .describe(
-        "Annotations on the pod; they win over the operator's defaults. Those that change the confinement of its container are refused; see docs/security.md.",
+        "Annotations on the Job and its pod; they win over the operator's defaults. Those that change the confinement of its container are refused; see docs/security.md.",
       ),
     env: z
       .array(environmentVariable)
       .max(64)
       .optional()
       .describe('More variables in the environment of the container.'),
+    lockTimeoutSeconds: z
+      .int()
+      .min(0)
+      .max(86_400)
+      .optional()
+      .describe('How long to wait for another migrator, and for a table in use, in seconds; 600 if absent.'),
+    podSecurityContext: z
+      .strictObject({
+        runAsUser: userNumber.min(1).optional(),
+        runAsGroup: userNumber.optional(),
+        fsGroup: userNumber.optional(),
+        supplementalGroups: z.array(userNumber).max(32).optional(),
+      })
+      .optional()
+      .describe(
+        'Numbers of user and groups for the pod, where neither the image nor the platform gives the right ones. None is set if absent.',
+      ),
     backoffLimit: z
       .int()
       .min(0)

@@ -75,6 +75,14 @@ export function annotationsKeepConfinement(): AdmissionRule {
   };
 }
 
+/** On `spec.database.tls`. */
+export function oneAuthority(): AdmissionRule {
+  return {
+    rule: '!has(self.caSecretRef) || !has(self.caConfigMapRef)',
+    message: 'Cannot use two CAs for one database. Name it by caSecretRef or by caConfigMapRef.',
+  };
+}
+
 /**
  * On the whole object: a change of the wanted position to one before the recorded one is refused. It compares only when
  * the spec changes, so that a status write, or a label put on a resource that is already refused, always passes.

@@ -4,6 +4,7 @@ import { GROUP, KIND, PLURAL, VERSION } from '../contract/names.ts';
 import {
   type AdmissionRule,
   annotationsKeepConfinement,
+  oneAuthority,
   revisionIsCarried,
   targetIsNotLower,
   variablesAreAllowed,
@@ -26,6 +27,7 @@ export function customResourceDefinition(): object {
   addRule(at(spec, 'revision'), revisionIsCarried());
   addRule(at(spec, 'job', 'env', '[]'), ...variablesAreAllowed());
   addRule(at(spec, 'job', 'annotations'), annotationsKeepConfinement());
+  addRule(at(spec, 'database', 'tls'), oneAuthority());
   Object.assign(at(status, 'conditions'), {
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['type'],

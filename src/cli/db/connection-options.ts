@@ -5,7 +5,12 @@ import type { Command } from 'commander';
 import { CONNECTION_SOURCE_VARIABLE } from '../../contract/names.ts';
 import { readConnectionValue } from '../../migrator/connection/connection-value.ts';
 import { type ConfiguredConnection, readDatabaseConnection } from '../../migrator/connection/oslo-config.ts';
-import { type ConnectionTarget, TLS_MODES } from '../../migrator/connection/target.ts';
+import {
+  type ConnectionTarget,
+  TLS_MODES,
+  type TlsMode,
+  type TlsOptions,
+} from '../../migrator/connection/target.ts';
 import { checkTls, parseTlsMode, tlsSetting } from '../../migrator/connection/tls-mode.ts';
 import { parseConnectionUrl } from '../../migrator/connection/url.ts';
 import { UnusableUrl } from '../../migrator/connection/url-query.ts';
@@ -19,6 +24,8 @@ export interface ConnectionFlags {
   readonly configFile?: readonly ConfigSource[];
   readonly configDir?: readonly ConfigSource[];
   readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
   readonly tlsMode?: string;
 }
 
@@ -32,6 +39,9 @@ const VARIABLE = 'DATABASE_CONNECTION';
 
 /** The variable that oslo.config puts before the files. */
 const OSLO_VARIABLE = 'OS_DATABASE__CONNECTION';
+
+/** Modes in which a server may be spoken to without TLS. */
+const MAY_BE_PLAIN: readonly TlsMode[] = ['disable', 'allow', 'prefer'];
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -60,6 +70,11 @@ export function addConnectionOptions(command: Command): Command {
       add('folder'),
     )
     .option('--tls-ca <file>', 'PEM file of the authorities to trust; implies --tls-mode verify-full')
+    .option(
+      '--tls-cert <file>',
+      "PEM file of the client's own certificate; implies at least --tls-mode require",
+    )
+    .option('--tls-key <file>', 'PEM file of its key (default: the file of --tls-cert)')
     .option('--tls-mode <mode>', `one of ${TLS_MODES.join(', ')}; goes before the URL's sslmode`)
     .addHelpText(
       'after',
@@ -78,11 +93,8 @@ export function resolveConnection(flags: ConnectionFlags, environment: Environme
   const { url, parameters } = configured(flags, environment);
   const target = parseUrl(url, parameters, environment, source);
   const mode = flags.tlsMode === undefined ? undefined : parseTlsMode(flags.tlsMode, '--tls-mode');
-  // Authorities that are named here go before all that the URL names.
-  const { caFolder: _caFolder, ...others } = target.tls;
   const tls = {
-    ...(flags.tlsCa === undefined ? target.tls : others),
-    ...(flags.tlsCa === undefined ? {} : ({ ca: flags.tlsCa, mode: 'verify-full' } as const)),
+    ...withOwnFiles(target.tls, flags),
     ...(mode === undefined ? {} : { mode }),
     ...(source === undefined ? {} : ({ fromGlanceSchema: true } as const)),
   };
@@ -120,6 +132,25 @@ function named(error: unknown, source: string | undefined): unknown {
 
 function whence(source: string | undefined): string {
   return source === undefined ? '' : ` in ${source}`;
+}
+
+/** Files that are named here go before all that the URL names; none of them is read where TLS is not spoken. */
+function withOwnFiles(tls: TlsOptions, { tlsCa, tlsCert, tlsKey }: ConnectionFlags): TlsOptions {
+  if (tlsKey !== undefined && tlsCert === undefined) {
+    throw new Failure(
+      'Usage',
+      'Cannot use --tls-key alone: it is the key of a certificate. Give --tls-cert too.',
+    );
+  }
+  const { caFolder: _caFolder, ...withoutFolder } = tls;
+  const authority: TlsOptions =
+    tlsCa === undefined ? tls : { ...withoutFolder, ca: tlsCa, mode: 'verify-full' };
+  if (tlsCert === undefined) {
+    return authority;
+  }
+  const { key: _key, passphrase: _passphrase, ...withoutKey } = authority;
+  const mode = MAY_BE_PLAIN.includes(authority.mode) ? 'require' : authority.mode;
+  return { ...withoutKey, mode, cert: tlsCert, ...(tlsKey === undefined ? {} : { key: tlsKey }) };
 }
 
 function configured(flags: ConnectionFlags, environment: Environment): ConfiguredConnection {

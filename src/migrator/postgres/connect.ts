@@ -108,7 +108,9 @@ async function open(
   config: pg.ClientConfig,
 ): Promise<Pick<Session, 'client' | 'lost' | 'keepAlive' | 'close'>> {
   const { default: driver } = await import('pg');
-  const client = new driver.Client(config);
+  // The driver hides the client's key in the object that it is given, and the writer, which copies it, would have none.
+  const ssl = typeof config.ssl === 'object' ? { ...config.ssl } : config.ssl;
+  const client = new driver.Client({ ...config, ssl });
   const lost = new AbortController();
   let forget = (): void => undefined;
   client.on('error', () => lost.abort());

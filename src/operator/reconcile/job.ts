@@ -17,6 +17,7 @@ import {
 } from '../../contract/names.ts';
 import { PHASES } from '../../glance/phase.ts';
 import type { Position } from '../../glance/position.ts';
+import { tlsArguments, tlsVolume } from './job-tls.ts';
 
 const purposeSchema = z.object({
   kind: z.enum(['Migrate', 'Observe']),
@@ -46,9 +47,9 @@ export interface MigrationJobInput {
   readonly purpose: Purpose;
   /** What the pod runs: the spec's image, or the operator's own. */
   readonly image: string;
+  /** Secrets by which it is pulled: the spec's, or those of the operator's own pod. */
+  readonly pullSecrets: readonly { readonly name: string }[];
 }
-
-const TLS_FOLDER = '/etc/glance-schema/tls';
 
 /** Reads what a Job is for; undefined when it does not say so in our words. */
 export function parsePurpose(annotation: string | undefined): Purpose | undefined {
@@ -65,8 +66,12 @@ export function databaseOf({ database }: GlanceSchemaSpec): string {
 }
 
 /** Stands for everything that shapes the pod: two specs of one shape give the same pod. */
-export function shapeOf({ spec, image }: Pick<MigrationJobInput, 'spec' | 'image'>): string {
-  return digest(JSON.stringify([spec.database, spec.job ?? {}, image]));
+export function shapeOf({
+  spec,
+  image,
+  pullSecrets,
+}: Pick<MigrationJobInput, 'spec' | 'image' | 'pullSecrets'>): string {
+  return digest(JSON.stringify([spec.database, spec.job ?? {}, image, ...pullSecrets]));
 }
 
 /**
@@ -89,7 +94,7 @@ export function migrationJobName(schema: MigrationJobInput['schema'], sequence: 
 export function migrationJob(input: MigrationJobInput): object {
   const { schema, spec, purpose } = input;
   const job = spec.job;
-  const tls = spec.database.tls;
+  const tls = tlsVolume(spec.database.tls);
   const labels = {
     [MANAGED_BY_LABEL]: MANAGED_BY,
     [SCHEMA_NAME_LABEL]: schema.name.slice(0, 63).replace(/[^A-Za-z0-9]+$/, ''),
@@ -101,8 +106,9 @@ export function migrationJob(input: MigrationJobInput): object {
     metadata: {
       name: migrationJobName(schema, purpose.sequence),
       namespace: schema.namespace,
-      labels,
-      annotations: { [PURPOSE_ANNOTATION]: JSON.stringify(purpose) },
+      // A policy, a queue or a report of costs looks for them on the Job, others on the pod.
+      labels: { ...job?.labels, ...labels },
+      annotations: { ...allowedAnnotations(job?.annotations), [PURPOSE_ANNOTATION]: JSON.stringify(purpose) },
       ownerReferences: [
         {
           apiVersion: API_VERSION,
@@ -151,18 +157,18 @@ export function migrationJob(input: MigrationJobInput): object {
           // Time for MariaDB to end the statement that is running, which cannot be rolled back.
           terminationGracePeriodSeconds: 300,
           securityContext: {
+            ...job?.podSecurityContext,
+            // The user is the image's own, or the one that the platform gives, as OpenShift does.
             runAsNonRoot: true,
-            runAsUser: 65532,
-            runAsGroup: 65532,
-            fsGroup: 65532,
             seccompProfile: { type: 'RuntimeDefault' },
           },
-          ...pick(job, ['imagePullSecrets', 'nodeSelector', 'tolerations', 'affinity', 'priorityClassName']),
+          ...(input.pullSecrets.length === 0 ? {} : { imagePullSecrets: input.pullSecrets }),
+          ...pick(job, ['nodeSelector', 'tolerations', 'affinity', 'priorityClassName']),
           containers: [
             {
               name: CONTAINER_NAME,
               image: input.image,
-              args: [...commandFor(purpose), ...tlsArguments(spec)],
+              args: [...commandFor(purpose, job?.lockTimeoutSeconds), ...tlsArguments(spec.database.tls)],
               env: [
                 ...(job?.env ?? []).filter(isAllowedVariable),
                 { name: CONNECTION_SOURCE_VARIABLE, value: connectionSource(schema, spec) },
@@ -184,24 +190,10 @@ export function migrationJob(input: MigrationJobInput): object {
                 readOnlyRootFilesystem: true,
                 capabilities: { drop: ['ALL'] },
               },
-              ...(tls?.caSecretRef === undefined
-                ? {}
-                : { volumeMounts: [{ name: 'tls', mountPath: TLS_FOLDER, readOnly: true }] }),
+              ...tls.container,
             },
           ],
-          ...(tls?.caSecretRef === undefined
-            ? {}
-            : {
-                volumes: [
-                  {
-                    name: 'tls',
-                    secret: {
-                      secretName: tls.caSecretRef.name,
-                      items: [{ key: tls.caSecretRef.key, path: 'ca.crt' }],
-                    },
-                  },
-                ],
-              }),
+          ...tls.pod,
         },
       },
     },
@@ -220,24 +212,16 @@ function connectionSource(
   return `key '${secretRef.key}' of Secret ${namespace}/${secretRef.name}`;
 }
 
-function commandFor(purpose: Purpose): readonly string[] {
+function commandFor(purpose: Purpose, lockTimeoutSeconds: number | undefined): readonly string[] {
   const report = ['--report', '/dev/termination-log'];
+  const lock = lockTimeoutSeconds === undefined ? [] : ['--lock-timeout', String(lockTimeoutSeconds)];
   return purpose.target === null
     ? ['db', 'version', ...report]
-    : ['db', 'sync', purpose.target.revision, ...phaseArguments(purpose.target), ...report];
+    : ['db', 'sync', purpose.target.revision, ...phaseArguments(purpose.target), ...lock, ...report];
 }
 
 function phaseArguments(target: Position): readonly string[] {
   return target.phase === 'Contract' ? [] : ['--through', target.phase];
-}
-
-function tlsArguments(spec: GlanceSchemaSpec): readonly string[] {
-  const tls = spec.database.tls;
-  const mode = tls?.mode ?? (tls?.caSecretRef === undefined ? undefined : 'verify-full');
-  return [
-    ...(tls?.caSecretRef === undefined ? [] : ['--tls-ca', `${TLS_FOLDER}/ca.crt`]),
-    ...(mode === undefined ? [] : ['--tls-mode', mode]),
-  ];
 }
 
 function pick<T extends object, K extends keyof T>(

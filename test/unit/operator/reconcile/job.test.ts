@@ -32,6 +32,7 @@ function jobFor(spec: Record<string, unknown> = {}, purpose: Purpose = PURPOSE):
     spec: parsed,
     purpose,
     image: parsed.job?.image ?? 'glance-schema:1',
+    pullSecrets: parsed.job?.imagePullSecrets ?? [],
   });
 }
 
@@ -150,6 +151,53 @@ describe('migration Job', () => {
     });
   });
 
+  it('puts labels and annotations on the Job too, where policies look for them, and its own win', () => {
+    const purpose = 'db.glance.openstack.org/purpose';
+    const { metadata } = jobFor({
+      job: {
+        labels: { team: 'images', 'app.kubernetes.io/managed-by': 'nobody' },
+        annotations: { ticket: '4711', [purpose]: 'stolen' },
+      },
+    });
+    expect(metadata.labels).to.include({ team: 'images', 'app.kubernetes.io/managed-by': 'glance-schema' });
+    expect(metadata.annotations).to.include({ ticket: '4711', [purpose]: JSON.stringify(PURPOSE) });
+  });
+
+  it('leaves its user to the image or the platform, and takes numbers that are asked for', () => {
+    const contextOf = (job: Record<string, unknown>) => jobFor({ job }).spec.template.spec.securityContext;
+    const always = { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } };
+    expect(contextOf({})).to.deep.equal(always);
+    const podSecurityContext = {
+      runAsUser: 1000,
+      runAsGroup: 1000,
+      fsGroup: 2000,
+      supplementalGroups: [3000],
+    };
+    expect(contextOf({ podSecurityContext })).to.deep.equal({ ...podSecurityContext, ...always });
+  });
+
+  it('mounts what TLS needs, and nothing else', () => {
+    const tls = { caConfigMapRef: { name: 'trust', key: 'bundle.pem' }, certSecretRef: { name: 'client' } };
+    const database = { secretRef: { name: 'glance-db', key: 'c' }, tls };
+    const { volumes, containers } = jobFor({ database }).spec.template.spec;
+    const key = (name: string) => ({ key: name, path: name });
+    expect(volumes).to.deep.equal([
+      {
+        name: 'tls',
+        projected: {
+          sources: [
+            { configMap: { name: 'trust', items: [{ key: 'bundle.pem', path: 'ca.crt' }] } },
+            { secret: { name: 'client', items: [key('tls.crt'), key('tls.key')] } },
+          ],
+        },
+      },
+    ]);
+    expect(containers[0].volumeMounts).to.deep.equal([
+      { name: 'tls', mountPath: '/etc/glance-schema/tls', readOnly: true },
+    ]);
+    expect(jobFor().spec.template.spec).not.to.have.property('volumes');
+  });
+
   const COMMANDS: readonly (readonly [string, Record<string, unknown>, Purpose, readonly string[]])[] = [
     ['a migration', {}, PURPOSE, ['db', 'sync', 'ocata01', '--report', '/dev/termination-log']],
     [
@@ -163,6 +211,29 @@ describe('migration Job', () => {
       {},
       { ...PURPOSE, kind: 'Observe', target: null },
       ['db', 'version', '--report', '/dev/termination-log'],
+    ],
+    [
+      'a migration that waits for locks as long as it is told to',
+      { job: { lockTimeoutSeconds: 30 } },
+      PURPOSE,
+      ['db', 'sync', 'ocata01', '--lock-timeout', '30', '--report', '/dev/termination-log'],
+    ],
+    [
+      'a reading, which waits for no lock',
+      { job: { lockTimeoutSeconds: 30 } },
+      { ...PURPOSE, kind: 'Observe', target: null },
+      ['db', 'version', '--report', '/dev/termination-log'],
+    ],
+    [
+      'a client certificate',
+      {
+        database: { secretRef: { name: 'glance-db', key: 'c' }, tls: { certSecretRef: { name: 'client' } } },
+      },
+      { ...PURPOSE, kind: 'Observe', target: null },
+      [
+        ...['db', 'version', '--report', '/dev/termination-log'],
+        ...['--tls-cert', '/etc/glance-schema/tls/tls.crt', '--tls-key', '/etc/glance-schema/tls/tls.key'],
+      ],
     ],
     [
       'a CA',
