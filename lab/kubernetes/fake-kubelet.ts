@@ -9,7 +9,7 @@
 // in-cluster files at /var/run/secrets: a pod with a ServiceAccount token gets KUBECONFIG in their place. Liveness probes
 // are not asked. Pods in the test's own network reach everything by 127.0.0.1.
 
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -74,6 +74,8 @@ export async function startStandInNode(options: StandInNodeOptions): Promise<Sta
   const api = plane.api(plane.nodeToken, 'stand-in-node');
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-node-'));
   reaper.watchFolder(folder);
+  // Processes of other users look for the files of their pods in it, by their paths.
+  chmodSync(folder, 0o711);
   mkdirSync(join(folder, 'logs'));
 
   const workers = new Map<string, PodWorker>();

@@ -10,10 +10,17 @@ export function operatorCommand(): Command {
       'how to reach Kubernetes (default: $KUBECONFIG, then the ServiceAccount of the pod)',
     )
     .addOption(
-      new Option('--image <image>', "the image of the migration's pods where a GlanceSchema names none")
-        .env('GLANCE_SCHEMA_IMAGE')
-        .makeOptionMandatory(),
+      new Option(
+        '--image <image>',
+        "the image of the migration's pods where a GlanceSchema names none (default: that of the operator's own pod)",
+      ).env('GLANCE_SCHEMA_IMAGE'),
     )
+    .addOption(
+      new Option('--pod-name <name>', 'the pod that the operator runs in, whose image its Jobs run').env(
+        'POD_NAME',
+      ),
+    )
+    .addOption(new Option('--pod-namespace <namespace>', 'where that pod is').env('POD_NAMESPACE'))
     .option('--namespaces <a,b>', 'work in these namespaces only (default: all)', parseNamespaces)
     .addOption(
       new Option('--health-address <host:port>', 'where /healthz and /readyz are served')
@@ -34,13 +41,23 @@ export function operatorCommand(): Command {
         .default('info'),
     )
     .addHelpText('after', EXIT_CODES_HELP)
-    .action((flags: Omit<OperatorOptions, 'version'>) => runOperator({ ...flags, version: VERSION }));
+    .action((flags: Omit<OperatorOptions, 'version'>, command: Command) => {
+      if (!flags.image && !flags.podName) {
+        command.error(
+          "error: option '--image <image>' is missing: found no pod of the operator's own in POD_NAME, do name the image of Jobs",
+          { exitCode: 2 },
+        );
+      }
+      const { image, ...others } = flags;
+      // A variable that is there and empty names nothing.
+      return runOperator({ ...others, ...(image ? { image } : {}), version: VERSION });
+    });
 }
 
 const EXIT_CODES_HELP = `
 Exit codes:
   0  stopped by SIGTERM or SIGINT
-  1  the Lease was lost, the kubeconfig cannot be read, or an address is taken
+  1  the Lease was lost, the kubeconfig or the own pod cannot be read, or an address is taken
   2  the command line cannot be understood
 `;
 

@@ -7,6 +7,7 @@ import { KubeCluster } from './kube/kube-cluster.ts';
 import { KubeError } from './kube/kube-error.ts';
 import { LeaderLease } from './kube/lease.ts';
 import { openKubeConfig } from './kube/open-kube-config.ts';
+import { type OwnPod, readOwnPod } from './kube/own-pod.ts';
 import type { PooledKubeConfig } from './kube/pooled-kube-config.ts';
 import { exponentialBackoff } from './loop/backoff.ts';
 import { serveHealth } from './loop/health.ts';
@@ -15,14 +16,19 @@ import { type Log, openLog } from './loop/log.ts';
 import { type PassResult, type RuntimeMetrics, runtimeMetrics, serveMetrics } from './loop/metrics.ts';
 import { WorkQueue } from './loop/queue.ts';
 import { schemaMetrics } from './reconcile/metrics.ts';
+import type { DefaultImage } from './reconcile/observe.ts';
 import { type Outcome, reconciler, type StoredStatus } from './reconcile/reconciler.ts';
 
 /** How the operator runs: what the command line says, as values. */
 export interface OperatorOptions {
   /** A kubeconfig's path; undefined for $KUBECONFIG, and then the ServiceAccount of the pod. */
   readonly kubeconfig?: string;
-  /** The image of a migration's pod where the GlanceSchema names none. */
-  readonly image: string;
+  /** The image of a migration's pod where the GlanceSchema names none; undefined for that of the operator's own pod. */
+  readonly image?: string;
+  /** The operator's own pod; undefined where it runs in none. */
+  readonly podName?: string;
+  /** Where that pod is; undefined for the namespace of the ServiceAccount. */
+  readonly podNamespace?: string;
   /** Undefined for all namespaces. */
   readonly namespaces?: readonly string[];
   readonly healthAddress: Address;
@@ -59,7 +65,8 @@ const CONTROLLER_NAME = 'glanceschema';
 
 /**
  * Runs the operator until SIGTERM or SIGINT: leads by the Lease, watches, and reconciles by its workers. Sets the exit
- * code of the process to 1 when the Lease is lost, the kubeconfig cannot be read, or an address is taken.
+ * code of the process to 1 when the Lease is lost, the kubeconfig or the own pod cannot be read, or an address is
+ * taken.
  */
 export async function runOperator(options: OperatorOptions): Promise<void> {
   const log = openLog(options.logLevel);
@@ -140,13 +147,19 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   const [healthPort, metricsPort] = servers.map((server) => server.port);
   log.info(`Starting version ${options.version}`, {
     identity,
-    image: options.image,
     namespaces: options.namespaces ?? 'all',
     healthPort,
     metricsPort,
   });
 
   const watching = cluster.run();
+  const image = ownImage({
+    client,
+    namespace: options.podNamespace ?? ownNamespace(config),
+    options,
+    log,
+    stop,
+  });
   const lease = options.leaderElect
     ? new LeaderLease({
         client,
@@ -168,7 +181,10 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
           stop.abort();
         }
       });
-      await work({ cluster, queue, log, options, metrics, onStored, signal: stop.signal });
+      const defaultImage = await image;
+      if (defaultImage !== undefined) {
+        await work({ cluster, queue, log, options, metrics, defaultImage, onStored, signal: stop.signal });
+      }
       await kept;
     }
   } finally {
@@ -184,6 +200,54 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   }
 }
 
+/**
+ * What Jobs run where their GlanceSchema names nothing: the image that the command line names, or else that of the operator's own
+ * pod, which is one source for both. Undefined when there is none, which ends the operator, or it is being stopped.
+ */
+async function ownImage(parts: {
+  readonly client: KubeClient;
+  readonly namespace: string;
+  readonly options: OperatorOptions;
+  readonly log: Log;
+  readonly stop: AbortController;
+}): Promise<DefaultImage | undefined> {
+  const { client, namespace, options, log, stop } = parts;
+  const { podName, image: named } = options;
+  let pod: OwnPod | undefined;
+  try {
+    if (podName !== undefined) {
+      const onTrouble = (error: Error) => log.warn(`Trouble with the own pod: ${error.message}`, { error });
+      pod = await readOwnPod(client, { namespace, name: podName }, onTrouble, stop.signal);
+    }
+  } catch (error) {
+    const cannot = `Cannot read the own pod ${namespace}/${podName}: ${messageOf(error)}`;
+    if (named === undefined) {
+      log.error(
+        `${cannot}. Give the ServiceAccount the right to get it, or name the image of Jobs by --image.`,
+      );
+      process.exitCode = 1;
+      stop.abort();
+      return undefined;
+    }
+    log.warn(
+      `${cannot}. Jobs run ${named}, as --image says, and are given no pull secrets of the operator's.`,
+    );
+  }
+  const image = named ?? pod?.image;
+  if (image === undefined) {
+    return undefined;
+  }
+  if (pod !== undefined && image !== pod.image) {
+    log.warn(
+      `Jobs run the image ${image}, which GLANCE_SCHEMA_IMAGE or --image names, and the operator runs ${pod.image}. Leave that out, and Jobs run the operator's image.`,
+      { image, operatorImage: pod.image },
+    );
+  } else {
+    log.info(`Jobs run the image ${image}`, { image });
+  }
+  return { name: image, pullSecrets: pod?.imagePullSecrets ?? [] };
+}
+
 /** Works on keys until `signal`; what has been begun is finished. */
 async function work(parts: {
   readonly cluster: KubeCluster;
@@ -191,10 +255,11 @@ async function work(parts: {
   readonly log: Log;
   readonly options: OperatorOptions;
   readonly metrics: RuntimeMetrics;
+  readonly defaultImage: DefaultImage;
   readonly onStored: (stored: StoredStatus) => void;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { cluster, queue, log, options, metrics, onStored, signal } = parts;
+  const { cluster, queue, log, options, metrics, defaultImage, onStored, signal } = parts;
   const addAll = () => {
     for (const key of cluster.keys()) {
       queue.add(key);
@@ -204,7 +269,7 @@ async function work(parts: {
   while (!cluster.begun && !signal.aborted) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  const reconcile = reconciler({ cluster, defaultImage: options.image, onStored });
+  const reconcile = reconciler({ cluster, defaultImage, onStored });
   const resync = setInterval(addAll, RESYNC);
   signal.addEventListener('abort', () => queue.close(), { once: true });
   if (signal.aborted) {

@@ -45,7 +45,12 @@ class Controller {
         this.#world.count(ended);
       }
     };
-    return reconciler({ cluster: this.#cluster, defaultImage: 'glance-schema', now, onStored });
+    return reconciler({
+      cluster: this.#cluster,
+      defaultImage: { name: 'glance-schema', pullSecrets: [] },
+      now,
+      onStored,
+    });
   }
 
   /** What its clock said when it last looked. */

@@ -211,6 +211,8 @@ export function aPodTemplate(spec: Record<string, unknown>): KubeObject {
     generation: 1,
     shape: '',
   };
-  const job: KubeObject = { ...migrationJob({ schema, spec: schema.spec, purpose, image: 'x' }) };
+  const job: KubeObject = {
+    ...migrationJob({ schema, spec: schema.spec, purpose, image: 'x', pullSecrets: schema.pullSecrets }),
+  };
   return job.spec.template;
 }

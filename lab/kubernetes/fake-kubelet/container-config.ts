@@ -29,6 +29,8 @@ export interface ProcessConfig {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly terminationMessageFile: string;
+  /** Whom the process runs as; absent where the pod names nobody, or this process is not root's and cannot choose. */
+  readonly user?: { readonly uid: number; readonly gid: number };
 }
 
 export interface ContainerConfigOptions {
@@ -96,7 +98,16 @@ export async function containerConfig(options: ContainerConfigOptions): Promise<
   const argv = [...command, ...(container.args ?? [])].map((word) => replaced(expand(word, own)));
   const cwd =
     container.workingDir && isAbsolute(container.workingDir) ? replaced(container.workingDir) : folder;
-  return { argv, env, cwd, terminationMessageFile: messageFile };
+  return { argv, env, cwd, terminationMessageFile: messageFile, ...userOf(options) };
+}
+
+/** As a container runtime: without a group of its own it is in root's. */
+function userOf({ pod, container }: ContainerConfigOptions): Pick<ProcessConfig, 'user'> {
+  const { runAsUser: uid, runAsGroup: gid = 0 } = {
+    ...pod.spec.securityContext,
+    ...container.securityContext,
+  };
+  return uid === undefined || process.getuid?.() !== 0 ? {} : { user: { uid, gid } };
 }
 
 async function resolveEnv(options: ContainerConfigOptions): Promise<Record<string, string>> {
@@ -226,7 +237,7 @@ async function writeSource(
   if (source.downwardAPI !== undefined) await writeFields(options, source.downwardAPI.items ?? [], folder);
   if (source.serviceAccountToken !== undefined) {
     const token = await requestToken(options, source.serviceAccountToken.audience);
-    await writeFile(join(folder, source.serviceAccountToken.path), token, { mode: 0o600 });
+    await writeFile(join(folder, source.serviceAccountToken.path), token, { mode: 0o644 });
   }
 }
 
@@ -252,7 +263,8 @@ async function writeKeys(
       throw new ContainerConfigError('volume', `${failed}${missing}`);
     }
     await mkdir(dirname(join(folder, path)), { recursive: true });
-    await writeFile(join(folder, path), value, { mode: 0o600 });
+    // As a kubelet has it by default.
+    await writeFile(join(folder, path), value, { mode: 0o644 });
   }
 }
 
@@ -289,10 +301,13 @@ async function requestToken(options: ContainerConfigOptions, audience: string | 
 }
 
 async function writePodKubeconfig(options: ContainerConfigOptions, mounted: string): Promise<string> {
-  return writeKubeconfig(join(options.folder, 'kubeconfig'), {
+  const path = writeKubeconfig(join(options.folder, 'kubeconfig'), {
     server: options.apiServer,
     caFile: join(mounted, 'ca.crt'),
     token: await readFile(join(mounted, 'token'), 'utf8'),
     namespace: options.pod.metadata.namespace,
   });
+  // The container's user need not be this process's.
+  await chmod(path, 0o644);
+  return path;
 }

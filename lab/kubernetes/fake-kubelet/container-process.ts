@@ -31,6 +31,7 @@ export function startContainerProcess(
   const child = spawn(program, args, {
     cwd: config.cwd,
     env: config.env,
+    ...config.user,
     detached: true,
     stdio: ['ignore', log, log],
   });

@@ -25,6 +25,13 @@ export interface PodSpec {
   readonly initContainers?: readonly unknown[];
   readonly containers: readonly Container[];
   readonly volumes?: readonly Volume[];
+  readonly securityContext?: UserNumbers;
+}
+
+/** Of a security context as much as a local process can have; `null` of an API object never is. */
+export interface UserNumbers {
+  readonly runAsUser?: number;
+  readonly runAsGroup?: number;
 }
 
 export type RestartPolicy = 'Always' | 'OnFailure' | 'Never';
@@ -41,6 +48,7 @@ export interface Container {
   readonly terminationMessagePath?: string;
   readonly terminationMessagePolicy?: 'File' | 'FallbackToLogsOnError';
   readonly readinessProbe?: Probe;
+  readonly securityContext?: UserNumbers;
 }
 
 export interface EnvVar {

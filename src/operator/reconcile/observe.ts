@@ -50,6 +50,7 @@ export interface ObservedSchema {
   readonly spec: GlanceSchemaSpec;
   /** What its next Job runs. */
   readonly image: string;
+  readonly pullSecrets: DefaultImage['pullSecrets'];
   readonly status: GlanceSchemaStatus;
   /** The annotations `observe` and `retry`, as the status can hold them. */
   readonly observe: string | undefined;
@@ -97,10 +98,19 @@ export type PodState =
   /** It cannot start; the message is the kubelet's or the scheduler's own. */
   | { readonly kind: 'blocked'; readonly reason: 'SecretNotReady' | 'JobBlocked'; readonly message: string };
 
+/** What a Job gets of the operator's own pod. */
+export interface DefaultImage {
+  readonly name: string;
+  /** Names of Secrets by which it is pulled. */
+  readonly pullSecrets: readonly { readonly name: string }[];
+}
+
+const NO_IMAGE: DefaultImage = { name: '', pullSecrets: [] };
+
 /**
  * Reduces API objects to what decide needs.
  *
- * @param defaultImage the operator's own, where the spec names none; absent where no Job will be made.
+ * @param defaultImage what a Job gets of the operator's own pod, where the spec names nothing; absent where no Job will be made.
  * @throws ZodError when the spec does not have the CRD's shape, which the API server does not let through; fields that only a newer
  *   CRD has are left out.
  */
@@ -108,7 +118,7 @@ export function observe(
   schema: SchemaObject,
   jobs: readonly JobObject[],
   pods: readonly PodObject[],
-  defaultImage = '',
+  defaultImage: DefaultImage = NO_IMAGE,
 ): Observed {
   const spec = parseSpec(schema.spec);
   const { namespace, annotations = {} } = schema.metadata;
@@ -128,7 +138,8 @@ export function observe(
       deleting: schema.metadata.deletionTimestamp !== undefined,
       hasFinalizer: schema.metadata.finalizers?.includes(FINALIZER) ?? false,
       spec,
-      image: spec.job?.image ?? defaultImage,
+      image: spec.job?.image ?? defaultImage.name,
+      pullSecrets: pullSecretsOf(spec, defaultImage),
       status: schema.status ?? {},
       observe: asHandled(annotations[OBSERVE_ANNOTATION]),
       retry: asHandled(annotations[RETRY_ANNOTATION]),
@@ -141,6 +152,18 @@ export function observe(
       .map(({ job }) => ({ name: job.metadata.name, uid: job.metadata.uid })),
     livePods: nearPods.filter((pod) => !hasEnded(pod)).map((pod) => pod.metadata.name),
   };
+}
+
+/**
+ * The operator's pull secrets are for the operator's image. A ServiceAccount of the Job's own brings its own, which
+ * Kubernetes leaves out where a pod names any.
+ */
+function pullSecretsOf(
+  { job }: GlanceSchemaSpec,
+  { pullSecrets }: DefaultImage,
+): DefaultImage['pullSecrets'] {
+  const isDefault = job?.image === undefined && job?.serviceAccountName === undefined;
+  return job?.imagePullSecrets ?? (isDefault ? pullSecrets : []);
 }
 
 /** An operator that was put back to an older version, as the runbook has it before the CRD is, meets fields that it does not know. */

@@ -6,15 +6,15 @@ import { exponentialBackoff, fractionOf } from '../loop/backoff.ts';
 import { type Decision, decide, type Effect } from './decide.ts';
 import { noticeBoard, noticeOf } from './events.ts';
 import { migrationJob, migrationJobName } from './job.ts';
-import { hasEnded, isFinished, isRunning, type Observed, observe } from './observe.ts';
+import { type DefaultImage, hasEnded, isFinished, isRunning, type Observed, observe } from './observe.ts';
 import { progressReader } from './progress-reader.ts';
 import { isRecorded } from './result.ts';
 import { type Verdict, withVerdict } from './status.ts';
 
 export interface ReconcilerOptions {
   readonly cluster: Cluster;
-  /** The image of the migration's pod where the spec names none. */
-  readonly defaultImage: string;
+  /** What the migration's pod runs where the spec names nothing. */
+  readonly defaultImage: DefaultImage;
   readonly now?: () => Date;
   /** Told of each status that was written. */
   readonly onStored?: (stored: StoredStatus) => void;
@@ -217,6 +217,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         spec: observed.schema.spec,
         purpose: effect.purpose,
         image: observed.schema.image,
+        pullSecrets: observed.schema.pullSecrets,
       }),
     );
     if (creation.kind === 'created' || (creation.kind === 'exists' && isOurs(creation.job, schema))) {

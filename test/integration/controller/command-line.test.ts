@@ -49,7 +49,7 @@ describe('glance-schema controller, wrong input', () => {
   const portOf = (server: Server) => (server.address() as AddressInfo).port;
   const address = () => `127.0.0.1:${portOf(taken)}`;
   const ROWS: readonly (readonly [string, () => readonly string[], number, string])[] = [
-    ['no image', () => [], 2, "required option '--image <image>' not specified"],
+    ['no image', () => [], 2, "option '--image <image>' is missing"],
     ['an unknown option', () => ['--image', 'x', '--imagine'], 2, "unknown option '--imagine'"],
     [
       'an address without a port',
@@ -132,7 +132,7 @@ describe('glance-schema controller, wrong input', () => {
     expect((await run.done).code).to.equal(0);
     run = startCli(['controller', '--help']);
     expect((await run.done).stdout).to.contain(
-      '\n  1  the Lease was lost, the kubeconfig cannot be read, or an address is taken\n',
+      '\n  1  the Lease was lost, the kubeconfig or the own pod cannot be read, or an address is taken\n',
     );
   });
 

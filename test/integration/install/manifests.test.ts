@@ -22,7 +22,9 @@ function names(objects: readonly KubeObject[]): readonly string[] {
 describe('the manifests', () => {
   it('of the cluster are all that an operator of every namespace needs, the CRD included', async () => {
     expect(names(await renderManifests('manifests/overlays/cluster'))).to.deep.equal([
+      'ClusterRole -/glance-schema-edit',
       'ClusterRole -/glance-schema-operator',
+      'ClusterRole -/glance-schema-view',
       'ClusterRoleBinding -/glance-schema-operator',
       'CustomResourceDefinition -/glanceschemas.db.glance.openstack.org',
       'Deployment glance-schema-system/glance-schema-operator',
@@ -54,19 +56,20 @@ describe('the manifests', () => {
     const role = namespaced.find(
       (object) => object.kind === 'Role' && object.metadata?.namespace === 'openstack',
     );
-    const clusterRole = ofKind(await renderManifests('manifests/overlays/cluster'), 'ClusterRole');
-    expect(role?.rules).to.deep.equal(clusterRole.rules);
+    const clusterRole = (await renderManifests('manifests/overlays/cluster')).find(
+      ({ kind, metadata }) => kind === 'ClusterRole' && metadata?.name === 'glance-schema-operator',
+    );
+    expect(role?.rules).to.deep.equal(clusterRole?.rules);
     expect(ofKind(namespaced, 'Deployment').spec.template.spec.containers[0].args).to.include(
       '--namespaces=openstack',
     );
   });
 
   for (const overlay of OVERLAYS) {
-    it(`${overlay}: the Jobs run the image of the operator, which is named once`, async () => {
+    it(`${overlay}: the image of the operator, which its Jobs run, is named once`, async () => {
       const [operator] = ofKind(await renderManifests(overlay), 'Deployment').spec.template.spec.containers;
       expect(operator.image).to.equal('glance-schema:0.1.0');
-      const variable = operator.env.find((each: KubeObject) => each.name === 'GLANCE_SCHEMA_IMAGE');
-      expect(variable.value).to.equal(operator.image);
+      expect(operator.env.map(({ name }: KubeObject) => name)).to.deep.equal(['POD_NAME', 'POD_NAMESPACE']);
     });
 
     it(`${overlay}: policy, budget and spread are about the pods of the Deployment`, async () => {
