@@ -1,22 +1,36 @@
 /** Writes what is made from the source: the CRD, tables of the documents, the dashboard, the patch for Argo CD. CI fails when they are stale. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Registry } from '@prometheus-io/client';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { GROUP, KIND } from '../src/contract/names.ts';
 import { customResourceDefinition, structuralSchemas } from '../src/crd/custom-resource-definition.ts';
 import { exitCodesTable, fieldsTable, reasonsTable, table } from '../src/crd/reference.ts';
 import { DATA_MIGRATION_NAMES, REVISIONS, SCRIPTS } from '../src/glance/revisions.ts';
 import { runtimeMetrics } from '../src/operator/loop/metrics.ts';
 import { schemaMetrics } from '../src/operator/reconcile/metrics.ts';
+import { chartReadme } from './chart-readme.ts';
 import { dashboard } from './dashboard.ts';
 import { drawPictures } from './pictures.ts';
 
 const header = '# Generated from src/crd by `make generate`; do not edit.\n';
 const crd = stringify(customResourceDefinition(), { lineWidth: 110, aliasDuplicateObjects: false });
-for (const folder of ['crds', 'charts/glance-schema/crds']) {
-  const file = `../${folder}/glanceschemas.db.glance.openstack.org.yaml`;
-  writeFileSync(new URL(file, import.meta.url), header + crd);
-}
+const chart = new URL('../charts/glance-schema/', import.meta.url);
+writeFileSync(new URL('../crds/glanceschemas.db.glance.openstack.org.yaml', import.meta.url), header + crd);
+// A template of the chart puts it into the release, so that Helm upgrades it.
+writeFileSync(new URL('files/crds/glanceschemas.db.glance.openstack.org.yaml', chart), header + crd);
+writeFileSync(
+  new URL('README.md', chart),
+  chartReadme(
+    readFileSync(new URL('README.md', chart), 'utf8'),
+    readFileSync(new URL('values.yaml', chart), 'utf8'),
+  ),
+);
+
+const rule = readFileSync(new URL('../manifests/monitoring/prometheus-rule.yaml', import.meta.url), 'utf8');
+writeFileSync(
+  new URL('files/prometheus-rule.yaml', chart),
+  `# Generated from manifests/monitoring by \`make generate\`; do not edit.\n${stringify(parse(rule).spec, { lineWidth: 0 })}`,
+);
 
 const health = readFileSync(new URL('../manifests/gitops/argocd-health.lua', import.meta.url), 'utf8');
 const patch = stringify(
@@ -48,7 +62,12 @@ for (const document of ['glance-schema', 'migrations', 'monitoring']) {
 }
 
 const json = JSON.stringify(dashboard(), null, 2);
-writeFileSync(new URL('../manifests/monitoring/dashboard.json', import.meta.url), `${json}\n`);
+for (const file of [
+  '../manifests/monitoring/dashboard.json',
+  '../charts/glance-schema/files/dashboard.json',
+]) {
+  writeFileSync(new URL(file, import.meta.url), `${json}\n`);
+}
 
 /** A row for each script and data migration that changes something, and one for each revision in which none does. */
 function revisionsTable(): string {

@@ -68,6 +68,7 @@ export interface ControlPlane {
 }
 
 const controllers = [
+  'clusterrole-aggregation-controller',
   'deployment-controller',
   'garbage-collector-controller',
   'job-controller',
@@ -94,7 +95,7 @@ const auditPolicy = {
 
 /**
  * Starts etcd, kube-apiserver and, unless told otherwise, kube-controller-manager with the controllers above, which is
- * the set that Jobs, Deployments, ServiceAccounts and deletion need. Pod Security admission is on, as by default.
+ * the set that Jobs, Deployments, ServiceAccounts, aggregated roles and deletion need. Pod Security admission is on, as by default.
  *
  * @throws an Error with the last lines of the log of the program that did not come up.
  */

@@ -32,7 +32,7 @@ describe('the operator is removed', () => {
     await run('kubectl apply -k crds');
     const release = ['install', 'glance-schema', CHART, '--namespace', 'glance-schema-system'];
     // Its pods find no node: a process of the test does their work, with their rights.
-    const nowhere = ['--create-namespace', '--skip-crds', '--set', 'nodeSelector.nowhere=yes'];
+    const nowhere = ['--create-namespace', '--set', 'crds.enabled=false,nodeSelector.nowhere=yes'];
     const installed = await helm([...release, ...nowhere], environment.plane.kubeconfigPath);
     expect(installed.code, installed.stderr).to.equal(0);
     operator = await environment.operator(['--no-leader-elect']);
