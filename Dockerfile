@@ -14,7 +14,7 @@ FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-progress
-COPY scripts/build.ts scripts/never-loaded.ts scripts/
+COPY scripts/build.ts scripts/licences.ts scripts/never-loaded.ts scripts/
 COPY src src
 COPY migrations migrations
 COPY tsconfig.json ./
@@ -22,6 +22,8 @@ RUN node scripts/build.ts
 
 FROM ${RUNTIME_IMAGE}
 COPY --from=build /src/dist/ /app/
+# Ours; those of the packages in it come with the bundle, as THIRD-PARTY-LICENSES.txt.
+COPY LICENSE /app/
 # A number, as `runAsNonRoot` cannot be checked against a name.
 USER 65532:65532
 ENV NODE_ENV=production

@@ -1,6 +1,6 @@
 # Everything sets itself up: Node packages, the bundle and, for tests and demo, Kubernetes itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-faults test-mutation test-guards build lint audit sbom generate check-generated bench bench-migrations bench-operator clean
+.PHONY: help setup demo test test-faults test-mutation test-guards build lint audit sbom release generate check-generated bench bench-migrations bench-operator clean
 .DELETE_ON_ERROR:
 
 # Node 24 comes with the packages on Linux; elsewhere scripts/check-tools.sh asks the machine for it.
@@ -44,6 +44,9 @@ audit: $(SETUP) ## Ask the registry for known holes in what is shipped; see docs
 sbom: $(SETUP) ## Write what the bundle is made of to dist/glance-schema.cdx.json
 	@node scripts/sbom.ts
 
+release: $(BUNDLE) ## Write what a version is installed from to dist/release: manifests, chart, SBOM, licences, checksums
+	@node scripts/release.ts
+
 generate: $(SETUP) ## Write the CRD and what else is made from the source
 	node scripts/generate.ts
 
@@ -68,6 +71,6 @@ $(SETUP): package-lock.json
 	npm ci --no-progress --loglevel=error
 	@touch $@
 
-$(BUNDLE): $(SETUP) $(shell find src migrations scripts/build.ts scripts/never-loaded.ts -name '*.ts' 2>/dev/null)
+$(BUNDLE): $(SETUP) $(shell find src migrations scripts/build.ts scripts/licences.ts scripts/never-loaded.ts -name '*.ts' 2>/dev/null)
 	node scripts/build.ts
 	@touch $@

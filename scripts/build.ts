@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, wr
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
+import { thirdPartyLicences } from './licences.ts';
 import { NEVER_LOADED } from './never-loaded.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -63,6 +64,7 @@ const leaveOut: Plugin = {
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 const SHARED: BuildOptions = {
+  absWorkingDir: root,
   bundle: true,
   platform: 'node',
   target: 'node24',
@@ -79,7 +81,7 @@ const SHARED: BuildOptions = {
 
 /**
  * Bundles the program into dist/glance-schema.js and dist/chunks, which the image, the Job and the tests run, and the
- * kubectl plugin into the one file dist/kubectl-glanceschema.cjs. `--sizes` prints what takes the space.
+ * kubectl plugin into the one file dist/kubectl-glanceschema.cjs; the licences of what is in them go beside. `--sizes` prints what takes the space.
  *
  * A chunk is loaded when a command needs it: a `db version` needs neither sequelize nor the Kubernetes client.
  */
@@ -104,6 +106,13 @@ async function main(): Promise<void> {
     outExtension: { '.js': '.cjs' },
   });
   mkdirSync(join(dist, 'chunks'), { recursive: true });
+  put(
+    join(dist, 'THIRD-PARTY-LICENSES.txt'),
+    thirdPartyLicences(
+      root,
+      [program, plugin].flatMap(({ metafile }) => metafile ?? []),
+    ),
+  );
   put(join(dist, 'package.json'), '{ "type": "module" }\n');
   const files = [...(program.outputFiles ?? []), ...(plugin.outputFiles ?? [])].map(({ path, text }) => ({
     path,
