@@ -39,13 +39,21 @@ const TEXTS: readonly (readonly [string, () => Promise<string>])[] = [
   ...KUSTOMIZATIONS.filter((file) => !isComponent(file)).map(
     (file) => [file, () => rendered(kubectl('', ['kustomize', `${ROOT}${dirname(file)}`]))] as const,
   ),
-  ...[[], ['--set', 'namespaces={openstack}'], ['--include-crds']].map(
+  ...[[], ['--set', 'namespaces={openstack}']].map(
     (flags) =>
       [
         `the chart ${flags.join(' ')}`,
         () =>
           rendered(
-            helm(['template', 'glance-schema', CHART, '--namespace', 'glance-schema-system', ...flags]),
+            helm([
+              'template',
+              'glance-schema',
+              CHART,
+              '--namespace',
+              'glance-schema-system',
+              '--no-hooks',
+              ...flags,
+            ]),
           ),
       ] as const,
   ),

@@ -105,7 +105,7 @@ for (const [rights, folder] of [
       const { data } = await environment.api.call('GET', '/api/v1/namespaces/life/secrets/glance-db');
       await life.kubectl('patch', 'secret', 'glance-db', '-p', '{"stringData": {"connection": "nonsense"}}');
       await life.apply({ revision: 'ocata01', job: { backoffLimit: 0 } });
-      await life.reaches('DatabaseUnreachable');
+      await life.reaches('ConnectionInvalid');
 
       // The next leader goes on with what the first has left.
       operators.push(await environment.operator(args, { standby: true }));
