@@ -1,5 +1,5 @@
 import { SCRIPTS } from '../src/glance/revisions.ts';
-import type { DataMigration, Migration } from '../src/glance/steps.ts';
+import type { DataMigration, Migration, Registry } from '../src/glance/steps.ts';
 import { glance20241Expand01AddCacheTables } from './2024_1_expand01_add_cache_tables.ts';
 import { libertyInitial } from './liberty_initial.ts';
 import { mitaka01AddImageCreatedUpdatedIdx } from './mitaka01_add_image_created_updated_idx.ts';
@@ -41,3 +41,6 @@ export const DATA_MIGRATIONS: readonly DataMigration[] = [
   ocataMigrate01CommunityImages,
   trainMigrate01BackendToStore,
 ];
+
+/** All that this build can run. */
+export const REGISTRY: Registry = { migrations: MIGRATIONS, fused: FUSED, data: DATA_MIGRATIONS };

@@ -1,8 +1,8 @@
+import type { TableColumns } from './fold.ts';
 import { appliedScripts, positionOf, scriptsOf, unknownHeads } from './heads.ts';
+import type { KnownSchema } from './known-schema.ts';
 import { formatPosition, type Position } from './position.ts';
 import { LEGACY_NUMBERS, NEWEST_CARRIED } from './revisions.ts';
-
-type TableColumns = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** What a look into a database found. */
 export interface Found {
@@ -18,28 +18,19 @@ export interface Found {
   readonly triggers?: ReadonlySet<string>;
 }
 
+/** All that is known of a database when it is decided what to run on it. */
+export interface Facts extends Found {
+  /** `host:port/database`, for messages. */
+  readonly place: string;
+  /** Whether a script of ours is one transaction with its record there. */
+  readonly transactional: boolean;
+  /** The triggers of ours that make every write fail; absent where nobody looked. */
+  readonly brokenTriggers?: ReadonlySet<string>;
+}
+
 export interface MigrateRow {
   readonly repository: string;
   readonly version: number | null;
-}
-
-/** What the revision scripts make, as the room that has the scripts tells it. */
-export interface KnownSchema {
-  /** The schema of a database that has had these scripts. */
-  after(applied: ReadonlySet<string>): TableColumns;
-  /** What the scripts make that can come next after these, where an ended run can leave it without its record. */
-  next(applied: ReadonlySet<string>): TableColumns;
-  /** All that any script makes, what a later one drops included. */
-  readonly ever: TableColumns;
-  /** The triggers that scripts make for nodes that live side by side. */
-  readonly triggers: ReadonlySet<string>;
-  /** Whether a script of ours is one transaction with its record: then an ended run leaves no part of one. */
-  readonly transactional: boolean;
-  /**
-   * What may be gone without a record, as `table` or `table.column`: what the scripts drop that can come next, where some
-   * tool runs them statement by statement. What is filled from it must be there already.
-   */
-  mayLack(applied: ReadonlySet<string>, tables: TableColumns): ReadonlySet<string>;
 }
 
 /** Where a database is. Messages are the second half of a `Cannot ...: ...` sentence. */
@@ -60,6 +51,8 @@ export type Located =
       readonly kind: 'refused';
       readonly reason: 'DatabaseNotGlance' | 'DatabaseNewer';
       readonly message: string;
+      /** What of the schema is not that of the revision which the version table names, if that is why. */
+      readonly wrong?: string;
       /** Where the version table says that the database is, if it can be told. */
       readonly position?: Position;
     };
@@ -201,6 +194,7 @@ function verify(
         kind: 'refused',
         reason: 'DatabaseNotGlance',
         message: `${says}, but ${wrong.join(' and ')}. Restore a backup, or correct the version table by 'db version_control REVISION'.`,
+        wrong: wrong.join(' and '),
         position,
       }
     : {

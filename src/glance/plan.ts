@@ -1,62 +1,402 @@
-import { scriptsOf } from './heads.ts';
-import { comparePositions, type Position } from './position.ts';
-import type { Script } from './revisions.ts';
-import { REVISIONS } from './revisions.ts';
+import { type Adoption, type Facts, type Located, locate } from './detect.ts';
+import { dropped } from './fold.ts';
+import { type Goal, isPast, type OpenGoal, planScripts, type StampGoal, targetOf } from './goal.ts';
+import { appliedScripts, expandedOnly, headsOf, scriptsOf } from './heads.ts';
+import { knownSchema } from './known-schema.ts';
+import { comparePositions, formatPosition } from './position.ts';
+import { NEWEST_CARRIED } from './revisions.ts';
+import type { DataMigration, Migration, Registry, Step } from './steps.ts';
 
-/** What a run is to reach. */
-export type Goal =
-  /** A place in the chain: each revision is taken through its whole cycle before the next begins. */
-  | { readonly kind: 'position'; readonly target: Position }
-  /** One phase of every revision up to this one, as `glance-manage db expand`, `db migrate` and `db contract` do it. */
-  | { readonly kind: 'expand' | 'migrate' | 'contract'; readonly revision: string };
+/** What to do with a database to get to a goal. */
+export type RunPlan = Refused | Settled | Run;
 
-/** The position that a goal leads to at the most. */
-export function targetOf(goal: Goal): Position {
-  switch (goal.kind) {
-    case 'position':
-      return goal.target;
-    case 'expand':
-      return { revision: goal.revision, phase: 'Expand' };
-    case 'migrate':
-      return { revision: goal.revision, phase: 'Migrate' };
-    case 'contract':
-      return { revision: goal.revision, phase: 'Contract' };
+/** Nothing may be done. */
+export interface Refused {
+  readonly kind: 'refused';
+  readonly located: Located;
+  readonly reason: 'DatabaseNotGlance' | 'DatabaseNewer' | 'DowngradeNotSupported' | 'OutOfOrder';
+  /** A whole sentence: what cannot be done, why, and what helps. */
+  readonly message: string;
+}
+
+/** All is there already. */
+export interface Settled extends Placed {
+  readonly kind: 'settled';
+}
+
+/** Units to run, in order, each committed before the next begins. */
+export interface Run extends Placed {
+  readonly kind: 'run';
+  /** What to write into `alembic_version` before the first of them. */
+  readonly adopt?: Adoption;
+  readonly units: readonly CommitUnit[];
+}
+
+interface Placed {
+  readonly located: Located;
+  /** The scripts that the database has had. */
+  readonly applied: ReadonlySet<string>;
+  /** Whether nodes of Glance may be at work on the tables. */
+  readonly online: boolean;
+}
+
+/** What is committed together. */
+export type CommitUnit =
+  | {
+      readonly kind: 'scripts';
+      /** The last script that its record stands for; what is no script of the chain has a name of its own. */
+      readonly name: string;
+      /** One migration, and behind it those that do nothing but be recorded, as 19 of Glance's 29 scripts. */
+      readonly migrations: readonly [Migration, ...Migration[]];
+      /** The rows of `alembic_version` when all of them are done. */
+      readonly heads: readonly string[];
+    }
+  /** Rows to move, in transactions of its own; what is done is seen from the rows. */
+  | { readonly kind: 'data'; readonly name: string; readonly data: DataMigration };
+
+/** Chooses what to run on a database to get to a goal, or says why nothing may be run. Pure. */
+export function planRun(facts: Facts, goal: Goal | OpenGoal | StampGoal, registry: Registry): RunPlan {
+  const located = locate(facts, knownSchema(registry, facts.transactional));
+  return goal.kind === 'stamp'
+    ? planStamp(facts, located, goal, registry)
+    : planMigrations(facts, located, closeGoal(goal, located), registry);
+}
+
+/** The phase that comes next on the way to a revision, if any does. */
+export type NextPhase = 'expand' | 'migrate' | 'contract';
+
+/** Chooses it for a database that can be placed. Pure. */
+export function nextPhase(facts: Facts, revision: string, registry: Registry): NextPhase | undefined {
+  const isNext = (plan: RunPlan): boolean => plan.kind === 'run' && plan.units.length > 0;
+  if (isNext(planRun(facts, { kind: 'expand', revision }, registry))) {
+    return 'expand';
   }
+  const contract = planRun(facts, { kind: 'contract', revision }, registry);
+  if (contract.kind === 'refused' && contract.reason === 'OutOfOrder') {
+    return 'migrate';
+  }
+  return isNext(contract) ? 'contract' : undefined;
+}
+
+/** The data migrations whose rows tell where a database is, and have to be looked at before it is decided what to run. */
+export function dataToAsk(facts: Facts, registry: Registry): readonly DataMigration[] {
+  const located = locate(facts, knownSchema(registry, facts.transactional));
+  return located.kind === 'at'
+    ? openData(located.applied, registry).filter((data) => !isMoved(data, located.lacking, registry))
+    : [];
+}
+
+/** The data migrations of revisions that are expanded and not contracted. */
+export function openData(applied: ReadonlySet<string>, registry: Registry): readonly DataMigration[] {
+  const open = expandedOnly(applied);
+  return registry.data.filter((data) => open.includes(data.revision));
+}
+
+/** Something to run: a script has steps, a data migration has rows. */
+export type PlannedStep = Migration | DataMigration;
+
+/** All that some units run, in order, each by itself. */
+export function stepsOf(units: readonly CommitUnit[]): readonly PlannedStep[] {
+  return units.flatMap((unit): readonly PlannedStep[] =>
+    unit.kind === 'scripts' ? unit.migrations : [unit.data],
+  );
+}
+
+/** The scripts that a plan runs. */
+export function scriptsIn(plan: Settled | Run): readonly Migration[] {
+  return plan.kind === 'run' ? stepsOf(plan.units).filter((step) => 'steps' in step) : [];
+}
+
+/** Without a revision the newest is meant whose cycle is under way; with none under way, the newest of all. */
+function closeGoal(goal: Goal | OpenGoal, located: Located): Goal {
+  if (goal.kind === 'position' || goal.revision !== undefined) {
+    return goal;
+  }
+  const open = located.kind === 'at' ? expandedOnly(located.applied) : [];
+  return { kind: goal.kind, revision: open.at(-1) ?? NEWEST_CARRIED };
+}
+
+function planMigrations(facts: Facts, located: Located, goal: Goal, registry: Registry): RunPlan {
+  const refuse = (reason: Refused['reason'], why: string): Refused => ({
+    kind: 'refused',
+    located,
+    reason,
+    message: `Cannot ${sayGoal(goal, facts.place)}: ${why}`,
+  });
+  if (located.kind === 'refused') {
+    return refuse(located.reason, located.message);
+  }
+  if (located.kind === 'empty' && !fillsEmpty(goal)) {
+    return refuse('DatabaseNotGlance', "the database is empty, do run 'db sync' to fill it");
+  }
+  if (located.kind === 'at' && goal.kind === 'position' && isPast(located.position, goal.target)) {
+    const at = formatPosition(located.position);
+    return refuse(
+      'DowngradeNotSupported',
+      `the database is at '${at}', which comes after it, and Glance has no downgrades, do restore a backup or name '${at}' or later`,
+    );
+  }
+  const applied = located.kind === 'at' ? located.applied : new Set<string>();
+  const pending = facts.pending ?? new Set();
+  const tooEarly = outOfOrder(applied, pending, goal);
+  if (tooEarly !== undefined) {
+    return refuse('OutOfOrder', tooEarly);
+  }
+  const lacking = located.kind === 'at' ? located.lacking : [];
+  const online = isOnline(goal, located);
+  const steps = orderSteps({ ...facts, applied, pending, lacking, online }, goal, registry);
+  const adopt = located.kind === 'at' ? located.adopt : undefined;
+  const placed: Placed = { located, applied, online };
+  return steps.length === 0 && adopt === undefined
+    ? { kind: 'settled', ...placed }
+    : {
+        kind: 'run',
+        ...placed,
+        ...(adopt === undefined ? {} : { adopt }),
+        units: commitUnits(steps, applied),
+      };
 }
 
 /**
- * The scripts that lead to a goal from a database that has had `applied`, in the order in which to run them. Empty when
- * nothing is pending. The caller has refused lower targets already.
+ * Only where tables and columns are those of the revision, and never below a place that the database is at already. All
+ * others that cannot be placed are what this is for.
  */
-export function planScripts(applied: ReadonlySet<string>, goal: Goal): readonly string[] {
-  const target = targetOf(goal);
-  return REVISIONS.filter(
-    (revision) => comparePositions({ revision: revision.name, phase: 'Expand' }, target) <= 0,
-  )
-    .flatMap((revision) => scriptsOf(revision.name))
-    .filter((script) => !applied.has(script.name) && belongsTo(script, goal))
-    .map((script) => script.name);
-}
-
-/** Of a revision that is within reach, whether this script is. */
-function belongsTo(script: Script, goal: Goal): boolean {
-  if (goal.kind === 'position') {
-    const { kind, revision } = script;
-    return kind === 'expand' || comparePositions({ revision, phase: 'Contract' }, goal.target) <= 0;
+function planStamp(facts: Facts, located: Located, { revision }: StampGoal, registry: Registry): RunPlan {
+  const refuse = (reason: Refused['reason'], why: string): Refused => ({
+    kind: 'refused',
+    located,
+    reason,
+    message: `Cannot place ${facts.place} at '${revision}': ${why}`,
+  });
+  if (located.kind === 'refused' && located.reason === 'DatabaseNewer') {
+    return refuse(located.reason, located.message);
   }
-  return script.kind === 'contract' ? goal.kind === 'contract' : goal.kind === 'expand';
+  if (located.kind === 'at' && comparePositions({ revision, phase: 'Contract' }, located.position) < 0) {
+    const at = formatPosition(located.position);
+    return refuse(
+      'DowngradeNotSupported',
+      `its version table says '${at}', its tables agree, and that comes after it, do name '${at}' or leave it as it is`,
+    );
+  }
+  const heads = scriptsOf(revision)
+    .slice(-1)
+    .map(({ name }) => name);
+  // What somebody says is believed less than a record: nothing may be missing, whoever has made the tables.
+  const wanted = locate({ tables: facts.tables, alembic: heads }, knownSchema(registry, true));
+  if (wanted.kind !== 'at' || wanted.underWay) {
+    const wrong = wanted.kind === 'refused' ? wanted.wrong : 'the script after it has begun';
+    return refuse('DatabaseNotGlance', `${wrong}. Name the revision that the tables are of.`);
+  }
+  const placed: Placed = { located, applied: appliedScripts(heads), online: false };
+  return facts.alembic?.join() === heads.join()
+    ? { kind: 'settled', ...placed }
+    : { kind: 'run', ...placed, adopt: { from: sayRecord(facts), heads }, units: [] };
 }
 
-/** Whether a database at `at` is where `target` asks for: an expanded one without rows to move is at Migrate already. */
-export function isReached(at: Position, target: Position): boolean {
-  return comparePositions(at, target) === 0 || isExpanded(at, target);
+function sayRecord({ alembic = [], migrate }: Facts): string {
+  if (alembic.length > 0) {
+    return `alembic_version ${alembic.map((row) => `'${row}'`).join(', ')}`;
+  }
+  const number = migrate?.[0]?.version;
+  return number === undefined ? 'no version table' : `migrate_version ${number}`;
 }
 
-/** Whether a database at `at` is past `target`, which no migration can take back. */
-export function isPast(at: Position, target: Position): boolean {
-  return comparePositions(target, at) < 0 && !isExpanded(at, target);
+function sayGoal(goal: Goal, place: string): string {
+  return goal.kind === 'position'
+    ? `upgrade ${place} to '${formatPosition(goal.target)}'`
+    : `${goal.kind} ${place} up to '${goal.revision}'`;
 }
 
-function isExpanded(at: Position, target: Position): boolean {
-  return at.revision === target.revision && at.phase === 'Migrate' && target.phase === 'Expand';
+function fillsEmpty(goal: Goal): boolean {
+  return goal.kind === 'expand' || (goal.kind === 'position' && goal.leaveEmpty !== true);
+}
+
+/** Somebody on the way through the phases has nodes at work; so has whoever asks for one phase. */
+function isOnline(goal: Goal, located: Located): boolean {
+  return (
+    goal.kind !== 'position' ||
+    goal.target.phase !== 'Contract' ||
+    (located.kind === 'at' && (located.underWay || located.position.phase !== 'Contract'))
+  );
+}
+
+/** What has to run before a phase may, if anything. */
+function outOfOrder(
+  applied: ReadonlySet<string>,
+  pending: ReadonlySet<string>,
+  goal: Goal,
+): string | undefined {
+  if (goal.kind !== 'migrate' && goal.kind !== 'contract') {
+    return undefined;
+  }
+  const [missing] = planScripts(applied, { kind: 'expand', revision: goal.revision });
+  if (missing !== undefined) {
+    return `'${missing}' has not run yet, do run 'db expand ${goal.revision}' first`;
+  }
+  const contracts = planScripts(applied, { kind: 'contract', revision: goal.revision });
+  const waiting = [...pending].filter((revision) =>
+    scriptsOf(revision).some((script) => contracts.includes(script.name)),
+  );
+  return goal.kind === 'contract' && waiting.length > 0
+    ? `rows of ${waiting.join(' and ')} are still to be moved, do run 'db migrate ${goal.revision}' first`
+    : undefined;
+}
+
+interface Situation extends Pick<Facts, 'triggers' | 'brokenTriggers'> {
+  readonly applied: ReadonlySet<string>;
+  readonly pending: ReadonlySet<string>;
+  /** What is gone that only a script which is still to come drops, as `table` or `table.column`. */
+  readonly lacking: readonly string[];
+  /** Whether nodes of Glance may be at work: then no scripts are fused. */
+  readonly online: boolean;
+}
+
+/** Puts a migration together with those behind it that have no steps. */
+function commitUnits(steps: readonly PlannedStep[], before: ReadonlySet<string>): readonly CommitUnit[] {
+  const applied = new Set(before);
+  const units: CommitUnit[] = [];
+  for (const step of steps) {
+    if (!('steps' in step)) {
+      units.push({ kind: 'data', name: step.name, data: step });
+      continue;
+    }
+    for (const script of step.scripts) {
+      applied.add(script);
+    }
+    const last = step.steps.length === 0 ? units.at(-1) : undefined;
+    const isBehind = last?.kind === 'scripts';
+    units.splice(isBehind ? -1 : units.length, 1, {
+      kind: 'scripts',
+      name: step.scripts.at(-1) ?? step.name,
+      migrations: isBehind ? [...last.migrations, step] : [step],
+      heads: headsOf(applied),
+    });
+  }
+  return units;
+}
+
+/** @throws RangeError for a script that the registry lacks */
+function orderSteps(situation: Situation, goal: Goal, registry: Registry): readonly PlannedStep[] {
+  const ended = endedMigration(situation, goal, registry);
+  const applied = new Set([...situation.applied, ...(ended?.scripts ?? [])]);
+  let scripts = planScripts(applied, goal);
+  let due = registry.data.filter((data) => isDue(data, situation, goal, scripts.length > 0, registry));
+  // Nobody can write into a table while it has them.
+  const first = [leftTriggers(situation, goal, registry), remadeTriggers(situation, goal, registry), ended];
+  const steps: PlannedStep[] = first.filter((migration) => migration !== undefined);
+  const moveData = (): void => {
+    steps.push(...due.filter((data) => canRun(data, applied)));
+    due = due.filter((data) => !canRun(data, applied));
+  };
+  moveData();
+  while (scripts.length > 0) {
+    const migration = nextMigration(scripts, situation, registry);
+    steps.push(migration);
+    for (const script of migration.scripts) {
+      applied.add(script);
+    }
+    scripts = scripts.slice(migration.scripts.length);
+    moveData();
+  }
+  return steps;
+}
+
+/**
+ * Several scripts in one that have come as far as to drop the old form, without their record: what is left of them is
+ * run first, for there is no way back to the first of these scripts alone.
+ */
+function endedMigration(situation: Situation, goal: Goal, registry: Registry): Migration | undefined {
+  const [next] = planScripts(situation.applied, goal);
+  return registry.fused.find(
+    (fused) => fused.scripts[0] === next && situation.lacking.some((name) => dropped([fused]).has(name)),
+  );
+}
+
+/**
+ * What drops the triggers that are there although a contract that should have dropped them is done: an expand has made them
+ * and another tool has contracted. No script of Glance's chain, and so recorded nowhere.
+ */
+function leftTriggers(situation: Situation, goal: Goal, registry: Registry): Migration | undefined {
+  if (goal.kind !== 'position' && goal.kind !== 'contract') {
+    return undefined;
+  }
+  const steps = stepsBehind(situation, registry).filter(
+    (step) => step.do === 'drop trigger' && situation.triggers?.has(step.trigger) === true,
+  );
+  return steps.length === 0 ? undefined : { name: 'left_triggers', scripts: [], steps };
+}
+
+/**
+ * What makes the triggers anew that nobody can write with, for a goal that does not just drop them. No script of Glance's chain,
+ * and so recorded nowhere.
+ */
+function remadeTriggers(situation: Situation, goal: Goal, registry: Registry): Migration | undefined {
+  if (goal.kind === 'contract') {
+    return undefined;
+  }
+  const steps = stepsBehind(situation, registry).flatMap((step): readonly Step[] =>
+    step.do === 'create trigger' && situation.brokenTriggers?.has(step.trigger.name) === true
+      ? [{ do: 'drop trigger', table: step.table, trigger: step.trigger.name }, step]
+      : [],
+  );
+  return steps.length === 0 ? undefined : { name: 'remade_triggers', scripts: [], steps };
+}
+
+function stepsBehind({ applied }: Situation, { migrations }: Registry): readonly Step[] {
+  return migrations
+    .filter(({ scripts }) => scripts.every((script) => applied.has(script)))
+    .flatMap(({ steps }) => steps);
+}
+
+function nextMigration(scripts: readonly string[], situation: Situation, registry: Registry): Migration {
+  const fused = situation.online
+    ? undefined
+    : registry.fused.find((candidate) =>
+        candidate.scripts.every((script, index) => scripts[index] === script),
+      );
+  const migration = fused ?? registry.migrations.find((candidate) => candidate.scripts[0] === scripts[0]);
+  if (migration === undefined) {
+    throw new RangeError(`Cannot run '${scripts[0]}': the registry has no such script`);
+  }
+  return migration;
+}
+
+function isDue(
+  data: DataMigration,
+  situation: Situation,
+  goal: Goal,
+  scriptsFollow: boolean,
+  registry: Registry,
+): boolean {
+  if (isMoved(data, situation.lacking, registry)) {
+    return false;
+  }
+  const inReach = comparePositions({ revision: data.revision, phase: 'Migrate' }, targetOf(goal)) <= 0;
+  if (!inReach || goal.kind === 'expand' || goal.kind === 'contract') {
+    return false;
+  }
+  // Not asked of the rows where nothing else is to do: a run that has nothing to do should find that out at once.
+  return (
+    scriptsFollow ||
+    situation.pending.has(data.revision) ||
+    (goal.kind === 'migrate' && isLate(data, situation.applied))
+  );
+}
+
+/** Whether the contract of its revision has begun to drop the old form: it has found no row left in it. */
+function isMoved(data: DataMigration, lacking: readonly string[], registry: Registry): boolean {
+  const contracts = scriptsOf(data.revision).map(({ name }) => name);
+  const drops = dropped(
+    registry.migrations.filter(({ scripts }) => scripts.some((script) => contracts.includes(script))),
+  );
+  return lacking.some((name) => drops.has(name));
+}
+
+function canRun(data: DataMigration, applied: ReadonlySet<string>): boolean {
+  return expandedOnly(applied).includes(data.revision) || isLate(data, applied);
+}
+
+/** A tool that skipped a release has contracted it with its rows as they were; some can still be moved. */
+function isLate(data: DataMigration, applied: ReadonlySet<string>): boolean {
+  return data.late === true && scriptsOf(data.revision).every((script) => applied.has(script.name));
 }

@@ -148,6 +148,15 @@ export interface DataMigration {
   readonly late?: boolean;
 }
 
+/** The migrations that a build carries. */
+export interface Registry {
+  /** One for each script of the chain, in its order. */
+  readonly migrations: readonly Migration[];
+  /** Several scripts in one, for where all of them are pending in a row. */
+  readonly fused: readonly Migration[];
+  readonly data: readonly DataMigration[];
+}
+
 /** A step in a few words, for progress and for errors: `create index visibility_image_idx on images`. */
 export function describeStep(step: Step): string {
   switch (step.do) {

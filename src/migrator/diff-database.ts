@@ -1,12 +1,10 @@
 import { describeDifference } from '../glance/compare.ts';
+import { planScripts } from '../glance/goal.ts';
 import { appliedScripts, unknownHeads } from '../glance/heads.ts';
-import { planScripts } from '../glance/plan.ts';
 import { formatPosition, type Position } from '../glance/position.ts';
-import { connect } from './connect.ts';
 import type { ConnectionTarget } from './connection/target.ts';
-import { lookAt } from './detect-database.ts';
-import type { Connection } from './engine/engine.ts';
-import { asFailure, Failure } from './errors/failure.ts';
+import { Failure } from './errors/failure.ts';
+import { lookAtDatabase, placeOf } from './read-database.ts';
 import { findDifferences } from './verify.ts';
 
 /** How the schema of a database differs from that of a revision. */
@@ -30,18 +28,14 @@ export interface DatabaseDiff {
  *
  * @param target the revision; absent means the one that the database says it is at, even where that cannot be believed.
  */
-export async function diffDatabase(
+export function diffDatabase(
   connectionTarget: ConnectionTarget,
   target: Position | undefined,
 ): Promise<{ readonly diff?: DatabaseDiff; readonly error?: Failure }> {
-  let connection: Connection | undefined;
-  try {
-    connection = await connect(connectionTarget);
-    const { state, placed } = await lookAt(connection);
-    const { located } = placed;
-    const place = connection.place;
+  return lookAtDatabase(connectionTarget, async ({ state, facts }) => {
+    const located = placeOf(facts);
+    const { place, alembic: heads = [] } = facts;
     const position = located.kind === 'empty' ? undefined : located.position;
-    const heads = state.found.alembic ?? [];
     const applied =
       target !== undefined
         ? new Set(planScripts(new Set(), { kind: 'position', target }))
@@ -72,9 +66,5 @@ export async function diffDatabase(
         })),
       },
     };
-  } catch (error) {
-    return { error: asFailure(error) };
-  } finally {
-    await connection?.close();
-  }
+  });
 }

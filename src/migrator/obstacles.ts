@@ -1,7 +1,7 @@
+import { REGISTRY } from '../../migrations/registry.ts';
 import { scriptsOf } from '../glance/heads.ts';
 import { SCRIPTS } from '../glance/revisions.ts';
 import type { Migration } from '../glance/steps.ts';
-import { REGISTRY } from './detect-database.ts';
 import type { DatabaseState } from './engine/engine.ts';
 import { Failure } from './errors/failure.ts';
 

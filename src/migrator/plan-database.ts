@@ -1,20 +1,17 @@
+import { REGISTRY } from '../../migrations/registry.ts';
 import { describeDifference } from '../glance/compare.ts';
 import type { Adoption } from '../glance/detect.ts';
 import { headsOf } from '../glance/heads.ts';
-import type { Goal } from '../glance/plan.ts';
+import { planRun, type Run, type Settled, scriptsIn, stepsOf } from '../glance/plan.ts';
 import type { Position } from '../glance/position.ts';
 import type { DataMigration, Migration } from '../glance/steps.ts';
 import { countPending } from './backfill.ts';
-import { connect } from './connect.ts';
 import type { ConnectionTarget } from './connection/url.ts';
-import { decideRun, type RunPlan } from './decide-run.ts';
-import { lookAt } from './detect-database.ts';
 import type { Connection, DatabaseState, PlannedStatement } from './engine/engine.ts';
-import { asFailure, type Failure } from './errors/failure.ts';
-import { look } from './migrate.ts';
+import { Failure } from './errors/failure.ts';
 import { obstaclesOf } from './obstacles.ts';
-import type { PlannedStep } from './plan-migrations.ts';
 import { planControl, planRecord } from './plan-version-table.ts';
+import { lookAtDatabase } from './read-database.ts';
 import { findDifferences, repairable } from './verify.ts';
 
 /** What a run would do, without any of it done. */
@@ -46,70 +43,63 @@ export interface DatabasePlanStep {
 }
 
 /** Makes the plan of a run by reading alone. */
-export async function planDatabase(
+export function planDatabase(
   connectionTarget: ConnectionTarget,
   target: Position,
 ): Promise<{ readonly plan?: DatabasePlan; readonly error?: Failure }> {
-  let connection: Connection | undefined;
-  try {
-    connection = await connect(connectionTarget);
-    const { state, placed } = await lookAt(connection);
-    const goal: Goal = { kind: 'position', target };
-    const run = decideRun(placed, { goal, fillEmpty: true, place: connection.place });
-    if (run.refusal !== undefined) {
-      return { error: run.refusal };
+  return lookAtDatabase(connectionTarget, async ({ state, facts }, connection) => {
+    const run = planRun(facts, { kind: 'position', target }, REGISTRY);
+    if (run.kind === 'refused') {
+      return { error: new Failure(run.reason, run.message) };
     }
-    const applied = new Set(run.applied);
-    let rows: readonly string[] = run.adopt?.heads ?? state.found.alembic ?? [];
-    const control = planControl(state.engine, state.found.alembic, run);
-    const steps: DatabasePlanStep[] =
-      control.length === 0 ? [] : [{ name: 'alembic_version', kind: 'control', statements: control }];
-    const scripts = run.steps.flatMap((step) => (step.kind === 'script' ? [step.migration] : []));
+    const adopt = run.kind === 'run' ? run.adopt : undefined;
+    const scripts = scriptsIn(run);
     const statements = await state.statements(
       scripts.map((migration) => migration.steps),
       run.online,
     );
-    for (const step of run.steps) {
-      if (step.kind === 'data') {
-        steps.push(await planData(step.data, connection, state, run.online));
+    const control = planControl(state.engine, facts.alembic, run);
+    const steps: DatabasePlanStep[] =
+      control.length === 0 ? [] : [{ name: 'alembic_version', kind: 'control', statements: control }];
+    const applied = new Set(run.applied);
+    let rows: readonly string[] = adopt?.heads ?? facts.alembic ?? [];
+    for (const step of run.kind === 'run' ? stepsOf(run.units) : []) {
+      if (!('steps' in step)) {
+        steps.push(await planData(step, connection, state, run.online));
         continue;
       }
-      for (const script of step.migration.scripts) {
+      for (const script of step.scripts) {
         applied.add(script);
       }
       const after = headsOf(applied);
       steps.push({
-        ...(await planScript(step.migration, connection, state, run)),
-        statements: [...(statements[scripts.indexOf(step.migration)] ?? []), ...planRecord(rows, after)],
+        ...(await planScript(step, connection, state)),
+        statements: [...(statements[scripts.indexOf(step)] ?? []), ...planRecord(rows, after)],
       });
       rows = after;
     }
-    if (placed.located.kind === 'at') {
+    if (run.located.kind === 'at') {
       steps.push(...(await planRepair(state, run, applied)));
     }
     return {
       plan: {
-        database: connection.place,
+        database: facts.place,
         engine: state.engine,
-        from: look(state, placed.located).from ?? null,
+        from: run.located.kind === 'at' ? run.located.position : null,
         target,
         online: run.online,
-        adopt: run.adopt ?? null,
+        adopt: adopt ?? null,
         steps,
         obstacles: await obstaclesOf(state, scripts),
       },
     };
-  } catch (error) {
-    return { error: asFailure(error) };
-  } finally {
-    await connection?.close();
-  }
+  });
 }
 
 /** What `repairSchema` would do at the end of the run: what is missing now, and what no script makes or takes away. */
 async function planRepair(
   state: DatabaseState,
-  { applied, online }: Pick<RunPlan, 'applied' | 'online'>,
+  { applied, online }: Settled | Run,
   after: ReadonlySet<string>,
 ): Promise<readonly DatabasePlanStep[]> {
   const left = new Set((await findDifferences(state, after)).map(describeDifference));
@@ -133,13 +123,12 @@ async function planScript(
   migration: Migration,
   connection: Connection,
   state: DatabaseState,
-  run: { readonly steps: readonly PlannedStep[] },
 ): Promise<Omit<DatabasePlanStep, 'statements'>> {
   const written = migration.steps.find(
     (step) => step.do === 'change data' || step.do === 'add filled column',
   );
   const base = { name: migration.name, kind: 'script' as const };
-  if (written === undefined || run.steps.length === 0) {
+  if (written === undefined) {
     return base;
   }
   const rows = await count(

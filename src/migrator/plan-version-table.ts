@@ -1,4 +1,4 @@
-import type { Adoption } from '../glance/detect.ts';
+import type { Run, Settled } from '../glance/plan.ts';
 import type { Engine } from '../glance/steps.ts';
 import type { PlannedStatement } from './engine/engine.ts';
 import { createVersionTable, versionRowChanges } from './engine/version-rows.ts';
@@ -12,9 +12,9 @@ import { createVersionTable, versionRowChanges } from './engine/version-rows.ts'
 export function planControl(
   engine: Engine,
   rows: readonly string[] | undefined,
-  run: { readonly adopt?: Adoption; readonly steps: readonly unknown[] },
+  run: Pick<Settled, 'kind'> | Pick<Run, 'kind' | 'adopt'>,
 ): readonly PlannedStatement[] {
-  if (run.steps.length === 0 && run.adopt === undefined) {
+  if (run.kind === 'settled') {
     return [];
   }
   const before = rows ?? [];

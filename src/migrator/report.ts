@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import type { MigrationReport, ReportedPosition } from '../contract/report.ts';
 import type { Position } from '../glance/position.ts';
 import { Failure } from './errors/failure.ts';
-import type { Outcome } from './migrate.ts';
+import type { Outcome } from './outcome.ts';
 
 /** What a kubelet keeps of a termination message, in bytes. */
 export const MAX_REPORT_BYTES = 4096;

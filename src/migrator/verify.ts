@@ -1,10 +1,13 @@
 import { MIGRATIONS } from '../../migrations/registry.ts';
 import { canRepair, compareSchema, type Difference, describeDifference } from '../glance/compare.ts';
 import { expectedTables } from '../glance/expected-schema.ts';
+import { formatPosition, type Position } from '../glance/position.ts';
 import type { Step } from '../glance/steps.ts';
 import type { DatabaseState, Writer, WriterOptions } from './engine/engine.ts';
 import { databaseError, describeDatabaseError, isLockTimeout, isRetryable } from './errors/database-error.ts';
 import { Failure } from './errors/failure.ts';
+import { unlessStopped } from './errors/unless-stopped.ts';
+import type { Outcome } from './outcome.ts';
 
 /**
  * Compares the catalog of a database with the schema that these scripts leave. Never changes anything.
@@ -15,10 +18,69 @@ export async function findDifferences(
   state: DatabaseState,
   applied: ReadonlySet<string>,
 ): Promise<readonly Difference[]> {
+  if (applied.size === 0) {
+    return [];
+  }
   const expected = expectedTables(
     MIGRATIONS.filter(({ scripts }) => scripts.every((script) => applied.has(script))),
   );
   return compareSchema(expected, await state.readTables([...expected.keys()]), state.engine);
+}
+
+/** What is told of a schema when a run ends. */
+type Verdict = Pick<Outcome, 'repaired' | 'differences' | 'error'>;
+
+/**
+ * Looks at the schema of what was reached, completes what can be, and tells the rest. The lock is held.
+ *
+ * @throws Failure as `repairSchema`
+ */
+export async function verifySchema(
+  state: DatabaseState,
+  reached: {
+    readonly applied: ReadonlySet<string>;
+    readonly online: boolean;
+    readonly to: Position | undefined;
+  },
+  options: Omit<WriterOptions, 'online'>,
+  place: string,
+): Promise<Verdict> {
+  const find = (): Promise<readonly Difference[]> =>
+    unlessStopped(options.signal, place, findDifferences(state, reached.applied));
+  const before = await find();
+  const due = repairable(before, reached.online);
+  if (due.length === 0) {
+    return tellDifferences(before, place, reached.to);
+  }
+  await repairSchema(state, due, options, place);
+  const after = await find();
+  const left = new Set(after.map(describeDifference));
+  const repaired = before.map(describeDifference).filter((what) => !left.has(what));
+  return { ...(repaired.length === 0 ? {} : { repaired }), ...tellDifferences(after, place, reached.to) };
+}
+
+/** So many are told in a message; the report has more, and `db diff` all. */
+const MOST_DIFFERENCES = 5;
+
+/** Differences as an outcome has them: in words, and as the failure that they are. */
+export function tellDifferences(
+  differences: readonly Difference[],
+  place: string,
+  to: Position | undefined,
+): Pick<Outcome, 'differences' | 'error'> {
+  if (differences.length === 0) {
+    return {};
+  }
+  const names = differences.map(describeDifference);
+  const more = names.length > MOST_DIFFERENCES ? `; and ${names.length - MOST_DIFFERENCES} more` : '';
+  const at = to === undefined ? 'its revision' : `'${formatPosition(to)}'`;
+  return {
+    differences: names,
+    error: new Failure(
+      'SchemaDiffers',
+      `${place} is at ${at}, but its schema is not what that revision has: ${names.slice(0, MOST_DIFFERENCES).join('; ')}${more}. Run 'glance-schema db diff' for all of it and for the SQL that mends it`,
+    ),
+  };
 }
 
 /** What `repairSchema` completes of these, in its order. */
@@ -47,7 +109,7 @@ export interface RepairOptions extends Omit<WriterOptions, 'online'> {
  * @throws Failure `DatabaseUnreachable`, `LockTimeout`, `Interrupted`: the same may go well later; `MigrationFailed` where
  *   another tool has changed `alembic_version` meanwhile
  */
-export async function repairSchema(
+async function repairSchema(
   state: DatabaseState,
   due: readonly Difference[],
   options: RepairOptions,

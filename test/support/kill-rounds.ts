@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { startCli } from '../../lab/process/bundle.ts';
 import { random } from '../../lab/process/random.ts';
-import type { Goal } from '../../src/glance/plan.ts';
+import type { Goal } from '../../src/glance/goal.ts';
 import { NEWEST_CARRIED } from '../../src/glance/revisions.ts';
 import { parseConnectionUrl } from '../../src/migrator/connection/url.ts';
 import { type MigrateOptions, migrateDatabase } from '../../src/migrator/migrate.ts';
@@ -217,7 +217,6 @@ async function run(subject: KillSubject, url: string, step: Step, where: string)
   const { error } = await migrateDatabase({
     connection: parseConnectionUrl(url),
     goal: step.goal,
-    fillEmpty: true,
     lockTimeoutSeconds: 30,
     signal: new AbortController().signal,
     events: QUIET,

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import { CHECK_EXIT_CODES } from '../../contract/failures.ts';
+import type { NextPhase } from '../../glance/plan.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
-import type { Outcome } from '../../migrator/migrate.ts';
-import { type NextPhase, nextPhase } from '../../migrator/next-phase.ts';
+import { readNextPhase } from '../../migrator/next-phase.ts';
+import type { Outcome } from '../../migrator/outcome.ts';
 import { helpWithExitCodes } from '../exit.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { readRevision } from './migration.ts';
@@ -68,7 +69,7 @@ async function look(
 ): Promise<Outcome & { readonly next?: NextPhase }> {
   try {
     const wanted = revision();
-    return await nextPhase(resolveConnection(flags, process.env), wanted, flags.schema === true);
+    return await readNextPhase(resolveConnection(flags, process.env), wanted, flags.schema === true);
   } catch (error) {
     if (error instanceof Failure) {
       return { applied: [], error };

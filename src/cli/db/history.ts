@@ -3,7 +3,7 @@ import { exitCodeOf } from '../../contract/failures.ts';
 import { formatPosition } from '../../glance/position.ts';
 import { SCRIPTS } from '../../glance/revisions.ts';
 import { asFailure } from '../../migrator/errors/failure.ts';
-import { readDatabase } from '../../migrator/migrate.ts';
+import { readDatabase } from '../../migrator/read-database.ts';
 import { helpWithExitCodes } from '../exit.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 

@@ -1,12 +1,13 @@
 import { Command, Option } from 'commander';
 import type { ExitReason } from '../../contract/failures.ts';
+import { type Goal, type OpenGoal, targetOf } from '../../glance/goal.ts';
 import { PHASES, type Phase } from '../../glance/phase.ts';
-import { targetOf } from '../../glance/plan.ts';
 import { formatPosition, type Position, wantedPosition } from '../../glance/position.ts';
 import { explainUnresolved, resolveRevision } from '../../glance/resolve.ts';
 import { LATEST } from '../../glance/revisions.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
-import { type MigrateOptions, migrateDatabase, type Outcome } from '../../migrator/migrate.ts';
+import { migrateDatabase } from '../../migrator/migrate.ts';
+import type { Outcome } from '../../migrator/outcome.ts';
 import { helpWithExitCodes } from '../exit.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { addOutputOptions, finish, type OutputFlags } from './output.ts';
@@ -109,18 +110,13 @@ async function run(command: Verb, version: string | undefined, flags: MigrationF
   const outcome = await attempt(async () => {
     const goal = readGoal(command, version, flags);
     target = goal.kind !== 'position' && goal.revision === undefined ? undefined : targetOf(goal);
-    return migrate(command, goal, flags, log);
+    return migrate(goal, flags, log);
   });
   log.close();
   finish({ command, target, startedAt, outcome, flags, log, summary: summarise(outcome) });
 }
 
-async function migrate(
-  command: Verb,
-  goal: MigrateOptions['goal'],
-  flags: MigrationFlags,
-  log: RunLog,
-): Promise<Outcome> {
+async function migrate(goal: Goal | OpenGoal, flags: MigrationFlags, log: RunLog): Promise<Outcome> {
   const connection = resolveConnection(flags, process.env);
   const lockTimeoutSeconds = readSeconds(flags.lockTimeout);
   const stop = new AbortController();
@@ -131,7 +127,6 @@ async function migrate(
     return await migrateDatabase({
       connection,
       goal,
-      fillEmpty: command === 'sync' || command === 'expand',
       lockTimeoutSeconds,
       signal: stop.signal,
       events: log,
@@ -141,11 +136,15 @@ async function migrate(
   }
 }
 
-function readGoal(command: Verb, version: string | undefined, flags: MigrationFlags): MigrateOptions['goal'] {
+function readGoal(command: Verb, version: string | undefined, flags: MigrationFlags): Goal | OpenGoal {
   switch (command) {
     case 'sync':
     case 'upgrade':
-      return { kind: 'position', target: readTarget(version, flags.through ?? 'Contract') };
+      return {
+        kind: 'position',
+        target: readTarget(version, flags.through ?? 'Contract'),
+        leaveEmpty: command === 'upgrade',
+      };
     case 'expand':
       return { kind: 'expand', revision: readRevision(version) };
     case 'migrate':

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { exitCodeOf } from '../../contract/failures.ts';
 import type { MigrationReport } from '../../contract/report.ts';
 import type { Position } from '../../glance/position.ts';
-import type { Outcome } from '../../migrator/migrate.ts';
+import type { Outcome } from '../../migrator/outcome.ts';
 import { buildReport, encodeReport, prepareReport, writeReport } from '../../migrator/report.ts';
 
 /** What the options of `addOutputOptions` leave. */

@@ -1,5 +1,6 @@
 import { printable } from '../../contract/printable.ts';
 import { progressLine } from '../../contract/progress.ts';
+import { stepsOf } from '../../glance/plan.ts';
 import { formatPosition } from '../../glance/position.ts';
 import { describeStep } from '../../glance/steps.ts';
 import { describeHolder, describeHolders } from '../../migrator/lock.ts';
@@ -46,16 +47,15 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
         facts: { holder, seconds },
       });
     },
-    planned(from, plan) {
-      const names = plan.map((step) => (step.kind === 'script' ? step.migration.name : step.data.name));
+    planned(from, units) {
+      const steps = stepsOf(units);
+      const names = steps.map(({ name }) => name);
       write({
         level: 'info',
         message: `from ${from === undefined ? 'nothing' : formatPosition(from)}: ${names.length === 0 ? 'nothing to run' : `to run ${names.join(', ')}`}`,
         facts: { from, migrations: names },
       });
-      bar?.start(
-        plan.reduce((sum, step) => sum + (step.kind === 'script' ? step.migration.steps.length : 1), 0),
-      );
+      bar?.start(steps.reduce((sum, step) => sum + ('steps' in step ? step.steps.length : 1), 0));
     },
     adopted(adoption) {
       write({

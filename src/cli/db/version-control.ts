@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { asFailure } from '../../migrator/errors/failure.ts';
-import type { Outcome } from '../../migrator/migrate.ts';
-import { stampDatabase } from '../../migrator/stamp.ts';
+import { migrateDatabase } from '../../migrator/migrate.ts';
+import type { Outcome } from '../../migrator/outcome.ts';
 import { helpWithExitCodes } from '../exit.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { readRevision } from './migration.ts';
@@ -38,9 +38,9 @@ async function run(version: string | undefined, flags: ConnectionFlags & OutputF
   let revision: string | undefined;
   const outcome = await attempt(async () => {
     revision = readRevision(version ?? 'liberty');
-    return stampDatabase({
+    return migrateDatabase({
       connection: resolveConnection(flags, process.env),
-      revision,
+      goal: { kind: 'stamp', revision },
       lockTimeoutSeconds: LOCK_TIMEOUT_SECONDS,
       signal: new AbortController().signal,
       events: log,

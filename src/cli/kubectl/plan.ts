@@ -26,7 +26,8 @@ async function plan(name: string, flags: SchemaFlags): Promise<void> {
 async function planText({ metadata, spec, status = {} }: SchemaView, title: string): Promise<string> {
   const { explainUnresolved, isLatest, resolveRevision } = await import('../../glance/resolve.ts');
   const { formatPosition, wantedPosition } = await import('../../glance/position.ts');
-  const { decideRun } = await import('../../migrator/decide-run.ts');
+  const { planRun, stepsOf } = await import('../../glance/plan.ts');
+  const { REGISTRY } = await import('../../../migrations/registry.ts');
   const { describeStep } = await import('../../glance/steps.ts');
 
   if (spec.revision === undefined) {
@@ -40,25 +41,21 @@ async function planText({ metadata, spec, status = {} }: SchemaView, title: stri
     throw new Error(`Cannot plan ${title}: ${explainUnresolved(named, resolved)}`);
   }
   const target = wantedPosition(resolved.revision, spec.through ?? 'Contract');
-  const placed = await placedAs(status, title);
-  const run = decideRun(placed, {
-    goal: { kind: 'position', target },
-    fillEmpty: true,
-    place: title,
-  });
-  if (run.refusal !== undefined) {
-    throw new Error(run.refusal.message);
+  const run = planRun(await factsOf(status, title), { kind: 'position', target }, REGISTRY);
+  if (run.kind === 'refused') {
+    throw new Error(run.message);
   }
-  const from = placed.located.kind === 'at' ? formatPosition(placed.located.position) : 'nothing';
+  const planned = run.kind === 'run' ? stepsOf(run.units) : [];
+  const from = run.located.kind === 'at' ? formatPosition(run.located.position) : 'nothing';
   const what =
-    run.steps.length === 0
+    planned.length === 0
       ? 'nothing to run'
-      : `${run.steps.length} to run, with Glance ${run.online ? 'at work' : 'stopped'}`;
-  const lines = run.steps.flatMap((step) => {
-    if (step.kind === 'data') {
-      return [`${step.data.name}: ${step.data.what}`];
+      : `${planned.length} to run, with Glance ${run.online ? 'at work' : 'stopped'}`;
+  const lines = planned.flatMap((step) => {
+    if (!('steps' in step)) {
+      return [`${step.name}: ${step.what}`];
     }
-    const { name, steps } = step.migration;
+    const { name, steps } = step;
     return [
       `${name}${steps.length === 0 ? ': its record only' : ''}`,
       ...steps.map((each) => `  ${describeStep(each)}`),
@@ -67,14 +64,16 @@ async function planText({ metadata, spec, status = {} }: SchemaView, title: stri
   return `${[`${title}, from ${from} to ${formatPosition(target)}: ${what}`, ...lines].join('\n')}\n`;
 }
 
-/** Where the status says that the database is, in the words of the one who reads the database itself. */
-async function placedAs(
+/** A database that is where the status says, as one would find it who reads it. */
+async function factsOf(
   status: NonNullable<SchemaView['status']>,
   title: string,
-): Promise<import('../../migrator/detect-database.ts').Placed> {
-  const { appliedScripts, unknownHeads } = await import('../../glance/heads.ts');
-  const { planScripts } = await import('../../glance/plan.ts');
+): Promise<import('../../glance/detect.ts').Facts> {
+  const { appliedScripts, headsOf, unknownHeads } = await import('../../glance/heads.ts');
+  const { planScripts } = await import('../../glance/goal.ts');
+  const { knownSchema } = await import('../../glance/known-schema.ts');
   const { REVISIONS } = await import('../../glance/revisions.ts');
+  const { REGISTRY } = await import('../../../migrations/registry.ts');
   const { databaseHeads: heads, recordedRevision, recordedPhase, job } = status;
   if (heads === undefined) {
     throw new Error(
@@ -93,7 +92,7 @@ async function placedAs(
         `Cannot plan ${title}: Job ${job.name} has not read its database. Ask again once one has.`,
       );
     }
-    return { located: { kind: 'empty' }, pending: new Set() };
+    return { place: title, transactional: true, tables: new Map() };
   }
   const revision = REVISIONS.find(({ name }) => name === recordedRevision)?.name;
   if (revision === undefined) {
@@ -102,18 +101,16 @@ async function placedAs(
     );
   }
   const position = { revision, phase: recordedPhase ?? 'Contract' };
+  // By both: a database of the old tool has no heads, and phases can have run further than the position tells.
+  const applied = new Set([
+    ...planScripts(new Set(), { kind: 'position', target: position }),
+    ...appliedScripts(heads),
+  ]);
   return {
-    located: {
-      kind: 'at',
-      position,
-      // By both: a database of the old tool has no heads, and phases can have run further than the position tells.
-      applied: new Set([
-        ...planScripts(new Set(), { kind: 'position', target: position }),
-        ...appliedScripts(heads),
-      ]),
-      underWay: false,
-      lacking: [],
-    },
+    place: title,
+    transactional: true,
+    tables: knownSchema(REGISTRY, true).after(applied),
+    alembic: headsOf(applied),
     pending: new Set(position.phase === 'Expand' ? [revision] : []),
   };
 }

@@ -1,7 +1,7 @@
 import { failureMeaning } from '../../contract/failures.ts';
 import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
 import { knownReason, type Reason } from '../../contract/reasons.ts';
-import { isPast, isReached } from '../../glance/plan.ts';
+import { isPast, isReached } from '../../glance/goal.ts';
 import { formatPosition, type Position, wantedPosition } from '../../glance/position.ts';
 import { explainUnresolved, resolveRevision } from '../../glance/resolve.ts';
 import { LATEST, NEWEST_CARRIED, REVISIONS } from '../../glance/revisions.ts';

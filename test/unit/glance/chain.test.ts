@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { type Goal, isPast, isReached, planScripts, targetOf } from '../../../src/glance/goal.ts';
 import {
   appliedScripts,
   expandedOnly,
@@ -10,7 +11,6 @@ import {
   unknownHeads,
 } from '../../../src/glance/heads.ts';
 import { PHASES } from '../../../src/glance/phase.ts';
-import { type Goal, isPast, isReached, planScripts, targetOf } from '../../../src/glance/plan.ts';
 import {
   comparePositions,
   formatPosition,

@@ -1,14 +1,11 @@
 import { expect } from 'chai';
-import {
-  type Found,
-  type KnownSchema,
-  type Located,
-  locate,
-  type MigrateRow,
-} from '../../../src/glance/detect.ts';
+import { REGISTRY } from '../../../migrations/registry.ts';
+import { type Found, type Located, locate, type MigrateRow } from '../../../src/glance/detect.ts';
 import { appliedScripts } from '../../../src/glance/heads.ts';
+import { type KnownSchema, knownSchema } from '../../../src/glance/known-schema.ts';
 import { formatPosition } from '../../../src/glance/position.ts';
-import { KNOWN_SCHEMA } from '../../../src/migrator/detect-database.ts';
+
+const KNOWN_SCHEMA = knownSchema(REGISTRY, true);
 
 /** The tables of a revision, as a real database would show them. */
 function tablesAt(...heads: readonly string[]): Map<string, Set<string>> {
@@ -329,6 +326,7 @@ describe('locate', () => {
       reason: 'DatabaseNotGlance',
       message:
         "alembic_version says 'mitaka02', but images.name, images.is_public are not there. Restore a backup, or correct the version table by 'db version_control REVISION'.",
+      wrong: 'images.name, images.is_public are not there',
       position: { revision: 'mitaka02', phase: 'Contract' },
     });
   });

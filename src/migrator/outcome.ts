@@ -1,0 +1,24 @@
+import type { AppliedScript } from '../contract/report.ts';
+import type { Adoption } from '../glance/detect.ts';
+import type { Position } from '../glance/position.ts';
+import type { Failure } from './errors/failure.ts';
+
+/** How a look at a database, or a change of it, ended. */
+export interface Outcome {
+  /** Where it was; absent when it was empty or was not read. */
+  readonly from?: Position;
+  /** Where it is. */
+  readonly to?: Position;
+  /** The rows of `alembic_version`, sorted; absent when they were not read. */
+  readonly heads?: readonly string[];
+  /** What this run wrote into `alembic_version` for a database of the old tool. */
+  readonly adoption?: Adoption;
+  readonly applied: readonly AppliedScript[];
+  /** How far a data migration came that did not end. */
+  readonly progress?: { readonly migration: string; readonly done: number; readonly total: number };
+  /** What was missing of the schema of the revision and is there now, in words. */
+  readonly repaired?: readonly string[];
+  /** What of the schema is not that of the revision, in words; absent when it was not looked at, or nothing is. */
+  readonly differences?: readonly string[];
+  readonly error?: Failure;
+}

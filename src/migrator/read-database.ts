@@ -1,0 +1,130 @@
+import { REGISTRY } from '../../migrations/registry.ts';
+import { type Facts, type Located, locate } from '../glance/detect.ts';
+import { knownSchema } from '../glance/known-schema.ts';
+import { dataToAsk, openData } from '../glance/plan.ts';
+import type { DataMigration } from '../glance/steps.ts';
+import { isPending } from './backfill.ts';
+import { connect } from './connect.ts';
+import type { ConnectionTarget } from './connection/url.ts';
+import type { Connection, DatabaseState } from './engine/engine.ts';
+import { asFailure, Failure } from './errors/failure.ts';
+import type { Outcome } from './outcome.ts';
+
+/** What a look at a database gives: what is known of it, and what can be done from there. */
+export interface Look {
+  readonly state: DatabaseState;
+  readonly facts: Facts;
+}
+
+/**
+ * Reads catalog, version tables and, of an expanded database, whether rows are left to move.
+ *
+ * @throws Failure `DatabaseUnreachable`
+ */
+export async function readFacts(connection: Connection): Promise<Look> {
+  const state = await connection.readState();
+  const { place } = connection;
+  const facts = { ...state.found, place, transactional: state.transactional };
+  const pending = await askPending(connection, state, dataToAsk(facts, REGISTRY));
+  return { state, facts: { ...facts, pending } };
+}
+
+/** So often a look is repeated while somebody else goes on from head to head. */
+const MOST_LOOKS = 20;
+
+/**
+ * The same without the lock. A look is more than one question, and another migrator may commit between two of them: what is
+ * refused is looked at again, until two looks in a row find the same record.
+ *
+ * @throws Failure `DatabaseUnreachable`
+ */
+export async function readUnlocked(connection: Connection): Promise<Look> {
+  let before: string | undefined;
+  for (let looks = 1; ; looks += 1) {
+    const look = await readFacts(connection);
+    const record = JSON.stringify([look.facts.alembic, look.facts.migrate]);
+    if (placeOf(look.facts).kind !== 'refused' || record === before || looks === MOST_LOOKS) {
+      return look;
+    }
+    before = record;
+  }
+}
+
+/** Where a database is. */
+export function placeOf(facts: Facts): Located {
+  return locate(facts, knownSchema(REGISTRY, facts.transactional));
+}
+
+/** The same, with a look at whether anybody can write with the triggers of our scripts, where there are some. */
+export async function withBrokenTriggers({ state, facts }: Look): Promise<Look> {
+  const { triggers } = knownSchema(REGISTRY, facts.transactional);
+  const ours = new Set([...triggers].filter((name) => facts.triggers?.has(name)));
+  // Of a database that is not Glance's nothing is tried out.
+  return ours.size === 0 || placeOf(facts).kind !== 'at'
+    ? { state, facts }
+    : { state, facts: { ...facts, brokenTriggers: await state.findBrokenTriggers(ours) } };
+}
+
+/** The revisions with rows that are still to be moved, once these scripts have run. */
+export function readPending(
+  connection: Connection,
+  state: DatabaseState,
+  applied: ReadonlySet<string>,
+): Promise<ReadonlySet<string>> {
+  return askPending(connection, state, openData(applied, REGISTRY));
+}
+
+async function askPending(
+  connection: Connection,
+  state: DatabaseState,
+  asked: readonly DataMigration[],
+): Promise<ReadonlySet<string>> {
+  const pending = new Set<string>();
+  for (const data of asked) {
+    if (await isPending(connection, state.engine, data)) {
+      pending.add(data.revision);
+    }
+  }
+  return pending;
+}
+
+/** Connects to a database, looks at it without its lock and closes the connection again. Never throws, and never changes anything. */
+export async function lookAtDatabase<Result extends object>(
+  target: ConnectionTarget,
+  work: (look: Look, connection: Connection) => Result | Promise<Result>,
+): Promise<Result | { readonly applied: readonly []; readonly error: Failure }> {
+  let connection: Connection | undefined;
+  try {
+    connection = await connect(target);
+    return await work(await readUnlocked(connection), connection);
+  } catch (error) {
+    return { applied: [], error: asFailure(error) };
+  } finally {
+    await connection?.close();
+  }
+}
+
+/** Reads where a database is. */
+export function readDatabase(target: ConnectionTarget): Promise<Outcome & { readonly located?: Located }> {
+  return lookAtDatabase(target, ({ facts }) => {
+    const located = placeOf(facts);
+    return { ...outcomeOfLook(facts, located), located, ...whyNotPlaced(facts, located) };
+  });
+}
+
+/** The part of an outcome that a look tells. */
+export function outcomeOfLook(facts: Facts, located: Located): Outcome {
+  const position = located.kind === 'empty' ? undefined : located.position;
+  return {
+    ...(position === undefined ? {} : { from: position, to: position }),
+    heads: [...(facts.alembic ?? [])].sort(),
+    applied: [],
+  };
+}
+
+/** The failure that a database is which cannot be placed. */
+export function whyNotPlaced(facts: Facts, located: Located): Pick<Outcome, 'error'> {
+  return located.kind === 'refused'
+    ? { error: new Failure(located.reason, `Cannot place ${facts.place}: ${located.message}`) }
+    : {};
+}
