@@ -82,8 +82,8 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
       return { ...outcome, error: refusal(plan) };
     }
     if (plan.kind === 'settled') {
-      const reached = { applied: comparable(plan, goal), online: true, to: outcome.to };
-      return { ...outcome, ...(await verifySchema(state, reached, options, place)) };
+      const reached = { applied: comparable(plan, goal), online: true };
+      return { ...outcome, ...(await verifySchema(state, reached, outcome, options, place)) };
     }
     if (scriptsIn(plan).some((migration) => !checked.includes(migration))) {
       await soon(preflight(state, scriptsIn(plan), place));
@@ -111,8 +111,8 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     if (goal.kind === 'stamp') {
       return outcome;
     }
-    const reached = { applied: record.done, online: plan.online, to: outcome.to };
-    return { ...outcome, ...(await verifySchema(state, reached, options, place)) };
+    const reached = { applied: record.done, online: plan.online };
+    return { ...outcome, ...(await verifySchema(state, reached, outcome, options, place)) };
   } catch (error) {
     return { ...outcome, error: asFailure(error) };
   } finally {

@@ -37,11 +37,8 @@ type Verdict = Pick<Outcome, 'repaired' | 'differences' | 'error'>;
  */
 export async function verifySchema(
   state: DatabaseState,
-  reached: {
-    readonly applied: ReadonlySet<string>;
-    readonly online: boolean;
-    readonly to: Position | undefined;
-  },
+  reached: { readonly applied: ReadonlySet<string>; readonly online: boolean },
+  { to, heads = [] }: Outcome,
   options: Omit<WriterOptions, 'online'>,
   place: string,
 ): Promise<Verdict> {
@@ -50,13 +47,13 @@ export async function verifySchema(
   const before = await find();
   const due = repairable(before, reached.online);
   if (due.length === 0) {
-    return tellDifferences(before, place, reached.to);
+    return tellDifferences(before, place, to);
   }
-  await repairSchema(state, due, options, place);
+  await repairSchema(state, due, { ...options, heads }, place);
   const after = await find();
   const left = new Set(after.map(describeDifference));
   const repaired = before.map(describeDifference).filter((what) => !left.has(what));
-  return { ...(repaired.length === 0 ? {} : { repaired }), ...tellDifferences(after, place, reached.to) };
+  return { ...(repaired.length === 0 ? {} : { repaired }), ...tellDifferences(after, place, to) };
 }
 
 /** So many are told in a message; the report has more, and `db diff` all. */

@@ -1,9 +1,13 @@
 import type { Column, ColumnType, Index, Step, Table, Trigger, Unique } from '../../glance/steps.ts';
 import { type Catalog, type ColumnFacts, withSteps } from './catalog.ts';
 
+/** What a statement does to a table that is in use, the least first. */
+export type Work = 'catalog' | 'rows' | 'index' | 'rewrite';
+
 /** One statement, and the steps that it does or, but for the last statement of a step, helps to do. */
 export interface Operation {
   readonly sql: string;
+  readonly work: Work;
   /** The table that it changes, or whose rows it changes. */
   readonly table: string | undefined;
   /** The steps that begin with it. */
@@ -22,14 +26,19 @@ export interface StepPlan {
 }
 
 /** A piece of a step: a change of a table, which goes with its neighbours into one ALTER, or a statement by itself. */
-type Piece =
+type Piece = (
   | { readonly alter: string; readonly clause: string }
-  | { readonly alter?: never; readonly sql: string };
+  | { readonly alter?: never; readonly sql: string }
+) & {
+  /** Absent means the catalog alone. */
+  readonly work?: Exclude<Work, 'catalog'>;
+};
 
 interface OpenOperation extends Operation {
   readonly alter?: string;
   readonly clauses: string[];
   sql: string;
+  work: Work;
   readonly begins: Step[];
   readonly ends: Step[];
 }
@@ -70,12 +79,14 @@ export function planSteps(steps: readonly Step[], catalog: Catalog | undefined):
               clauses: [],
               table: 'table' in step && typeof step.table === 'string' ? step.table : undefined,
               sql: '',
+              work: 'catalog' as const,
               begins: [],
               ends: [],
             };
       if (operation !== last) {
         operations.push(operation);
       }
+      operation.work = most(operation.work, piece.work ?? 'catalog');
       if (piece.alter === undefined) {
         operation.sql = piece.sql;
       } else {
@@ -91,6 +102,11 @@ export function planSteps(steps: readonly Step[], catalog: Catalog | undefined):
     }
   }
   return { operations, found, empty };
+}
+
+function most(one: Work, other: Work): Work {
+  const order: readonly Work[] = ['catalog', 'rows', 'index', 'rewrite'];
+  return order.indexOf(one) < order.indexOf(other) ? other : one;
 }
 
 /** What is left of a step; `nothing` where there is nothing to do for it on this engine, ever. */
@@ -133,7 +149,7 @@ function piecesOf(step: Step, catalog: Catalog | undefined): readonly Piece[] | 
         sql: `DROP TRIGGER IF EXISTS ${step.trigger}`,
       });
     case 'change data':
-      return step.sql.mysql === '' ? 'nothing' : [{ sql: step.sql.mysql }];
+      return step.sql.mysql === '' ? 'nothing' : [{ sql: step.sql.mysql, work: 'rows' }];
   }
 }
 
@@ -145,7 +161,7 @@ function createIndex(table: string, index: Index, catalog: Catalog | undefined):
   }
   return [
     ...(there === undefined ? [] : [{ alter: table, clause: `DROP INDEX ${index.name}` }]),
-    { alter: table, clause: `ADD INDEX ${index.name} (${index.columns.join(', ')})` },
+    { alter: table, clause: `ADD INDEX ${index.name} (${index.columns.join(', ')})`, work: 'index' },
   ];
 }
 
@@ -210,13 +226,15 @@ function fillColumn(
       : []),
     {
       sql: `UPDATE ${table} SET ${column.name} = ${filled} WHERE ${column.name} IS NULL OR ${column.name} <> ${filled}`,
+      work: 'rows',
     },
     ...(isShaped ? [] : [modify(table, column)]),
   ];
 }
 
 function modify(table: string, column: Column): Piece {
-  return { alter: table, clause: `MODIFY COLUMN ${columnDefinition(column)}` };
+  const piece = { alter: table, clause: `MODIFY COLUMN ${columnDefinition(column)}` };
+  return column.nullable === true ? piece : { ...piece, work: 'rewrite' };
 }
 
 export function createTable(table: Table): string {

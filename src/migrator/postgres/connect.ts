@@ -37,8 +37,9 @@ export async function openSession(target: ConnectionTarget): Promise<Session> {
   const reasons: string[] = [];
   for (const host of [first, ...others]) {
     const { address: _, ...alone } = first;
+    const tried = { ...alone, ...host };
     try {
-      const session = await openOne({ ...alone, ...host });
+      const session = await openOne(tried);
       if (await takesWrites(session)) {
         return session;
       }
@@ -48,7 +49,7 @@ export async function openSession(target: ConnectionTarget): Promise<Session> {
       if (!(error instanceof Failure) || !goesForOneHostOnly(error)) {
         throw error;
       }
-      reasons.push(error.message.replace(/^Cannot connect to /, ''));
+      reasons.push(whyNotConnected(tried, error.cause));
     }
   }
   throw new Failure(
@@ -95,13 +96,18 @@ async function openOne(target: ConnectionTarget): Promise<Session> {
     } catch (error) {
       const cause = databaseError(error);
       if (index === attempts.length - 1 || !isAboutTls(cause)) {
-        throw new Failure('DatabaseUnreachable', `Cannot connect to ${place}: ${explain(cause, target)}`, {
+        throw new Failure('DatabaseUnreachable', `Cannot connect to ${whyNotConnected(target, error)}`, {
           cause: error,
         });
       }
     }
   }
   throw new RangeError('no attempt was made');
+}
+
+/** `host:port/database: why`. */
+function whyNotConnected(target: ConnectionTarget, error: unknown): string {
+  return `${describeTarget(target)}: ${explain(databaseError(error), target)}`;
 }
 
 async function open(

@@ -1,7 +1,7 @@
 import type { Found } from '../../glance/detect.ts';
 import type { Column, EnumType, Step } from '../../glance/steps.ts';
 import type { PlannedStatement } from '../engine/engine.ts';
-import { indexName, renderStep, type SqlTarget } from './render-step.ts';
+import { columnDefinition, indexName, renderStep, type SqlTarget } from './render-step.ts';
 
 /** What a statement takes of a table that is in use. */
 export interface TableLock {
@@ -203,7 +203,7 @@ function repeatable(step: Step, target: SqlTarget): Omit<Statement, 'step'> {
     case 'create enum':
       return { sql: sql.map((text) => unlessThere(step.type, text)) };
     case 'add column': {
-      const unless = sql.map((text) => text.replace('ADD COLUMN', 'ADD COLUMN IF NOT EXISTS'));
+      const unless = [`ALTER TABLE ${step.table} ADD COLUMN IF NOT EXISTS ${columnDefinition(step.column)}`];
       return {
         sql: step.keptBy === undefined ? unless : [...unlessKept(step, step.keptBy), ...unless],
         ...withLock,
