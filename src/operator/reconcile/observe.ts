@@ -16,7 +16,7 @@ import type { ToldProgress } from '../../contract/progress.ts';
 import type { MigrationReport } from '../../contract/report.ts';
 import { parseMigrationReport } from '../../contract/report-schema.ts';
 import type { JobObject, JobReference, PodObject, SchemaObject } from '../kube/cluster.ts';
-import { type Purpose, parsePurpose } from './job.ts';
+import { migrationJobName, type Purpose, parsePurpose } from './job.ts';
 
 /** All that a decision rests on: API objects, reduced. */
 export interface Observed {
@@ -50,6 +50,7 @@ export interface ObservedSchema {
   readonly spec: GlanceSchemaSpec;
   /** What its next Job runs. */
   readonly image: string;
+  /** Of one that was written for another object, as a restore or a copy brings it along, only what decides nothing. */
   readonly status: GlanceSchemaStatus;
   /** The annotations `observe` and `retry`, as the status can hold them. */
   readonly observe: string | undefined;
@@ -119,6 +120,7 @@ export function observe(
   const older = near.filter((job) => job !== newest);
   const starting = annotations[STARTING_ANNOTATION] ?? '';
   const nearPods = pods.filter(isNear);
+  const { status = {} } = schema;
   return {
     schema: {
       name: schema.metadata.name,
@@ -129,7 +131,7 @@ export function observe(
       hasFinalizer: schema.metadata.finalizers?.includes(FINALIZER) ?? false,
       spec,
       image: spec.job?.image ?? defaultImage,
-      status: schema.status ?? {},
+      status: isOfAnother(schema, near) ? onlyHistory(status) : status,
       observe: asHandled(annotations[OBSERVE_ANNOTATION]),
       retry: asHandled(annotations[RETRY_ANNOTATION]),
       starting: /^\d{1,9}$/.test(starting) ? Number(starting) : 0,
@@ -140,6 +142,25 @@ export function observe(
       .filter(({ job }) => isFinished(job) && job.spec.ttlSecondsAfterFinished === undefined)
       .map(({ job }) => ({ name: job.metadata.name, uid: job.metadata.uid })),
     livePods: nearPods.filter((pod) => !hasEnded(pod)).map((pod) => pod.metadata.name),
+  };
+}
+
+/** The name of a Job has the UID of its schema in it. One that is there is known by its own. */
+function isOfAnother({ metadata, status }: SchemaObject, near: readonly JobWithPurpose[]): boolean {
+  const { job } = status ?? {};
+  return (
+    job !== undefined &&
+    job.name !== migrationJobName(metadata, job.sequence) &&
+    !near.some(({ job: there }) => there.metadata.uid === job.uid)
+  );
+}
+
+function onlyHistory({ observedGeneration, history, lastMigration, conditions }: GlanceSchemaStatus) {
+  return {
+    ...(observedGeneration === undefined ? {} : { observedGeneration }),
+    ...(lastMigration === undefined ? {} : { lastMigration }),
+    ...(history === undefined ? {} : { history }),
+    ...(conditions === undefined ? {} : { conditions }),
   };
 }
 
