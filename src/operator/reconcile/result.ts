@@ -171,7 +171,12 @@ function failureOf(job: ObservedJob, before: GlanceSchemaStatus): StatusJob['fai
 }
 
 /** Reasons that are told of a Job whose container cannot start, or whose pods could not begin. */
-const NOT_BEGUN: readonly string[] = ['SecretNotReady', 'JobBlocked', 'DatabaseUnreachable'];
+const NOT_BEGUN: readonly string[] = [
+  'SecretNotReady',
+  'JobBlocked',
+  'DatabaseUnreachable',
+  'ConnectionInvalid',
+];
 
 /** A Job that had no chance to begin may go well later; a migration that was ended in the middle takes too long again. */
 function deadlineFailure(
