@@ -240,6 +240,11 @@ const GUARDS: readonly Guard[] = [
     'isOfAnother(schema, near) ? onlyHistory(status) : status',
     'status',
   ]),
+  guard('the word of an ended container counts', DECIDE, [
+    "pod?.kind === 'held' && now",
+    "pod?.kind === 'held' && job.name === '' && now",
+  ]),
+  guard('a Job that a sidecar holds is deleted', DECIDE, ['job?.held === true &&', "job?.name === '' &&"]),
   guard('of two Jobs of one second the later counts', OBSERVE, [
     'placeOf(b.purpose) - placeOf(a.purpose) ||',
     '',

@@ -93,6 +93,8 @@ interface SimulatedPod {
   /** How many changes there were before it, and before its end; undefined until that. */
   readonly madeAfter: number;
   endedAfter: number | undefined;
+  /** Whether another container keeps it once its process has ended. */
+  readonly sidecar: boolean;
   /** Whether what it left makes no sense, or it stopped short of its target and said that all was well. */
   broken?: boolean;
 }
@@ -364,6 +366,9 @@ export class World {
     }
     if (phase === 'Running' && pod.process !== undefined) {
       this.#stepProcess(pod, pod.process);
+    } else if (phase === 'Running' && this.tape.happens('the sidecar ends', 40)) {
+      const { state } = pod.object.status?.containerStatuses?.[0] ?? {};
+      this.#putPod(pod, state?.terminated?.exitCode === 0 ? 'Succeeded' : 'Failed', state);
     }
   }
 
@@ -495,7 +500,7 @@ export class World {
     }
     this.#putPod(
       pod,
-      exitCode === 0 ? 'Succeeded' : 'Failed',
+      pod.sidecar && !disrupted ? 'Running' : exitCode === 0 ? 'Succeeded' : 'Failed',
       {
         terminated: {
           exitCode,
@@ -551,7 +556,7 @@ export class World {
     const justMade = own.some((pod) => Date.parse(pod.object.metadata.creationTimestamp) + 1000 > this.clock);
     if (
       justMade ||
-      own.some((pod) => !hasEnded(pod.object)) ||
+      own.some(({ object }) => object.status?.phase === 'Pending' || object.status?.phase === 'Running') ||
       this.tape.happens('Job controller is slow', 4)
     ) {
       return;
@@ -592,6 +597,7 @@ export class World {
           killAt: undefined,
           madeAfter: this.moment,
           endedAfter: undefined,
+          sidecar: this.tape.happens('sidecar', 10),
         },
         'Pending',
         undefined,

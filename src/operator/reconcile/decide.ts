@@ -23,6 +23,8 @@ export type Effect =
     }
   /** A Job that cannot start a container is taken away, because the spec that shaped it has changed or is deleted. */
   | { readonly kind: 'deleteBlockedJob'; readonly name: string }
+  /** A Job whose migration has ended does not end itself, as another container keeps its pod. */
+  | { readonly kind: 'deleteHeldJob'; readonly name: string }
   /** In seconds. */
   | { readonly kind: 'armTtl'; readonly job: JobReference; readonly ttl: number }
   | { readonly kind: 'releaseFinalizer' };
@@ -71,7 +73,8 @@ const CHECKS: readonly ((situation: Situation) => Answer | undefined)[] = [
 ];
 
 /** Chooses what to do about one GlanceSchema, and what its status is to say. */
-export function decide(observed: Observed, now: Date): Decision {
+export function decide(seen: Observed, now: Date): Decision {
+  const observed = { ...seen, job: seen.job && endOfHeld(seen.job, now.getTime()) };
   const { schema } = observed;
   const recorded = recordJob(schema, observed.job, observed.progress?.told);
   if (schema.deleting && !mayRun(observed)) {
@@ -107,9 +110,23 @@ function firstAnswer(situation: Situation): Answer {
   return migrationDue(situation);
 }
 
+/** How long the other containers of a pod may take to end after the migration has, in milliseconds. */
+const HELD_PATIENCE = 30_000;
+
+/** The word of the container that has ended counts, though the Job controller waits for the others. */
+function endOfHeld(job: ObservedJob, now: number): ObservedJob {
+  const pod = job.state.kind === 'active' ? job.state.pod : undefined;
+  return pod?.kind === 'held' && now - Date.parse(pod.since) >= HELD_PATIENCE
+    ? { ...job, state: pod.end, held: true }
+    : job;
+}
+
 /** What is owed to Jobs that have ended, before anything new begins. */
 function housekeeping(observed: Observed, next?: Effect): Effect | undefined {
   const { schema, job, olderUnarmedJobs } = observed;
+  if (job?.held === true && (schema.deleting || isRecorded(schema.status, job))) {
+    return { kind: 'deleteHeldJob', name: job.name };
+  }
   const [older] = olderUnarmedJobs;
   if (older !== undefined) {
     return { kind: 'armTtl', job: older, ttl: ttlOf(schema) };
@@ -206,6 +223,14 @@ function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | 
   }
   const { pod, lastReport } = job.state;
   const waitsForIt = schema.deleting ? ' The deletion waits for it.' : '';
+  if (pod.kind === 'held') {
+    const by = pod.by.length === 0 ? 'something else' : pod.by.join(', ');
+    return {
+      reason: job.purpose?.target === null ? 'Observing' : 'MigrationRunning',
+      message: `The migration in pod ${pod.pod} has ended, and ${by} keeps the pod. Its result is taken in a moment, and Job ${job.name} is then deleted; keep sidecars out of the pods of the operator's Jobs.${waitsForIt}`,
+      lookAgainAfter: Math.min(HELD_PATIENCE, Math.max(0, Date.parse(pod.since) + HELD_PATIENCE - now)),
+    };
+  }
   const blocked = whyBlocked(job.name, pod, now);
   if (blocked !== undefined && pod.kind !== 'none') {
     return { ...blocked, message: blocked.message + waitsForIt };

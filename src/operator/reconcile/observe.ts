@@ -72,6 +72,8 @@ export interface ObservedJob {
   /** What its pods that have ended reported, oldest first. */
   readonly reports: readonly MigrationReport[];
   readonly state: JobState;
+  /** Whether it has ended but for another container of its pod, so that the Job controller never marks it. */
+  readonly held?: boolean;
 }
 
 export type JobState =
@@ -95,6 +97,14 @@ export type PodState =
   /** Waiting for a node or for its container to start, since when, RFC 3339. */
   | { readonly kind: 'starting'; readonly pod: string; readonly since: string }
   | { readonly kind: 'running'; readonly pod: string }
+  /** Its migration has ended, as `end` tells, since when, RFC 3339; other containers keep it. */
+  | {
+      readonly kind: 'held';
+      readonly pod: string;
+      readonly since: string;
+      readonly by: readonly string[];
+      readonly end: Extract<JobState, { kind: 'finished' }>;
+    }
   /** It cannot start; the message is the kubelet's or the scheduler's own. */
   | { readonly kind: 'blocked'; readonly reason: 'SecretNotReady' | 'JobBlocked'; readonly message: string };
 
@@ -276,6 +286,10 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
     // Before Kubernetes 1.31 a Job that has taken too long is marked before its pod has ended, whose word is still to come.
     return { kind: 'active', pod: podState(alive), lastReport: report };
   }
+  const held = ended.find((pod) => !isOver(pod));
+  if (end === undefined && held !== undefined) {
+    return { kind: 'active', pod: heldPod(held), lastReport: report };
+  }
   if (end === undefined) {
     return { kind: 'active', pod: { kind: 'none', since: noneSince(job, ended) }, lastReport: report };
   }
@@ -287,6 +301,26 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
     report,
     failure: succeeded ? undefined : [end.message ?? end.reason, howItEnded(last)].filter(Boolean).join('; '),
     deadlineExceeded: end.reason === 'DeadlineExceeded',
+  };
+}
+
+function heldPod(pod: PodObject): PodState {
+  const terminated = container(pod)?.state?.terminated;
+  const since = terminated?.finishedAt ?? pod.metadata.creationTimestamp;
+  const others = pod.status?.containerStatuses?.filter(({ state }) => state?.running !== undefined) ?? [];
+  return {
+    kind: 'held',
+    pod: pod.metadata.name,
+    since,
+    by: others.map(({ name }) => name),
+    end: {
+      kind: 'finished',
+      succeeded: terminated?.exitCode === 0,
+      finishedAt: since,
+      report: parseMigrationReport(lastWord(pod)),
+      failure: howItEnded(pod),
+      deadlineExceeded: false,
+    },
   };
 }
 
@@ -337,9 +371,14 @@ function container(pod: PodObject) {
   return pod.status?.containerStatuses?.find((status) => status.name === CONTAINER_NAME);
 }
 
-/** Whether nothing of the pod runs any more, or ever will. */
+/** Whether nothing of ours runs in the pod any more, or ever will, whatever else keeps it. */
 export function hasEnded(pod: PodObject): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+  return isOver(pod) || container(pod)?.state?.terminated !== undefined;
+}
+
+/** Whether all of its containers have ended. */
+function isOver({ status }: PodObject): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }
 
 /** Whether a process of ours is in it. */

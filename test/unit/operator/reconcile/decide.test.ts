@@ -110,6 +110,49 @@ const ROWS: readonly Row[] = [
     says: 'Job glance-1-bd7662a5 is gone, and its result with it: somebody has deleted it. The next attempt is at 2026-11-23T07:00:08Z.',
   },
   {
+    fact: 'the migration has ended just now, and a sidecar keeps its pod',
+    jobs: [aJob()],
+    pods: [aPodWithSidecar()],
+    effect: 'none',
+    reason: 'MigrationRunning',
+    says: "The migration in pod glance-1-bd7662a5-x has ended, and istio-proxy keeps the pod. Its result is taken in a moment, and Job glance-1-bd7662a5 is then deleted; keep sidecars out of the pods of the operator's Jobs.",
+    lookAgainAfter: 25_000,
+  },
+  {
+    fact: 'the migration has ended, and a sidecar keeps its pod for longer',
+    jobs: [aJob()],
+    pods: [aPodWithSidecar()],
+    now: new Date('2026-11-23T07:01:30Z'),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'its result is in the status, and a sidecar keeps its pod',
+    schema: aSchema({ metadata: WITH_FINALIZER, status: stored() }),
+    jobs: [aJob()],
+    pods: [aPodWithSidecar()],
+    now: new Date('2026-11-23T07:01:30Z'),
+    effect: 'deleteHeldJob',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'it is deleted after a migration, and a sidecar keeps its pod',
+    schema: aSchema({ metadata: { ...WITH_FINALIZER, deletionTimestamp: FINISHED }, status: unfinished() }),
+    jobs: [aJob()],
+    pods: [aPodWithSidecar()],
+    now: new Date('2026-11-23T07:01:30Z'),
+    effect: 'deleteHeldJob',
+    reason: undefined,
+  },
+  {
+    fact: 'the migration failed for want of a database, and a sidecar keeps its pod',
+    jobs: [aJob()],
+    pods: [aPodWithSidecar(aRefusal('DatabaseUnreachable', { to: null, heads: null }))],
+    now: new Date('2026-11-23T07:01:30Z'),
+    effect: 'none',
+    reason: 'MigrationPending',
+  },
+  {
     fact: 'a recorded revision without a phase is whole',
     schema: aSchema({ status: { recordedRevision: 'ocata01', databaseHeads: ['ocata_contract01'] } }),
     effect: 'none',
@@ -1036,6 +1079,18 @@ function ended(pod: PodObject): PodObject {
 
 function later(pod: PodObject): PodObject {
   return { ...pod, metadata: { ...pod.metadata, creationTimestamp: FINISHED } };
+}
+
+/** As it is where somebody puts a container beside ours that does not end. */
+function aPodWithSidecar(report = aReport()): PodObject {
+  const exitCode = report.error === null ? 0 : 20;
+  const terminated = { exitCode, reason: 'Done', finishedAt: FINISHED, message: JSON.stringify(report) };
+  return aPod('Running', undefined, {
+    containerStatuses: [
+      { name: 'istio-proxy', state: { running: {} } },
+      { name: 'migrate', state: { terminated } },
+    ],
+  });
 }
 
 /** What a status tells of a Job that has ended well. */
