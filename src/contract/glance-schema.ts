@@ -297,6 +297,9 @@ export const statusSchema = z
       })
       .optional()
       .describe('The newest Job.'),
+    nextAttemptAt: time
+      .optional()
+      .describe('When what has failed is tried again, RFC 3339, UTC; absent while nothing waits for that.'),
     progress: z
       .strictObject({
         migration: z.string().max(64),

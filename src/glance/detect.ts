@@ -69,6 +69,21 @@ const REPOSITORY = 'Glance Migrations';
 /** What the real Ocata and Pike wrote. Later releases have two scripts in the place of each and know these no more. */
 const RENAMED: Readonly<Record<string, string>> = { ocata01: 'ocata_contract01', pike01: 'pike_contract01' };
 
+/**
+ * Whether a database with these rows in `alembic_version` can be at a position. Which rows are still to be moved the rows do not
+ * tell, so that of an expanded revision both phases agree. One of before Alembic has no rows.
+ */
+export function agrees(position: Position, rows: readonly string[]): boolean {
+  if (rows.length === 0) {
+    return position.phase === 'Contract' && Object.values(LEGACY_NUMBERS).includes(position.revision);
+  }
+  const heads = rows.map((row) => RENAMED[row] ?? row);
+  const told = unknownHeads(heads).length > 0 ? undefined : positionOf(appliedScripts(heads));
+  return (
+    told?.revision === position.revision && (told.phase === 'Contract') === (position.phase === 'Contract')
+  );
+}
+
 const VERSION_TABLES = ['alembic_version', 'migrate_version'];
 
 /** Places a database in the chain, or says why it cannot be placed. Nothing is taken on trust that can be seen. */

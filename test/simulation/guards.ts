@@ -31,6 +31,7 @@ const GUARDS: readonly Guard[] = [
     'podsOutliveTheirJob',
     'observeAsked',
     'databaseMoved',
+    'recordContradicted',
     'suspended',
     'revisionAbsent',
     'revisionNotCarried',
@@ -141,10 +142,7 @@ const GUARDS: readonly Guard[] = [
     'Math.min(due - situation.now, delay)',
     'due - situation.now',
   ]),
-  guard('a changed spec is tried anew', DECIDE, [
-    'job?.failure === undefined || job.generation !== schema.generation',
-    'job?.failure === undefined',
-  ]),
+  guard('a changed spec is tried anew', DECIDE, ['status.job?.generation !== schema.generation ||', '']),
   guard('a retry is tried anew', DECIDE, [
     'schema.retry !== undefined && schema.retry !== status.handledRetry',
     'schema.retry === ""',
@@ -254,6 +252,31 @@ const GUARDS: readonly Guard[] = [
     'const { progress: live, ...before } = status',
     'const before = status, live = status.progress',
   ]),
+  guard('a Job that is gone is not made again at once', DECIDE, [
+    'failedJob(situation) ?? lostJob(situation)',
+    'failedJob(situation)',
+  ]),
+  guard('what is short of its target has failed', RECORD, [
+    'isReached(position, target) || isPast(position, target)',
+    'position.revision !== ""',
+  ]),
+  guard('a report without rows has failed', RECORD, [
+    'if (reading === undefined) {\n    const why',
+    'if (name === "") {\n    const why',
+  ]),
+  guard('a report that contradicts itself is not believed', RECORD, [
+    'known !== undefined && !agrees(known, heads)',
+    'known === null',
+  ]),
+  guard('the status of another object is not believed', OBSERVE, [
+    'isOfAnother(schema, near) ? onlyHistory(status) : status',
+    'status',
+  ]),
+  guard('the word of an ended container counts', DECIDE, [
+    "pod?.kind === 'held' && now",
+    "pod?.kind === 'held' && job.name === '' && now",
+  ]),
+  guard('a Job that a sidecar holds is deleted', DECIDE, ['job?.held === true &&', "job?.name === '' &&"]),
   guard('of two Jobs of one second the later counts', OBSERVE, [
     'placeOf(b.purpose) - placeOf(a.purpose) ||',
     '',

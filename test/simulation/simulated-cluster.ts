@@ -1,6 +1,8 @@
+import type { GlanceSchemaStatus } from '../../src/contract/glance-schema.ts';
 import {
   CONNECTION_VARIABLE,
   FINALIZER,
+  OBSERVE_ANNOTATION,
   PURPOSE_ANNOTATION,
   RETRY_ANNOTATION,
   SCHEMA_UID_LABEL,
@@ -19,7 +21,7 @@ import type {
   SchemaObject,
   Stale,
 } from '../../src/operator/kube/cluster.ts';
-import { type Purpose, parsePurpose } from '../../src/operator/reconcile/job.ts';
+import { migrationJobName, type Purpose, parsePurpose } from '../../src/operator/reconcile/job.ts';
 import { hasEnded, isFinished } from '../../src/operator/reconcile/observe.ts';
 import { SimulatedWatch } from './simulated-watch.ts';
 import { KEY, NEWER, schemaOf, specOf, type World } from './world.ts';
@@ -394,7 +396,7 @@ export class SimulatedCluster implements Cluster {
     if (purpose === undefined || schema === undefined) {
       return;
     }
-    const { recordedRevision } = schema.status ?? {};
+    const { recordedRevision } = this.#believed(schema);
     if (purpose.target === null) {
       this.#checkPace(schema, purpose);
       return;
@@ -416,12 +418,27 @@ export class SimulatedCluster implements Cluster {
   }
 
   /** What failed is tried again after a while, if at all, unless something new is wanted; a reading may follow a migration at once. */
-  #checkPace({ metadata, status }: SchemaObject, { kind, attempt }: Purpose): void {
-    const { job, handledRetry } = status ?? {};
+  #checkPace(schema: SchemaObject, { kind, attempt }: Purpose): void {
+    const { metadata } = schema;
+    const { job, handledRetry, handledObserve } = this.#believed(schema);
     const retry = metadata.annotations?.[RETRY_ANNOTATION];
     const nothingNew =
       job?.generation === metadata.generation && (retry === undefined || retry === handledRetry);
-    if (job?.failure === undefined || job.finishedAt === undefined || !nothingNew) {
+    if (job === undefined || !nothingNew) {
+      return;
+    }
+    if (job.finishedAt === undefined) {
+      const reads = kind === 'Observe' && job.purpose !== kind;
+      if (!reads && this.#lookedAt() < Date.parse(job.startedAt) + SHORTEST_PAUSE) {
+        throw new Error(`A Job that is gone is made again at once (${metadata.uid})`);
+      }
+      return;
+    }
+    if (job.failure === undefined) {
+      const asks = metadata.annotations?.[OBSERVE_ANNOTATION] !== handledObserve;
+      if (job.purpose === kind && !asks) {
+        throw new Error(`Another Job follows one that ended well (${metadata.uid})`);
+      }
       return;
     }
     if (job.purpose === kind && attempt !== job.attempt + 1) {
@@ -437,6 +454,12 @@ export class SimulatedCluster implements Cluster {
     if (this.#lookedAt() < Date.parse(job.finishedAt) + SHORTEST_PAUSE) {
       throw new Error(`It is tried again at once after ${reason} (${metadata.uid})`);
     }
+  }
+
+  /** A status of another object tells nothing of this one. */
+  #believed({ metadata, status = {} }: SchemaObject): GlanceSchemaStatus {
+    const { job } = status;
+    return job === undefined || job.name === migrationJobName(metadata, job.sequence) ? status : {};
   }
 
   /** Nothing happens to a Job, nor after it, before its result is in the status. */

@@ -11,7 +11,7 @@ import type { MigrationReport } from '../../src/contract/report.ts';
 import type { Position } from '../../src/glance/position.ts';
 import { REVISIONS as CHAIN } from '../../src/glance/revisions.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../src/operator/kube/cluster.ts';
-import { parsePurpose } from '../../src/operator/reconcile/job.ts';
+import { migrationJobName, parsePurpose } from '../../src/operator/reconcile/job.ts';
 import { hasEnded, isFinished } from '../../src/operator/reconcile/observe.ts';
 import { NO_RESULT } from '../../src/operator/reconcile/result.ts';
 import type { Change } from './simulated-watch.ts';
@@ -46,6 +46,8 @@ const EDITS = {
   'makes or lifts a policy': 1,
   'wipes the status': 1,
   'had a newer operator': 0.2,
+  'changes the record': 1,
+  'restores the status of another': 1,
   restores: 1,
   'names an image': 1,
   'cuts the database off': 1,
@@ -96,6 +98,10 @@ interface SimulatedPod {
   /** How many changes there were before it, and before its end; undefined until that. */
   readonly madeAfter: number;
   endedAfter: number | undefined;
+  /** Whether another container keeps it once its process has ended. */
+  readonly sidecar: boolean;
+  /** Whether what it left makes no sense, or it stopped short of its target and said that all was well. */
+  broken?: boolean;
 }
 
 /**
@@ -374,6 +380,9 @@ export class World {
     }
     if (phase === 'Running' && pod.process !== undefined) {
       this.#stepProcess(pod, pod.process);
+    } else if (phase === 'Running' && this.tape.happens('the sidecar ends', 40)) {
+      const { state } = pod.object.status?.containerStatuses?.[0] ?? {};
+      this.#putPod(pod, state?.terminated?.exitCode === 0 ? 'Succeeded' : 'Failed', state);
     }
   }
 
@@ -422,7 +431,9 @@ export class World {
     ) {
       return;
     }
-    switch (this.tape.choose({ 'goes on': 12, killed: 1, evicted: 1, 'cut off': 1, fails: 1 })) {
+    switch (
+      this.tape.choose({ 'goes on': 12, killed: 1, evicted: 1, 'cut off': 1, fails: 1, 'stops short': 1 })
+    ) {
       case 'goes on':
         break;
       case 'killed':
@@ -436,6 +447,9 @@ export class World {
         return;
       case 'fails':
         this.#endWith(pod, process, 'MigrationFailed', true);
+        return;
+      case 'stops short':
+        this.#endWith(pod, process, undefined, true);
         return;
     }
     if (target === null) {
@@ -481,7 +495,20 @@ export class World {
       error:
         reason === undefined ? null : { reason, message: `Cannot go on: found ${reason}`, migration: null },
     };
-    this.#end(pod, reason === undefined ? 0 : exitCodeOf(reason), JSON.stringify(report), false);
+    const told =
+      reason === undefined && this.tape.happens('broken report', 10) ? this.#broken(report) : report;
+    const goal = process.target === null ? -1 : REVISIONS.indexOf(process.target.revision);
+    pod.broken = told !== report || (reason === undefined && pod.database.at < goal);
+    this.#end(pod, reason === undefined ? 0 : exitCodeOf(reason), JSON.stringify(told), false);
+  }
+
+  /** What a broken or hostile image tells, as far as anybody can see that it is not true. */
+  #broken(report: MigrationReport): MigrationReport {
+    return this.tape.pick<MigrationReport>([
+      { ...report, heads: null },
+      { ...report, to: positionAt(3), heads: ['mitaka01'] },
+      { ...report, error: { reason: 'MigrationFailed', message: 'It failed', migration: null } },
+    ]);
   }
 
   #end(pod: SimulatedPod, exitCode: number, message: string | undefined, disrupted: boolean): void {
@@ -494,7 +521,7 @@ export class World {
     }
     this.#putPod(
       pod,
-      exitCode === 0 ? 'Succeeded' : 'Failed',
+      pod.sidecar && !disrupted ? 'Running' : exitCode === 0 ? 'Succeeded' : 'Failed',
       {
         terminated: {
           exitCode,
@@ -559,7 +586,7 @@ export class World {
     const justMade = own.some((pod) => Date.parse(pod.object.metadata.creationTimestamp) + 1000 > this.clock);
     if (
       justMade ||
-      own.some((pod) => !hasEnded(pod.object)) ||
+      own.some(({ object }) => object.status?.phase === 'Pending' || object.status?.phase === 'Running') ||
       this.tape.happens('Job controller is slow', 4)
     ) {
       return;
@@ -600,6 +627,7 @@ export class World {
           killAt: undefined,
           madeAfter: this.moment,
           endedAfter: undefined,
+          sidecar: this.tape.happens('sidecar', 10),
         },
         'Pending',
         undefined,
@@ -727,7 +755,20 @@ export class World {
         return;
       }
       case 'had a newer operator':
-        this.putSchema({ ...schema, status: { ...schema.status, recordedRevision: NEWER } });
+        this.putSchema({
+          ...schema,
+          status: { ...schema.status, recordedRevision: NEWER, databaseHeads: [NEWER] },
+        });
+        return;
+      case 'changes the record':
+        if (schema.status?.recordedRevision !== undefined) {
+          const recordedRevision = tape.pick(['ocata01', 'mitaka02', 'mitaka01', 'liberty']);
+          this.putSchema({ ...schema, status: { ...schema.status, recordedRevision } });
+        }
+        return;
+      case 'restores the status of another':
+        this.putSchema({ ...schema, status: this.#statusOfAnother() });
+        this.#wiped += 1;
         return;
       case 'restores':
         this.#restore();
@@ -751,6 +792,27 @@ export class World {
         this.#fails = tape.pick([undefined, 'MigrationFailed', 'PartiallyApplied']);
         return;
     }
+  }
+
+  /** As a backup has it, of a resource that was there before under another UID, or somebody pastes it. */
+  #statusOfAnother(): GlanceSchemaStatus {
+    const at = this.tape.next(REVISIONS.length);
+    return {
+      recordedRevision: REVISIONS[at] ?? '',
+      recordedPhase: 'Contract',
+      recordedFrom: `${SECRETS[0]}/connection`,
+      databaseHeads: [...headsAt(at)],
+      job: {
+        name: migrationJobName({ name: NAME, namespace: NAMESPACE, uid: 'another' }, 1 + at),
+        uid: 'uid-of-another',
+        purpose: 'Migrate',
+        sequence: 1 + at,
+        attempt: 1,
+        generation: 1,
+        startedAt: this.now(),
+        finishedAt: this.now(),
+      },
+    };
   }
 
   /** The CRD's rule lets no lower revision in than the recorded one. */
@@ -844,8 +906,8 @@ export class World {
   checkResult({ job, recordedRevision }: GlanceSchemaStatus, began: number): void {
     const { uid = '', failure } = job ?? {};
     const pod = this.#podsOf(uid).find(
-      ({ object, killAt, endedAfter = began }) =>
-        object.status?.phase === 'Succeeded' && killAt === undefined && endedAfter < began,
+      ({ object, killAt, endedAfter = began, broken }) =>
+        broken !== true && object.status?.phase === 'Succeeded' && killAt === undefined && endedAfter < began,
     );
     if (pod !== undefined && failure?.reason === NO_RESULT) {
       throw new Error(`What ${pod.object.metadata.name} left is not taken`);

@@ -3,6 +3,7 @@ import type { FailureReason } from '../../src/contract/failures.ts';
 import type { GlanceSchemaStatus } from '../../src/contract/glance-schema.ts';
 import { FINALIZER, PURPOSE_ANNOTATION, SCHEMA_UID_LABEL } from '../../src/contract/names.ts';
 import type { MigrationReport } from '../../src/contract/report.ts';
+import { headsOf, scriptsOf } from '../../src/glance/heads.ts';
 import type { Position } from '../../src/glance/position.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../src/operator/kube/cluster.ts';
 import { migrationJob, type Purpose, shapeOf } from '../../src/operator/reconcile/job.ts';
@@ -50,7 +51,11 @@ export function aSchema(
 
 /** A status that has recorded a position, and nothing else. */
 export function recordedAt(revision: string, more: GlanceSchemaStatus = {}): GlanceSchemaStatus {
-  return { recordedRevision: revision, recordedPhase: 'Contract', databaseHeads: [revision], ...more };
+  const scripts = scriptsOf(revision).filter(
+    ({ kind }) => kind !== 'contract' || (more.recordedPhase ?? 'Contract') === 'Contract',
+  );
+  const heads = [...headsOf(new Set(scripts.map(({ name }) => name)))];
+  return { recordedRevision: revision, recordedPhase: 'Contract', databaseHeads: heads, ...more };
 }
 
 /** A status whose newest Job, of the spec's generation 1, has failed. */
@@ -60,7 +65,7 @@ export function failedWith(
 ): GlanceSchemaStatus {
   return {
     job: {
-      name: 'glance-1-aaaaaaaa',
+      name: 'glance-1-bd7662a5',
       uid: JOB_UID,
       purpose: 'Migrate',
       sequence: 1,
@@ -104,7 +109,7 @@ export function aJob(
   };
   return {
     metadata: {
-      name: 'glance-1-aaaaaaaa',
+      name: `glance-${purpose.sequence}-bd7662a5`,
       namespace: 'openstack',
       uid: JOB_UID,
       resourceVersion: '20',
@@ -145,13 +150,13 @@ export function aPod(
 ): PodObject {
   return {
     metadata: {
-      name: 'glance-1-aaaaaaaa-x',
+      name: 'glance-1-bd7662a5-x',
       namespace: 'openstack',
       uid: '33333333-3333-4333-8333-333333333333',
       resourceVersion: '30',
       creationTimestamp: STARTED,
       labels: { [SCHEMA_UID_LABEL]: SCHEMA_UID },
-      ownerReferences: [{ uid: JOB_UID, name: 'glance-1-aaaaaaaa', controller: true }],
+      ownerReferences: [{ uid: JOB_UID, name: 'glance-1-bd7662a5', controller: true }],
     },
     status: {
       phase,

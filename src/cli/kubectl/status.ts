@@ -29,9 +29,8 @@ function statusScreen(
   const { metadata, spec, status = {} } = view;
   const ready = status.conditions?.find((condition) => condition.type === 'Ready');
   const { doThis, verb } = reasonMeaning(ready?.reason) ?? {};
-  const { job, progress } = status;
+  const { job, nextAttemptAt, progress } = status;
   const [last] = status.history ?? [];
-  const [, nextAttempt] = /The next attempt is at (\S+Z)\./.exec(ready?.message ?? '') ?? [];
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['Database', whereItIs(view)],
     ['Wanted', whereItIsWanted(view)],
@@ -40,7 +39,7 @@ function statusScreen(
     ['Since', ready === undefined ? undefined : tellTime(ready.lastTransitionTime, now)],
     ['What to do', doThis],
     ['', verb === undefined ? undefined : commandFor(verb)],
-    ['Next attempt', nextAttempt === undefined ? undefined : tellTime(nextAttempt, now)],
+    ['Next attempt', nextAttemptAt === undefined ? undefined : tellTime(nextAttemptAt, now)],
     ['Suspended', spec.suspend === true ? 'no migration is started' : undefined],
     [
       'Deleted',

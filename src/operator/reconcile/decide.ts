@@ -1,7 +1,9 @@
 import { failureMeaning } from '../../contract/failures.ts';
 import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
 import { knownReason, type Reason } from '../../contract/reasons.ts';
+import { agrees } from '../../glance/detect.ts';
 import { isPast, isReached } from '../../glance/goal.ts';
+import { unknownHeads } from '../../glance/heads.ts';
 import { formatPosition, type Position, wantedPosition } from '../../glance/position.ts';
 import { explainUnresolved, resolveRevision } from '../../glance/resolve.ts';
 import { LATEST, NEWEST_CARRIED, REVISIONS } from '../../glance/revisions.ts';
@@ -9,7 +11,7 @@ import type { JobReference } from '../kube/cluster.ts';
 import { exponentialBackoff, fractionOf } from '../loop/backoff.ts';
 import { databaseOf, migrationJobName, type Purpose, shapeOf } from './job.ts';
 import type { Observed, ObservedJob, ObservedSchema, PodState } from './observe.ts';
-import { isRecorded, recordJob } from './result.ts';
+import { isRecorded, NO_RESULT, recordJob } from './result.ts';
 import { type Verdict, withVerdict } from './status.ts';
 
 /** The one thing that a pass may do to the cluster besides writing the status. */
@@ -21,6 +23,8 @@ export type Effect =
     }
   /** A Job that cannot start a container is taken away, because the spec that shaped it has changed or is deleted. */
   | { readonly kind: 'deleteBlockedJob'; readonly name: string }
+  /** A Job whose migration has ended does not end itself, as another container keeps its pod. */
+  | { readonly kind: 'deleteHeldJob'; readonly name: string }
   /** In seconds. */
   | { readonly kind: 'armTtl'; readonly job: JobReference; readonly ttl: number }
   | { readonly kind: 'disown'; readonly job: JobReference }
@@ -44,6 +48,8 @@ interface Situation extends Observed {
 interface Answer extends Verdict {
   readonly effect?: Effect;
   readonly lookAgainAfter?: number | undefined;
+  /** When what has failed is tried again, RFC 3339. */
+  readonly nextAttemptAt?: string;
 }
 
 /**
@@ -56,6 +62,7 @@ const CHECKS: readonly ((situation: Situation) => Answer | undefined)[] = [
   podsOutliveTheirJob,
   observeAsked,
   databaseMoved,
+  recordContradicted,
   suspended,
   revisionAbsent,
   revisionNotCarried,
@@ -67,7 +74,8 @@ const CHECKS: readonly ((situation: Situation) => Answer | undefined)[] = [
 ];
 
 /** Chooses what to do about one GlanceSchema, and what its status is to say. */
-export function decide(observed: Observed, now: Date): Decision {
+export function decide(seen: Observed, now: Date): Decision {
+  const observed = { ...seen, job: seen.job && endOfHeld(seen.job, now.getTime()) };
   const { schema } = observed;
   const recorded = recordJob(schema, observed.job, observed.progress?.told);
   if (schema.deleting && !mayRun(observed)) {
@@ -80,7 +88,10 @@ export function decide(observed: Observed, now: Date): Decision {
     now: now.getTime(),
   };
   const answer = firstAnswer(situation);
-  const status = withVerdict(situation.status, answer, schema.generation, now);
+  const { nextAttemptAt: _before, ...rest } = situation.status;
+  const { nextAttemptAt } = answer;
+  const told = nextAttemptAt === undefined ? rest : { ...rest, nextAttemptAt };
+  const status = withVerdict(told, answer, schema.generation, now);
   // A result goes into the status before anything else happens: from then on it can no longer be lost.
   const resultIsNew = observed.job?.state.kind === 'finished' && !isRecorded(schema.status, observed.job);
   return {
@@ -100,10 +111,24 @@ function firstAnswer(situation: Situation): Answer {
   return migrationDue(situation);
 }
 
+/** How long the other containers of a pod may take to end after the migration has, in milliseconds. */
+const HELD_PATIENCE = 30_000;
+
+/** The word of the container that has ended counts, though the Job controller waits for the others. */
+function endOfHeld(job: ObservedJob, now: number): ObservedJob {
+  const pod = job.state.kind === 'active' ? job.state.pod : undefined;
+  return pod?.kind === 'held' && now - Date.parse(pod.since) >= HELD_PATIENCE
+    ? { ...job, state: pod.end, held: true }
+    : job;
+}
+
 /** What is owed to Jobs that are there, before anything new begins, as far as the API server takes it. */
 function housekeeping(observed: Observed, next?: Effect): Effect | undefined {
   const { schema, job, olderUnarmedJobs, ownedActiveJobs, putOff = [] } = observed;
   const isTaken = ({ uid }: { readonly uid: string }) => !putOff.includes(uid);
+  if (job?.held === true && (schema.deleting || isRecorded(schema.status, job))) {
+    return { kind: 'deleteHeldJob', name: job.name };
+  }
   const owned = ownedActiveJobs.find(isTaken);
   if (owned !== undefined) {
     return { kind: 'disown', job: owned };
@@ -213,7 +238,7 @@ function patienceFor({ failed }: Extract<PodState, { kind: 'none' }>): number {
 
 /** That nobody can tell whether a pod runs, where that is so. */
 function whyLost(pod: PodState | undefined, now: number): Verdict | undefined {
-  if (pod === undefined || !('pod' in pod)) {
+  if (pod === undefined || !('node' in pod)) {
     return undefined;
   }
   const overdue = pod.kind !== 'lost' && pod.endsBy !== undefined && now >= overdueAt(pod.endsBy);
@@ -250,6 +275,14 @@ function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | 
   }
   const { pod, lastReport } = job.state;
   const waitsForIt = schema.deleting ? ' The deletion waits for it.' : '';
+  if (pod.kind === 'held') {
+    const by = pod.by.length === 0 ? 'something else' : pod.by.join(', ');
+    return {
+      reason: job.purpose?.target === null ? 'Observing' : 'MigrationRunning',
+      message: `The migration in pod ${pod.pod} has ended, and ${by} keeps the pod. Its result is taken in a moment, and Job ${job.name} is then deleted; keep sidecars out of the pods of the operator's Jobs.${waitsForIt}`,
+      lookAgainAfter: Math.min(HELD_PATIENCE, Math.max(0, Date.parse(pod.since) + HELD_PATIENCE - now)),
+    };
+  }
   const blocked = whyLost(pod, now) ?? whyBlocked(job.name, pod, now);
   if (blocked !== undefined && pod.kind !== 'none') {
     return { ...blocked, message: blocked.message + waitsForIt };
@@ -281,7 +314,8 @@ function workOf(job: ObservedJob, status: GlanceSchemaStatus, waitsForIt: string
   }
   const target = job.purpose?.target;
   if (target == null) {
-    return { reason: 'Observing', message: `Job ${job.name} reads the database.${waitsForIt}` };
+    const why = job.purpose?.why === undefined ? '' : ` ${job.purpose.why}`;
+    return { reason: 'Observing', message: `Job ${job.name} reads the database.${why}${waitsForIt}` };
   }
   const recorded = recordedPosition(status);
   const from = recorded === undefined ? '' : ` from ${formatPosition(recorded)}`;
@@ -346,14 +380,41 @@ function databaseMoved(situation: Situation): Answer | undefined {
       );
 }
 
-function readAgain(situation: Situation, message: string): Answer {
+/** What is recorded is not what the rows beside it say: somebody has changed the status. */
+function recordContradicted(situation: Situation): Answer | undefined {
+  const { recordedRevision, databaseHeads } = situation.status;
+  if (recordedRevision === undefined) {
+    return undefined;
+  }
+  const recorded = recordedPosition(situation.status);
+  const isTrue =
+    recorded === undefined
+      ? unknownHeads(databaseHeads ?? []).length > 0
+      : databaseHeads !== undefined && agrees(recorded, databaseHeads);
+  if (isTrue) {
+    return undefined;
+  }
+  const rows = databaseHeads?.map((head) => `'${head}'`).join(', ') ?? '';
+  return readAgain(
+    situation,
+    `The status says '${recordedRevision}' and that the database has ${rows === '' ? 'no rows' : rows} in alembic_version, which contradict each other: somebody has changed it, and it is not believed.`,
+    true,
+  );
+}
+
+/** @param tells whether the Job is to tell the message while it reads */
+function readAgain(situation: Situation, message: string, tells = false): Answer {
   if (situation.status.job?.purpose === 'Observe') {
     const waiting = nextAttemptNotDue(situation);
     if (waiting !== undefined) {
       return waiting;
     }
   }
-  return { reason: 'Observing', message, effect: startJob(situation, 'Observe', null) };
+  return {
+    reason: 'Observing',
+    message,
+    effect: startJob(situation, 'Observe', null, tells ? message : undefined),
+  };
 }
 
 /** The CRD asks for it; one of before did not, and then nobody has said what is wanted. */
@@ -462,8 +523,8 @@ function whatWouldHelp(reason: Reason): string {
 const ATTEMPT_BACKOFF = { first: 10_000, most: 300_000 };
 
 function nextAttemptNotDue(situation: Situation): Answer | undefined {
-  const job = failedJob(situation);
-  if (job?.finishedAt === undefined) {
+  const job = failedJob(situation) ?? lostJob(situation);
+  if (job === undefined) {
     return undefined;
   }
   const { failure } = job;
@@ -473,10 +534,12 @@ function nextAttemptNotDue(situation: Situation): Answer | undefined {
   if (due <= situation.now) {
     return undefined;
   }
+  const nextAttemptAt = `${new Date(due).toISOString().slice(0, 19)}Z`;
   return {
     // A failure that the condition has a name for keeps it while the next attempt is waited for.
     reason: (isFinal(failure.reason) ? undefined : knownReason(failure.reason)) ?? 'MigrationPending',
-    message: `${sentence(failure.message)} The next attempt is at ${new Date(due).toISOString().slice(0, 19)}Z.`,
+    message: `${sentence(failure.message)} The next attempt is at ${nextAttemptAt}.`,
+    nextAttemptAt,
     // A clock that is behind, and put right meanwhile, must not make it sleep for longer.
     lookAgainAfter: Math.min(due - situation.now, delay),
   };
@@ -492,23 +555,48 @@ function migrationDue(situation: Situation): Answer {
 }
 
 /** The newest Job if it failed, unless the spec has changed or a retry was asked for since. */
-function failedJob({ schema, status }: Situation) {
-  const { job } = status;
-  if (job?.failure === undefined || job.generation !== schema.generation) {
-    return undefined;
-  }
-  return schema.retry !== undefined && schema.retry !== status.handledRetry
+function failedJob(situation: Situation) {
+  const { job } = situation.status;
+  return job?.failure === undefined || job.finishedAt === undefined || isNewTry(situation)
     ? undefined
-    : { ...job, failure: job.failure };
+    : { ...job, failure: job.failure, finishedAt: job.finishedAt };
 }
 
-function startJob(situation: Situation, kind: Purpose['kind'], target: Position | null): Effect {
+/** The newest Job if it is gone without a result: where somebody deletes each at once, the next must not follow at once. */
+function lostJob(situation: Situation) {
+  const { job } = situation.status;
+  if (job === undefined || job.finishedAt !== undefined || isNewTry(situation)) {
+    return undefined;
+  }
+  const failure = {
+    reason: NO_RESULT,
+    message: `Job ${job.name} is gone, and its result with it: somebody has deleted it.`,
+  };
+  return { ...job, failure, finishedAt: job.startedAt };
+}
+
+/** Whether something is wanted that was not when the newest Job was made. */
+function isNewTry({ schema, status }: Situation): boolean {
+  return (
+    status.job?.generation !== schema.generation ||
+    (schema.retry !== undefined && schema.retry !== status.handledRetry)
+  );
+}
+
+function startJob(
+  situation: Situation,
+  kind: Purpose['kind'],
+  target: Position | null,
+  why?: string,
+): Effect {
   const { schema, status, lastPlace } = situation;
   const last = status.job;
-  const again = last?.generation === schema.generation && last.purpose === kind && last.failure !== undefined;
+  const failed = last?.failure !== undefined || (last !== undefined && last.finishedAt === undefined);
+  const again = failed && last.generation === schema.generation && last.purpose === kind;
   const purpose: Purpose = {
     kind,
     target,
+    ...(why === undefined ? {} : { why }),
     // Whoever noted a place may still be about to make that Job: only under the same name can there be no second one.
     sequence: Math.max((last?.sequence ?? 0) + 1, lastPlace + 1, schema.starting),
     attempt: again ? last.attempt + 1 : 1,

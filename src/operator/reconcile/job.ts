@@ -21,6 +21,8 @@ const purposeSchema = z.object({
   kind: z.enum(['Migrate', 'Observe']),
   /** Where a migration is to lead; null for a Job that only reads. */
   target: z.object({ revision: z.string(), phase: z.enum(PHASES) }).nullable(),
+  /** Why the database is read again, for a person. */
+  why: z.string().max(512).optional().catch(undefined),
   /** Counts the Jobs of one schema. */
   sequence: z.int(),
   attempt: z.int(),

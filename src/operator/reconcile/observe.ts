@@ -16,7 +16,7 @@ import type { ToldProgress } from '../../contract/progress.ts';
 import type { MigrationReport } from '../../contract/report.ts';
 import { parseMigrationReport } from '../../contract/report-schema.ts';
 import type { JobObject, JobReference, PodObject, SchemaObject } from '../kube/cluster.ts';
-import { type Purpose, parsePurpose } from './job.ts';
+import { migrationJobName, type Purpose, parsePurpose } from './job.ts';
 
 /** All that a decision rests on: API objects, reduced. */
 export interface Observed {
@@ -57,6 +57,7 @@ export interface ObservedSchema {
   /** What its next Job runs. */
   readonly image: string;
   readonly pullSecrets: DefaultImage['pullSecrets'];
+  /** Of one that was written for another object, as a restore or a copy brings it along, only what decides nothing. */
   readonly status: GlanceSchemaStatus;
   /** The annotations `observe` and `retry`, as the status can hold them. */
   readonly observe: string | undefined;
@@ -81,6 +82,8 @@ export interface ObservedJob {
   /** What its pods that have ended reported, oldest first. */
   readonly reports: readonly MigrationReport[];
   readonly state: JobState;
+  /** Whether it has ended but for another container of its pod, so that the Job controller never marks it. */
+  readonly held?: boolean;
 }
 
 export type JobState =
@@ -120,6 +123,14 @@ export type PodState =
     }
   /** Nobody can tell whether it runs, as its node does not answer. */
   | { readonly kind: 'lost'; readonly pod: string; readonly node: string | undefined }
+  /** Its migration has ended, as `end` tells, since when, RFC 3339; other containers keep it. */
+  | {
+      readonly kind: 'held';
+      readonly pod: string;
+      readonly since: string;
+      readonly by: readonly string[];
+      readonly end: Extract<JobState, { kind: 'finished' }>;
+    }
   /** It cannot start; the message is the kubelet's or the scheduler's own. */
   | { readonly kind: 'blocked'; readonly reason: 'SecretNotReady' | 'JobBlocked'; readonly message: string };
 
@@ -156,6 +167,7 @@ export function observe(
   const nearPods = pods.filter(isNear);
   const livePods = nearPods.filter((pod) => !hasEnded(pod));
   const [livePod] = livePods;
+  const { status = {} } = schema;
   return {
     schema: {
       name: schema.metadata.name,
@@ -167,7 +179,7 @@ export function observe(
       spec,
       image: spec.job?.image ?? defaultImage.name,
       pullSecrets: pullSecretsOf(spec, defaultImage),
-      status: schema.status ?? {},
+      status: isOfAnother(schema, near) ? onlyHistory(status) : status,
       observe: asHandled(annotations[OBSERVE_ANNOTATION]),
       retry: asHandled(annotations[RETRY_ANNOTATION]),
       starting: /^\d{1,9}$/.test(starting) ? Number(starting) : 0,
@@ -195,6 +207,25 @@ function pullSecretsOf(
 ): DefaultImage['pullSecrets'] {
   const isDefault = job?.image === undefined && job?.serviceAccountName === undefined;
   return job?.imagePullSecrets ?? (isDefault ? pullSecrets : []);
+}
+
+/** The name of a Job has the UID of its schema in it. One that is there is known by its own. */
+function isOfAnother({ metadata, status }: SchemaObject, near: readonly JobWithPurpose[]): boolean {
+  const { job } = status ?? {};
+  return (
+    job !== undefined &&
+    job.name !== migrationJobName(metadata, job.sequence) &&
+    !near.some(({ job: there }) => there.metadata.uid === job.uid)
+  );
+}
+
+function onlyHistory({ observedGeneration, history, lastMigration, conditions }: GlanceSchemaStatus) {
+  return {
+    ...(observedGeneration === undefined ? {} : { observedGeneration }),
+    ...(lastMigration === undefined ? {} : { lastMigration }),
+    ...(history === undefined ? {} : { history }),
+    ...(conditions === undefined ? {} : { conditions }),
+  };
 }
 
 /** An operator that was put back to an older version, as the runbook has it before the CRD is, meets fields that it does not know. */
@@ -328,6 +359,10 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
     // Before Kubernetes 1.31 a Job that has taken too long is marked before its pod has ended, whose word is still to come.
     return { kind: 'active', pod: podState(alive), lastReport: report };
   }
+  const held = ended.find((pod) => !isOver(pod));
+  if (end === undefined && held !== undefined) {
+    return { kind: 'active', pod: heldPod(held), lastReport: report };
+  }
   if (end === undefined) {
     const none = { kind: 'none', since: noneSince(job, ended), failed: job.status?.failed ?? 0 } as const;
     return {
@@ -344,6 +379,26 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
     report,
     failure: succeeded ? undefined : [end.message ?? end.reason, howItEnded(last)].filter(Boolean).join('; '),
     deadlineExceeded: end.reason === 'DeadlineExceeded',
+  };
+}
+
+function heldPod(pod: PodObject): PodState {
+  const terminated = container(pod)?.state?.terminated;
+  const since = terminated?.finishedAt ?? pod.metadata.creationTimestamp;
+  const others = pod.status?.containerStatuses?.filter(({ state }) => state?.running !== undefined) ?? [];
+  return {
+    kind: 'held',
+    pod: pod.metadata.name,
+    since,
+    by: others.map(({ name }) => name),
+    end: {
+      kind: 'finished',
+      succeeded: terminated?.exitCode === 0,
+      finishedAt: since,
+      report: parseMigrationReport(lastWord(pod)),
+      failure: howItEnded(pod),
+      deadlineExceeded: false,
+    },
   };
 }
 
@@ -411,9 +466,14 @@ function container(pod: PodObject) {
   return pod.status?.containerStatuses?.find((status) => status.name === CONTAINER_NAME);
 }
 
-/** Whether nothing of the pod runs any more, or ever will. */
+/** Whether nothing of ours runs in the pod any more, or ever will, whatever else keeps it. */
 export function hasEnded(pod: PodObject): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+  return isOver(pod) || container(pod)?.state?.terminated !== undefined;
+}
+
+/** Whether all of its containers have ended. */
+function isOver({ status }: PodObject): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }
 
 /** Whether a process of ours is in it. */

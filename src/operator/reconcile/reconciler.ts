@@ -243,7 +243,8 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         }
         return observed.schema.deleting ? { kind: 'gone' } : { kind: 'done', schema: released };
       }
-      case 'deleteBlockedJob': {
+      case 'deleteBlockedJob':
+      case 'deleteHeldJob': {
         const job = cluster
           .jobsOf(schema.metadata.uid)
           .find(({ metadata }) => metadata.namespace === namespace && metadata.name === effect.name);

@@ -3,9 +3,12 @@ import type { GlanceSchemaStatus, HistoryEntry, StatusJob } from '../../contract
 import { printable } from '../../contract/printable.ts';
 import type { ToldProgress } from '../../contract/progress.ts';
 import type { MigrationReport } from '../../contract/report.ts';
-import { formatPosition } from '../../glance/position.ts';
+import { agrees } from '../../glance/detect.ts';
+import { isPast, isReached } from '../../glance/goal.ts';
+import { formatPosition, type Position } from '../../glance/position.ts';
 import { REVISIONS } from '../../glance/revisions.ts';
 import type { ObservedJob, ObservedSchema } from './observe.ts';
+import { readyReason } from './status.ts';
 
 const MOST_HISTORY = 10;
 const MOST_SCRIPTS = 64;
@@ -36,13 +39,15 @@ export function recordJob(
     uid: job.uid,
     purpose: job.purpose?.kind ?? 'Migrate',
     sequence: job.purpose?.sequence ?? known?.sequence ?? (status.job?.sequence ?? 0) + 1,
-    attempt: job.purpose?.attempt ?? 1,
+    attempt: job.purpose?.attempt ?? known?.attempt ?? (status.job?.attempt ?? 0) + 1,
     generation: job.purpose?.generation ?? schema.generation,
     startedAt: job.createdAt,
     ...(job.purpose?.image === undefined ? {} : { image: job.purpose.image }),
   };
-  const retried = job.purpose?.retry === undefined ? {} : { handledRetry: job.purpose.retry };
-  const entry = historyEntry(job);
+  // Of a Job that does not say what it was for, nobody can tell what it has answered: each annotation counts once.
+  const { retry, observe } = job.purpose ?? schema;
+  const retried = retry === undefined ? {} : { handledRetry: retry };
+  const entry = historyEntry(job, status);
   if (job.state.kind === 'active') {
     // What cannot be read at the moment leaves what was read before, but not of another Job.
     const progress = told ?? (known && live);
@@ -60,16 +65,14 @@ export function recordJob(
     };
   }
   const { report, finishedAt } = job.state;
-  const failure = failureOf(job.state);
+  const failure = failureOf(job, status);
   const worthTelling =
     entry !== undefined && (entry.applied.length > 0 || failureMeaning(failure?.reason)?.inHistory === true);
   return {
     ...recordPosition(before, job, report),
     ...(report?.progress === undefined ? {} : { progress: report.progress }),
     ...retried,
-    ...(job.purpose?.observe === undefined || report?.heads == null
-      ? {}
-      : { handledObserve: job.purpose.observe }),
+    ...(observe === undefined || readingOf(report) === undefined ? {} : { handledObserve: observe }),
     job: { ...statusJob, finishedAt, ...(failure === undefined ? {} : { failure }) },
     // A schema that somebody else has changed does not undo the migration.
     ...(worthTelling && (failure === undefined || failure.reason === 'SchemaDiffers')
@@ -105,13 +108,30 @@ function isOlder({ job: known }: GlanceSchemaStatus, { purpose, createdAt }: Obs
   return known.finishedAt === undefined ? createdAt < known.startedAt : createdAt <= known.startedAt;
 }
 
+/** What a report tells of the database; undefined where it did not read that, or contradicts itself. */
+function readingOf(report: MigrationReport | undefined): Reading | undefined {
+  if (report === undefined || report.heads === null) {
+    return undefined;
+  }
+  const { to, heads } = report;
+  const known = to !== null && REVISIONS.some(({ name }) => name === to.revision) ? to : undefined;
+  return known !== undefined && !agrees(known, heads) ? undefined : { position: known, heads };
+}
+
+interface Reading {
+  /** Undefined where the database is empty, or at nothing that this operator carries. */
+  readonly position: Position | undefined;
+  readonly heads: readonly string[];
+}
+
 /** The status with what a report has read from the database, if it has. */
 function recordPosition(
   status: GlanceSchemaStatus,
   { purpose }: ObservedJob,
   report: MigrationReport | undefined,
 ): GlanceSchemaStatus {
-  if (report === undefined || report.heads === null) {
+  const reading = readingOf(report);
+  if (report === undefined || reading === undefined) {
     return status;
   }
   const {
@@ -121,12 +141,11 @@ function recordPosition(
     schemaDiffers: _differs,
     ...rest
   } = status;
-  const { to, heads } = report;
+  const { position, heads } = reading;
   const differs = whatDiffers(status, purpose, report);
-  const known = to !== null && REVISIONS.some((revision) => revision.name === to.revision);
   return {
     ...rest,
-    ...(known ? { recordedRevision: to.revision, recordedPhase: to.phase } : {}),
+    ...(position === undefined ? {} : { recordedRevision: position.revision, recordedPhase: position.phase }),
     ...(purpose?.database === undefined ? {} : { recordedFrom: purpose.database }),
     databaseHeads: [...heads],
     ...(differs === undefined ? {} : { schemaDiffers: differs }),
@@ -152,39 +171,101 @@ function whatDiffers(
   return hasLooked || !isSame ? undefined : schemaDiffers;
 }
 
-function failureOf(state: Extract<ObservedJob['state'], { kind: 'finished' }>): StatusJob['failure'] {
+/** Why a Job that has ended has not done what it was for; undefined where it has. */
+function failureOf(job: ObservedJob, before: GlanceSchemaStatus): StatusJob['failure'] {
+  const { state } = job;
+  if (state.kind !== 'finished') {
+    return undefined;
+  }
   const { report, succeeded } = state;
-  const databaseRead = report !== undefined && report.heads !== null;
+  const databaseRead = readingOf(report) !== undefined;
   const fail = (reason: string, message: string) => ({
     reason,
     message: printable(message, LONGEST_MESSAGE),
     databaseRead,
   });
   if (state.deadlineExceeded) {
-    return fail(
-      'MigrationFailed' satisfies FailureReason,
-      'Cannot finish the migration: it takes longer than job.activeDeadlineSeconds. Raise or remove that.',
-    );
+    return deadlineFailure(job, report, before, fail);
   }
   if (report !== undefined && report.error !== null && !succeeded) {
     return fail(report.error.reason, report.error.message);
   }
-  if (succeeded && report !== undefined) {
-    return undefined;
+  if (succeeded) {
+    const wrong = whatIsWrong(job, report);
+    return wrong === undefined ? undefined : fail(NO_RESULT, wrong);
+  }
+  return fail(NO_RESULT, `The Job ended without a result: ${state.failure ?? 'no reason given'}`);
+}
+
+/** Reasons that are told of a Job whose container cannot start, or whose pods could not begin. */
+const NOT_BEGUN: readonly string[] = [
+  'SecretNotReady',
+  'JobBlocked',
+  'DatabaseUnreachable',
+  'ConnectionInvalid',
+];
+
+/** A Job that had no chance to begin may go well later; a migration that was ended in the middle takes too long again. */
+function deadlineFailure(
+  { name, uid }: ObservedJob,
+  report: MigrationReport | undefined,
+  before: GlanceSchemaStatus,
+  fail: (reason: string, message: string) => NonNullable<StatusJob['failure']>,
+): StatusJob['failure'] {
+  const error = report?.error;
+  if (error != null && error.reason !== 'Interrupted' && error.reason !== 'MigrationFailed') {
+    return fail(error.reason, error.message);
+  }
+  const ready = before.conditions?.find(({ type }) => type === 'Ready');
+  if (report === undefined && before.job?.uid === uid && NOT_BEGUN.includes(readyReason(before) ?? '')) {
+    return fail(
+      NO_RESULT,
+      `Job ${name} reached job.activeDeadlineSeconds before its migration began. ${ready?.message ?? ''}`,
+    );
   }
   return fail(
-    NO_RESULT,
-    succeeded
-      ? 'The Job ended well but left no result that could be read; the database will be read again'
-      : `The Job ended without a result: ${state.failure ?? 'no reason given'}`,
+    'MigrationFailed' satisfies FailureReason,
+    'Cannot finish the migration: it takes longer than job.activeDeadlineSeconds. Raise or remove that.',
   );
+}
+
+/** What makes the result of a Job that ended well one that nobody can go by; undefined where nothing does. */
+function whatIsWrong(
+  { name, purpose }: ObservedJob,
+  report: MigrationReport | undefined,
+): string | undefined {
+  if (report === undefined) {
+    return 'The Job ended well but left no result that could be read; the database will be read again';
+  }
+  if (purpose === undefined) {
+    return `Job ${name} ended well and does not say what it was for: its annotation was changed or taken off. Let nothing change the annotations of the operator's Jobs`;
+  }
+  if (report.error !== null) {
+    return `Job ${name} ended well, and its report tells of a failure: ${report.error.message} Check that its image is that of this operator`;
+  }
+  const reading = readingOf(report);
+  if (reading === undefined) {
+    const why = report.heads === null ? 'does not tell where the database is' : 'contradicts itself';
+    return `Job ${name} ended well, and its report ${why}. Check that its image is that of this operator`;
+  }
+  const { target } = purpose;
+  if (target === null || !REVISIONS.some(({ name }) => name === target.revision)) {
+    return undefined;
+  }
+  const { position } = reading;
+  if (position !== undefined && (isReached(position, target) || isPast(position, target))) {
+    return undefined;
+  }
+  const where = position === undefined ? 'at no revision' : `at ${formatPosition(position)}`;
+  return `Job ${name} ended well and left the database ${where}, short of ${formatPosition(target)}. Check that its image is that of this operator`;
 }
 
 /** The reason in `status.job.failure` when a Job has left no report: another attempt reads the database again. */
 export const NO_RESULT = 'NoResult';
 
 /** What all pods of a Job did, each going on where the one before it stopped; undefined while none has told. */
-function historyEntry({ name, reports, state }: ObservedJob): HistoryEntry | undefined {
+function historyEntry(ended: ObservedJob, before: GlanceSchemaStatus): HistoryEntry | undefined {
+  const { name, reports, state } = ended;
   const [first] = reports;
   const last = reports.at(-1);
   if (first === undefined || last === undefined) {
@@ -193,7 +274,7 @@ function historyEntry({ name, reports, state }: ObservedJob): HistoryEntry | und
   const rows = rowsMoved(reports);
   // One that left no word ended otherwise than the last that did.
   const silent = state.kind === 'finished' && state.report === undefined;
-  const error = silent ? failureOf(state)?.message : last.error?.message;
+  const error = silent ? failureOf(ended, before)?.message : last.error?.message;
   return {
     ...(first.from === null ? {} : { from: formatPosition(first.from) }),
     ...(last.to === null ? {} : { to: formatPosition(last.to) }),

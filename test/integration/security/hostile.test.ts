@@ -62,16 +62,16 @@ const REPORTS: readonly (readonly [string, string, number, string, Record<string
   ),
   [
     'heads of a kilobyte',
-    `\`${report({ heads: ['x'.repeat(1000), 'y'] })}\``,
+    `\`${report({ to: null, heads: ['x'.repeat(1000), 'y'] })}\``,
     0,
-    'UpToDate',
+    'MigrationPending',
     { databaseHeads: ['x'.repeat(64), 'y'] },
   ],
   [
     'hundreds of heads',
-    `\`${report({ heads: Array.from({ length: 500 }, () => 'x') })}\``,
+    `\`${report({ to: null, heads: Array.from({ length: 500 }, () => 'x') })}\``,
     0,
-    'UpToDate',
+    'MigrationPending',
     { databaseHeads: Array.from({ length: 64 }, () => 'x') },
   ],
   [

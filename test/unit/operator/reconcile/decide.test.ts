@@ -74,9 +74,102 @@ const ROWS: readonly Row[] = [
     reason: 'Suspended',
     says: 'spec.suspend is true: no migration is started. The database was last read at mitaka02.',
   },
+  ...(
+    [
+      ['a revision that its rows do not have', { recordedRevision: 'ocata01', databaseHeads: ['mitaka02'] }],
+      ['a phase that its rows do not have', { recordedPhase: 'Contract', databaseHeads: ['ocata_expand01'] }],
+      ['no rows, which only one of before Alembic has', { recordedRevision: 'pike01', databaseHeads: [] }],
+      ['rows that were taken out', { databaseHeads: undefined }],
+      ['a revision of a newer operator, and the rows of an older one', { recordedRevision: '2027_1_01' }],
+    ] satisfies [string, Record<string, unknown>][]
+  ).map(
+    ([what, status]): Row => ({
+      fact: `a status that somebody has changed tells of ${what}`,
+      schema: aSchema({ status: JSON.parse(JSON.stringify({ ...recordedAt('ocata01'), ...status })) }),
+      effect: 'startJob',
+      reason: 'Observing',
+      also: 'Reconciling',
+    }),
+  ),
+  {
+    fact: 'the status says what its own rows contradict',
+    schema: aSchema({ status: recordedAt('ocata01', { databaseHeads: ['mitaka02'] }) }),
+    effect: 'startJob',
+    reason: 'Observing',
+    says: "The status says 'ocata01' and that the database has 'mitaka02' in alembic_version, which contradict each other: somebody has changed it, and it is not believed.",
+  },
+  {
+    fact: 'the rows are those that the real Ocata wrote',
+    schema: aSchema({ status: recordedAt('ocata01', { databaseHeads: ['ocata01'] }) }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'a database of before Alembic has no rows',
+    schema: aSchema({ spec: { revision: 'liberty' }, status: recordedAt('liberty', { databaseHeads: [] }) }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'the whole status is of another object, as after a restore by Velero',
+    schema: aSchema({ metadata: { uid: 'another' }, status: recordedAt('ocata01', endedWell()) }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'the Job is gone without a result within its pause',
+    schema: aSchema({ status: unfinished() }),
+    now: new Date('2026-11-23T07:00:05Z'),
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'Job glance-1-bd7662a5 is gone, and its result with it: somebody has deleted it. The next attempt is at 2026-11-23T07:00:08Z.',
+  },
+  {
+    fact: 'the migration has ended just now, and a sidecar keeps its pod',
+    jobs: [aJob()],
+    pods: [aPodWithSidecar()],
+    effect: 'none',
+    reason: 'MigrationRunning',
+    says: "The migration in pod glance-1-bd7662a5-x has ended, and istio-proxy keeps the pod. Its result is taken in a moment, and Job glance-1-bd7662a5 is then deleted; keep sidecars out of the pods of the operator's Jobs.",
+    lookAgainAfter: 25_000,
+  },
+  {
+    fact: 'the migration has ended, and a sidecar keeps its pod for longer',
+    jobs: [aJob()],
+    pods: [aPodWithSidecar()],
+    now: new Date('2026-11-23T07:01:30Z'),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'its result is in the status, and a sidecar keeps its pod',
+    schema: aSchema({ metadata: WITH_FINALIZER, status: stored() }),
+    jobs: [aJob()],
+    pods: [aPodWithSidecar()],
+    now: new Date('2026-11-23T07:01:30Z'),
+    effect: 'deleteHeldJob',
+    reason: 'UpToDate',
+  },
+  {
+    fact: 'it is deleted after a migration, and a sidecar keeps its pod',
+    schema: aSchema({ metadata: { ...WITH_FINALIZER, deletionTimestamp: FINISHED }, status: unfinished() }),
+    jobs: [aJob()],
+    pods: [aPodWithSidecar()],
+    now: new Date('2026-11-23T07:01:30Z'),
+    effect: 'deleteHeldJob',
+    reason: undefined,
+  },
+  {
+    fact: 'the migration failed for want of a database, and a sidecar keeps its pod',
+    jobs: [aJob()],
+    pods: [aPodWithSidecar(aRefusal('DatabaseUnreachable', { to: null, heads: null }))],
+    now: new Date('2026-11-23T07:01:30Z'),
+    effect: 'none',
+    reason: 'MigrationPending',
+  },
   {
     fact: 'a recorded revision without a phase is whole',
-    schema: aSchema({ status: { recordedRevision: 'ocata01' } }),
+    schema: aSchema({ status: { recordedRevision: 'ocata01', databaseHeads: ['ocata_contract01'] } }),
     effect: 'none',
     reason: 'UpToDate',
     says: 'The database is at ocata01.',
@@ -246,7 +339,7 @@ const ROWS: readonly Row[] = [
   },
   {
     fact: 'what is recorded is newer than this operator carries',
-    schema: aSchema({ status: recordedAt('2027_1_01') }),
+    schema: aSchema({ status: recordedAt('2027_1_01', { databaseHeads: ['2027_1_contract01'] }) }),
     effect: 'none',
     reason: 'DatabaseNewer',
     says: "Cannot work on this database: it is at '2027_1_01', and the latest revision that this operator supports is '2024_1_01'. Nothing was changed. Upgrade the operator.",
@@ -279,7 +372,7 @@ const ROWS: readonly Row[] = [
     now: new Date('2026-11-23T07:00:10Z'),
     effect: 'none',
     reason: 'MigrationRunning',
-    says: 'Job glance-1-aaaaaaaa brings the database to ocata01.',
+    says: 'Job glance-1-bd7662a5 brings the database to ocata01.',
     also: 'Reconciling',
     lookAgainAfter: 20_000,
   },
@@ -288,7 +381,7 @@ const ROWS: readonly Row[] = [
     jobs: [aJob()],
     effect: 'none',
     reason: 'JobBlocked',
-    says: 'Job glance-1-aaaaaaaa has no pod yet: see `kubectl describe job glance-1-aaaaaaaa` for a quota or a policy that refuses it.',
+    says: 'Job glance-1-bd7662a5 has no pod yet: see `kubectl describe job glance-1-bd7662a5` for a quota or a policy that refuses it.',
   },
   {
     fact: 'a Job whose pod has just ended after a long time, not yet marked as complete',
@@ -330,7 +423,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Running', { running: {} })],
     effect: 'none',
     reason: 'MigrationRunning',
-    says: 'Job glance-1-aaaaaaaa brings the database from mitaka02 to ocata01.',
+    says: 'Job glance-1-bd7662a5 brings the database from mitaka02 to ocata01.',
   },
   {
     fact: 'a Job of ours that does not say what it is for',
@@ -338,7 +431,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Running', { running: {} })],
     effect: 'none',
     reason: 'Observing',
-    says: 'Job glance-1-aaaaaaaa reads the database.',
+    says: 'Job glance-1-bd7662a5 reads the database.',
   },
   {
     fact: 'a blocked Job of ours that does not say what it is for',
@@ -346,7 +439,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })],
     effect: 'none',
     reason: 'JobBlocked',
-    says: 'The pod of Job glance-1-aaaaaaaa cannot start: no such image.',
+    says: 'The pod of Job glance-1-bd7662a5 cannot start: no such image.',
   },
   {
     fact: 'a Job whose pod failed waiting for a lock and is replaced',
@@ -354,7 +447,7 @@ const ROWS: readonly Row[] = [
     pods: [aPodThatReported(aRefusal('LockTimeout'))],
     effect: 'none',
     reason: 'MigrationPending',
-    says: 'Cannot sync: it ended with LockTimeout. Job glance-1-aaaaaaaa tries again, unless that was its last attempt.',
+    says: 'Cannot sync: it ended with LockTimeout. Job glance-1-bd7662a5 tries again, unless that was its last attempt.',
   },
   {
     fact: 'a Job whose second pod runs after the first could not reach the database',
@@ -386,7 +479,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Running', { running: {} })],
     effect: 'none',
     reason: 'MigrationRunning',
-    says: 'Job glance-1-aaaaaaaa brings the database to ocata01. The deletion waits for it.',
+    says: 'Job glance-1-bd7662a5 brings the database to ocata01. The deletion waits for it.',
   },
   {
     fact: 'a deleted schema with nothing at work',
@@ -495,7 +588,7 @@ const ROWS: readonly Row[] = [
     now: new Date('2026-11-23T07:00:10Z'),
     effect: 'none',
     reason: 'MigrationRunning',
-    says: 'Job glance-1-aaaaaaaa brings the database to ocata01. The deletion waits for it.',
+    says: 'Job glance-1-bd7662a5 brings the database to ocata01. The deletion waits for it.',
   },
   {
     fact: "a deleted schema with another's finalizer only",
@@ -509,7 +602,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Running', { running: {} })],
     effect: 'none',
     reason: 'Observing',
-    says: 'Job glance-1-aaaaaaaa reads the database.',
+    says: 'Job glance-1-bd7662a5 reads the database.',
   },
   {
     fact: 'a Secret that is missing',
@@ -521,7 +614,7 @@ const ROWS: readonly Row[] = [
     ],
     effect: 'none',
     reason: 'SecretNotReady',
-    says: 'The pod of Job glance-1-aaaaaaaa cannot start: secret "glance-db" not found.',
+    says: 'The pod of Job glance-1-bd7662a5 cannot start: secret "glance-db" not found.',
     also: 'Reconciling',
   },
   {
@@ -532,7 +625,7 @@ const ROWS: readonly Row[] = [
     ],
     effect: 'none',
     reason: 'JobBlocked',
-    says: 'The pod of Job glance-1-aaaaaaaa cannot start: Back-off pulling image "x".',
+    says: 'The pod of Job glance-1-bd7662a5 cannot start: Back-off pulling image "x".',
   },
   {
     fact: 'a pod that no node takes',
@@ -551,7 +644,7 @@ const ROWS: readonly Row[] = [
     ],
     effect: 'none',
     reason: 'JobBlocked',
-    says: 'The pod of Job glance-1-aaaaaaaa cannot start: 0/3 nodes are available.',
+    says: 'The pod of Job glance-1-bd7662a5 cannot start: 0/3 nodes are available.',
   },
   {
     fact: 'a container that is being made',
@@ -574,7 +667,7 @@ const ROWS: readonly Row[] = [
     ],
     effect: 'deleteBlockedJob',
     reason: 'MigrationPending',
-    says: 'Job glance-1-aaaaaaaa cannot start and was made for an older spec or another image; it is replaced.',
+    says: 'Job glance-1-bd7662a5 cannot start and was made for an older spec or another image; it is replaced.',
   },
   {
     fact: 'no pod for half a minute, of an older spec',
@@ -606,7 +699,7 @@ const ROWS: readonly Row[] = [
     now: new Date('2026-11-23T07:02:00Z'),
     effect: 'none',
     reason: 'JobBlocked',
-    says: "Pod glance-1-aaaaaaaa-x of Job glance-1-aaaaaaaa has not started for 2 minutes: see `kubectl describe pod glance-1-aaaaaaaa-x` for a volume that cannot be mounted, as of a CA's Secret that is missing, or an image that takes long.",
+    says: "Pod glance-1-bd7662a5-x of Job glance-1-bd7662a5 has not started for 2 minutes: see `kubectl describe pod glance-1-bd7662a5-x` for a volume that cannot be mounted, as of a CA's Secret that is missing, or an image that takes long.",
   },
   {
     fact: 'a pod that has been starting for two minutes, of an older spec',
@@ -725,7 +818,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })],
     effect: 'deleteBlockedJob',
     reason: 'MigrationPending',
-    says: 'Job glance-1-aaaaaaaa cannot start; it is taken away with its GlanceSchema.',
+    says: 'Job glance-1-bd7662a5 cannot start; it is taken away with its GlanceSchema.',
   },
   {
     fact: 'a running pod of an older spec',
@@ -741,7 +834,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Running', { running: {} })],
     effect: 'none',
     reason: 'MigrationRunning',
-    says: 'Pod glance-1-aaaaaaaa-x is still there though its Job is gone; waiting for its end.',
+    says: 'Pod glance-1-bd7662a5-x is still there though its Job is gone; waiting for its end.',
   },
   {
     fact: 'a Job whose pod failed and is replaced',
@@ -749,7 +842,7 @@ const ROWS: readonly Row[] = [
     pods: [aPodThatReported(aRefusal('DatabaseUnreachable'))],
     effect: 'none',
     reason: 'DatabaseUnreachable',
-    says: 'Cannot sync: it ended with DatabaseUnreachable. Job glance-1-aaaaaaaa tries again, unless that was its last attempt.',
+    says: 'Cannot sync: it ended with DatabaseUnreachable. Job glance-1-bd7662a5 tries again, unless that was its last attempt.',
   },
   {
     fact: 'a Job whose pod was refused, not yet marked as failed',
@@ -1096,6 +1189,24 @@ function later(pod: PodObject): PodObject {
   return { ...pod, metadata: { ...pod.metadata, creationTimestamp: FINISHED } };
 }
 
+/** As it is where somebody puts a container beside ours that does not end. */
+function aPodWithSidecar(report = aReport()): PodObject {
+  const exitCode = report.error === null ? 0 : 20;
+  const terminated = { exitCode, reason: 'Done', finishedAt: FINISHED, message: JSON.stringify(report) };
+  return aPod('Running', undefined, {
+    containerStatuses: [
+      { name: 'istio-proxy', state: { running: {} } },
+      { name: 'migrate', state: { terminated } },
+    ],
+  });
+}
+
+/** What a status tells of a Job that has ended well. */
+function endedWell(): GlanceSchemaStatus {
+  const { job } = stored();
+  return job === undefined ? {} : { job };
+}
+
 /** The status after the result of `aJob` was stored. */
 function stored(): GlanceSchemaStatus {
   const { schema, job } = observe(aSchema(), [aJob({ end: 'Complete' })], [aPodThatReported(aReport())]);
@@ -1152,7 +1263,7 @@ describe('decide', () => {
       expect(effect).to.equal(undefined);
       expect(status.progress).to.deep.equal(told);
       expect(status.conditions?.[0]?.message).to.equal(
-        'Job glance-1-aaaaaaaa brings the database from mitaka02 to ocata01; ocata_migrate01: 41,000 of 1,000,000 rows.',
+        'Job glance-1-bd7662a5 brings the database from mitaka02 to ocata01; ocata_migrate01: 41,000 of 1,000,000 rows.',
       );
       expect(lookAgainAfter).to.equal(7_000);
     });
@@ -1195,10 +1306,68 @@ describe('decide', () => {
     expect(times).to.deep.equal(['2026-11-23T07:01:05Z', '2026-11-23T07:01:05Z', '2026-11-23T07:30:00Z']);
   });
 
+  it('says where the reason to read again is to be seen, while the Job reads', () => {
+    const observed = observe(
+      aSchema({ status: recordedAt('ocata01', { databaseHeads: ['mitaka02'] }) }),
+      [],
+      [],
+    );
+    const { effect } = decide(observed, NOW);
+    const purpose = effect?.kind === 'startJob' ? effect.purpose : {};
+    const running = observe(aSchema(), [aJob({ purpose })], [aPod('Running', { running: {} })]);
+    expect(decide(running, NOW).status.conditions?.[0]?.message).to.match(
+      /^Job \S+ reads the database\. The status says 'ocata01'/,
+    );
+  });
+
+  it('tells when what has failed is tried again, and no longer when it is', () => {
+    const waits = observe(aSchema({ status: failedWith('DatabaseUnreachable') }), [], []);
+    const { status } = decide(waits, NOW);
+    expect(status.nextAttemptAt).to.equal('2026-11-23T07:01:08Z');
+    expect(status.conditions?.[0]?.message).to.include(`The next attempt is at ${status.nextAttemptAt}.`);
+    const later = decide(observe(aSchema({ status }), [], []), new Date('2026-11-23T08:00:00Z'));
+    expect(later.status.nextAttemptAt).to.equal(undefined);
+  });
+
+  for (const [what, changes] of [
+    ['short of its target', { to: at('mitaka02'), heads: ['mitaka02'] }],
+    ['without rows', { heads: null }],
+    ['with rows that contradict it', { heads: ['mitaka02'] }],
+    ['with a failure though it ended well', aRefusal('MigrationFailed')],
+  ] as const) {
+    it(`a Job whose report is ${what} is followed by others less and less often`, () => {
+      let status: GlanceSchemaStatus = recordedAt('mitaka02');
+      const pauses: number[] = [];
+      for (let now = Date.parse('2026-11-23T07:00:00Z'); pauses.length < 7; ) {
+        const { effect } = decide(observe(aSchema({ status }), [], []), new Date(now));
+        expect(effect?.kind).to.equal('startJob');
+        const purpose = effect?.kind === 'startJob' ? effect.purpose : {};
+        const time = new Date(now).toISOString().replace('.000', '');
+        const uid = `${pauses.length}`;
+        const job = aJob({ end: 'Complete', purpose, metadata: { uid, creationTimestamp: time } });
+        const ended = { ...job, status: { ...job.status, completionTime: time } };
+        const pod = aPodThatReported(aReport(changes), 0);
+        const owner = { uid, name: job.metadata.name, controller: true };
+        const pods = [{ ...pod, metadata: { ...pod.metadata, ownerReferences: [owner] } }];
+        const decided = decide(observe(aSchema({ status }), [ended], pods), new Date(now));
+        const due = decided.lookAgainAfter ?? 0;
+        status = decided.status;
+        expect(status.job?.failure?.message).to.match(/Check that its image is that of this operator$/);
+        expect(status.job?.attempt).to.equal(pauses.length + 1);
+        pauses.push(due);
+        now += Math.ceil(due / 1000) * 1000;
+      }
+      expect(pauses.map((pause) => Math.ceil(pause / 10_000))).to.deep.equal([1, 2, 4, 8, 16, 30, 30]);
+    });
+  }
+
   it('counts the Jobs, so that an old result is never taken for a new one', () => {
     const last = failedWith('DatabaseUnreachable').job;
     const decisions = [undefined, 1, 41].map((sequence) => {
-      const status = sequence === undefined || last === undefined ? {} : { job: { ...last, sequence } };
+      const status =
+        sequence === undefined || last === undefined
+          ? {}
+          : { job: { ...last, name: `glance-${sequence}-bd7662a5`, sequence } };
       return decide(observe(aSchema({ status }), [], []), new Date('2026-11-23T08:00:00Z')).effect;
     });
     const started = decisions.map((effect) =>

@@ -46,7 +46,7 @@ describe('progress reader', () => {
     const known = { migration: 'ocata_migrate01', done: 5, total: 9 };
     expect(await lookIn(2.5)).to.deep.equal([known, 7.5]);
     expect(await lookIn(1)).to.deep.equal([known, 6.5]);
-    expect(asked).to.deep.equal(['openstack/glance-1-aaaaaaaa-x']);
+    expect(asked).to.deep.equal(['openstack/glance-1-bd7662a5-x']);
     await lookIn(6.5);
     expect(asked).to.have.length(2);
   });
@@ -80,7 +80,7 @@ describe('progress reader', () => {
     answer = async () => 'ocata_migrate01: 5 of 9 rows\n';
     await lookIn(0);
     await lookIn(10);
-    const next = { ...RUNNING, metadata: { ...RUNNING.metadata, name: 'glance-1-aaaaaaaa-y' } };
+    const next = { ...RUNNING, metadata: { ...RUNNING.metadata, name: 'glance-1-bd7662a5-y' } };
     expect(await lookIn(1, observe(aSchema(), [aJob()], [next]))).to.deep.equal([undefined, 10]);
   });
 

@@ -92,10 +92,13 @@ describe('recordJob', () => {
       recordedPhase: 'Expand',
       progress: { migration: 'ocata_migrate01', done: 500, total: 2000 },
     });
-    const ended = statusAfter(aReport({ to: at('ocata01', 'Migrate') }), {
-      recordedRevision: 'ocata01',
-      progress: { migration: 'ocata_migrate01', done: 500, total: 2000 },
-    });
+    const ended = statusAfter(
+      aReport({ target: at('ocata01', 'Migrate'), to: at('ocata01', 'Migrate'), heads: ['ocata_expand01'] }),
+      {
+        recordedRevision: 'ocata01',
+        progress: { migration: 'ocata_migrate01', done: 500, total: 2000 },
+      },
+    );
     expect(ended.recordedPhase).to.equal('Migrate');
     expect(ended.progress).to.equal(undefined);
   });
