@@ -47,6 +47,7 @@ export interface JobObject {
 /** A Pod, as far as the controller reads it. Source: the Kubernetes API reference, core/v1. */
 export interface PodObject {
   readonly metadata: Metadata;
+  readonly spec?: { readonly nodeName?: string };
   readonly status?: {
     readonly phase?: string;
     readonly reason?: string;
