@@ -6,7 +6,7 @@ import { exponentialBackoff, fractionOf } from '../loop/backoff.ts';
 import { type Decision, decide, type Effect } from './decide.ts';
 import { noticeBoard, noticeOf } from './events.ts';
 import { migrationJob, migrationJobName } from './job.ts';
-import { hasEnded, isFinished, isRunning, type Observed, observe } from './observe.ts';
+import { hasEnded, isFinished, isRunning, type Observed, type ObservedJob, observe } from './observe.ts';
 import { progressReader } from './progress-reader.ts';
 import { isRecorded } from './result.ts';
 import { type Verdict, withVerdict } from './status.ts';
@@ -120,7 +120,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     const observed = observe(schema, jobs, cluster.podsOf(uid), defaultImage);
     const { job } = observed;
     const howFar = progress.of(key, observed);
-    if (job?.marked !== true || isRecorded(observed.schema.status, job)) {
+    if (job?.marked !== true || isRecorded(observed.schema.status, job) || hasLastWord(job)) {
       return howFar === undefined ? observed : { ...observed, progress: howFar };
     }
     // Jobs and pods come by watches of their own: the end of a Job can be seen before that of its pod, whose word it is
@@ -330,6 +330,11 @@ function whyRefused(name: string, creation: Exclude<JobCreation, { kind: 'unsett
 
 function isOurs(job: JobObject, schema: SchemaObject): boolean {
   return job.metadata.ownerReferences?.some((owner) => owner.uid === schema.metadata.uid) ?? false;
+}
+
+/** Whether the cache has what the pod left that made its Job succeed: no read could tell more. */
+function hasLastWord({ state }: ObservedJob): boolean {
+  return state.kind === 'finished' && state.succeeded && state.report !== undefined;
 }
 
 /** Without keys whose value is undefined, as JSON has it. */
