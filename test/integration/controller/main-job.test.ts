@@ -164,6 +164,10 @@ describe('GlanceSchema, from apply to Ready', () => {
     await tenant.apply({ job: { labels: { 'no label': 'x' } } });
     const blocked = await tenant.reaches('JobBlocked');
     expect(blocked.status.conditions[0].message).to.contain('The API server does not take Job glance-1-');
+    await eventually(async () => {
+      const reasons = (await tenant.events()).map(({ reason }) => reason);
+      expect(reasons, 'what is told after the status').to.include('JobBlocked');
+    });
     const before = environment.proxy.requests.length;
     await new Promise((resolve) => setTimeout(resolve, 2000));
     const since = environment.proxy.requests
