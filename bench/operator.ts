@@ -1,6 +1,7 @@
 // `make bench-operator`: many GlanceSchemas on a real control plane, as Markdown tables.
 //
-//   node bench/operator.ts [--resources N] [--minutes N] [--rest-minutes N] [--part apply|rest|kills]... [--seed N]
+//   node bench/operator.ts [--resources N] [--minutes N] [--rest-minutes N] [--part apply|rest|kills|burst]... [--seed N]
+//   node bench/operator.ts --part burst [--sizes 200,1000,5000] [--runs N] [--beside 'COMMAND --kubeconfig {kubeconfig}']
 //
 // The node is the stand-in of lab/kubernetes. See docs/performance.md.
 
@@ -22,6 +23,7 @@ import type { KubeObject } from '../lab/kubernetes/test-api.ts';
 import { eventually } from '../lab/process/eventually.ts';
 import { random } from '../lab/process/random.ts';
 import { isWrite, newRequests, type RequestCounts, requestCounts } from './support/api-requests.ts';
+import { type BurstUse, burst, ownCommand } from './support/burst.ts';
 import { processUse } from './support/process-use.ts';
 
 const { values } = parseArgs({
@@ -30,6 +32,9 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '10' },
     'rest-minutes': { type: 'string', default: '2' },
     part: { type: 'string', multiple: true, default: ['apply', 'rest', 'kills'] },
+    sizes: { type: 'string', default: '200,1000,5000' },
+    runs: { type: 'string', default: '1' },
+    beside: { type: 'string' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
   },
 });
@@ -55,8 +60,13 @@ const PARTS: Readonly<
 
 const began = performance.now();
 for (const part of values.part) {
+  if (part === 'burst') {
+    await benchBurst();
+    continue;
+  }
   const bench = PARTS[part];
-  if (bench === undefined) throw new Error(`There is no part '${part}': ${Object.keys(PARTS).join(', ')}`);
+  if (bench === undefined)
+    throw new Error(`There is no part '${part}': ${[...Object.keys(PARTS), 'burst'].join(', ')}`);
   // Each on a control plane of its own: what one leaves behind would be measured by the next.
   const environment = await startEnvironment({
     // A server of so many databases would spend the machine on looking after them.
@@ -90,6 +100,35 @@ async function run(
     await replicas.stop();
     await fleet.stop();
   }
+}
+
+/** All at once, with Jobs that end at once: what the operator itself costs, and another controller in turn with it. */
+async function benchBurst(): Promise<void> {
+  const contenders = new Map([['ours', ownCommand()]]);
+  if (values.beside !== undefined) contenders.set('beside', values.beside.split(' '));
+  const requests: string[] = [];
+  console.log(
+    '\n| resources at once | controller | all up to date, s | CPU, s | CPU for each, ms | peak, MiB |',
+  );
+  console.log('|---|---|---|---|---|---|');
+  for (const count of values.sizes.split(',').map(Number)) {
+    for (let run = 0; run < Number(values.runs); run += 1) {
+      for (const [name, command] of contenders) {
+        tell(`burst: ${count} resources, ${name}`);
+        const use: BurstUse = await burst(command, count);
+        const [seconds, cpu, each] = [use.seconds, use.cpu, (use.cpu / count) * 1000].map((it) =>
+          it.toFixed(1),
+        );
+        console.log(`| ${count} | ${name} | ${seconds} | ${cpu} | ${each} | ${use.peak.toFixed(0)} |`);
+        for (const [what, asked] of [...use.requests].sort()) {
+          requests.push(`| ${count} | ${name} | \`${what}\` | ${(asked / count).toFixed(2)} |`);
+        }
+      }
+    }
+  }
+  console.log(
+    `\n| resources | controller | request | for each |\n|---|---|---|---|\n${requests.join('\n')}\n`,
+  );
 }
 
 /** Brings all to the first revision. */

@@ -32,7 +32,7 @@ export function operatorCommand(): Command {
         .argParser(parseAddressOrNone)
         .default(parseAddress(':8080'), ':8080, at all addresses'),
     )
-    .option('--workers <number>', 'how many GlanceSchemas are worked on at once', parseCount, 4)
+    .option('--workers <number>', 'how many GlanceSchemas are worked on at once', parseCount, 10)
     .option('--no-leader-elect', 'do not wait for the Lease: for a single replica that is never rolled')
     .option('--lease-namespace <namespace>', 'where the Lease is (default: the namespace of the pod)')
     .addOption(

@@ -1,5 +1,5 @@
 import { HttpMethod, RequestContext } from '@kubernetes/client-node';
-import { fetch } from 'undici';
+import { request } from 'undici';
 import { causeOf, KubeError } from './kube-error.ts';
 import type { PooledKubeConfig } from './pooled-kube-config.ts';
 
@@ -11,6 +11,19 @@ export interface KubeRequest {
   readonly body?: unknown;
   /** Of the body; default: JSON, or a merge patch. */
   readonly contentType?: string;
+}
+
+export interface KubeWatch<T> {
+  /** From the API server's root: `/api/v1/pods`. */
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  /** How long nothing may come, in milliseconds, from the request on. */
+  readonly silence: number;
+  readonly signal: AbortSignal;
+  /** Called when the API server has begun to answer. */
+  readonly onOpen: () => void;
+  /** Called with each event, in order; what it throws ends the watch. */
+  readonly onEvent: (type: string, object: T) => void;
 }
 
 /** How long a request other than a watch may take, in milliseconds. */
@@ -44,6 +57,45 @@ export class KubeClient {
 
   /** The same for what is answered with a text that is no object, such as a log. */
   async requestText(request: KubeRequest, signal?: AbortSignal): Promise<string> {
+    const ending = new Ending(REQUEST_TIMEOUT, signal);
+    try {
+      return await (await this.#send(request, ending.signal)).body.text();
+    } catch (error) {
+      throw asKubeError(`Cannot ${request.method} ${request.path}`, error);
+    } finally {
+      ending.close();
+    }
+  }
+
+  /**
+   * Follows a watch until the API server ends it in good order.
+   *
+   * @throws KubeError when it cannot be begun, breaks off or is silent for too long; and what `onEvent` throws.
+   */
+  async watch<T>({ path, query, silence, signal, onOpen, onEvent }: KubeWatch<T>): Promise<void> {
+    const ending = new Ending(silence, signal);
+    try {
+      const request = { method: 'GET', path, query: { ...query, watch: 'true' } } as const;
+      const { body } = await this.#send(request, ending.signal);
+      onOpen();
+      ending.putOff();
+      const lines = new Lines();
+      for await (const chunk of body) {
+        ending.putOff();
+        for (const line of lines.take(chunk)) {
+          const { type, object } = JSON.parse(line) as { readonly type: string; readonly object: T };
+          onEvent(type, object);
+        }
+      }
+    } catch (error) {
+      throw asKubeError('The watch ended', error);
+    } finally {
+      ending.close();
+    }
+  }
+
+  /** Resolves when the head of an answer is there that is no refusal. */
+  async #send({ method, path, query, body, contentType: type }: KubeRequest, signal: AbortSignal) {
     const server = this.config.getCurrentCluster()?.server;
     if (server === undefined) {
       throw new KubeError(
@@ -51,42 +103,88 @@ export class KubeClient {
         {},
       );
     }
-    const url = new URL(server.replace(/\/$/, '') + request.path);
-    for (const [name, value] of Object.entries(request.query ?? {})) {
-      url.searchParams.set(name, value);
+    const parameters = query === undefined ? '' : `?${new URLSearchParams(query)}`;
+    const url = server.replace(/\/$/, '') + path + parameters;
+    const context = new RequestContext(url, HttpMethod.GET);
+    await this.config.applySecurityAuthentication(context);
+    const dispatcher = context.getDispatcher();
+    const response = await request(url, {
+      method,
+      headers: {
+        ...context.getHeaders(),
+        accept: 'application/json',
+        'user-agent': USER_AGENT,
+        ...(body === undefined ? {} : { 'content-type': type ?? contentType(method) }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(dispatcher === undefined ? {} : { dispatcher }),
+      signal,
+    });
+    if (response.statusCode < 200 || response.statusCode > 299) {
+      const text = await response.body.text();
+      throw refusal(`${method} ${path}`, response.statusCode, text, response.headers['retry-after']);
     }
-    const context = new RequestContext(url.toString(), HttpMethod.GET);
-    const timeout = AbortSignal.timeout(REQUEST_TIMEOUT);
-    const what = `${request.method} ${request.path}`;
-    try {
-      await this.config.applySecurityAuthentication(context);
-      const dispatcher = context.getDispatcher();
-      const response = await fetch(url, {
-        method: request.method,
-        headers: {
-          ...context.getHeaders(),
-          accept: 'application/json',
-          'user-agent': USER_AGENT,
-          ...(request.body === undefined
-            ? {}
-            : { 'content-type': request.contentType ?? contentType(request.method) }),
-        },
-        ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
-        ...(dispatcher === undefined ? {} : { dispatcher }),
-        signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
-      });
-      const text = await response.text();
-      if (!response.ok) {
-        throw refusal(what, response.status, text, response.headers.get('retry-after'));
-      }
-      return text;
-    } catch (error) {
-      if (error instanceof KubeError) {
-        throw error;
-      }
-      throw new KubeError(`Cannot ${what}: ${causeOf(error)}`, { cause: error });
+    return response;
+  }
+}
+
+/** Ends a request by a signal or after a while. An AbortSignal of its own for each cause costs more than the rest of a request. */
+class Ending {
+  readonly #abort = new AbortController();
+  readonly #asked: AbortSignal | undefined;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(milliseconds: number, asked: AbortSignal | undefined) {
+    this.#timer = setTimeout(
+      () => this.#abort.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError')),
+      milliseconds,
+    );
+    this.#asked = asked;
+    asked?.addEventListener('abort', this.#end);
+    if (asked?.aborted) {
+      this.#end();
     }
   }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** The while begins anew. */
+  putOff(): void {
+    this.#timer.refresh();
+  }
+
+  /** Leaves nothing behind. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#asked?.removeEventListener('abort', this.#end);
+  }
+
+  readonly #end = (): void => this.#abort.abort(this.#asked?.reason);
+}
+
+/** Cuts what comes in pieces into lines. */
+class Lines {
+  #begun: Buffer[] = [];
+
+  /** The lines that this piece completes. */
+  *take(piece: Buffer): Iterable<string> {
+    let start = 0;
+    for (let end = piece.indexOf(10); end !== -1; end = piece.indexOf(10, start)) {
+      const line = piece.subarray(start, end);
+      yield (this.#begun.length === 0 ? line : Buffer.concat([...this.#begun, line])).toString('utf8');
+      this.#begun = [];
+      start = end + 1;
+    }
+    if (start < piece.length) {
+      this.#begun.push(piece.subarray(start));
+    }
+  }
+}
+
+function asKubeError(what: string, error: unknown): KubeError {
+  return error instanceof KubeError ? error : new KubeError(`${what}: ${causeOf(error)}`, { cause: error });
 }
 
 /** A merge patch sets and removes fields by what it holds, and can carry a resource version to be compared. */
@@ -94,13 +192,18 @@ function contentType(method: KubeRequest['method']): string {
   return method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
 }
 
-function refusal(what: string, status: number, text: string, retryAfter: string | null): KubeError {
+function refusal(
+  what: string,
+  status: number,
+  text: string,
+  retryAfter: string | string[] | undefined,
+): KubeError {
   const { message, reason } = statusOf(text);
   const seconds = Number(retryAfter);
   return new KubeError(message ?? `Cannot ${what}: the API server answered ${status}`, {
     status,
     reason,
-    retryAfter: retryAfter !== null && Number.isFinite(seconds) ? seconds * 1000 : undefined,
+    retryAfter: Number.isFinite(seconds) ? seconds * 1000 : undefined,
   });
 }
 

@@ -1,7 +1,7 @@
-import { Watch } from '@kubernetes/client-node';
 import type { KubeClient } from './client.ts';
-import { causeOf, KubeError } from './kube-error.ts';
+import { KubeError } from './kube-error.ts';
 import { pause } from './pause.ts';
+import { type Indexers, Store } from './store.ts';
 
 /** What a reflector needs to know of an object. */
 export interface Reflected {
@@ -15,10 +15,14 @@ export interface Reflected {
 }
 
 export interface ReflectorOptions<T extends Reflected> {
-  readonly client: KubeClient;
+  readonly client: Pick<KubeClient, 'request' | 'watch'>;
   /** The path of the collection: `/apis/batch/v1/jobs`. */
   readonly path: string;
   readonly labelSelector?: string;
+  /** What objects are looked up by besides namespace and name. */
+  readonly indexers?: Indexers<T>;
+  /** Gives what is kept of an object; default: all but managedFields. */
+  readonly keep?: (object: T) => T;
   /** Called after the cache has changed, with the object as it is now, or as it was last when it is gone. */
   readonly onChange: (object: T) => void;
   /** Called when a list or a watch has failed and is tried again. */
@@ -55,8 +59,8 @@ const TOMBSTONES = 1000;
  */
 export class Reflector<T extends Reflected> {
   readonly #options: ReflectorOptions<T>;
-  /** By namespace and name: of one name there is one, and a later version of another tells that the one before is gone. */
-  readonly #objects = new Map<string, T>();
+  /** Of one name there is one, and a later version of another tells that the one before is gone. */
+  readonly #store: Store<T>;
   readonly #deleted = new Set<string>();
   readonly #stop = new AbortController();
   #resourceVersion: string | undefined;
@@ -66,6 +70,7 @@ export class Reflector<T extends Reflected> {
 
   constructor(options: ReflectorOptions<T>) {
     this.#options = options;
+    this.#store = new Store(options.indexers);
   }
 
   /** Whether the collection has been read whole at least once. */
@@ -74,14 +79,23 @@ export class Reflector<T extends Reflected> {
   }
 
   objects(): Iterable<T> {
-    return this.#objects.values();
+    return this.#store.values();
+  }
+
+  get(namespace: string, name: string): T | undefined {
+    return this.#store.get(namespace, name);
+  }
+
+  /** The objects that one of the indexers finds under a value. */
+  by(index: string, value: string): readonly T[] {
+    return this.#store.by(index, value);
   }
 
   /** Takes in the answer to a write of our own, so that the next pass sees it though the watch is slower. */
   remember(object: T): void {
-    const known = this.#objects.get(placeOf(object));
+    const known = this.#known(object);
     if (!this.#deleted.has(object.metadata.uid) && (known === undefined || isNewer(object, known))) {
-      this.#objects.set(placeOf(object), withoutManagedFields(object));
+      this.#store.put(this.#kept(object));
     }
   }
 
@@ -138,13 +152,13 @@ export class Reflector<T extends Reflected> {
         this.#stop.signal,
       );
       for (const object of page.items) {
-        found.set(placeOf(object), withoutManagedFields(object));
+        found.set(object.metadata.uid, this.#kept(object));
       }
       next = page.metadata.continue || undefined;
       resourceVersion = page.metadata.resourceVersion;
     } while (next !== undefined);
-    for (const [place, object] of this.#objects) {
-      if (found.get(place)?.metadata.uid !== object.metadata.uid) {
+    for (const object of [...this.#store.values()]) {
+      if (!found.has(object.metadata.uid)) {
         this.#remove(object);
       }
     }
@@ -157,73 +171,45 @@ export class Reflector<T extends Reflected> {
 
   /** One watch, until the API server ends it in good order; throws when it ends otherwise. */
   async #watch(): Promise<void> {
-    const { client, path } = this.#options;
-    const watch = new Watch(client.config);
-    // Private, but the library offers no other way to have it wait for longer than 30 seconds.
-    Reflect.set(watch, 'requestTimeoutMs', this.#options.silence ?? WATCH_SILENCE);
+    const { client, path, silence = WATCH_SILENCE } = this.#options;
     const started = Date.now();
-    let failure: unknown;
-    let controller: AbortController | undefined;
-    const end = () => controller?.abort();
-    this.#stop.signal.addEventListener('abort', end);
-    try {
-      await new Promise<void>((resolve, reject) => {
-        watch
-          .watch(
-            path,
-            {
-              ...this.#selector(),
-              allowWatchBookmarks: 'true',
-              timeoutSeconds: String(WATCH_SECONDS),
-              resourceVersion: this.#resourceVersion ?? '',
-            },
-            (type: string, object: T) => {
-              if (failure === undefined) {
-                failure = this.#take(type, object);
-                if (failure !== undefined) {
-                  controller?.abort();
-                }
-              }
-            },
-            (error: unknown) => {
-              const cause = failure ?? (error == null ? endedTooSoon(started) : asKubeError(error));
-              if (cause === undefined) {
-                resolve();
-              } else {
-                reject(cause);
-              }
-            },
-          )
-          .then((running) => {
-            controller = running;
-            this.#openSince = Date.now();
-            if (this.#stop.signal.aborted) {
-              running.abort();
-            }
-          }, reject);
-      });
-    } finally {
-      this.#stop.signal.removeEventListener('abort', end);
+    await client.watch<T>({
+      path,
+      query: {
+        ...this.#selector(),
+        allowWatchBookmarks: 'true',
+        timeoutSeconds: String(WATCH_SECONDS),
+        resourceVersion: this.#resourceVersion ?? '',
+      },
+      silence,
+      signal: this.#stop.signal,
+      onOpen: () => {
+        this.#openSince = Date.now();
+      },
+      onEvent: (type, object) => this.#take(type, object),
+    });
+    if (isShort(started)) {
+      // One that ends at once, again and again, as from a server that is going down, must not be begun at once.
+      throw new KubeError('The watch ended as soon as it began', {});
     }
   }
 
-  /** Takes in one event of the watch; gives the error that it carries, if it carries one. */
-  #take(type: string, object: T): KubeError | undefined {
+  /** Takes in one event of the watch; throws the error that it carries, if it carries one. */
+  #take(type: string, object: T): void {
     if (type === 'ERROR') {
       const status = object as unknown as { readonly code?: number; readonly message?: string };
-      return new KubeError(status.message ?? 'The watch ended with an error', { status: status.code });
+      throw new KubeError(status.message ?? 'The watch ended with an error', { status: status.code });
     }
     this.#resourceVersion = object.metadata.resourceVersion;
     if (type === 'DELETED') {
       this.#remove(object);
     } else if (type !== 'BOOKMARK') {
-      this.#put(withoutManagedFields(object));
+      this.#put(this.#kept(object));
     }
-    return undefined;
   }
 
   #put(object: T): void {
-    const known = this.#objects.get(placeOf(object));
+    const known = this.#known(object);
     if (known !== undefined && !isNewer(object, known)) {
       // Our own write, which was remembered already; whoever made it has acted on it.
       if (known.metadata.resourceVersion === object.metadata.resourceVersion) {
@@ -231,13 +217,13 @@ export class Reflector<T extends Reflected> {
       }
       return;
     }
-    this.#objects.set(placeOf(object), object);
+    this.#store.put(object);
     this.#tell(object);
   }
 
   #remove(object: T): void {
-    if (this.#objects.get(placeOf(object))?.metadata.uid === object.metadata.uid) {
-      this.#objects.delete(placeOf(object));
+    if (this.#known(object)?.metadata.uid === object.metadata.uid) {
+      this.#store.delete(object.metadata.namespace ?? '', object.metadata.name);
     }
     this.#deleted.add(object.metadata.uid);
     for (const uid of this.#deleted) {
@@ -247,6 +233,16 @@ export class Reflector<T extends Reflected> {
       this.#deleted.delete(uid);
     }
     this.#tell(object);
+  }
+
+  /** What is known under the name of this object. */
+  #known({ metadata }: T): T | undefined {
+    return this.#store.get(metadata.namespace ?? '', metadata.name);
+  }
+
+  #kept(object: T): T {
+    const kept = withoutManagedFields(object);
+    return this.#options.keep?.(kept) ?? kept;
   }
 
   #tell(object: T): void {
@@ -268,10 +264,6 @@ interface ListAnswer<T> {
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
 }
 
-function placeOf({ metadata }: Reflected): string {
-  return `${metadata.namespace ?? ''}/${metadata.name}`;
-}
-
 /**
  * Whether `a` is the later version of the same object, or the later object of the same name. Resource versions are compared as numbers, which the API allows
  * within one resource since Kubernetes 1.35 and which has always been so with etcd; others are taken as newer.
@@ -287,16 +279,6 @@ function withoutManagedFields<T extends Reflected>(object: T): T {
   return { ...object, metadata };
 }
 
-/** A watch that ends at once, again and again, as from a server that is going down, must not be begun at once. */
-function endedTooSoon(started: number): KubeError | undefined {
-  return isShort(started) ? new KubeError('The watch ended as soon as it began', {}) : undefined;
-}
-
 function isShort(since: number | undefined): boolean {
   return since === undefined || Date.now() - since < SHORT_LIFE;
-}
-
-function asKubeError(error: unknown): KubeError {
-  const status = (error as { readonly statusCode?: number }).statusCode;
-  return new KubeError(`The watch ended: ${causeOf(error)}`, { status, cause: error });
 }

@@ -37,6 +37,15 @@ export class Reflectors<T extends Namespaced> {
     }
   }
 
+  get(namespace: string, name: string): T | undefined {
+    return this.#of(namespace)?.get(namespace, name);
+  }
+
+  /** The objects that one of the indexers finds under a value. */
+  by(index: string, value: string): readonly T[] {
+    return [...this.#byNamespace.values()].flatMap((reflector) => reflector.by(index, value));
+  }
+
   /** Takes in the answer to a write of our own; see Reflector. */
   remember(object: T): void {
     this.#of(object.metadata.namespace)?.remember(object);

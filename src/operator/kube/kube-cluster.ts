@@ -26,7 +26,7 @@ import { Reflectors } from './informers.ts';
 import { hasStatus, KubeError } from './kube-error.ts';
 
 export interface KubeClusterOptions {
-  readonly client: KubeClient;
+  readonly client: Pick<KubeClient, 'request' | 'requestText' | 'watch'>;
   /** The only namespaces that are read and written; undefined for all. */
   readonly namespaces?: readonly string[] | undefined;
   /** Called with `namespace/name` when a GlanceSchema, or a Job or pod of it, has changed. */
@@ -60,6 +60,7 @@ export class KubeCluster implements Cluster {
       api: `/apis/${GROUP}/${VERSION}`,
       plural: PLURAL,
       namespaces,
+      indexers: { [BY_UID]: ({ metadata }) => [metadata.uid] },
       onChange: (schema) => {
         onKey(keyOf(schema));
         if (this.schema(keyOf(schema))?.metadata.uid !== schema.metadata.uid) {
@@ -74,6 +75,8 @@ export class KubeCluster implements Cluster {
       plural: 'jobs',
       namespaces,
       labelSelector: SCHEMA_UID_LABEL,
+      indexers: { [BY_SCHEMA]: schemaOfJob },
+      keep: keptOfJob,
       onChange: tellOwner,
       onTrouble: (error) => onTrouble('watch of Jobs', error),
     });
@@ -83,6 +86,8 @@ export class KubeCluster implements Cluster {
       plural: 'pods',
       namespaces,
       labelSelector: SCHEMA_UID_LABEL,
+      indexers: { [BY_SCHEMA]: ({ metadata }) => [metadata.labels?.[SCHEMA_UID_LABEL] ?? ''] },
+      keep: keptOfPod,
       onChange: tellOwner,
       onTrouble: (error) => onTrouble('watch of Pods', error),
     });
@@ -132,11 +137,12 @@ export class KubeCluster implements Cluster {
   }
 
   schema(key: string): SchemaObject | undefined {
-    return find(this.#schemas.objects(), (schema) => keyOf(schema) === key);
+    const [namespace = '', name = ''] = key.split('/');
+    return this.#schemas.get(namespace, name);
   }
 
   jobsOf(schemaUid: string): readonly JobObject[] {
-    return [...this.#jobs.objects()].filter((job) => job.metadata.labels?.[SCHEMA_UID_LABEL] === schemaUid);
+    return this.#jobs.by(BY_SCHEMA, schemaUid);
   }
 
   leftoversOf(key: string): readonly JobObject[] {
@@ -155,7 +161,7 @@ export class KubeCluster implements Cluster {
   }
 
   podsOf(schemaUid: string): readonly PodObject[] {
-    return [...this.#pods.objects()].filter((pod) => pod.metadata.labels?.[SCHEMA_UID_LABEL] === schemaUid);
+    return this.#pods.by(BY_SCHEMA, schemaUid);
   }
 
   async readJob(namespace: string, name: string): Promise<JobObject | undefined> {
@@ -359,7 +365,7 @@ export class KubeCluster implements Cluster {
   }
 
   #schemaWithUid(uid: string | undefined): SchemaObject | undefined {
-    return find(this.#schemas.objects(), (schema) => schema.metadata.uid === uid);
+    return uid === undefined ? undefined : this.#schemas.by(BY_UID, uid)[0];
   }
 }
 
@@ -374,6 +380,26 @@ function asRefused(error: unknown): Refused {
 
 function isOwnedBy({ ownerReferences }: JobObject['metadata'], { metadata }: SchemaObject): boolean {
   return ownerReferences?.some(({ uid }) => uid === metadata.uid) ?? false;
+}
+
+/** The indexes of the caches. */
+const BY_UID = 'uid';
+const BY_SCHEMA = 'schema';
+
+/** The UID of the GlanceSchema that a Job is for. */
+function schemaOfJob({ metadata }: JobObject): readonly string[] {
+  return [metadata.labels?.[SCHEMA_UID_LABEL] ?? ''];
+}
+
+/** A Job without the template of its pod, which is most of it and which nobody reads. */
+function keptOfJob(job: JobObject): JobObject {
+  const { template: _template, ...spec } = job.spec as JobObject['spec'] & { readonly template?: unknown };
+  return { ...job, spec };
+}
+
+/** A pod without what runs in it. */
+function keptOfPod({ spec, ...kept }: PodObject): PodObject {
+  return spec?.nodeName === undefined ? kept : { ...kept, spec: { nodeName: spec.nodeName } };
 }
 
 /** Answers to the creation of a Job that another try at once would get again: not valid, not allowed, over a quota. */
@@ -408,13 +434,4 @@ const LONGEST_NOTE = 1024;
 function cutToBytes(text: string, most: number): string {
   const cut = Buffer.from(text).subarray(0, most).toString('utf8');
   return cut === text ? text : cut.replace(/\uFFFD+$/, '');
-}
-
-function find<T>(values: Iterable<T>, matches: (value: T) => boolean): T | undefined {
-  for (const value of values) {
-    if (matches(value)) {
-      return value;
-    }
-  }
-  return undefined;
 }

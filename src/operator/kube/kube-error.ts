@@ -29,7 +29,7 @@ export function hasStatus(error: unknown, status: number): error is KubeError {
   return error instanceof KubeError && error.status === status;
 }
 
-/** The innermost message of an error: undici says only "fetch failed" at the top. */
+/** The innermost message of an error, which says most. */
 export function causeOf(error: unknown): string {
   let innermost = error;
   while (innermost instanceof Error && innermost.cause !== undefined) {

@@ -15,7 +15,7 @@ const CONNECTIONS = 13;
  */
 export class PooledKubeConfig extends KubeConfig {
   readonly #connections: number;
-  #pool: { readonly key: string; readonly agent: Dispatcher } | undefined;
+  #pool: { readonly connect: ConnectOptions; readonly agent: Dispatcher } | undefined;
   #connect: ConnectOptions | undefined;
   /** Told of each request, watches included; of none behind a proxy, where the library connects by itself. */
   onRequest: ((outcome: RequestOutcome) => void) | undefined;
@@ -51,11 +51,10 @@ export class PooledKubeConfig extends KubeConfig {
   }
 
   #agentFor(connect: ConnectOptions): Dispatcher {
-    const key = JSON.stringify(connect);
-    if (this.#pool?.key !== key) {
+    if (this.#pool === undefined || !areSame(this.#pool.connect, connect)) {
       // Not closed: what is under way on the old connections may end; they are idle soon and then time out.
       this.#pool = {
-        key,
+        connect,
         agent: new Agent({
           // The library's type of the same options, which only lists its undefined members otherwise.
           connect: connect as buildConnector.BuildOptions,
@@ -66,4 +65,20 @@ export class PooledKubeConfig extends KubeConfig {
     }
     return this.#pool.agent;
   }
+}
+
+/** Whether they lead to the same connections. This is asked for each request: certificates are compared as the bytes that they are. */
+function areSame(one: ConnectOptions, other: ConnectOptions): boolean {
+  const [first, second] = [Object.entries(one ?? {}), Object.entries(other ?? {})];
+  return (
+    first.length === second.length &&
+    first.every(([name, value], index) => {
+      const [otherName, otherValue] = second[index] ?? [];
+      return name === otherName && (value === otherValue || areSameBytes(value, otherValue));
+    })
+  );
+}
+
+function areSameBytes(one: unknown, other: unknown): boolean {
+  return Buffer.isBuffer(one) && Buffer.isBuffer(other) && one.equals(other);
 }

@@ -15,9 +15,12 @@ export interface RequestOutcome {
 export function tellRequests(
   tell: (outcome: RequestOutcome) => void,
 ): Dispatcher.DispatcherComposeInterceptor {
+  const hosts = new Map<string, string>();
   return (dispatch) => (options, handler) => {
     const { method } = options;
-    const host = new URL(String(options.origin)).host;
+    const origin = String(options.origin);
+    const host = hosts.get(origin) ?? new URL(origin).host;
+    hosts.set(origin, host);
     const began = performance.now();
     let told = false;
     const once = (status: number | undefined): void => {

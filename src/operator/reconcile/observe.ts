@@ -156,7 +156,7 @@ export function observe(
   pods: readonly PodObject[],
   defaultImage: DefaultImage = NO_IMAGE,
 ): Observed {
-  const spec = parseSpec(schema.spec);
+  const spec = specOf(schema);
   const { namespace, annotations = {} } = schema.metadata;
   // Labels and owners can be written by anybody: what is in another namespace is not of this schema.
   const isNear = ({ metadata }: JobObject | PodObject) => metadata.namespace === namespace;
@@ -226,6 +226,18 @@ function onlyHistory({ observedGeneration, history, lastMigration, conditions }:
     ...(history === undefined ? {} : { history }),
     ...(conditions === undefined ? {} : { conditions }),
   };
+}
+
+/** What was made of the spec of each version of a GlanceSchema that the cache has: each pass asks, and some ask twice. */
+const parsedSpecs = new WeakMap<object, GlanceSchemaSpec>();
+
+function specOf({ spec }: SchemaObject): GlanceSchemaSpec {
+  if (typeof spec !== 'object' || spec === null) {
+    return parseSpec(spec);
+  }
+  const known = parsedSpecs.get(spec) ?? parseSpec(spec);
+  parsedSpecs.set(spec, known);
+  return known;
 }
 
 /** An operator that was put back to an older version, as the runbook has it before the CRD is, meets fields that it does not know. */

@@ -21,6 +21,7 @@ import {
   isOwnedBy,
   isRunning,
   type Observed,
+  type ObservedJob,
   observe,
 } from './observe.ts';
 import { podAbsence } from './pod-absence.ts';
@@ -186,7 +187,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     const observed = { ...absence.of(key, observe(schema, jobs, cluster.podsOf(uid), defaultImage)), putOff };
     const { job } = observed;
     const howFar = progress.of(key, observed);
-    if (job?.marked !== true || isRecorded(observed.schema.status, job)) {
+    if (job?.marked !== true || isRecorded(observed.schema.status, job) || hasLastWord(job)) {
       return howFar === undefined ? observed : { ...observed, progress: howFar };
     }
     // Jobs and pods come by watches of their own: the end of a Job can be seen before that of its pod, whose word it is
@@ -442,6 +443,11 @@ function isOurs(job: JobObject, schema: SchemaObject): boolean {
 
 function putOff(uid: string, what: string, { refused }: Refused): Acted {
   return { kind: 'put off', uid, message: `${what}: ${refused}` };
+}
+
+/** Whether the cache has what the pod left that made its Job succeed: no read could tell more. */
+function hasLastWord({ state }: ObservedJob): boolean {
+  return state.kind === 'finished' && state.succeeded && state.report !== undefined;
 }
 
 /** Without keys whose value is undefined, as JSON has it. */

@@ -1,0 +1,58 @@
+import { expect } from 'chai';
+import { type Environment, startEnvironment } from '../../../lab/kubernetes/environment.ts';
+import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
+
+const ACCOUNT = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
+
+/** One of each, whatever the machine: the place is noted and the finalizer set, the Job made and given its TTL, the finalizer released. */
+const WRITES = ['create jobs', 'patch glanceschemas', 'patch glanceschemas', 'patch jobs'];
+
+describe('what an upgrade asks of the API server', () => {
+  let environment: Environment;
+  let operator: Operator;
+
+  before(async () => {
+    environment = await startEnvironment();
+    operator = await environment.operator();
+  });
+
+  after(async () => {
+    await operator?.stop();
+    await environment?.stop();
+  });
+
+  it('is each write once, and a read of what the caches cannot be trusted with', async () => {
+    const tenant = await environment.tenant('asked', await environment.postgres.createDatabase('asked'));
+    async function upgradeTo(revision: string, upgrades: number): Promise<void> {
+      await tenant.apply({ revision });
+      await tenant.reaches('UpToDate');
+      await eventually(async () => {
+        const { metadata } = await tenant.read();
+        expect(metadata?.finalizers ?? []).to.deep.equal([]);
+        const ends = (await tenant.events()).filter(({ reason }) => reason === 'UpToDate');
+        expect(ends, 'the end is told').to.have.length(upgrades);
+      });
+    }
+    await upgradeTo('liberty', 1);
+    const since = new Date();
+    await upgradeTo('mitaka01', 2);
+    const asked = environment.plane
+      .auditEvents({ user: ACCOUNT, since, stage: 'ResponseComplete' })
+      .filter(({ verb, objectRef }) => verb !== 'watch' && objectRef?.resource !== 'leases')
+      .map(({ verb, objectRef }) =>
+        [`${verb} ${objectRef?.resource}`, objectRef?.subresource].filter(Boolean).join('/'),
+      )
+      .sort();
+    const but = (...others: readonly string[]) => asked.filter((what) => !others.includes(what));
+    const count = (what: string) => asked.filter((other) => other === what).length;
+    const states = ['create events', 'update glanceschemas/status'];
+    expect(but(...states, 'get jobs', 'list pods')).to.deep.equal(WRITES);
+    // It runs, it has ended; on a busy machine also that its pod waits. Each is one write and one Event.
+    expect(count('update glanceschemas/status')).to.be.within(2, 5);
+    expect(count('create events')).to.be.within(2, count('update glanceschemas/status'));
+    // The Job of before and the pods, so that nobody is at work; the pods again only where the end of the Job was seen first.
+    expect(count('get jobs')).to.equal(1);
+    expect(count('list pods')).to.be.within(1, 2);
+  });
+});

@@ -1,0 +1,63 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { HttpMethod, RequestContext } from '@kubernetes/client-node';
+import { expect } from 'chai';
+import type { Dispatcher } from 'undici';
+import { PooledKubeConfig } from '../../../../src/operator/kube/pooled-kube-config.ts';
+
+const SERVER = 'https://127.0.0.1:6443';
+
+describe('connections to the API server', () => {
+  let folder: string;
+  let caFile: string;
+  let config: PooledKubeConfig;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'pool-'));
+    caFile = join(folder, 'ca.crt');
+    writeFileSync(caFile, 'first\n'.repeat(200));
+    config = new PooledKubeConfig(0);
+    config.loadFromClusterAndUser(
+      { name: 'here', server: SERVER, caFile, skipTLSVerify: false },
+      { name: 'me', token: 'secret' },
+    );
+  });
+
+  afterEach(async () => {
+    await config.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  async function dispatcher(): Promise<Dispatcher | undefined> {
+    const context = new RequestContext(`${SERVER}/api`, HttpMethod.GET);
+    await config.applySecurityAuthentication(context);
+    return context.getDispatcher();
+  }
+
+  it('are of one pool, whose name no request writes anew as JSON', async () => {
+    const { toJSON } = Buffer.prototype;
+    let texts = 0;
+    Buffer.prototype.toJSON = function (this: Buffer) {
+      texts += 1;
+      return toJSON.call(this);
+    };
+    try {
+      const first = await dispatcher();
+      expect(first).not.to.equal(undefined);
+      expect(await dispatcher()).to.equal(first);
+      expect(await dispatcher()).to.equal(first);
+    } finally {
+      Buffer.prototype.toJSON = toJSON;
+    }
+    expect(texts).to.equal(0);
+  });
+
+  it('are of another pool once the CA is another', async () => {
+    const first = await dispatcher();
+    writeFileSync(caFile, 'secnd\n'.repeat(200));
+    const second = await dispatcher();
+    expect(second).not.to.equal(first);
+    expect(await dispatcher()).to.equal(second);
+  });
+});
