@@ -132,8 +132,10 @@ export const REASONS = {
     ready: 'False',
     also: 'Reconciling',
     warns: true,
-    meaning: 'A pod of the Job cannot start: image, quota, scheduling.',
-    doThis: 'Mend what the message names, which is the word of the kubelet, the scheduler or the API server.',
+    meaning:
+      'The Job cannot go on: image, quota, scheduling, a Job that is suspended, a node that does not answer.',
+    doThis:
+      'Mend what the message names, which is mostly the word of the kubelet, the scheduler or the API server.',
   },
 } as const satisfies Readonly<Record<string, ReasonMeaning>>;
 

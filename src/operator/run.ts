@@ -269,7 +269,12 @@ async function work(parts: {
   while (!cluster.begun && !signal.aborted) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  const reconcile = reconciler({ cluster, defaultImage, onStored });
+  const reconcile = reconciler({
+    cluster,
+    defaultImage,
+    onStored,
+    onPutOff: (key, what) => log.warn(`${key}: ${what}`, { key }),
+  });
   const resync = setInterval(addAll, RESYNC);
   signal.addEventListener('abort', () => queue.close(), { once: true });
   if (signal.aborted) {

@@ -15,13 +15,14 @@ import type {
   Mark,
   Notice,
   PodObject,
+  Refused,
   SchemaObject,
   Stale,
 } from '../../src/operator/kube/cluster.ts';
 import { type Purpose, parsePurpose } from '../../src/operator/reconcile/job.ts';
 import { hasEnded, isFinished } from '../../src/operator/reconcile/observe.ts';
 import { SimulatedWatch } from './simulated-watch.ts';
-import { NEWER, ownerOf, specOf, type World } from './world.ts';
+import { KEY, NEWER, schemaOf, specOf, type World } from './world.ts';
 
 /** No attempt follows a failed one sooner, in milliseconds. */
 const SHORTEST_PAUSE = 5_000;
@@ -115,16 +116,26 @@ export class SimulatedCluster implements Cluster {
     this.#refused = undefined;
   }
 
-  schema(): SchemaObject | undefined {
+  schema(key: string): SchemaObject | undefined {
     this.#began = this.#world.moment;
     this.#holds = false;
-    return this.#schemas.objects()[0];
+    return key === KEY ? this.#schemas.objects()[0] : undefined;
   }
 
   jobsOf(schemaUid: string): readonly JobObject[] {
-    return this.#jobs
-      .objects()
-      .filter((job) => job.metadata.ownerReferences?.some((owner) => owner.uid === schemaUid));
+    return this.#jobs.objects().filter((job) => schemaOf(job) === schemaUid);
+  }
+
+  leftoversOf(key: string): readonly JobObject[] {
+    const [, uid = ''] = key.split('/');
+    this.#began = this.#world.moment;
+    return this.#schemas.objects().some(({ metadata }) => metadata.uid === uid) ? [] : this.jobsOf(uid);
+  }
+
+  /** UIDs of schemas that are not there, and have Jobs that are. */
+  leftovers(): readonly string[] {
+    const known = this.#schemas.objects().map(({ metadata }) => metadata.uid);
+    return [...new Set(this.#jobs.objects().map(schemaOf))].filter((uid) => !known.includes(uid));
   }
 
   podsOf(schemaUid: string): readonly PodObject[] {
@@ -171,7 +182,14 @@ export class SimulatedCluster implements Cluster {
     }
   }
 
-  async mark(schema: SchemaObject, { finalizers, starting }: Mark): Promise<SchemaObject | Stale> {
+  async mark(schema: SchemaObject, { finalizers, starting }: Mark): Promise<SchemaObject | Stale | Refused> {
+    const isRelease = starting === undefined && schema.metadata.deletionTimestamp === undefined;
+    if (isRelease && this.#world.refusesCourtesies) {
+      return this.#request(() => {
+        this.#refuseFor(schema);
+        return { refused: 'a policy', passing: false };
+      });
+    }
     this.#checkPods(schema, finalizers, starting);
     const marked = await this.#write(schema, (current) => {
       this.#fenced = current;
@@ -180,13 +198,19 @@ export class SimulatedCluster implements Cluster {
       const annotations = after === undefined ? others : { ...others, [STARTING_ANNOTATION]: after };
       return { ...current, metadata: { ...current.metadata, finalizers, annotations } };
     });
-    if (marked !== 'stale' && this.#holds && !finalizers.includes(FINALIZER)) {
+    if (marked !== 'stale' && !finalizers.includes(FINALIZER)) {
+      this.#refuseFor(schema);
+    }
+    return marked;
+  }
+
+  /** The place of a Job is given back once it was refused, and known to be. */
+  #refuseFor(schema: SchemaObject): void {
+    if (this.#holds) {
       this.#holds = false;
-      // The place of a Job is given back once it was refused, and known to be.
       this.#refusedFor = wantedBy(schema);
       this.#refused = { wanted: this.#refusedFor, at: this.#world.clock };
     }
-    return marked;
   }
 
   async writeStatus(
@@ -198,6 +222,9 @@ export class SimulatedCluster implements Cluster {
       this.#checkRefusal(current, status);
       if (status.progress !== undefined && status.job?.finishedAt !== undefined) {
         throw new Error(`Progress is told of a Job that has ended (${schema.metadata.uid})`);
+      }
+      if (status.job !== undefined && current.status?.job?.uid === status.job.uid) {
+        this.#world.checkDisowned(status.job.uid, this.#began);
       }
       if (status.job?.finishedAt !== undefined) {
         if (!this.#world.stored.has(status.job.uid)) {
@@ -228,13 +255,15 @@ export class SimulatedCluster implements Cluster {
         return { kind: 'refused', message: 'exceeded quota' };
       }
       this.#checkStart(metadata.annotations?.[PURPOSE_ANNOTATION]);
-      this.#world.checkAlone(metadata.ownerReferences?.[0]?.uid, this.#began);
+      this.#world.checkAlone(metadata.labels?.[SCHEMA_UID_LABEL], this.#began);
       this.#world.writes += 1;
       this.#world.excuse(this.#looked);
+      const uid = this.#world.uid();
       const created = this.#world.putJob({
         metadata: {
           ...metadata,
-          uid: this.#world.uid(),
+          ...this.#world.ownersOf(uid, job as JobObject),
+          uid,
           resourceVersion: '0',
           creationTimestamp: this.#world.now(),
         },
@@ -251,26 +280,60 @@ export class SimulatedCluster implements Cluster {
     });
   }
 
-  async deleteJob(job: JobObject): Promise<void> {
-    await this.#request(() => {
+  async deleteJob(job: JobObject): Promise<Refused | undefined> {
+    return this.#request(() => {
       const current = this.#world.jobs.get(job.metadata.uid);
       if (current?.metadata.resourceVersion === job.metadata.resourceVersion) {
         this.#world.writes += 1;
         this.#world.checkTakenAway(job.metadata.uid, this.#began);
         this.#world.deleteJob(job.metadata.uid);
       }
+      return undefined;
     });
   }
 
-  async armTtl(_namespace: string, { name, uid }: JobReference, seconds: number): Promise<void> {
-    await this.#request(() => {
+  async armTtl(
+    _namespace: string,
+    job: JobReference,
+    seconds: number,
+    owner?: SchemaObject,
+  ): Promise<Refused | undefined> {
+    return this.#patchJob(job, (current) => {
+      this.#checkStored(current);
+      const { metadata, spec } = current;
+      const ownerReferences =
+        owner === undefined
+          ? (metadata.ownerReferences ?? [])
+          : [{ uid: owner.metadata.uid, name: owner.metadata.name, controller: true }];
+      return {
+        ...current,
+        metadata: { ...metadata, ownerReferences },
+        spec: { ...spec, ttlSecondsAfterFinished: seconds },
+      };
+    });
+  }
+
+  async disown(_namespace: string, job: JobReference): Promise<Refused | undefined> {
+    return this.#patchJob(job, (current) => ({
+      ...current,
+      metadata: { ...current.metadata, ownerReferences: [] },
+    }));
+  }
+
+  #patchJob(
+    { name, uid }: JobReference,
+    change: (job: JobObject) => JobObject,
+  ): Promise<Refused | undefined> {
+    return this.#request(() => {
       const job = this.#world.jobNamed(name);
+      if (this.#world.refusesCourtesies) {
+        return { refused: 'a policy', passing: false };
+      }
       if (job?.metadata.uid === uid) {
         this.#world.writes += 1;
-        this.#checkStored(job);
-        const armed = this.#world.putJob({ ...job, spec: { ttlSecondsAfterFinished: seconds } });
-        this.#jobs.remember(armed);
+        this.#jobs.remember(this.#world.putJob(change(job)));
       }
+      return undefined;
     });
   }
 
@@ -320,7 +383,7 @@ export class SimulatedCluster implements Cluster {
     const schema = this.#fenced;
     for (const job of this.#world.jobs.values()) {
       const isEarlier = sequenceOf(job) < (purpose?.sequence ?? 0);
-      if (isEarlier && ownerOf(job) === schema?.metadata.uid && isFinished(job)) {
+      if (isEarlier && schemaOf(job) === schema?.metadata.uid && isFinished(job)) {
         this.#checkStored(job);
       }
     }
@@ -375,10 +438,11 @@ export class SimulatedCluster implements Cluster {
   /** Nothing happens to a Job, nor after it, before its result is in the status. */
   #checkStored(job: JobObject): void {
     const { metadata } = job;
-    const uid = ownerOf(job);
+    const uid = schemaOf(job);
     const owner = this.#world.schemas.get(uid);
     // Beside a Job that was made too late that of the right place looks old; another reads the database then.
-    const goes = owner?.metadata.deletionTimestamp !== undefined || this.#world.hadLateJob(uid);
+    const goes =
+      owner === undefined || owner.metadata.deletionTimestamp !== undefined || this.#world.hadLateJob(uid);
     if (!goes && !this.#world.stored.has(metadata.uid)) {
       throw new Error(`The result of ${metadata.name} is not stored yet, and it goes on (${metadata.uid})`);
     }

@@ -17,13 +17,16 @@ import { NO_RESULT } from '../../src/operator/reconcile/result.ts';
 import type { Change } from './simulated-watch.ts';
 import type { Tape } from './tape.ts';
 
-const NAMESPACE = 'openstack';
+export const NAMESPACE = 'openstack';
 export const NAME = 'glance';
 export const KEY = `${NAMESPACE}/${NAME}`;
 
 // Enough of the chain for every kind of move.
 const REVISIONS = CHAIN.slice(0, 4).map((revision) => revision.name);
 const GRACE = 30_000;
+
+/** Finalizers of the garbage collector. */
+const CASCADES = ['foregroundDeletion', 'orphan'] as const;
 
 /** A revision that the CRD has, which is upgraded first, and this operator does not carry. */
 export const NEWER = '2027_1_01';
@@ -39,6 +42,8 @@ const EDITS = {
   'takes it all back': 1,
   'deletes a pod': 1,
   'deletes the resource': 1,
+  'suspends or resumes a Job': 1,
+  'makes or lifts a policy': 1,
   'wipes the status': 1,
   'had a newer operator': 0.2,
   restores: 1,
@@ -119,6 +124,10 @@ export class World {
   #tightUntil = 0;
   /** Whether no Job can be made, as a webhook that must be asked does not answer. */
   webhookAway = false;
+  /** Whether a policy refuses what safety does not need. */
+  refusesCourtesies = false;
+  /** Whether one ever did, so that it may not be asked again yet. */
+  hadPolicy = false;
   /** What every migration fails with, though it could connect. */
   #fails: FailureReason | undefined;
   /** When a user last restored a backup. */
@@ -130,6 +139,8 @@ export class World {
   readonly #excused = new Set<string>();
   /** UIDs of Jobs that were made too late, and of their schemas: see `excuseJob`. */
   readonly #late = new Map<string, string>();
+  /** UIDs of Jobs that had an owner from the start, and how many changes there were then. */
+  readonly #owned = new Map<string, number>();
   /** UIDs of the Jobs whose result was in the status once. */
   readonly stored = new Set<string>();
   /** Where the last pod of each Job left the database, as an index. */
@@ -238,7 +249,7 @@ export class World {
     if (stored.metadata.deletionTimestamp !== undefined && finalizers.length === 0) {
       this.schemas.delete(stored.metadata.uid);
       for (const job of this.jobs.values()) {
-        if (job.metadata.ownerReferences?.some((owner) => owner.uid === stored.metadata.uid)) {
+        if (isOwnedBy(job, stored)) {
           this.deleteJob(job.metadata.uid);
         }
       }
@@ -296,7 +307,7 @@ export class World {
 
   /** The same for a Job that is made too late. */
   excuseJob(job: JobObject): void {
-    this.#late.set(job.metadata.uid, ownerOf(job));
+    this.#late.set(job.metadata.uid, schemaOf(job));
   }
 
   hadLateJob(schemaUid: string): boolean {
@@ -305,7 +316,7 @@ export class World {
 
   /** The newest place that was noted for a Job of its schema. */
   startingOf(job: JobObject): number {
-    const schema = this.schemas.get(ownerOf(job));
+    const schema = this.schemas.get(schemaOf(job));
     return Number(schema?.metadata.annotations?.[STARTING_ANNOTATION] ?? 0);
   }
 
@@ -323,6 +334,9 @@ export class World {
     }
     for (const job of [...this.jobs.values()]) {
       this.#stepJob(job);
+    }
+    for (const schema of [...this.schemas.values()]) {
+      this.#collect(schema);
     }
     this.#check();
   }
@@ -370,7 +384,14 @@ export class World {
     const { phase, conditions } = object.status ?? {};
     const disrupted = conditions?.some(({ type }) => type === 'DisruptionTarget') ?? false;
     const failed = this.#failed.get(uid) ?? new Set();
-    if (job === undefined || phase === 'Succeeded' || disrupted || failed.has(object.metadata.uid)) {
+    // What the Job controller itself takes away, as a Job is suspended, is no failure.
+    if (
+      job === undefined ||
+      job.spec.suspend ||
+      phase === 'Succeeded' ||
+      disrupted ||
+      failed.has(object.metadata.uid)
+    ) {
       return;
     }
     this.#failed.set(uid, failed.add(object.metadata.uid));
@@ -506,8 +527,9 @@ export class World {
 
   /** The Job controller, with `podReplacementPolicy: Failed`, our `podFailurePolicy` and a `backoffLimit` of 2. */
   #stepJob(job: SimulatedJob): void {
-    if (!this.schemas.has(ownerOf(job))) {
-      // The garbage collector's share: a Job whose owner is gone, as when it was made in the moment of the deletion.
+    const [owner] = job.metadata.ownerReferences ?? [];
+    if (owner !== undefined && !this.schemas.has(owner.uid)) {
+      // The garbage collector's share: a Job whose owner is gone.
       this.deleteJob(job.metadata.uid);
       return;
     }
@@ -515,6 +537,14 @@ export class World {
     const deleting = job.metadata.deletionTimestamp !== undefined;
     if (deleting && own.length === 0) {
       this.deleteJob(job.metadata.uid);
+      return;
+    }
+    if (job.spec.suspend && !isFinished(job)) {
+      for (const pod of own) {
+        if (!hasEnded(pod.object)) {
+          pod.killAt ??= this.clock + (pod.process === undefined ? 0 : this.tape.next(GRACE));
+        }
+      }
       return;
     }
     if (isFinished(job)) {
@@ -559,7 +589,7 @@ export class World {
               uid,
               resourceVersion: '0',
               creationTimestamp: this.now(),
-              labels: { [SCHEMA_UID_LABEL]: ownerOf(job) },
+              labels: { [SCHEMA_UID_LABEL]: schemaOf(job) },
               ownerReferences: [{ uid: job.metadata.uid, name: job.metadata.name, controller: true }],
             },
           },
@@ -671,8 +701,24 @@ export class World {
       }
       case 'deletes the resource':
         if (schema.metadata.deletionTimestamp === undefined) {
-          this.putSchema({ ...schema, metadata: { ...schema.metadata, deletionTimestamp: this.now() } });
+          const cascade = tape.pick([[], ['foregroundDeletion'], ['orphan']]);
+          const finalizers = [...(schema.metadata.finalizers ?? []), ...cascade];
+          this.putSchema({
+            ...schema,
+            metadata: { ...schema.metadata, deletionTimestamp: this.now(), finalizers },
+          });
         }
+        return;
+      case 'suspends or resumes a Job': {
+        const job = [...this.jobs.values()].at(-1);
+        if (job !== undefined && !isFinished(job)) {
+          this.putJob({ ...job, spec: { ...job.spec, suspend: !job.spec.suspend } });
+        }
+        return;
+      }
+      case 'makes or lifts a policy':
+        this.refusesCourtesies = tape.next(2) === 1;
+        this.hadPolicy ||= this.refusesCourtesies;
         return;
       case 'wipes the status': {
         const { status: _status, ...rest } = schema;
@@ -736,7 +782,50 @@ export class World {
     }
   }
 
+  /** The garbage collector's share in a deletion: in the foreground it deletes what the schema owns, or it takes the owner off. */
+  #collect(schema: SchemaObject): void {
+    const { deletionTimestamp, finalizers = [] } = schema.metadata;
+    const cascade = CASCADES.find((each) => finalizers.includes(each));
+    if (
+      deletionTimestamp === undefined ||
+      cascade === undefined ||
+      this.tape.happens('collector is slow', 2)
+    ) {
+      return;
+    }
+    for (const job of [...this.jobs.values()].filter((each) => isOwnedBy(each, schema))) {
+      if (cascade === 'orphan') {
+        this.putJob({ ...job, metadata: { ...job.metadata, ownerReferences: [] } });
+        continue;
+      }
+      if (!isFinished(job) && !this.#owned.has(job.metadata.uid)) {
+        throw new Error(`A deletion in the foreground ends ${job.metadata.name}`);
+      }
+      this.deleteJob(job.metadata.uid, 'Foreground');
+    }
+    const others = finalizers.filter((each) => each !== cascade);
+    this.putSchema({ ...schema, metadata: { ...schema.metadata, finalizers: others } });
+  }
+
+  /** The owner that an operator of before gave a Job as it made it. */
+  ownersOf(uid: string, job: JobObject): Pick<JobObject['metadata'], 'ownerReferences'> {
+    if (!this.tape.happens('an older operator made it', 20)) {
+      return {};
+    }
+    this.#owned.set(uid, this.moment);
+    return { ownerReferences: [{ uid: schemaOf(job), name: NAME, controller: true }] };
+  }
+
   // What must hold.
+
+  /** An operator that tells of a Job at work, in a pass that began so many changes ago, has taken its owner off, if it may. */
+  checkDisowned(uid: string, began: number): void {
+    const job = this.jobs.get(uid);
+    const owned = job?.metadata.ownerReferences?.length && (this.#owned.get(uid) ?? 0) < began;
+    if (job !== undefined && owned && !isFinished(job) && !this.hadPolicy) {
+      throw new Error(`${job.metadata.name} is at work, and a deletion would end it`);
+    }
+  }
 
   /**
    * The schema goes, and takes its Jobs with it: a controller that does this has seen everything that was at work when its pass
@@ -821,9 +910,18 @@ interface Spec {
   readonly database: { readonly secretRef: { readonly name: string; readonly key: string } };
 }
 
-/** The UID of what controls a Job or a pod; empty where nothing does. */
-export function ownerOf({ metadata }: JobObject | PodObject): string {
+/** The UID of the Job that controls a pod; empty where none does. */
+function ownerOf({ metadata }: PodObject): string {
   return metadata.ownerReferences?.[0]?.uid ?? '';
+}
+
+/** The UID of the schema that a Job works for. */
+export function schemaOf({ metadata }: JobObject): string {
+  return metadata.labels?.[SCHEMA_UID_LABEL] ?? '';
+}
+
+function isOwnedBy({ metadata }: JobObject, schema: SchemaObject): boolean {
+  return metadata.ownerReferences?.some(({ uid }) => uid === schema.metadata.uid) ?? false;
 }
 
 export function specOf(schema: SchemaObject): Spec {

@@ -111,7 +111,9 @@ export function aJob(
       creationTimestamp: STARTED,
       annotations: { [PURPOSE_ANNOTATION]: JSON.stringify(purpose) },
       labels: { [SCHEMA_UID_LABEL]: SCHEMA_UID },
-      ownerReferences: [{ uid: SCHEMA_UID, name: 'glance', controller: true }],
+      // With the TTL comes the owner.
+      ownerReferences:
+        changes.ttl === undefined ? [] : [{ uid: SCHEMA_UID, name: 'glance', controller: true }],
       ...changes.metadata,
     },
     spec: changes.ttl === undefined ? {} : { ttlSecondsAfterFinished: changes.ttl },

@@ -9,6 +9,8 @@ export interface KubeRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Of the body; default: JSON, or a merge patch. */
+  readonly contentType?: string;
 }
 
 /** How long a request other than a watch may take, in milliseconds. */
@@ -65,7 +67,9 @@ export class KubeClient {
           ...context.getHeaders(),
           accept: 'application/json',
           'user-agent': USER_AGENT,
-          ...(request.body === undefined ? {} : { 'content-type': contentType(request.method) }),
+          ...(request.body === undefined
+            ? {}
+            : { 'content-type': request.contentType ?? contentType(request.method) }),
         },
         ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
         ...(dispatcher === undefined ? {} : { dispatcher }),

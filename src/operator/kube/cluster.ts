@@ -29,7 +29,7 @@ export interface SchemaObject {
 /** A Job, as far as the controller reads it. Source: the Kubernetes API reference, batch/v1. */
 export interface JobObject {
   readonly metadata: Metadata;
-  readonly spec: { readonly ttlSecondsAfterFinished?: number };
+  readonly spec: { readonly ttlSecondsAfterFinished?: number; readonly suspend?: boolean };
   readonly status?: {
     readonly startTime?: string;
     readonly completionTime?: string;
@@ -47,6 +47,7 @@ export interface JobObject {
 /** A Pod, as far as the controller reads it. Source: the Kubernetes API reference, core/v1. */
 export interface PodObject {
   readonly metadata: Metadata;
+  readonly spec?: { readonly nodeName?: string };
   readonly status?: {
     readonly phase?: string;
     readonly reason?: string;
@@ -83,6 +84,15 @@ export interface Notice {
 /** A write was not done because the object has moved on or is gone: read again, decide again. */
 export type Stale = 'stale';
 
+/** A write that the API server has answered and not done, in its own words: a policy, a right that is missing, a webhook that is away. */
+export interface Refused {
+  readonly refused: string;
+  /** Whether the same may be taken in a moment; not so where a policy or a right is in the way. */
+  readonly passing: boolean;
+  /** How long the API server asks to wait, in milliseconds. */
+  readonly retryAfter?: number | undefined;
+}
+
 /**
  * What the controller asks of Kubernetes; the kube room gives it. Reads of `schema`, `jobsOf` and `podsOf` come from
  * caches that watches keep, own writes included; everything else is a request. What can be expected is a value; a
@@ -90,8 +100,10 @@ export type Stale = 'stale';
  */
 export interface Cluster {
   schema(key: string): SchemaObject | undefined;
-  /** The Jobs that the schema with this UID controls. */
+  /** The Jobs that carry the label of the schema with this UID, whoever owns them. */
   jobsOf(schemaUid: string): readonly JobObject[];
+  /** The Jobs of a GlanceSchema that is gone: `key` then has its UID in the place of its name. */
+  leftoversOf(key: string): readonly JobObject[];
   /** The pods that carry the label of the schema with this UID. */
   podsOf(schemaUid: string): readonly PodObject[];
   /** A Job as the API server has it now; undefined when there is none. */
@@ -105,12 +117,22 @@ export interface Cluster {
    */
   readLog(namespace: string, pod: string): Promise<string>;
   /** Changes the metadata, provided that the schema is still at the resource version that is given. */
-  mark(schema: SchemaObject, mark: Mark): Promise<SchemaObject | Stale>;
+  mark(schema: SchemaObject, mark: Mark): Promise<SchemaObject | Stale | Refused>;
   createJob(namespace: string, job: object): Promise<JobCreation>;
   /** Deletes a Job and its pods, provided that it is still the one that is given. */
-  deleteJob(job: JobObject): Promise<void>;
-  /** Has a finished Job deleted by Kubernetes after so many seconds; another one of the same name is left as it is. */
-  armTtl(namespace: string, job: JobReference, seconds: number): Promise<void>;
+  deleteJob(job: JobObject): Promise<Refused | undefined>;
+  /**
+   * Has a finished Job deleted by Kubernetes after so many seconds, and together with `owner`, where one is given; another one of
+   * the same name is left as it is.
+   */
+  armTtl(
+    namespace: string,
+    job: JobReference,
+    seconds: number,
+    owner?: SchemaObject,
+  ): Promise<Refused | undefined>;
+  /** Takes the schema with this UID off the owners of a Job, so that no deletion of it ends that Job. */
+  disown(namespace: string, job: JobReference, schemaUid: string): Promise<Refused | undefined>;
   /** Writes the status, provided that the schema is still at the resource version that is given. */
   writeStatus(schema: SchemaObject, status: GlanceSchemaStatus): Promise<SchemaObject | Stale>;
   /** Tells people. Never fails: a lost notice must not hold up a migration. */

@@ -4,8 +4,6 @@ import {
   CONTAINER_NAME,
   GROUP,
   KIND,
-  MANAGED_BY,
-  MANAGED_BY_LABEL,
   PLURAL,
   SCHEMA_UID_LABEL,
   STARTING_ANNOTATION,
@@ -20,6 +18,7 @@ import type {
   Mark,
   Notice,
   PodObject,
+  Refused,
   SchemaObject,
   Stale,
 } from './cluster.ts';
@@ -48,10 +47,11 @@ export class KubeCluster implements Cluster {
   constructor(options: KubeClusterOptions) {
     this.#options = options;
     const { client, namespaces, onKey, onTrouble } = options;
-    const ours = `${MANAGED_BY_LABEL}=${MANAGED_BY}`;
     const tellOwner = (object: JobObject | PodObject) => {
       const schema = this.#schemaWithUid(object.metadata.labels?.[SCHEMA_UID_LABEL]);
-      if (schema?.metadata.namespace === object.metadata.namespace) {
+      if (schema === undefined) {
+        onKey(leftoverKey(object.metadata.namespace, object.metadata.labels?.[SCHEMA_UID_LABEL] ?? ''));
+      } else if (schema.metadata.namespace === object.metadata.namespace) {
         onKey(keyOf(schema));
       }
     };
@@ -60,7 +60,12 @@ export class KubeCluster implements Cluster {
       api: `/apis/${GROUP}/${VERSION}`,
       plural: PLURAL,
       namespaces,
-      onChange: (schema) => onKey(keyOf(schema)),
+      onChange: (schema) => {
+        onKey(keyOf(schema));
+        if (this.schema(keyOf(schema))?.metadata.uid !== schema.metadata.uid) {
+          onKey(leftoverKey(schema.metadata.namespace, schema.metadata.uid));
+        }
+      },
       onTrouble: (error) => onTrouble('watch of GlanceSchemas', error),
     });
     this.#jobs = new Reflectors<JobObject>({
@@ -68,7 +73,7 @@ export class KubeCluster implements Cluster {
       api: '/apis/batch/v1',
       plural: 'jobs',
       namespaces,
-      labelSelector: ours,
+      labelSelector: SCHEMA_UID_LABEL,
       onChange: tellOwner,
       onTrouble: (error) => onTrouble('watch of Jobs', error),
     });
@@ -77,7 +82,7 @@ export class KubeCluster implements Cluster {
       api: '/api/v1',
       plural: 'pods',
       namespaces,
-      labelSelector: ours,
+      labelSelector: SCHEMA_UID_LABEL,
       onChange: tellOwner,
       onTrouble: (error) => onTrouble('watch of Pods', error),
     });
@@ -115,9 +120,15 @@ export class KubeCluster implements Cluster {
     return this.#schemas.objects();
   }
 
-  /** Every key there is, for the slow resync. */
+  /** Every key there is, for the slow resync, those of leftovers included. */
   keys(): readonly string[] {
-    return [...this.#schemas.objects()].map(keyOf);
+    const schemas = [...this.#schemas.objects()];
+    const known = new Set(schemas.map(({ metadata }) => metadata.uid));
+    const leftovers = [...this.#jobs.objects()].flatMap(({ metadata: { namespace, labels } }) => {
+      const uid = labels?.[SCHEMA_UID_LABEL];
+      return uid === undefined || known.has(uid) ? [] : leftoverKey(namespace, uid);
+    });
+    return [...schemas.map(keyOf), ...new Set(leftovers)];
   }
 
   schema(key: string): SchemaObject | undefined {
@@ -125,9 +136,14 @@ export class KubeCluster implements Cluster {
   }
 
   jobsOf(schemaUid: string): readonly JobObject[] {
-    return [...this.#jobs.objects()].filter((job) =>
-      job.metadata.ownerReferences?.some((owner) => owner.uid === schemaUid && owner.controller === true),
-    );
+    return [...this.#jobs.objects()].filter((job) => job.metadata.labels?.[SCHEMA_UID_LABEL] === schemaUid);
+  }
+
+  leftoversOf(key: string): readonly JobObject[] {
+    const [namespace = '', uid = ''] = key.split('/');
+    return this.#schemaWithUid(uid) !== undefined
+      ? []
+      : this.jobsOf(uid).filter((job) => job.metadata.namespace === namespace);
   }
 
   podsOf(schemaUid: string): readonly PodObject[] {
@@ -170,16 +186,20 @@ export class KubeCluster implements Cluster {
     );
   }
 
-  async mark(schema: SchemaObject, { finalizers, starting }: Mark): Promise<SchemaObject | Stale> {
+  async mark(schema: SchemaObject, { finalizers, starting }: Mark): Promise<SchemaObject | Stale | Refused> {
     const annotations =
       starting === undefined
         ? {}
         : { annotations: { [STARTING_ANNOTATION]: starting === null ? null : String(starting) } };
-    return this.#writeSchema(schema, {
-      method: 'PATCH',
-      path: schemaPath(schema),
-      body: { metadata: { resourceVersion: schema.metadata.resourceVersion, finalizers, ...annotations } },
-    });
+    try {
+      return await this.#writeSchema(schema, {
+        method: 'PATCH',
+        path: schemaPath(schema),
+        body: { metadata: { resourceVersion: schema.metadata.resourceVersion, finalizers, ...annotations } },
+      });
+    } catch (error) {
+      return asRefused(error);
+    }
   }
 
   async writeStatus(schema: SchemaObject, status: SchemaObject['status']): Promise<SchemaObject | Stale> {
@@ -220,7 +240,7 @@ export class KubeCluster implements Cluster {
     }
   }
 
-  async deleteJob(job: JobObject): Promise<void> {
+  async deleteJob(job: JobObject): Promise<Refused | undefined> {
     const { uid, resourceVersion, namespace, name } = job.metadata;
     try {
       await this.#options.client.request({
@@ -228,27 +248,57 @@ export class KubeCluster implements Cluster {
         path: jobPath(namespace, name),
         body: { propagationPolicy: 'Background', preconditions: { uid, resourceVersion } },
       });
+      return undefined;
     } catch (error) {
       // Gone or changed meanwhile: the next pass sees which.
-      if (!hasStatus(error, 404) && !hasStatus(error, 409)) {
-        throw error;
-      }
+      return hasStatus(error, 404) || hasStatus(error, 409) ? undefined : asRefused(error);
     }
   }
 
-  async armTtl(namespace: string, { name, uid }: JobReference, seconds: number): Promise<void> {
+  async armTtl(
+    namespace: string,
+    job: JobReference,
+    seconds: number,
+    owner?: SchemaObject,
+  ): Promise<Refused | undefined> {
+    const owners = owner === undefined ? {} : { ownerReferences: [ownerReferenceTo(owner.metadata)] };
+    const wanted = { ttlSecondsAfterFinished: seconds };
+    return this.#patchJob(namespace, job, { metadata: owners, spec: wanted }, ({ metadata, spec }) =>
+      spec.ttlSecondsAfterFinished === undefined || (owner !== undefined && !isOwnedBy(metadata, owner))
+        ? 'something has taken out of the patch what it sets'
+        : undefined,
+    );
+  }
+
+  async disown(namespace: string, job: JobReference, schemaUid: string): Promise<Refused | undefined> {
+    const owners = [{ $patch: 'delete', uid: schemaUid }];
+    return this.#patchJob(namespace, job, { metadata: { ownerReferences: owners } }, ({ metadata }) =>
+      metadata.ownerReferences?.some(({ uid }) => uid === schemaUid) === true
+        ? 'something has put back the owner'
+        : undefined,
+    );
+  }
+
+  /** A strategic merge patch, which knows each owner by its UID and leaves the others as they are. */
+  async #patchJob(
+    namespace: string,
+    { name, uid }: JobReference,
+    patch: { readonly metadata: object; readonly spec?: object },
+    unlike: (job: JobObject) => string | undefined,
+  ): Promise<Refused | undefined> {
     try {
       const job = await this.#options.client.request<JobObject>({
         method: 'PATCH',
         path: jobPath(namespace, name),
-        body: { metadata: { uid }, spec: { ttlSecondsAfterFinished: seconds } },
+        contentType: 'application/strategic-merge-patch+json',
+        body: { ...patch, metadata: { ...patch.metadata, uid } },
       });
       this.#jobs.remember(job);
+      const refused = unlike(job);
+      return refused === undefined ? undefined : { refused, passing: false };
     } catch (error) {
       // Gone, or another Job has its name.
-      if (!hasStatus(error, 404) && !hasStatus(error, 409)) {
-        throw error;
-      }
+      return hasStatus(error, 404) || hasStatus(error, 409) ? undefined : asRefused(error);
     }
   }
 
@@ -305,11 +355,35 @@ export class KubeCluster implements Cluster {
   }
 }
 
+/** What the API server has answered, as a value; throws again where there was no answer. */
+function asRefused(error: unknown): Refused {
+  if (error instanceof KubeError && error.status !== undefined) {
+    const { message, status, retryAfter } = error;
+    return { refused: message, passing: !REFUSALS.includes(status), retryAfter };
+  }
+  throw error;
+}
+
+function isOwnedBy({ ownerReferences }: JobObject['metadata'], { metadata }: SchemaObject): boolean {
+  return ownerReferences?.some(({ uid }) => uid === metadata.uid) ?? false;
+}
+
 /** Answers to the creation of a Job that another try at once would get again: not valid, not allowed, over a quota. */
 const REFUSALS = [400, 403, 413, 422];
 
 function keyOf(schema: SchemaObject): string {
   return `${schema.metadata.namespace}/${schema.metadata.name}`;
+}
+
+/** What makes a Job go together with its GlanceSchema. */
+function ownerReferenceTo({ name, uid }: SchemaObject['metadata']): object {
+  // The finalizer holds up the deletion; blocking it here too would ask for rights on `finalizers`.
+  return { apiVersion: API_VERSION, kind: KIND, name, uid, controller: true, blockOwnerDeletion: false };
+}
+
+/** Under this key the Jobs are looked at whose GlanceSchema is gone. */
+function leftoverKey(namespace: string, uid: string): string {
+  return `${namespace}/${uid}`;
 }
 
 function schemaPath({ metadata }: SchemaObject): string {

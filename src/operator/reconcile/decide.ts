@@ -23,6 +23,7 @@ export type Effect =
   | { readonly kind: 'deleteBlockedJob'; readonly name: string }
   /** In seconds. */
   | { readonly kind: 'armTtl'; readonly job: JobReference; readonly ttl: number }
+  | { readonly kind: 'disown'; readonly job: JobReference }
   | { readonly kind: 'releaseFinalizer' };
 
 export interface Decision {
@@ -99,21 +100,32 @@ function firstAnswer(situation: Situation): Answer {
   return migrationDue(situation);
 }
 
-/** What is owed to Jobs that have ended, before anything new begins. */
+/** What is owed to Jobs that are there, before anything new begins, as far as the API server takes it. */
 function housekeeping(observed: Observed, next?: Effect): Effect | undefined {
-  const { schema, job, olderUnarmedJobs } = observed;
-  const [older] = olderUnarmedJobs;
+  const { schema, job, olderUnarmedJobs, ownedActiveJobs, putOff = [] } = observed;
+  const isTaken = ({ uid }: { readonly uid: string }) => !putOff.includes(uid);
+  const owned = ownedActiveJobs.find(isTaken);
+  if (owned !== undefined) {
+    return { kind: 'disown', job: owned };
+  }
+  const older = olderUnarmedJobs.find(isTaken);
   if (older !== undefined) {
     return { kind: 'armTtl', job: older, ttl: ttlOf(schema) };
   }
-  if (job?.state.kind === 'finished' && !job.ttlArmed && isRecorded(schema.status, job)) {
+  const isStored = job !== undefined && (schema.deleting || isRecorded(schema.status, job));
+  if (job?.state.kind === 'finished' && !job.ttlArmed && isStored && isTaken(job)) {
     const { failure } = schema.status.job ?? {};
     const ttl = failure !== undefined && !isFinal(failure.reason) ? REPEATED_TTL : Number.POSITIVE_INFINITY;
     return { kind: 'armTtl', job: { name: job.name, uid: job.uid }, ttl: Math.min(ttlOf(schema), ttl) };
   }
   // Who is about to make a Job, and could not the last time, keeps what it has put on: to take it off and put it on again would
   // be two writes for each try, and each of them a cause to try at once.
-  if (schema.hasFinalizer && !mayRun(observed) && next?.kind !== 'startJob') {
+  if (
+    schema.hasFinalizer &&
+    !mayRun(observed) &&
+    next?.kind !== 'startJob' &&
+    (schema.deleting || isTaken(schema))
+  ) {
     return { kind: 'releaseFinalizer' };
   }
   return undefined;
@@ -122,8 +134,11 @@ function housekeeping(observed: Observed, next?: Effect): Effect | undefined {
 /** How long a Job stays that is followed by another attempt, in seconds: a database that is away for a day leaves some, not hundreds. */
 const REPEATED_TTL = 3600;
 
+/** How long a finished Job stays where the spec says nothing, in seconds. */
+export const DEFAULT_TTL = 86_400;
+
 function ttlOf({ spec }: ObservedSchema): number {
-  return spec.job?.ttlSecondsAfterFinished ?? 86_400;
+  return spec.job?.ttlSecondsAfterFinished ?? DEFAULT_TTL;
 }
 
 /** Whether a migrator may be at work on the database now. */
@@ -171,8 +186,13 @@ function whyBlocked(job: string, pod: PodState, now: number): Verdict | undefine
             reason: 'JobBlocked',
             message: `Pod ${pod.pod} of Job ${job} has not started for ${START_PATIENCE / 60_000} minutes: see \`kubectl describe pod ${pod.pod}\` for a volume that cannot be mounted, as of a CA's Secret that is missing, or an image that takes long.`,
           };
+    case 'suspended':
+      return {
+        reason: 'JobBlocked',
+        message: `Job ${job} is suspended, by a queue such as Kueue or by a person, and has no pod. It goes on when its own spec.suspend is false again.`,
+      };
     case 'none':
-      return pod.since === undefined || now - Date.parse(pod.since) < POD_PATIENCE
+      return pod.since === undefined || now - Date.parse(pod.since) < patienceFor(pod)
         ? undefined
         : {
             reason: 'JobBlocked',
@@ -182,9 +202,41 @@ function whyBlocked(job: string, pod: PodState, now: number): Verdict | undefine
   return undefined;
 }
 
+/**
+ * The Job controller makes the next pod ten seconds after the first failure, and each time after twice as long.
+ *
+ * Source: kubernetes.io/docs/concepts/workloads/controllers/job, Pod backoff failure policy.
+ */
+function patienceFor({ failed }: Extract<PodState, { kind: 'none' }>): number {
+  return POD_PATIENCE + (failed === 0 ? 0 : Math.min(600_000, 10_000 * 2 ** (failed - 1)));
+}
+
+/** That nobody can tell whether a pod runs, where that is so. */
+function whyLost(pod: PodState | undefined, now: number): Verdict | undefined {
+  if (pod === undefined || !('pod' in pod)) {
+    return undefined;
+  }
+  const overdue = pod.kind !== 'lost' && pod.endsBy !== undefined && now >= overdueAt(pod.endsBy);
+  if (pod.kind !== 'lost' && !overdue) {
+    return undefined;
+  }
+  const node = pod.node ?? 'unknown';
+  return {
+    reason: 'JobBlocked',
+    message: `Node ${node} does not answer: whether the migration in pod ${pod.pod} still runs there is not known, and nothing else is started. Bring the node back; or make sure that it is off, and then delete it by \`kubectl delete node ${node}\`.`,
+  };
+}
+
+function overdueAt(endsBy: string): number {
+  return Date.parse(endsBy) + POD_PATIENCE;
+}
+
 /** When `whyBlocked` may have another answer though nothing happens, in milliseconds; undefined for never. */
 function blockedAfter(pod: PodState, now: number): number | undefined {
-  const patience = pod.kind === 'starting' ? START_PATIENCE : POD_PATIENCE;
+  if ('endsBy' in pod && pod.endsBy !== undefined) {
+    return Math.max(1_000, overdueAt(pod.endsBy) - now);
+  }
+  const patience = pod.kind === 'none' ? patienceFor(pod) : START_PATIENCE;
   const since = 'since' in pod ? pod.since : undefined;
   // A clock that is behind, and put right meanwhile, must not make it wait for longer.
   return since === undefined
@@ -198,7 +250,7 @@ function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | 
   }
   const { pod, lastReport } = job.state;
   const waitsForIt = schema.deleting ? ' The deletion waits for it.' : '';
-  const blocked = whyBlocked(job.name, pod, now);
+  const blocked = whyLost(pod, now) ?? whyBlocked(job.name, pod, now);
   if (blocked !== undefined && pod.kind !== 'none') {
     return { ...blocked, message: blocked.message + waitsForIt };
   }
@@ -221,6 +273,12 @@ function endsTheJob(reason: string): boolean {
 }
 
 function workOf(job: ObservedJob, status: GlanceSchemaStatus, waitsForIt: string): Answer {
+  if (job.deleting) {
+    return {
+      reason: 'MigrationRunning',
+      message: `Somebody has deleted Job ${job.name}: its pod was asked to end, and the database is then read again.${waitsForIt}`,
+    };
+  }
   const target = job.purpose?.target;
   if (target == null) {
     return { reason: 'Observing', message: `Job ${job.name} reads the database.${waitsForIt}` };
@@ -242,14 +300,19 @@ function count(rows: number): string {
   return rows.toLocaleString('en-US');
 }
 
-function podsOutliveTheirJob({ livePods }: Situation): Answer | undefined {
+function podsOutliveTheirJob({ livePods, livePod, now }: Situation): Answer | undefined {
   const [pod] = livePods;
-  return pod === undefined
-    ? undefined
-    : {
-        reason: 'MigrationRunning',
-        message: `Pod ${pod} is still there though its Job is gone; waiting for its end.`,
-      };
+  if (pod === undefined) {
+    return undefined;
+  }
+  const running: Verdict = {
+    reason: 'MigrationRunning',
+    message: `Pod ${pod} is still there though its Job is gone; waiting for its end.`,
+  };
+  return {
+    ...(whyLost(livePod, now) ?? running),
+    lookAgainAfter: livePod === undefined ? undefined : blockedAfter(livePod, now),
+  };
 }
 
 function suspended({ schema, status }: Situation): Answer | undefined {

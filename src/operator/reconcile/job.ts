@@ -4,11 +4,9 @@ import { FINAL_EXIT_CODES } from '../../contract/failures.ts';
 import type { GlanceSchemaSpec } from '../../contract/glance-schema.ts';
 import { isAllowedAnnotation, isAllowedVariable } from '../../contract/job-environment.ts';
 import {
-  API_VERSION,
   CONNECTION_SOURCE_VARIABLE,
   CONNECTION_VARIABLE,
   CONTAINER_NAME,
-  KIND,
   MANAGED_BY,
   MANAGED_BY_LABEL,
   PURPOSE_ANNOTATION,
@@ -87,9 +85,13 @@ export function migrationJobName(schema: MigrationJobInput['schema'], sequence: 
 
 /**
  * The Job that works for a GlanceSchema. Its pod passes the Pod Security Standard "restricted", has no token of a
- * ServiceAccount, and leaves its result on its termination message. No TTL yet: that is set once the result is stored.
+ * ServiceAccount, and leaves its result on its termination message.
  *
- * Source: kubernetes.io/docs/concepts/workloads/controllers/job and .../security/pod-security-standards.
+ * It has no TTL and no owner yet: both are set once the result is stored. A deletion of the GlanceSchema in the foreground
+ * makes the garbage collector delete what that owns, and the pod with it, whatever finalizers there are.
+ *
+ * Source: kubernetes.io/docs/concepts/workloads/controllers/job, .../architecture/garbage-collection and
+ * .../security/pod-security-standards.
  */
 export function migrationJob(input: MigrationJobInput): object {
   const { schema, spec, purpose } = input;
@@ -109,17 +111,6 @@ export function migrationJob(input: MigrationJobInput): object {
       // A policy, a queue or a report of costs looks for them on the Job, others on the pod.
       labels: { ...job?.labels, ...labels },
       annotations: { ...allowedAnnotations(job?.annotations), [PURPOSE_ANNOTATION]: JSON.stringify(purpose) },
-      ownerReferences: [
-        {
-          apiVersion: API_VERSION,
-          kind: KIND,
-          name: schema.name,
-          uid: schema.uid,
-          controller: true,
-          // The finalizer holds up the deletion; blocking it here too would ask for rights on `finalizers`.
-          blockOwnerDeletion: false,
-        },
-      ],
     },
     spec: {
       backoffLimit: job?.backoffLimit ?? 2,

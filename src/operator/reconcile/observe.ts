@@ -25,10 +25,16 @@ export interface Observed {
   readonly job: ObservedJob | undefined;
   /** The last place in the row that a Job which is there has. */
   readonly lastPlace: number;
-  /** Finished Jobs before the newest one that have no TTL yet: their turn passed before it was set. */
+  /** Finished Jobs before the newest one that have no TTL or no owner yet: their turn passed before these were set. */
   readonly olderUnarmedJobs: readonly JobReference[];
+  /** Jobs that are not finished and have the schema as their owner, as an older operator made them, or a person. */
+  readonly ownedActiveJobs: readonly JobReference[];
+  /** UIDs of objects of which the API server has refused something that safety does not need, and is not asked again yet. */
+  readonly putOff?: readonly string[];
   /** Names of pods of this schema that may still run, whether their Job is there or not. */
   readonly livePods: readonly string[];
+  /** How the first of these is. */
+  readonly livePod?: PodState | undefined;
   /** How far the pod at work has come, as far as that is known; absent while none is. */
   readonly progress?: ObservedProgress;
 }
@@ -66,9 +72,12 @@ export interface ObservedJob {
   readonly purpose: Purpose | undefined;
   /** RFC 3339. */
   readonly createdAt: string;
+  /** Whether Kubernetes deletes it by itself: after its TTL, and with the schema unless that is being deleted already. */
   readonly ttlArmed: boolean;
   /** Whether the Job controller has marked it as complete or failed. */
   readonly marked: boolean;
+  /** Whether somebody has deleted it, and it is still there. */
+  readonly deleting: boolean;
   /** What its pods that have ended reported, oldest first. */
   readonly reports: readonly MigrationReport[];
   readonly state: JobState;
@@ -90,11 +99,27 @@ export type JobState =
     };
 
 export type PodState =
-  /** No pod is there yet, or all there were have ended; since when, RFC 3339, where that is known. */
-  | { readonly kind: 'none'; readonly since: string | undefined }
+  /** No pod is there yet, or all there were have ended or are gone; since when, RFC 3339, where that is known, and after how many failures. */
+  | { readonly kind: 'none'; readonly since: string | undefined; readonly failed: number }
+  /** No pod is there, and none will be before the Job is resumed. */
+  | { readonly kind: 'suspended' }
   /** Waiting for a node or for its container to start, since when, RFC 3339. */
-  | { readonly kind: 'starting'; readonly pod: string; readonly since: string }
-  | { readonly kind: 'running'; readonly pod: string }
+  | {
+      readonly kind: 'starting';
+      readonly pod: string;
+      readonly since: string;
+      readonly endsBy?: string | undefined;
+      readonly node?: string | undefined;
+    }
+  /** Deleted where `endsBy` tells by when, RFC 3339, its node has to have ended it. */
+  | {
+      readonly kind: 'running';
+      readonly pod: string;
+      readonly endsBy?: string | undefined;
+      readonly node?: string | undefined;
+    }
+  /** Nobody can tell whether it runs, as its node does not answer. */
+  | { readonly kind: 'lost'; readonly pod: string; readonly node: string | undefined }
   /** It cannot start; the message is the kubelet's or the scheduler's own. */
   | { readonly kind: 'blocked'; readonly reason: 'SecretNotReady' | 'JobBlocked'; readonly message: string };
 
@@ -129,6 +154,8 @@ export function observe(
   const older = near.filter((job) => job !== newest);
   const starting = annotations[STARTING_ANNOTATION] ?? '';
   const nearPods = pods.filter(isNear);
+  const livePods = nearPods.filter((pod) => !hasEnded(pod));
+  const [livePod] = livePods;
   return {
     schema: {
       name: schema.metadata.name,
@@ -145,12 +172,16 @@ export function observe(
       retry: asHandled(annotations[RETRY_ANNOTATION]),
       starting: /^\d{1,9}$/.test(starting) ? Number(starting) : 0,
     },
-    job: newest === undefined ? undefined : observeJob(newest.job, newest.purpose, nearPods),
+    job: newest === undefined ? undefined : observeJob(schema, newest, nearPods),
     lastPlace: Math.max(0, ...near.map(({ purpose }) => placeOf(purpose))),
     olderUnarmedJobs: older
-      .filter(({ job }) => isFinished(job) && job.spec.ttlSecondsAfterFinished === undefined)
-      .map(({ job }) => ({ name: job.metadata.name, uid: job.metadata.uid })),
-    livePods: nearPods.filter((pod) => !hasEnded(pod)).map((pod) => pod.metadata.name),
+      .filter(({ job }) => isFinished(job) && !isArmed(job, schema))
+      .map(({ job }) => referenceTo(job)),
+    ownedActiveJobs: near
+      .filter(({ job }) => !isFinished(job) && isOwnedBy(job, schema))
+      .map(({ job }) => referenceTo(job)),
+    livePods: livePods.map((pod) => pod.metadata.name),
+    ...(livePod === undefined ? {} : { livePod: podState(livePod) }),
   };
 }
 
@@ -211,6 +242,20 @@ function placeOf(purpose: Purpose | undefined): number {
   return purpose?.sequence ?? 0;
 }
 
+/** A schema that is being deleted gets no new dependents: the cascade that somebody chose is for those that there were. */
+function isArmed(job: JobObject, schema: SchemaObject): boolean {
+  const goesAlong = schema.metadata.deletionTimestamp !== undefined || isOwnedBy(job, schema);
+  return goesAlong && job.spec.ttlSecondsAfterFinished !== undefined;
+}
+
+export function isOwnedBy({ metadata }: JobObject, schema: SchemaObject): boolean {
+  return metadata.ownerReferences?.some(({ uid }) => uid === schema.metadata.uid) ?? false;
+}
+
+function referenceTo({ metadata }: JobObject): JobReference {
+  return { name: metadata.name, uid: metadata.uid };
+}
+
 /** Kubernetes' times have whole seconds: of two Jobs of the same second the count says which is newer. */
 function newestJobFirst(a: JobWithPurpose, b: JobWithPurpose): number {
   return (
@@ -220,7 +265,11 @@ function newestJobFirst(a: JobWithPurpose, b: JobWithPurpose): number {
   );
 }
 
-function observeJob(job: JobObject, purpose: Purpose | undefined, pods: readonly PodObject[]): ObservedJob {
+function observeJob(
+  schema: SchemaObject,
+  { job, purpose }: JobWithPurpose,
+  pods: readonly PodObject[],
+): ObservedJob {
   const own = pods
     .filter((pod) => pod.metadata.ownerReferences?.some((owner) => owner.uid === job.metadata.uid))
     .sort(succeededThenNewestFirst);
@@ -229,8 +278,9 @@ function observeJob(job: JobObject, purpose: Purpose | undefined, pods: readonly
     uid: job.metadata.uid,
     purpose,
     createdAt: job.metadata.creationTimestamp,
-    ttlArmed: job.spec.ttlSecondsAfterFinished !== undefined,
+    ttlArmed: isArmed(job, schema),
     marked: isFinished(job),
+    deleting: job.metadata.deletionTimestamp !== undefined,
     reports: own
       .filter(hasEnded)
       .flatMap((pod) => parseMigrationReport(lastWord(pod)) ?? [])
@@ -279,7 +329,12 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
     return { kind: 'active', pod: podState(alive), lastReport: report };
   }
   if (end === undefined) {
-    return { kind: 'active', pod: { kind: 'none', since: noneSince(job, ended) }, lastReport: report };
+    const none = { kind: 'none', since: noneSince(job, ended), failed: job.status?.failed ?? 0 } as const;
+    return {
+      kind: 'active',
+      pod: job.spec.suspend === true ? { kind: 'suspended' } : none,
+      lastReport: report,
+    };
   }
   const succeeded = end.type === 'Complete';
   return {
@@ -310,6 +365,10 @@ function howItEnded(pod: PodObject | undefined): string | undefined {
 const ON_THE_WAY = ['ContainerCreating', 'PodInitializing'];
 
 function podState(pod: PodObject): PodState {
+  const node = pod.spec?.nodeName;
+  if (isOnSilentNode(pod)) {
+    return { kind: 'lost', pod: pod.metadata.name, node };
+  }
   const unscheduled = pod.status?.conditions?.find(
     (condition) => condition.type === 'PodScheduled' && condition.status === 'False',
   );
@@ -329,10 +388,23 @@ function podState(pod: PodObject): PodState {
       message: waiting.message ?? waiting.reason,
     };
   }
-  const { name, creationTimestamp } = pod.metadata;
+  const { name, creationTimestamp, deletionTimestamp } = pod.metadata;
+  const ending = deletionTimestamp === undefined ? {} : { endsBy: deletionTimestamp, node };
   return state?.running === undefined
-    ? { kind: 'starting', pod: name, since: creationTimestamp }
-    : { kind: 'running', pod: name };
+    ? { kind: 'starting', pod: name, since: creationTimestamp, ...ending }
+    : { kind: 'running', pod: name, ...ending };
+}
+
+/**
+ * Whether the node has not answered for so long that the control plane has given it up. It then takes the pod's own Ready away
+ * and leaves what the kubelet last said of the containers.
+ *
+ * Source: MarkPodsNotReady in pkg/controller/util/node/controller_utils.go of k8s.io/kubernetes.
+ */
+function isOnSilentNode({ status }: PodObject): boolean {
+  const is = (type: string, wanted: string) =>
+    status?.conditions?.some((condition) => condition.type === type && condition.status === wanted) ?? false;
+  return status?.phase === 'Unknown' || (is('ContainersReady', 'True') && is('Ready', 'False'));
 }
 
 function container(pod: PodObject) {

@@ -1,13 +1,31 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
-import { FINALIZER } from '../../contract/names.ts';
-import type { Cluster, JobCreation, JobObject, Notice, PodObject, SchemaObject } from '../kube/cluster.ts';
+import { FINALIZER, SCHEMA_UID_LABEL } from '../../contract/names.ts';
+import type {
+  Cluster,
+  JobCreation,
+  JobObject,
+  Notice,
+  PodObject,
+  Refused,
+  SchemaObject,
+} from '../kube/cluster.ts';
 import { exponentialBackoff, fractionOf } from '../loop/backoff.ts';
-import { type Decision, decide, type Effect } from './decide.ts';
+import { DEFAULT_TTL, type Decision, decide, type Effect } from './decide.ts';
 import { noticeBoard, noticeOf } from './events.ts';
 import { migrationJob, migrationJobName } from './job.ts';
-import { type DefaultImage, hasEnded, isFinished, isRunning, type Observed, observe } from './observe.ts';
+import {
+  type DefaultImage,
+  hasEnded,
+  isFinished,
+  isOwnedBy,
+  isRunning,
+  type Observed,
+  observe,
+} from './observe.ts';
+import { podAbsence } from './pod-absence.ts';
 import { progressReader } from './progress-reader.ts';
+import { putOffs } from './put-offs.ts';
 import { isRecorded } from './result.ts';
 import { type Verdict, withVerdict } from './status.ts';
 
@@ -18,6 +36,8 @@ export interface ReconcilerOptions {
   readonly now?: () => Date;
   /** Told of each status that was written. */
   readonly onStored?: (stored: StoredStatus) => void;
+  /** Told of what the API server has refused, where the pass goes on without it. */
+  readonly onPutOff?: (key: string, what: string) => void;
 }
 
 /** A status that the API server took. */
@@ -42,6 +62,8 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   const refusals = new Map<string, Refusal>();
   const progress = progressReader(cluster, now);
   const board = noticeBoard(now);
+  const later = putOffs(now);
+  const absence = podAbsence(now);
 
   async function reconcile(key: string): Promise<Outcome> {
     const schema = cluster.schema(key);
@@ -49,11 +71,18 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       progress.forget(key);
       board.forget(key);
       refusals.delete(key);
-      return { kind: 'done', lookAgainAfter: undefined };
+      later.forget(key);
+      absence.forget(key);
+      return takeLeaveOf(key);
     }
-    if (schema.metadata.deletionTimestamp !== undefined) {
-      refusals.delete(key);
-    }
+    const outcome = await pass(key, schema);
+    const due = later.dueAfter(key);
+    return outcome.kind === 'again' || due === undefined
+      ? outcome
+      : { ...outcome, lookAgainAfter: Math.min(due, outcome.lookAgainAfter ?? due) };
+  }
+
+  async function pass(key: string, schema: SchemaObject): Promise<Outcome> {
     const observed = await look(key, schema);
     const decision = withRefusal(key, observed, decide(observed, now()));
     if (decision.effect === undefined) {
@@ -63,10 +92,16 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     switch (acted.kind) {
       case 'stale':
         return { kind: 'again', why: acted.why };
+      case 'put off':
+        later.add(key, acted.uid);
+        options.onPutOff?.(key, acted.message);
+        // Nothing that holds up anybody: what else there is to do is done at once.
+        return pass(key, schema);
       case 'refused': {
         const failures = (refusals.get(key)?.failures ?? 0) + 1;
         refusals.set(key, {
           uid: schema.metadata.uid,
+          effect: decision.effect.kind,
           generation: observed.schema.generation,
           failures,
           until:
@@ -94,11 +129,40 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     }
   }
 
-  /** A Job that the API server did not take is not asked for again until its time has come or the spec has changed. */
+  /**
+   * Jobs without their schema, of which nobody waits for the result. One that has begun ends by itself, and then stays as long as
+   * others do; one that has not, as it was made in the moment of the deletion, is taken away.
+   */
+  async function takeLeaveOf(key: string): Promise<Outcome> {
+    for (const job of cluster.leftoversOf(key)) {
+      const refused = await takeLeaveOfJob(job);
+      if (refused !== undefined) {
+        options.onPutOff?.(
+          key,
+          `Job ${job.metadata.name} stays, though its GlanceSchema is gone: ${refused.refused}`,
+        );
+      }
+    }
+    return { kind: 'done', lookAgainAfter: undefined };
+  }
+
+  async function takeLeaveOfJob(job: JobObject): Promise<Refused | undefined> {
+    const { namespace, name, uid, labels } = job.metadata;
+    if (isFinished(job)) {
+      return job.spec.ttlSecondsAfterFinished === undefined
+        ? cluster.armTtl(namespace, { name, uid }, DEFAULT_TTL)
+        : undefined;
+    }
+    const pods = await cluster.readPods(namespace, labels?.[SCHEMA_UID_LABEL] ?? '');
+    const goesOn = job.spec.suspend !== true && pods.some(hasEnded);
+    return goesOn || pods.some(isRunning) ? undefined : cluster.deleteJob(job);
+  }
+
+  /** What the API server did not take is not asked for again until its time has come or the spec has changed. */
   function withRefusal(key: string, observed: Observed, decision: Decision): Decision {
     const { uid, generation } = observed.schema;
     const refusal = refusals.get(key);
-    if (refusal?.uid !== uid || decision.effect?.kind !== 'startJob') {
+    if (refusal?.uid !== uid || decision.effect?.kind !== refusal.effect) {
       return decision;
     }
     const wait = refusal.until - now().getTime();
@@ -117,7 +181,8 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   async function look(key: string, schema: SchemaObject): Promise<Observed> {
     const { uid, namespace } = schema.metadata;
     const jobs = await jobsOf(schema);
-    const observed = observe(schema, jobs, cluster.podsOf(uid), defaultImage);
+    const putOff = later.of(key);
+    const observed = { ...absence.of(key, observe(schema, jobs, cluster.podsOf(uid), defaultImage)), putOff };
     const { job } = observed;
     const howFar = progress.of(key, observed);
     if (job?.marked !== true || isRecorded(observed.schema.status, job)) {
@@ -125,7 +190,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     }
     // Jobs and pods come by watches of their own: the end of a Job can be seen before that of its pod, whose word it is
     // that goes into the status.
-    return observe(schema, jobs, await cluster.readPods(namespace, uid), defaultImage);
+    return { ...observe(schema, jobs, await cluster.readPods(namespace, uid), defaultImage), putOff };
   }
 
   /** The cached Jobs, and the one that the status names: if the cache does not have it, only a read can tell why. */
@@ -147,9 +212,19 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     switch (effect.kind) {
       case 'startJob':
         return start(schema, observed, effect);
-      case 'armTtl':
-        await cluster.armTtl(namespace, effect.job, effect.ttl);
-        return { kind: 'done', schema };
+      case 'armTtl': {
+        const owner = observed.schema.deleting ? undefined : schema;
+        const refused = await cluster.armTtl(namespace, effect.job, effect.ttl, owner);
+        return refused === undefined
+          ? { kind: 'done', schema }
+          : putOff(effect.job.uid, `Job ${effect.job.name} keeps no TTL`, refused);
+      }
+      case 'disown': {
+        const refused = await cluster.disown(namespace, effect.job, schema.metadata.uid);
+        return refused === undefined
+          ? { kind: 'done', schema }
+          : putOff(effect.job.uid, `Job ${effect.job.name} keeps its owner while it runs`, refused);
+      }
       case 'releaseFinalizer': {
         if (observed.schema.deleting && (await isAtWork(observed))) {
           return { kind: 'stale', why: 'a migration is at work that the cache does not show yet' };
@@ -158,6 +233,12 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         const released = await cluster.mark(schema, { finalizers: others });
         if (released === 'stale') {
           return { kind: 'stale', why: 'the schema has moved on before its finalizer was released' };
+        }
+        if ('refused' in released) {
+          const message = `The API server does not let go of the finalizer of this GlanceSchema: ${released.refused}`;
+          return observed.schema.deleting
+            ? { kind: 'refused', schema, message }
+            : { kind: 'put off', uid: schema.metadata.uid, message };
         }
         return observed.schema.deleting ? { kind: 'gone' } : { kind: 'done', schema: released };
       }
@@ -170,7 +251,11 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
           if (pods.some(isRunning)) {
             return { kind: 'stale', why: `a pod of Job ${effect.name} has started` };
           }
-          await cluster.deleteJob(job);
+          const refused = await cluster.deleteJob(job);
+          if (refused !== undefined) {
+            const message = `Job ${effect.name} cannot start, and the API server does not let it be deleted: ${refused.refused}`;
+            return { kind: 'refused', schema, message };
+          }
         }
         return { kind: 'done', schema };
       }
@@ -198,6 +283,13 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     });
     if (fenced === 'stale') {
       return { kind: 'stale', why: 'the schema has moved on before its Job was started' };
+    }
+    if ('refused' in fenced) {
+      const { refused, passing, retryAfter } = fenced;
+      const message = `Job ${effect.name} cannot start, as the API server lets no finalizer be put on this GlanceSchema: ${refused}`;
+      return passing
+        ? { kind: 'unsettled', schema, message: `${message}. It is asked again.`, retryAfter }
+        : { kind: 'refused', schema, message };
     }
     // A pod can outlive its Job, and the cache can miss both: only a read shows that nobody is at work.
     const pods = await cluster.readPods(schema.metadata.namespace, schema.metadata.uid);
@@ -233,7 +325,11 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     const released = await cluster.mark(fenced, { finalizers: others, ...(ours ? { starting: null } : {}) });
     return released === 'stale'
       ? { kind: 'stale', why: 'the schema has moved on while its Job was refused' }
-      : { kind: 'refused', schema: released, message: whyRefused(effect.name, creation) };
+      : {
+          kind: 'refused',
+          schema: 'refused' in released ? fenced : released,
+          message: whyRefused(effect.name, creation),
+        };
   }
 
   /** The Job of an ended pod, where it is there still and the cache does not have it: its result is to be taken first. */
@@ -304,6 +400,8 @@ type Acted =
   | { readonly kind: 'gone' }
   | { readonly kind: 'stale'; readonly why: string }
   | { readonly kind: 'refused'; readonly schema: SchemaObject; readonly message: string }
+  /** Something that safety does not need was refused of the object with this UID. */
+  | { readonly kind: 'put off'; readonly uid: string; readonly message: string }
   | {
       readonly kind: 'unsettled';
       readonly schema: SchemaObject;
@@ -311,10 +409,11 @@ type Acted =
       readonly retryAfter: number | undefined;
     };
 
-/** A Job that could not be created, and until when it is not tried again (milliseconds since the epoch). */
+/** What the API server did not let be done, and until when it is not tried again (milliseconds since the epoch). */
 interface Refusal {
   /** Of the GlanceSchema. */
   readonly uid: string;
+  readonly effect: Effect['kind'];
   readonly generation: number;
   readonly failures: number;
   readonly until: number;
@@ -329,8 +428,18 @@ function whyRefused(name: string, creation: Exclude<JobCreation, { kind: 'unsett
     : `Cannot start Job ${name}: there is a Job of that name that does not belong to this GlanceSchema. Delete it.`;
 }
 
+/** Also where somebody has changed its labels, as long as anything else tells. */
 function isOurs(job: JobObject, schema: SchemaObject): boolean {
-  return job.metadata.ownerReferences?.some((owner) => owner.uid === schema.metadata.uid) ?? false;
+  const { uid, labels } = job.metadata;
+  return (
+    labels?.[SCHEMA_UID_LABEL] === schema.metadata.uid ||
+    isOwnedBy(job, schema) ||
+    schema.status?.job?.uid === uid
+  );
+}
+
+function putOff(uid: string, what: string, { refused }: Refused): Acted {
+  return { kind: 'put off', uid, message: `${what}: ${refused}` };
 }
 
 /** Without keys whose value is undefined, as JSON has it. */

@@ -18,6 +18,7 @@ import {
   FINISHED,
   failedWith,
   recordedAt,
+  SCHEMA_UID,
   WITH_FINALIZER,
 } from '../../../support/builders.ts';
 
@@ -46,6 +47,17 @@ const DUE = new Date('2026-11-23T07:01:08.970Z');
 const DIFFERS = { schemaDiffers: 'An index is missing' };
 
 const NEWER = { metadata: { generation: 2 } };
+
+/** A running pod that somebody has deleted, and that its node has to have ended by then, in milliseconds from now. */
+function endingBy(milliseconds: number): PodObject {
+  const pod = aPod('Running', { running: {} });
+  const metadata = { ...pod.metadata, deletionTimestamp: inMilliseconds(milliseconds) };
+  return { ...pod, metadata, spec: { nodeName: 'node-7' } };
+}
+
+function inMilliseconds(milliseconds: number): string {
+  return new Date(NOW.getTime() + milliseconds).toISOString();
+}
 
 const ROWS: readonly Row[] = [
   {
@@ -379,9 +391,95 @@ const ROWS: readonly Row[] = [
   {
     fact: 'a deleted schema with nothing at work',
     schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
-    jobs: [aJob({ end: 'Complete' })],
+    jobs: [aJob({ end: 'Complete', ttl: 86_400 })],
     effect: 'releaseFinalizer',
     reason: undefined,
+  },
+  {
+    fact: 'a deleted schema whose Job has ended and would stay for ever',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob({ end: 'Complete' })],
+    effect: 'armTtl',
+    reason: undefined,
+  },
+  {
+    fact: 'a deleted schema whose orphaned Job has its TTL',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob({ end: 'Complete', ttl: 86_400, metadata: { ownerReferences: [] } })],
+    effect: 'releaseFinalizer',
+    reason: undefined,
+  },
+  {
+    fact: 'a Job at work that an older operator made with an owner',
+    schema: aSchema(),
+    jobs: [aJob({ metadata: { ownerReferences: [{ uid: SCHEMA_UID, name: 'glance', controller: true }] } })],
+    effect: 'disown',
+    reason: 'JobBlocked',
+  },
+  {
+    fact: 'a suspended Job',
+    schema: aSchema(),
+    jobs: [{ ...aJob(), spec: { suspend: true } }],
+    effect: 'none',
+    reason: 'JobBlocked',
+  },
+  {
+    fact: 'a suspended Job of an older spec',
+    schema: aSchema({ metadata: { generation: 2 } }),
+    jobs: [{ ...aJob({ purpose: { shape: 'older' } }), spec: { suspend: true } }],
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+  },
+  {
+    fact: 'a pod whose node has been given up',
+    schema: aSchema(),
+    jobs: [aJob()],
+    pods: [
+      aPod(
+        'Running',
+        { running: {} },
+        {
+          conditions: [
+            { type: 'ContainersReady', status: 'True' },
+            { type: 'Ready', status: 'False' },
+          ],
+        },
+      ),
+    ],
+    effect: 'none',
+    reason: 'JobBlocked',
+  },
+  {
+    fact: 'a pod whose node has not ended it in time, of an older spec',
+    schema: aSchema(),
+    jobs: [aJob({ purpose: { shape: 'older' } })],
+    pods: [endingBy(-60_000)],
+    effect: 'none',
+    reason: 'JobBlocked',
+  },
+  {
+    fact: 'a pod whose node has time to end it',
+    schema: aSchema(),
+    jobs: [aJob()],
+    pods: [endingBy(60_000)],
+    effect: 'none',
+    reason: 'MigrationRunning',
+    lookAgainAfter: 90_000,
+  },
+  {
+    fact: 'a pod that outlives its Job on a node that has not ended it in time',
+    schema: aSchema(),
+    jobs: [],
+    pods: [endingBy(-60_000)],
+    effect: 'none',
+    reason: 'JobBlocked',
+  },
+  {
+    fact: 'no pod for 45 seconds after two failures that left no word: the Job controller takes its time',
+    schema: aSchema(),
+    jobs: [{ ...aJob({ metadata: { creationTimestamp: inMilliseconds(-45_000) } }), status: { failed: 2 } }],
+    effect: 'none',
+    reason: 'MigrationRunning',
   },
   {
     fact: 'a deleted schema with a pod that outlives its Job',

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { FINAL_EXIT_CODES } from '../../../../src/contract/failures.ts';
 import type { GlanceSchemaSpec } from '../../../../src/contract/glance-schema.ts';
+import { SCHEMA_UID_LABEL } from '../../../../src/contract/names.ts';
 import {
   migrationJob,
   migrationJobName,
@@ -58,10 +59,10 @@ describe('migration Job', () => {
     expect(parsePurpose('{"kind":"Migrate"}')).to.equal(undefined);
   });
 
-  it('has one controlling owner, and no TTL before its result is stored', () => {
+  it('has no owner and no TTL before its result is stored, and the label of its schema', () => {
     const job = jobFor();
-    expect(job.metadata.ownerReferences).to.have.length(1);
-    expect(job.metadata.ownerReferences[0]).to.include({ uid: SCHEMA_UID, controller: true });
+    expect(job.metadata).not.to.have.property('ownerReferences');
+    expect(job.metadata.labels).to.include({ [SCHEMA_UID_LABEL]: SCHEMA_UID });
     expect(job.spec).not.to.have.property('ttlSecondsAfterFinished');
   });
 

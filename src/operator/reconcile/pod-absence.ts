@@ -1,0 +1,35 @@
+import type { Observed } from './observe.ts';
+import { readyReason } from './status.ts';
+
+/** Knows since when Jobs have had no pod. */
+export interface PodAbsence {
+  /** The same with the time since which its Job has no pod, where that is not told of in the status already. */
+  of(key: string, observed: Observed): Observed;
+  forget(key: string): void;
+}
+
+/**
+ * Of a pod that is gone the Job does not tell when it went: a Job may be old, and its pod deleted a moment ago. What counts is
+ * since when this process has seen none.
+ */
+export function podAbsence(now: () => Date): PodAbsence {
+  const absent = new Map<string, { readonly job: string; readonly since: number }>();
+  return {
+    of(key, observed) {
+      const { job, schema } = observed;
+      if (job?.state.kind !== 'active' || job.state.pod.kind !== 'none') {
+        absent.delete(key);
+        return observed;
+      }
+      const known = absent.get(key);
+      const time = now().getTime();
+      // A clock that was put back must not make it wait for longer.
+      const since = known?.job === job.uid ? Math.min(known.since, time) : time;
+      absent.set(key, { job: job.uid, since });
+      const isTold = readyReason(schema.status) === 'JobBlocked' && schema.status.job?.uid === job.uid;
+      const pod = { ...job.state.pod, since: new Date(since).toISOString() };
+      return isTold ? observed : { ...observed, job: { ...job, state: { ...job.state, pod } } };
+    },
+    forget: (key) => void absent.delete(key),
+  };
+}
