@@ -8,7 +8,7 @@ import { hasEnded, isFinished } from '../../src/operator/reconcile/observe.ts';
 import { reconciler, type StoredStatus } from '../../src/operator/reconcile/reconciler.ts';
 import { Crash, SimulatedCluster } from './simulated-cluster.ts';
 import { tapeOf } from './tape.ts';
-import { KEY, NAME, NAMESPACE, NEWER, NO_IMAGE, specOf, World } from './world.ts';
+import { KEY, NAME, NAMESPACE, NEWER, NO_IMAGE, schemaOf, specOf, World } from './world.ts';
 
 /** No attempt is further away, in milliseconds, and no further try of what was refused. */
 const LONGEST_PAUSE = 300_000;
@@ -287,6 +287,7 @@ function expectRest(world: World): void {
   const suspended = [...world.jobs.values()].filter((job) => job.spec.suspend && !isFinished(job));
   if (schema !== undefined && !deleted && suspended.length > 0) {
     expect(reasonOf(schema), what).to.equal('JobBlocked');
+    expect(schema.status?.conditions?.[0]?.message, what).to.include('is suspended');
     return;
   }
   expect(alive, what).to.deep.equal([]);
@@ -312,6 +313,10 @@ function expectRest(world: World): void {
     return;
   }
   for (const job of world.jobs.values()) {
+    if (schemaOf(job) === schema.metadata.uid) {
+      const owners = job.metadata.ownerReferences?.map(({ uid }) => uid);
+      expect(owners, `${job.metadata.name} has its owner: ${what}`).to.deep.equal([schema.metadata.uid]);
+    }
     expect(job.spec.ttlSecondsAfterFinished, `${job.metadata.name} has its TTL: ${what}`).to.be.oneOf([
       3600, 86_400,
     ]);

@@ -21,6 +21,8 @@ const DECIDE = 'src/operator/reconcile/decide.ts';
 const RECONCILE = 'src/operator/reconcile/reconciler.ts';
 const RECORD = 'src/operator/reconcile/result.ts';
 const OBSERVE = 'src/operator/reconcile/observe.ts';
+const JOB = 'src/operator/reconcile/job.ts';
+const PUT_OFFS = 'src/operator/reconcile/put-offs.ts';
 
 const GUARDS: readonly Guard[] = [
   ...[
@@ -45,21 +47,51 @@ const GUARDS: readonly Guard[] = [
       'effect: resultIsNew ? undefined : (housekeeping(observed, answer.effect) ?? answer.effect)',
       'effect: housekeeping(observed, answer.effect) ?? answer.effect',
     ],
-    ['job.ttlArmed && isRecorded(schema.status, job)', 'job.ttlArmed'],
+    ['(schema.deleting || isRecorded(schema.status, job))', 'job.name !== ""'],
   ),
   guard('older Jobs get their TTL', DECIDE, [
     'older !== undefined',
     'older !== undefined && older.name === ""',
   ]),
+  guard('a Job has no owner while it runs', JOB, [
+    '      labels,\n      annotations: { [PURPOSE',
+    '      labels,\n      ownerReferences: [{ uid: schema.uid, name: schema.name }],\n      annotations: { [PURPOSE',
+  ]),
+  guard('a Job at work is taken off its owner', DECIDE, ['owned !== undefined', "owned?.name === ''"]),
+  guard('a deleted schema gets no new dependents', OBSERVE, [
+    'schema.metadata.deletionTimestamp !== undefined || isOwnedBy(job, schema)',
+    'isOwnedBy(job, schema)',
+  ]),
+  guard('a Job gets the schema as its owner', OBSERVE, [
+    'schema.metadata.deletionTimestamp !== undefined || isOwnedBy(job, schema)',
+    'job.metadata.name !== ""',
+  ]),
+  guard('what is refused holds up nothing else', RECONCILE, [
+    'done at once.\n        return pass(key, schema)',
+    "done at once.\n        return { kind: 'again', why: acted.message }",
+  ]),
+  guard('a clock put back does not make what was refused wait', PUT_OFFS, [
+    'wait > 0 && wait <= delay',
+    'wait > 0',
+  ]),
+  guard('a Job whose schema is gone gets its TTL', RECONCILE, [
+    '    if (isFinished(job)) {\n      return cluster',
+    '    if (job.metadata.name === "") {\n      return cluster',
+  ]),
+  guard('whose schema is gone is asked before its Job is touched', RECONCILE, [
+    '!isArranged && (await cluster.isGone(',
+    '!isArranged && (true || await cluster.isGone(',
+  ]),
+  guard('a suspended Job is said', OBSERVE, ['job.spec.suspend === true ?', 'job.metadata.name === "" ?']),
   guard('a Job gets its TTL', DECIDE, [
     "job?.state.kind === 'finished' && !job.ttlArmed",
     "job?.state.kind === 'finished' && job.name === ''",
   ]),
   guard('the finalizer stays while a migrator may run', DECIDE, [
-    'schema.hasFinalizer && !mayRun(observed)',
+    'schema.hasFinalizer &&\n    !mayRun(observed)',
     'schema.hasFinalizer',
   ]),
-  guard('the finalizer stays while a Job cannot be made', DECIDE, [" && next?.kind !== 'startJob'", '']),
+  guard('the finalizer stays while a Job cannot be made', DECIDE, ["    next?.kind !== 'startJob' &&\n", '']),
   guard('a pod that has started is not taken away', RECONCILE, [
     'pods.some(isRunning)',
     "effect.name === ''",
@@ -70,7 +102,7 @@ const GUARDS: readonly Guard[] = [
   ]),
   guard('the record is of one database', RECORD, ['{ recordedFrom: purpose.database }', '{}']),
   guard('the finalizer goes', DECIDE, [
-    'schema.hasFinalizer && !mayRun(observed)',
+    'schema.hasFinalizer &&\n    !mayRun(observed)',
     'schema.hasFinalizer && schema.name === ""',
   ]),
   guard('a deletion waits for what runs', DECIDE, [
@@ -184,7 +216,7 @@ const GUARDS: readonly Guard[] = [
     "return { kind: 'done', lookAgainAfter: 0 }",
   ]),
   guard('a refused Job is not asked for at once', RECONCILE, [
-    "refusal?.uid !== uid || decision.effect?.kind !== 'startJob'",
+    'refusal?.uid !== uid || decision.effect?.kind !== refusal.effect',
     "refusal === undefined || refusal.message !== ''",
   ]),
   guard('a changed spec is asked for at once', RECONCILE, [

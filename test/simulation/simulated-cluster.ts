@@ -132,6 +132,10 @@ export class SimulatedCluster implements Cluster {
     return this.#schemas.objects().some(({ metadata }) => metadata.uid === uid) ? [] : this.jobsOf(uid);
   }
 
+  async isGone(_namespace: string, schemaUid: string): Promise<boolean> {
+    return this.#request(() => !this.#world.schemas.has(schemaUid));
+  }
+
   /** UIDs of schemas that are not there, and have Jobs that are. */
   leftovers(): readonly string[] {
     const known = this.#schemas.objects().map(({ metadata }) => metadata.uid);

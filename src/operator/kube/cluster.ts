@@ -102,8 +102,10 @@ export interface Cluster {
   schema(key: string): SchemaObject | undefined;
   /** The Jobs that carry the label of the schema with this UID, whoever owns them. */
   jobsOf(schemaUid: string): readonly JobObject[];
-  /** The Jobs of a GlanceSchema that is gone: `key` then has its UID in the place of its name. */
+  /** The Jobs of a GlanceSchema that the cache does not have: `key` then has its UID in the place of its name. */
   leftoversOf(key: string): readonly JobObject[];
+  /** Whether the API server has no GlanceSchema with this UID now. */
+  isGone(namespace: string, schemaUid: string): Promise<boolean>;
   /** The pods that carry the label of the schema with this UID. */
   podsOf(schemaUid: string): readonly PodObject[];
   /** A Job as the API server has it now; undefined when there is none. */

@@ -146,6 +146,14 @@ export class KubeCluster implements Cluster {
       : this.jobsOf(uid).filter((job) => job.metadata.namespace === namespace);
   }
 
+  async isGone(namespace: string, schemaUid: string): Promise<boolean> {
+    const { items } = await this.#options.client.request<{ readonly items: readonly SchemaObject[] }>({
+      method: 'GET',
+      path: `/apis/${GROUP}/${VERSION}/namespaces/${namespace}/${PLURAL}`,
+    });
+    return items.every(({ metadata }) => metadata.uid !== schemaUid);
+  }
+
   podsOf(schemaUid: string): readonly PodObject[] {
     return [...this.#pods.objects()].filter((pod) => pod.metadata.labels?.[SCHEMA_UID_LABEL] === schemaUid);
   }

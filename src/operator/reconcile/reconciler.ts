@@ -135,12 +135,15 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
    */
   async function takeLeaveOf(key: string): Promise<Outcome> {
     for (const job of cluster.leftoversOf(key)) {
-      const refused = await takeLeaveOfJob(job);
-      if (refused !== undefined) {
-        options.onPutOff?.(
-          key,
-          `Job ${job.metadata.name} stays, though its GlanceSchema is gone: ${refused.refused}`,
-        );
+      const { namespace, labels } = job.metadata;
+      const isArranged = isFinished(job) && job.spec.ttlSecondsAfterFinished !== undefined;
+      // The cache of Jobs can be ahead of that of GlanceSchemas.
+      if (!isArranged && (await cluster.isGone(namespace, labels?.[SCHEMA_UID_LABEL] ?? ''))) {
+        const refused = await takeLeaveOfJob(job);
+        if (refused !== undefined) {
+          const what = `Job ${job.metadata.name} stays, though its GlanceSchema is gone`;
+          options.onPutOff?.(key, `${what}: ${refused.refused}`);
+        }
       }
     }
     return { kind: 'done', lookAgainAfter: undefined };
@@ -149,9 +152,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   async function takeLeaveOfJob(job: JobObject): Promise<Refused | undefined> {
     const { namespace, name, uid, labels } = job.metadata;
     if (isFinished(job)) {
-      return job.spec.ttlSecondsAfterFinished === undefined
-        ? cluster.armTtl(namespace, { name, uid }, DEFAULT_TTL)
-        : undefined;
+      return cluster.armTtl(namespace, { name, uid }, DEFAULT_TTL);
     }
     const pods = await cluster.readPods(namespace, labels?.[SCHEMA_UID_LABEL] ?? '');
     const goesOn = job.spec.suspend !== true && pods.some(hasEnded);
