@@ -12,7 +12,7 @@ export const SCHEMA_UID = '11111111-1111-4111-8111-111111111111';
 const JOB_UID = '22222222-2222-4222-8222-222222222222';
 
 /** When everything in these builders happened. */
-const STARTED = '2026-11-23T07:00:00Z';
+export const STARTED = '2026-11-23T07:00:00Z';
 export const FINISHED = '2026-11-23T07:01:00Z';
 
 export function at(revision: string, phase: Position['phase'] = 'Contract'): Position {

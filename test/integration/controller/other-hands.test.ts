@@ -160,17 +160,17 @@ describe('what others do to the Jobs, and refuse of them', function () {
     await tenant.apply({ revision: 'ocata01', suspend: true });
     await tenant.reaches('Suspended');
     // The API server takes a moment to heed it.
+    const account = '/api/v1/namespaces/glance-schema-system/serviceaccounts/glance-schema-operator';
+    const { status } = await environment.api.call('POST', `${account}/token`, {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenRequest',
+      spec: { expirationSeconds: 3600 },
+    });
+    const asOperator = environment.plane.api(status.token);
     await eventually(async () => {
-      const asked = await tenant.kubectl(
-        'patch',
-        'glanceschema',
-        'glance',
-        '--type=merge',
-        '--dry-run=server',
-        '--as=system:serviceaccount:glance-schema-system:glance-schema-operator',
-        '--patch={"metadata": {"finalizers": ["example.org/probe"]}}',
-      );
-      expect(asked.stderr).to.include('policy no-finalizer');
+      const probe = { metadata: { finalizers: ['example.org/probe'] } };
+      const asked = await asOperator.request('PATCH', `${tenant.path}/glance?dryRun=All`, probe);
+      expect(asked.text).to.include('policy no-finalizer');
     }, PATIENT);
     await tenant.apply({ revision: 'ocata01' });
     const blocked = await tenant.reaches('JobBlocked');
