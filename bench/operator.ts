@@ -47,7 +47,7 @@ const OPERATOR = 'system:serviceaccount:glance-schema-system:glance-schema-opera
 /** How many upgrades are followed one at a time, request by request. */
 const FOLLOWED = Math.min(20, size);
 
-/** As much as the stand-in node and the databases of so many resources need to finish one revision, in milliseconds. */
+/** As much as the fake kubelet and the databases of so many resources need to finish one revision, in milliseconds. */
 const PATIENCE = 60_000 + size * 2_000;
 
 const PARTS: Readonly<

@@ -34,7 +34,7 @@ export const MIGRATIONS: readonly Migration[] = SCRIPTS.map(
 );
 
 /** Scripts in one, run in their place where all of them are pending, follow one another, and no node is at work. */
-export const FUSED: readonly Migration[] = [ocata01AddVisibilityRemoveIsPublic];
+export const SQUASHED: readonly Migration[] = [ocata01AddVisibilityRemoveIsPublic];
 
 /** What moves rows between the expand and the contract of its revision, oldest first. */
 export const DATA_MIGRATIONS: readonly DataMigration[] = [
@@ -43,4 +43,4 @@ export const DATA_MIGRATIONS: readonly DataMigration[] = [
 ];
 
 /** All that this build can run. */
-export const REGISTRY: Registry = { migrations: MIGRATIONS, fused: FUSED, data: DATA_MIGRATIONS };
+export const REGISTRY: Registry = { migrations: MIGRATIONS, squashed: SQUASHED, data: DATA_MIGRATIONS };

@@ -5,7 +5,7 @@
 //   await kubectl(plane.kubeconfigPath, ['get', 'pods']);
 //   await plane.stop();
 //
-// Pods run only with a stand-in node (stand-in-node.ts). Whatever happens to this process, what it started ends with it.
+// Pods run only with a fake kubelet (fake-kubelet.ts). Whatever happens to this process, what it started ends with it.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -33,7 +33,7 @@ export interface ControlPlane {
   readonly server: string;
   /** A token of user `admin`, group system:masters. */
   readonly adminToken: string;
-  /** A token of user `stand-in-node`, group system:masters, so that the node's requests can be told from a test's. */
+  /** A token of user `fake-kubelet`, group system:masters, so that the node's requests can be told from a test's. */
   readonly nodeToken: string;
   readonly caFile: string;
   /** Certificate and key of the API server, which `caFile` trusts: for a proxy in front of it. */
@@ -129,7 +129,7 @@ async function start(
   const managerToken = randomBytes(24).toString('hex');
   const lines = [
     `${adminToken},admin,admin,"system:masters"`,
-    `${nodeToken},stand-in-node,stand-in-node,"system:masters"`,
+    `${nodeToken},fake-kubelet,fake-kubelet,"system:masters"`,
     `${managerToken},system:kube-controller-manager,system:kube-controller-manager,"system:masters"`,
   ];
   writeFileSync(file('tokens.csv'), `${lines.join('\n')}\n`, { mode: 0o600 });

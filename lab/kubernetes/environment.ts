@@ -5,7 +5,7 @@ import { bundle } from '../process/bundle.ts';
 import { eventually } from '../process/eventually.ts';
 import { type ApiProxy, startApiProxy } from './api-proxy.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
-import { type StandInNode, type StandInNodeOptions, startStandInNode } from './fake-kubelet.ts';
+import { type FakeKubelet, type FakeKubeletOptions, startFakeKubelet } from './fake-kubelet.ts';
 import { kubectl } from './kubectl.ts';
 import { asList, RIGHTS, renderManifests } from './manifests.ts';
 import { type Operator, type OperatorOptions, startOperator } from './operator.ts';
@@ -17,7 +17,7 @@ import type { KubeObject, TestApi } from './test-api.ts';
  */
 export interface Environment {
   readonly plane: ControlPlane;
-  readonly node: StandInNode;
+  readonly node: FakeKubelet;
   readonly postgres: TestPostgres;
   readonly proxy: ApiProxy;
   readonly api: TestApi;
@@ -54,8 +54,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export interface EnvironmentOptions {
   /** Where the operator has rights: in the whole cluster, or by a Role in each tenant's namespace. Default: cluster. */
   readonly rights?: 'cluster' | 'namespaced' | 'given by the test';
-  /** What further images start; see StandInNodeOptions. */
-  readonly images?: StandInNodeOptions['images'];
+  /** What further images start; see FakeKubeletOptions. */
+  readonly images?: FakeKubeletOptions['images'];
   /** Settings of PostgreSQL, as in postgresql.conf. */
   readonly postgresSettings?: Readonly<Record<string, string>>;
 }
@@ -70,7 +70,7 @@ export async function startEnvironment({
     startPostgres({ settings: postgresSettings }),
   ]);
   const [node, proxy] = await Promise.all([
-    startStandInNode({
+    startFakeKubelet({
       plane,
       images: { 'glance-schema': [process.execPath, bundle()], ...images },
       retryEvery: 100,

@@ -1,6 +1,6 @@
 // A stand-in for the kubelet and the scheduler, for tests and the demo only: it is never part of the image.
 //
-//   const node = await startStandInNode({ plane, images: { 'glance-schema': [process.execPath, 'dist/glance-schema.js'] } });
+//   const node = await startFakeKubelet({ plane, images: { 'glance-schema': [process.execPath, 'dist/glance-schema.js'] } });
 //   ...apply a Job; its pod runs as a local process, and its status is what a kubelet's would be...
 //   console.log(node.logs('default', podName));
 //   await node.stop();
@@ -20,11 +20,11 @@ import { type Pod, podPath } from './fake-kubelet/pod.ts';
 import { type PodWorker, startPodWorker } from './fake-kubelet/pod-worker.ts';
 import type { KubeObject, WatchEvent } from './test-api.ts';
 
-export interface StandInNodeOptions {
+export interface FakeKubeletOptions {
   readonly plane: ControlPlane;
   /** What an image starts, by the beginning of its name: what the image's ENTRYPOINT would say. Others cannot be pulled. */
   readonly images: Readonly<Record<string, readonly string[]>>;
-  /** Default `stand-in-node`. */
+  /** Default `fake-kubelet`. */
   readonly name?: string;
   /** Where the pods' own calls to the API server go, for example a proxy; default: the API server. */
   readonly apiServer?: string;
@@ -34,7 +34,7 @@ export interface StandInNodeOptions {
   readonly retryEvery?: number;
 }
 
-export interface StandInNode {
+export interface FakeKubelet {
   readonly name: string;
   /** What a container printed, all of its restarts; empty when it never started. Kept after the pod is gone. */
   logs(namespace: string, pod: string, container?: string): string;
@@ -68,10 +68,10 @@ export interface ContainerLog {
 }
 
 /** Registers a Node and runs the pods of the cluster on this machine until it is stopped. */
-export async function startStandInNode(options: StandInNodeOptions): Promise<StandInNode> {
+export async function startFakeKubelet(options: FakeKubeletOptions): Promise<FakeKubelet> {
   const { plane } = options;
-  const name = options.name ?? 'stand-in-node';
-  const api = plane.api(plane.nodeToken, 'stand-in-node');
+  const name = options.name ?? 'fake-kubelet';
+  const api = plane.api(plane.nodeToken, 'fake-kubelet');
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-node-'));
   reaper.watchFolder(folder);
   // Processes of other users look for the files of their pods in it, by their paths.
@@ -157,7 +157,7 @@ export async function startStandInNode(options: StandInNodeOptions): Promise<Sta
 
   function mustFind(namespace: string, pod: string): PodWorker {
     const worker = find(namespace, pod);
-    if (worker === undefined) throw new Error(`The stand-in node runs no pod ${namespace}/${pod}`);
+    if (worker === undefined) throw new Error(`The fake kubelet runs no pod ${namespace}/${pod}`);
     return worker;
   }
 

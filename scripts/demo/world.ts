@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { type SeedCounts, seedNewton } from '../../lab/databases/glance-data.ts';
 import { startPostgres, type TestPostgres } from '../../lab/databases/postgres.ts';
 import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
-import { type StandInNode, startStandInNode } from '../../lab/kubernetes/fake-kubelet.ts';
+import { type FakeKubelet, startFakeKubelet } from '../../lab/kubernetes/fake-kubelet.ts';
 import { freePort } from '../../lab/process/free-port.ts';
 import { reaper } from '../../lab/process/reaper.ts';
 
@@ -25,7 +25,7 @@ export interface Databases {
 /** All that the demo runs on: Kubernetes, the databases, and a folder of files for kubectl. */
 export interface World extends Databases {
   readonly plane: ControlPlane;
-  readonly node: StandInNode;
+  readonly node: FakeKubelet;
   readonly folder: string;
 }
 
@@ -58,7 +58,7 @@ export function stage(): Stage {
     const plane = await startControlPlane({ say });
     stops.push(() => plane.stop());
     const program = [process.execPath, join(root, 'dist/glance-schema.js')];
-    const node = await startStandInNode({ plane, images: { 'glance-schema': program } });
+    const node = await startFakeKubelet({ plane, images: { 'glance-schema': program } });
     stops.push(() => node.stop());
     return { plane, node };
   }

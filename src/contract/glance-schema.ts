@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PHASES } from '../glance/phase.ts';
-import { LATEST, NEWEST_CARRIED } from '../glance/revisions.ts';
+import { LATEST, LATEST_SUPPORTED } from '../glance/revisions.ts';
 
 /** A piece of a Pod's spec that is handed on as it is: the API server checks it when the Job is created. */
 function podField(description: string) {
@@ -200,7 +200,7 @@ export const specSchema = z
     revision: z
       .union([z.string().min(1).max(64), z.int()])
       .describe(
-        `The wanted revision, in quotes, such as \`"${NEWEST_CARRIED}"\`; or the name of a script or release (\`caracal\`, \`"2024.1"\`) that stands for it, in any case; or \`${LATEST}\`, the newest that the operator supports: then an upgrade of the operator migrates the database. Never lower than what the database is at.`,
+        `The wanted revision, in quotes, such as \`"${LATEST_SUPPORTED}"\`; or the name of a script or release (\`caracal\`, \`"2024.1"\`) that stands for it, in any case; or \`${LATEST}\`, the newest that the operator supports: then an upgrade of the operator migrates the database. Never lower than what the database is at.`,
       ),
     through: z
       .enum(PHASES)

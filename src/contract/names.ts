@@ -18,7 +18,7 @@ export const RETRY_ANNOTATION = `${GROUP}/retry`;
  * Written by the operator together with the finalizer: the place in the row of the Job that is about to be made. A Job that
  * was made and lost before the status told of it is known by this.
  */
-export const STARTING_ANNOTATION = `${GROUP}/starting`;
+export const RESERVED_SEQUENCE_ANNOTATION = `${GROUP}/reserved-sequence`;
 
 /** On Jobs and their pods: the UID of the GlanceSchema that they work for. */
 export const SCHEMA_UID_LABEL = `${GROUP}/schema-uid`;

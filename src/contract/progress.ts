@@ -2,7 +2,7 @@ import { DATA_MIGRATION_NAMES } from '../glance/revisions.ts';
 import type { ReportedProgress } from './report.ts';
 
 /** How far a log says that a data migration is; `none` once it has said that the last one ended. */
-export type ToldProgress = ReportedProgress | 'none';
+export type ProgressReport = ReportedProgress | 'none';
 
 /** The line by which a run tells how far a data migration is: the operator reads it in the log of the pod. */
 export function progressLine({ migration, done, total }: ReportedProgress): string {
@@ -13,7 +13,7 @@ export function progressLine({ migration, done, total }: ReportedProgress): stri
  * What the end of a log tells: its newest line about a data migration that we know. Whoever names the image writes the
  * log, so that a line counts only if it is one of ours to the letter; undefined when there is none.
  */
-export function parseProgress(log: string): ToldProgress | undefined {
+export function parseProgress(log: string): ProgressReport | undefined {
   for (const line of log.split('\n').reverse()) {
     const [, migration = '', done, total] = LINE.exec(line) ?? [];
     if (!DATA_MIGRATION_NAMES.some(({ name }) => name === migration)) {

@@ -7,7 +7,7 @@ import {
 } from '../contract/job-environment.ts';
 import { PHASES } from '../glance/phase.ts';
 import { ordinal } from '../glance/position.ts';
-import { LATEST, LEGACY_NUMBERS, NEWEST_CARRIED, REVISIONS } from '../glance/revisions.ts';
+import { LATEST, LATEST_SUPPORTED, LEGACY_NUMBERS, REVISIONS } from '../glance/revisions.ts';
 
 /** A validation rule of a CustomResourceDefinition, in CEL. */
 export interface AdmissionRule {
@@ -20,11 +20,11 @@ export interface AdmissionRule {
 }
 
 /** On `spec.revision`: only what this operator carries, by any of its names, in any case. */
-export function revisionIsCarried(): AdmissionRule {
+export function revisionIsSupported(): AdmissionRule {
   const names = REVISIONS.flatMap((revision) => [revision.name, ...revision.aliases]);
   const numbers = Object.entries(LEGACY_NUMBERS);
   const advice = `Name one of ${REVISIONS.map((revision) => revision.name).join(', ')}, or \\'${LATEST}\\'.`;
-  const inQuotes = `Write the name of the revision in quotes, such as "${NEWEST_CARRIED}": YAML reads a name of digits as a number.`;
+  const inQuotes = `Write the name of the revision in quotes, such as "${LATEST_SUPPORTED}": YAML reads a name of digits as a number.`;
   return {
     rule: `string(self).lowerAscii() in ${celList(names)}`,
     message: `Cannot use this revision: this operator does not support it. ${advice.replaceAll('\\', '')}`,

@@ -5,7 +5,7 @@ import {
   type AdmissionRule,
   annotationsKeepConfinement,
   oneAuthority,
-  revisionIsCarried,
+  revisionIsSupported,
   targetIsNotLower,
   variablesAreAllowed,
 } from './admission-rules.ts';
@@ -24,7 +24,7 @@ export interface Schema {
 /** The CustomResourceDefinition of GlanceSchema, made from the TypeScript schema; nothing of it is written twice. */
 export function customResourceDefinition(): object {
   const { spec, status } = structuralSchemas();
-  addRule(at(spec, 'revision'), revisionIsCarried());
+  addRule(at(spec, 'revision'), revisionIsSupported());
   addRule(at(spec, 'job', 'env', '[]'), ...variablesAreAllowed());
   addRule(at(spec, 'job', 'annotations'), annotationsKeepConfinement());
   addRule(at(spec, 'database', 'tls'), oneAuthority());
@@ -59,7 +59,7 @@ export function customResourceDefinition(): object {
         listKind: `${KIND}List`,
         plural: PLURAL,
         singular: KIND.toLowerCase(),
-        shortNames: ['gs', 'glschema'],
+        shortNames: ['glschema'],
         categories: ['openstack'],
       },
       versions: [

@@ -2,7 +2,7 @@ import type { TableColumns } from './fold.ts';
 import { appliedScripts, positionOf, scriptsOf, unknownHeads } from './heads.ts';
 import type { KnownSchema } from './known-schema.ts';
 import { formatPosition, type Position } from './position.ts';
-import { LEGACY_NUMBERS, NEWEST_CARRIED } from './revisions.ts';
+import { LATEST_SUPPORTED, LEGACY_NUMBERS } from './revisions.ts';
 
 /** What a look into a database found. */
 export interface Found {
@@ -109,7 +109,7 @@ function locateByAlembic(rows: readonly string[], found: Found, known: KnownSche
       ? {
           kind: 'refused',
           reason: 'DatabaseNewer',
-          message: `${says}, which is newer than '${NEWEST_CARRIED}', the latest revision that this version supports. Use a newer glance-schema.`,
+          message: `${says}, which is newer than '${LATEST_SUPPORTED}', the latest revision that this version supports. Use a newer glance-schema.`,
         }
       : {
           kind: 'refused',

@@ -26,7 +26,7 @@ export interface KnownSchema {
  *
  * @param transactional whether each script is one transaction; without that an ended run may have left any part of one
  */
-export function knownSchema({ migrations, fused }: Registry, transactional: boolean): KnownSchema {
+export function knownSchema({ migrations, squashed }: Registry, transactional: boolean): KnownSchema {
   const after = (applied: ReadonlySet<string>): TableColumns =>
     foldSchema(migrations.filter(({ scripts }) => scripts.every((script) => applied.has(script))));
   return {
@@ -42,19 +42,19 @@ export function knownSchema({ migrations, fused }: Registry, transactional: bool
         ...(transactional
           ? []
           : migrations.filter(({ scripts }) => scripts.some((script) => next.includes(script)))),
-        ...begunFused(fused, next, tables),
+        ...begunSquashed(squashed, next, tables),
       ]);
     },
   };
 }
 
 /** The scripts in one that can come next and have made the columns that they fill from what they drop. */
-function begunFused(
-  fused: readonly Migration[],
+function begunSquashed(
+  squashed: readonly Migration[],
   next: readonly string[],
   tables: TableColumns,
 ): readonly Migration[] {
-  return fused.filter(
+  return squashed.filter(
     ({ scripts, steps }) =>
       next.includes(scripts[0] ?? '') &&
       steps.every((step) => step.do !== 'add filled column' || tables.get(step.table)?.has(step.column.name)),

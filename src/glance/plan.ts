@@ -4,7 +4,7 @@ import { type Goal, isPast, type OpenGoal, planScripts, type StampGoal, targetOf
 import { appliedScripts, expandedOnly, headsOf, scriptsOf } from './heads.ts';
 import { knownSchema } from './known-schema.ts';
 import { comparePositions, formatPosition } from './position.ts';
-import { NEWEST_CARRIED } from './revisions.ts';
+import { LATEST_SUPPORTED } from './revisions.ts';
 import type { DataMigration, Migration, Registry, Step } from './steps.ts';
 
 /** What to do with a database to get to a goal. */
@@ -113,7 +113,7 @@ function closeGoal(goal: Goal | OpenGoal, located: Located): Goal {
     return goal;
   }
   const open = located.kind === 'at' ? expandedOnly(located.applied) : [];
-  return { kind: goal.kind, revision: open.at(-1) ?? NEWEST_CARRIED };
+  return { kind: goal.kind, revision: open.at(-1) ?? LATEST_SUPPORTED };
 }
 
 function planMigrations(facts: Facts, located: Located, goal: Goal, registry: Registry): RunPlan {
@@ -247,7 +247,7 @@ interface Situation extends Pick<Facts, 'triggers' | 'brokenTriggers'> {
   readonly pending: ReadonlySet<string>;
   /** What is gone that only a script which is still to come drops, as `table` or `table.column`. */
   readonly lacking: readonly string[];
-  /** Whether nodes of Glance may be at work: then no scripts are fused. */
+  /** Whether nodes of Glance may be at work: then no scripts are squashed. */
   readonly online: boolean;
 }
 
@@ -307,8 +307,9 @@ function orderSteps(situation: Situation, goal: Goal, registry: Registry): reado
  */
 function endedMigration(situation: Situation, goal: Goal, registry: Registry): Migration | undefined {
   const [next] = planScripts(situation.applied, goal);
-  return registry.fused.find(
-    (fused) => fused.scripts[0] === next && situation.lacking.some((name) => dropped([fused]).has(name)),
+  return registry.squashed.find(
+    (squashed) =>
+      squashed.scripts[0] === next && situation.lacking.some((name) => dropped([squashed]).has(name)),
   );
 }
 
@@ -349,12 +350,12 @@ function stepsBehind({ applied }: Situation, { migrations }: Registry): readonly
 }
 
 function nextMigration(scripts: readonly string[], situation: Situation, registry: Registry): Migration {
-  const fused = situation.online
+  const squashed = situation.online
     ? undefined
-    : registry.fused.find((candidate) =>
+    : registry.squashed.find((candidate) =>
         candidate.scripts.every((script, index) => scripts[index] === script),
       );
-  const migration = fused ?? registry.migrations.find((candidate) => candidate.scripts[0] === scripts[0]);
+  const migration = squashed ?? registry.migrations.find((candidate) => candidate.scripts[0] === scripts[0]);
   if (migration === undefined) {
     throw new RangeError(`Cannot run '${scripts[0]}': the registry has no such script`);
   }

@@ -1,4 +1,4 @@
-import { LATEST, LEGACY_NUMBERS, NEWEST_CARRIED, REVISIONS } from './revisions.ts';
+import { LATEST, LATEST_SUPPORTED, LEGACY_NUMBERS, REVISIONS } from './revisions.ts';
 
 /** What a name that a user wrote stands for. */
 export type Resolved =
@@ -42,10 +42,10 @@ export function explainUnresolved(
   switch (resolved.kind) {
     case 'legacy-number':
       return resolved.revision === undefined
-        ? `'${name}' is a number of the migration tool before Ocata. Name a revision, such as '${NEWEST_CARRIED}'.`
+        ? `'${name}' is a number of the migration tool before Ocata. Name a revision, such as '${LATEST_SUPPORTED}'.`
         : `'${name}' is a number of the migration tool before Ocata. Name the revision '${resolved.revision}'.`;
     case 'number':
-      return `the number ${name} stands for no revision. Write the revision's name in quotes, such as "${NEWEST_CARRIED}": YAML reads a name of digits as a number. Known are ${names()}, and '${LATEST}'.`;
+      return `the number ${name} stands for no revision. Write the revision's name in quotes, such as "${LATEST_SUPPORTED}": YAML reads a name of digits as a number. Known are ${names()}, and '${LATEST}'.`;
     case 'unknown':
       return `'${name}' is no revision of Glance. Name one of ${names()}, or '${LATEST}'.`;
   }

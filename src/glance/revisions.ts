@@ -165,7 +165,7 @@ export interface Revision {
 }
 
 /** The newest revision that there is. Glance has made none since; a test says when it does. */
-export const NEWEST_CARRIED = CHAIN.at(-1)?.name ?? '';
+export const LATEST_SUPPORTED = CHAIN.at(-1)?.name ?? '';
 
 /** What a user writes for the newest revision that this build supports, whichever that is. */
 export const LATEST = 'latest';
@@ -178,7 +178,7 @@ export const REVISIONS: readonly Revision[] = CHAIN.map(({ name, trunk, fileName
     ...(trunk === undefined ? [branchName(name, 'contract')] : []),
     ...releases,
     ...readAsNumber(name),
-    ...(name === NEWEST_CARRIED ? [LATEST] : []),
+    ...(name === LATEST_SUPPORTED ? [LATEST] : []),
   ],
   releases,
   phased: trunk === undefined,

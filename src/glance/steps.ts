@@ -153,7 +153,7 @@ export interface Registry {
   /** One for each script of the chain, in its order. */
   readonly migrations: readonly Migration[];
   /** Several scripts in one, for where all of them are pending in a row. */
-  readonly fused: readonly Migration[];
+  readonly squashed: readonly Migration[];
   readonly data: readonly DataMigration[];
 }
 

@@ -36,7 +36,7 @@ const MOST_STRAGGLER_BATCHES = 1000;
  * along the primary key and then wherever nodes have left rows behind. Ended anywhere, the next run goes on, as the rows
  * themselves tell what is done. Gives how many rows it moved.
  */
-export async function moveRows(options: MoveOptions): Promise<number> {
+export async function backfill(options: MoveOptions): Promise<number> {
   const { writer, engine, data } = options;
   if (!options.online) {
     return writer.changeAlone(`UPDATE ${data.table} SET ${data.set[engine]} WHERE ${data.pending[engine]}`);

@@ -2,7 +2,7 @@ import { Umzug, type UmzugStorage } from 'umzug';
 import { appliedScripts } from '../glance/heads.ts';
 import type { CommitUnit } from '../glance/plan.ts';
 import { type DataMigration, describeStep, type Migration } from '../glance/steps.ts';
-import { moveRows } from './backfill.ts';
+import { backfill } from './backfill.ts';
 import type { StepProgress } from './engine/engine.ts';
 import { Failure } from './errors/failure.ts';
 import { type RunOptions, type RunProgress, toFailure } from './run-failure.ts';
@@ -110,7 +110,7 @@ async function moveData(data: DataMigration, progress: RunProgress, options: Run
   start({ kind: 'data', name: data.name, steps: [] }, progress);
   progress.doing = data.what;
   stopIfAsked(options);
-  const rows = await moveRows({
+  const rows = await backfill({
     writer: progress.writer,
     engine: options.state.engine,
     data,

@@ -54,7 +54,7 @@ export interface Address {
 /** How often every GlanceSchema is looked at though nothing happened, in milliseconds. It makes no request. */
 const RESYNC = 600_000;
 
-const NOT_READ: Outcome = { kind: 'again', why: 'its namespace has not been read yet' };
+const NOT_READ: Outcome = { kind: 'requeue', why: 'its namespace has not been read yet' };
 
 const QUEUE_BACKOFF = { first: 50, most: 60_000 };
 
@@ -287,15 +287,15 @@ async function work(parts: {
       try {
         // Namespace by namespace: one in which the operator has lost its rights holds up no other.
         const outcome = cluster.isRead(key) ? await reconcile(key) : NOT_READ;
-        if (outcome.kind === 'again') {
+        if (outcome.kind === 'requeue') {
           result = 'requeue';
           log.debug(`${key}: ${outcome.why}; looking again`, { key });
           queue.addRateLimited(key, outcome.notBefore);
         } else {
           queue.forget(key);
-          if (outcome.lookAgainAfter !== undefined) {
+          if (outcome.requeueAfter !== undefined) {
             result = 'requeue_after';
-            queue.addAfter(key, outcome.lookAgainAfter);
+            queue.addAfter(key, outcome.requeueAfter);
           }
         }
       } catch (error) {

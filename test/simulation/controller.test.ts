@@ -101,16 +101,16 @@ class Controller {
       for (const uid of this.#cluster.leftovers()) {
         await this.#reconcile(`${NAMESPACE}/${uid}`);
       }
-      if (outcome.kind === 'again') {
+      if (outcome.kind === 'requeue') {
         this.#putOff();
       } else {
         this.#failures = 0;
-        const { lookAgainAfter = Number.POSITIVE_INFINITY } = outcome;
+        const { requeueAfter = Number.POSITIVE_INFINITY } = outcome;
         const longest = this.#world.hadPolicy ? LONGEST_PUT_OFF : LONGEST_PAUSE;
-        if (lookAgainAfter > longest && lookAgainAfter !== Number.POSITIVE_INFINITY) {
-          throw new Error(`It looks again after ${lookAgainAfter} ms only`);
+        if (requeueAfter > longest && requeueAfter !== Number.POSITIVE_INFINITY) {
+          throw new Error(`It looks again after ${requeueAfter} ms only`);
         }
-        this.#due = this.#world.clock + lookAgainAfter;
+        this.#due = this.#world.clock + requeueAfter;
       }
     } catch (error) {
       if (error instanceof Crash) {

@@ -34,7 +34,7 @@ const GUARDS: readonly Guard[] = [
     'recordContradicted',
     'suspended',
     'revisionAbsent',
-    'revisionNotCarried',
+    'revisionNotSupported',
     'databaseNewerThanCarried',
     'targetBeforeRecorded',
     'targetReached',
@@ -69,7 +69,7 @@ const GUARDS: readonly Guard[] = [
   ]),
   guard('what is refused holds up nothing else', RECONCILE, [
     'done at once.\n        return pass(key, schema)',
-    "done at once.\n        return { kind: 'again', why: acted.message }",
+    "done at once.\n        return { kind: 'requeue', why: acted.message }",
   ]),
   guard('a clock put back does not make what was refused wait', PUT_OFFS, [
     'wait > 0 && wait <= delay',
@@ -115,12 +115,12 @@ const GUARDS: readonly Guard[] = [
     "job?.state.kind === 'active'",
   ]),
   guard('a blocked Job of this very spec stays', DECIDE, [
-    'job.purpose === undefined || job.purpose.shape === shapeOf(schema)',
+    'job.purpose === undefined || job.purpose.shape === podTemplateHash(schema)',
     'job.purpose === undefined',
   ]),
   guard('a Job that was about to be made makes the record doubtful', DECIDE, [
-    'schema.starting > (job?.sequence ?? 0)',
-    'schema.starting < 0',
+    'schema.reservedSequence > (job?.sequence ?? 0)',
+    'schema.reservedSequence < 0',
   ]),
   guard('a Job that was lost makes the record doubtful', DECIDE, [
     'job.finishedAt === undefined || job.failure?.databaseRead === false',
@@ -131,16 +131,16 @@ const GUARDS: readonly Guard[] = [
     'job.finishedAt === undefined',
   ]),
   guard('a lower revision is refused by no doubtful record', DECIDE, [
-    'if (recordMayBeOld(situation)) {\n    return readAgain(',
-    'if (situation.now === 0) {\n    return readAgain(',
+    'if (recordMayBeOld(facts)) {\n    return readAgain(',
+    'if (facts.now === 0) {\n    return readAgain(',
   ]),
   guard('a reading that failed is not repeated at once', DECIDE, [
     'if (waiting !== undefined)',
     "if (waiting?.message === '')",
   ]),
   guard('a clock put back does not make the next attempt wait', DECIDE, [
-    'Math.min(due - situation.now, delay)',
-    'due - situation.now',
+    'Math.min(due - facts.now, delay)',
+    'due - facts.now',
   ]),
   guard('a changed spec is tried anew', DECIDE, ['status.job?.generation !== schema.generation ||', '']),
   guard('a retry is tried anew', DECIDE, [
@@ -156,16 +156,16 @@ const GUARDS: readonly Guard[] = [
     'schema.observe === undefined',
   ]),
   guard('the next Job has the place that was noted', DECIDE, [
-    'Math.max((last?.sequence ?? 0) + 1, lastPlace + 1, schema.starting)',
-    'Math.max((last?.sequence ?? 0) + 1, lastPlace + 1)',
+    'Math.max((last?.sequence ?? 0) + 1, lastSequence + 1, schema.reservedSequence)',
+    'Math.max((last?.sequence ?? 0) + 1, lastSequence + 1)',
   ]),
   guard('the next Job has a place after all that are there', DECIDE, [
-    'Math.max((last?.sequence ?? 0) + 1, lastPlace + 1, schema.starting)',
-    'Math.max((last?.sequence ?? 0) + 1, schema.starting)',
+    'Math.max((last?.sequence ?? 0) + 1, lastSequence + 1, schema.reservedSequence)',
+    'Math.max((last?.sequence ?? 0) + 1, schema.reservedSequence)',
   ]),
   guard('Jobs are counted', DECIDE, [
-    'Math.max((last?.sequence ?? 0) + 1, lastPlace + 1, schema.starting)',
-    'Math.max(last?.sequence ?? 0, schema.starting, 1)',
+    'Math.max((last?.sequence ?? 0) + 1, lastSequence + 1, schema.reservedSequence)',
+    'Math.max(last?.sequence ?? 0, schema.reservedSequence, 1)',
   ]),
   guard('attempts are counted', DECIDE, ['again ? last.attempt + 1 : 1', '1']),
   guard(
@@ -186,8 +186,8 @@ const GUARDS: readonly Guard[] = [
     "if (unseen?.metadata.name === '')",
   ]),
   guard('no Job is made while the one before was made anew', RECONCILE, [
-    'starting === 0 || starting >= sequence',
-    'starting >= 0',
+    'reservedSequence === 0 || reservedSequence >= sequence',
+    'reservedSequence >= 0',
   ]),
   guard('what is at work is read before the finalizer goes', RECONCILE, [
     'observed.schema.deleting && (await isAtWork(observed))',
@@ -202,16 +202,16 @@ const GUARDS: readonly Guard[] = [
     'known === undefined || known.name !== ""',
   ]),
   guard('a refused Job takes its finalizer along', RECONCILE, [
-    'const released = await cluster.mark(fenced, { finalizers: others, ...(ours ? { starting: null } : {}) })',
+    'const released = await cluster.mark(fenced, { finalizers: others, ...(ours ? { reservedSequence: null } : {}) })',
     'const released = fenced',
   ]),
   guard('a place that was noted before is not given back', RECONCILE, [
-    'const ours = observed.schema.starting < effect.purpose.sequence',
+    'const ours = observed.schema.reservedSequence < effect.purpose.sequence',
     'const ours = true',
   ]),
   guard('a Job that the API server cannot settle is not asked for at once', RECONCILE, [
-    "return { kind: 'again', why: message, notBefore: retryAfter }",
-    "return { kind: 'done', lookAgainAfter: 0 }",
+    "return { kind: 'requeue', why: message, notBefore: retryAfter }",
+    "return { kind: 'done', requeueAfter: 0 }",
   ]),
   guard('a refused Job is not asked for at once', RECONCILE, [
     'refusal?.uid !== uid || decision.effect?.kind !== refusal.effect',
@@ -253,8 +253,8 @@ const GUARDS: readonly Guard[] = [
     'const before = status, live = status.progress',
   ]),
   guard('a Job that is gone is not made again at once', DECIDE, [
-    'failedJob(situation) ?? lostJob(situation)',
-    'failedJob(situation)',
+    'failedJob(facts) ?? lostJob(facts)',
+    'failedJob(facts)',
   ]),
   guard('what is short of its target has failed', RECORD, [
     'isReached(position, target) || isPast(position, target)',

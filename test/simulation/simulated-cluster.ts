@@ -4,9 +4,9 @@ import {
   FINALIZER,
   OBSERVE_ANNOTATION,
   PURPOSE_ANNOTATION,
+  RESERVED_SEQUENCE_ANNOTATION,
   RETRY_ANNOTATION,
   SCHEMA_UID_LABEL,
-  STARTING_ANNOTATION,
 } from '../../src/contract/names.ts';
 import { agrees } from '../../src/glance/detect.ts';
 import { REVISIONS } from '../../src/glance/revisions.ts';
@@ -16,9 +16,9 @@ import type {
   JobObject,
   JobReference,
   Mark,
-  Notice,
   PodObject,
   Refused,
+  SchemaEvent,
   SchemaObject,
   Stale,
 } from '../../src/operator/kube/cluster.ts';
@@ -189,20 +189,28 @@ export class SimulatedCluster implements Cluster {
     }
   }
 
-  async mark(schema: SchemaObject, { finalizers, starting }: Mark): Promise<SchemaObject | Stale | Refused> {
-    const isRelease = starting === undefined && schema.metadata.deletionTimestamp === undefined;
+  async mark(
+    schema: SchemaObject,
+    { finalizers, reservedSequence }: Mark,
+  ): Promise<SchemaObject | Stale | Refused> {
+    const isRelease = reservedSequence === undefined && schema.metadata.deletionTimestamp === undefined;
     if (isRelease && this.#world.refusesCourtesies) {
       return this.#request(() => {
         this.#refuseFor(schema);
         return { refused: 'a policy', passing: false };
       });
     }
-    this.#checkPods(schema, finalizers, starting);
+    this.#checkPods(schema, finalizers, reservedSequence);
     const marked = await this.#write(schema, (current) => {
       this.#fenced = current;
-      const { [STARTING_ANNOTATION]: before, ...others } = current.metadata.annotations ?? {};
-      const after = starting === undefined ? before : starting === null ? undefined : String(starting);
-      const annotations = after === undefined ? others : { ...others, [STARTING_ANNOTATION]: after };
+      const { [RESERVED_SEQUENCE_ANNOTATION]: before, ...others } = current.metadata.annotations ?? {};
+      const after =
+        reservedSequence === undefined
+          ? before
+          : reservedSequence === null
+            ? undefined
+            : String(reservedSequence);
+      const annotations = after === undefined ? others : { ...others, [RESERVED_SEQUENCE_ANNOTATION]: after };
       return { ...current, metadata: { ...current.metadata, finalizers, annotations } };
     });
     if (marked !== 'stale' && !finalizers.includes(FINALIZER)) {
@@ -299,7 +307,7 @@ export class SimulatedCluster implements Cluster {
     });
   }
 
-  async armTtl(
+  async setTtl(
     _namespace: string,
     job: JobReference,
     seconds: number,
@@ -344,7 +352,7 @@ export class SimulatedCluster implements Cluster {
     });
   }
 
-  notify(_schema: SchemaObject, _notice: Notice): void {}
+  notify(_schema: SchemaObject, _notice: SchemaEvent): void {}
 
   #write(
     schema: SchemaObject,
@@ -479,10 +487,14 @@ export class SimulatedCluster implements Cluster {
   }
 
   /** Beside a pod that it knows to be alive it makes no Job, nor lets go of the finalizer. */
-  #checkPods(schema: SchemaObject, finalizers: readonly string[], starting: Mark['starting']): void {
+  #checkPods(
+    schema: SchemaObject,
+    finalizers: readonly string[],
+    reservedSequence: Mark['reservedSequence'],
+  ): void {
     const letsGo = schema.metadata.finalizers?.includes(FINALIZER) && !finalizers.includes(FINALIZER);
     const [pod] = this.#alive;
-    if (pod !== undefined && (letsGo || starting != null)) {
+    if (pod !== undefined && (letsGo || reservedSequence != null)) {
       throw new Error(`${pod.metadata.name} is known to be alive (${schema.metadata.uid})`);
     }
   }

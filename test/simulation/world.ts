@@ -3,9 +3,9 @@ import type { GlanceSchemaStatus, StatusJob } from '../../src/contract/glance-sc
 import {
   OBSERVE_ANNOTATION,
   PURPOSE_ANNOTATION,
+  RESERVED_SEQUENCE_ANNOTATION,
   RETRY_ANNOTATION,
   SCHEMA_UID_LABEL,
-  STARTING_ANNOTATION,
 } from '../../src/contract/names.ts';
 import type { MigrationReport } from '../../src/contract/report.ts';
 import type { Position } from '../../src/glance/position.ts';
@@ -323,7 +323,7 @@ export class World {
   /** The newest place that was noted for a Job of its schema. */
   startingOf(job: JobObject): number {
     const schema = this.schemas.get(schemaOf(job));
-    return Number(schema?.metadata.annotations?.[STARTING_ANNOTATION] ?? 0);
+    return Number(schema?.metadata.annotations?.[RESERVED_SEQUENCE_ANNOTATION] ?? 0);
   }
 
   jobNamed(name: string): JobObject | undefined {

@@ -6,7 +6,7 @@ import type { MigrationReport } from '../../src/contract/report.ts';
 import { headsOf, scriptsOf } from '../../src/glance/heads.ts';
 import type { Position } from '../../src/glance/position.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../src/operator/kube/cluster.ts';
-import { migrationJob, type Purpose, shapeOf } from '../../src/operator/reconcile/job.ts';
+import { migrationJob, type Purpose, podTemplateHash } from '../../src/operator/reconcile/job.ts';
 import { observe } from '../../src/operator/reconcile/observe.ts';
 
 export const SCHEMA_UID = '11111111-1111-4111-8111-111111111111';
@@ -102,7 +102,7 @@ export function aJob(
     sequence: 1,
     attempt: 1,
     generation: 1,
-    shape: shapeOf(observe(aSchema(), [], []).schema),
+    shape: podTemplateHash(observe(aSchema(), [], []).schema),
     database: 'glance-db/connection',
     image: '',
     ...changes.purpose,

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { startCli } from '../../lab/process/bundle.ts';
 import { random } from '../../lab/process/random.ts';
 import type { Goal } from '../../src/glance/goal.ts';
-import { NEWEST_CARRIED } from '../../src/glance/revisions.ts';
+import { LATEST_SUPPORTED } from '../../src/glance/revisions.ts';
 import { parseConnectionUrl } from '../../src/migrator/connection/url.ts';
 import { type MigrateOptions, migrateDatabase } from '../../src/migrator/migrate.ts';
 
@@ -33,28 +33,28 @@ interface Way {
 }
 
 const WAYS: readonly Way[] = [
-  { from: 'Newton', steps: [sync(NEWEST_CARRIED)] },
+  { from: 'Newton', steps: [sync(LATEST_SUPPORTED)] },
   {
     from: 'Newton',
     steps: [
-      phase('expand', NEWEST_CARRIED),
-      phase('migrate', NEWEST_CARRIED),
-      phase('contract', NEWEST_CARRIED),
+      phase('expand', LATEST_SUPPORTED),
+      phase('migrate', LATEST_SUPPORTED),
+      phase('contract', LATEST_SUPPORTED),
     ],
   },
-  { from: 'Newton', steps: [sync('ocata01', 'Migrate'), sync(NEWEST_CARRIED)] },
+  { from: 'Newton', steps: [sync('ocata01', 'Migrate'), sync(LATEST_SUPPORTED)] },
   {
     from: 'Newton',
     steps: [
-      phase('expand', NEWEST_CARRIED),
+      phase('expand', LATEST_SUPPORTED),
       phase('migrate', 'ocata01'),
       phase('contract', 'ocata01'),
       phase('contract', 'pike01'),
-      phase('migrate', NEWEST_CARRIED),
-      phase('contract', NEWEST_CARRIED),
+      phase('migrate', LATEST_SUPPORTED),
+      phase('contract', LATEST_SUPPORTED),
     ],
   },
-  { from: 'nothing', steps: [{ ...sync('mitaka02'), fills: true }, sync(NEWEST_CARRIED)] },
+  { from: 'nothing', steps: [{ ...sync('mitaka02'), fills: true }, sync(LATEST_SUPPORTED)] },
 ];
 
 /** How many databases are worked on at once. */
@@ -143,7 +143,7 @@ export async function killAtRandom(subject: KillSubject, kills: number, seed: nu
       const state = await subject.state(url);
       states.add(state);
       between += ends.get(killed)?.includes(state) === false ? 1 : 0;
-      const left = bySync && killed.fills !== true ? [sync(NEWEST_CARRIED)] : way.steps.slice(round.step);
+      const left = bySync && killed.fills !== true ? [sync(LATEST_SUPPORTED)] : way.steps.slice(round.step);
       for (const step of left) {
         await run(subject, url, step, where);
       }

@@ -129,10 +129,7 @@ async function resolveVariable(
   if (from.secretKeyRef !== undefined) return await keyOf(options, 'Secret', from.secretKeyRef);
   if (from.configMapKeyRef !== undefined) return await keyOf(options, 'ConfigMap', from.configMapKeyRef);
   if (from.fieldRef !== undefined) return fieldOf(options, from.fieldRef.fieldPath);
-  throw new ContainerConfigError(
-    'env',
-    `the stand-in node cannot resolve the source of env ${variable.name}`,
-  );
+  throw new ContainerConfigError('env', `the fake kubelet cannot resolve the source of env ${variable.name}`);
 }
 
 async function keyOf(
@@ -189,7 +186,7 @@ function fieldOf(options: ContainerConfigOptions, fieldPath: string): string {
     case 'status.hostIP':
       return '127.0.0.1';
     default:
-      throw new ContainerConfigError('env', `the stand-in node cannot resolve fieldPath ${fieldPath}`);
+      throw new ContainerConfigError('env', `the fake kubelet cannot resolve fieldPath ${fieldPath}`);
   }
 }
 
@@ -222,7 +219,7 @@ async function writeVolume(options: ContainerConfigOptions, volume: Volume, fold
   } else if (volume.downwardAPI !== undefined) {
     await writeSource(options, volume, { downwardAPI: volume.downwardAPI }, folder);
   } else {
-    throw new ContainerConfigError('volume', `the stand-in node cannot mount volume "${volume.name}"`);
+    throw new ContainerConfigError('volume', `the fake kubelet cannot mount volume "${volume.name}"`);
   }
 }
 

@@ -26,7 +26,7 @@ export function startLogServer(options: LogServerOptions): Promise<LogServer> {
     const [, verb, namespace = '', pod = '', container = ''] = url.pathname.split('/');
     const file = verb === 'containerLogs' ? options.logFileOf(namespace, pod, container) : null;
     if (file === null || !existsSync(file)) {
-      response.writeHead(404).end('the stand-in node has no such log\n');
+      response.writeHead(404).end('the fake kubelet has no such log\n');
       return;
     }
     response.writeHead(200, { 'content-type': 'text/plain' });

@@ -102,7 +102,7 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
         pending ??= status;
         await sleep(500);
       } else if (answer.status >= 400) {
-        throw new Error(`The stand-in node wrote a wrong pod status: ${answer.body.message ?? answer.text}`);
+        throw new Error(`The fake kubelet wrote a wrong pod status: ${answer.body.message ?? answer.text}`);
       }
     }
   }
@@ -124,7 +124,7 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
   async function run(): Promise<void> {
     await mkdir(options.folder, { recursive: true });
     if (pod.spec.initContainers?.length) {
-      failWith('UnexpectedAdmissionError', 'The stand-in node does not run init containers');
+      failWith('UnexpectedAdmissionError', 'The fake kubelet does not run init containers');
       return;
     }
     report();
@@ -216,7 +216,7 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
         type: 'Warning',
         reason: 'FailedMount',
         message,
-        source: { component: 'stand-in-node', host: options.nodeName },
+        source: { component: 'fake-kubelet', host: options.nodeName },
         firstTimestamp: now,
         lastTimestamp: now,
         count: 1,

@@ -1,4 +1,4 @@
-/** As much of a pod's JSON as the stand-in node reads. Source: core/v1 Pod, kubernetes.io/docs/reference. */
+/** As much of a pod's JSON as the fake kubelet reads. Source: core/v1 Pod, kubernetes.io/docs/reference. */
 export interface Pod {
   readonly metadata: PodMetadata;
   readonly spec: PodSpec;

@@ -4,7 +4,7 @@ import { reasonMeaning } from '../../contract/reasons.ts';
 import { formatPosition } from '../../glance/position.ts';
 import { type SchemaAccess, type SchemaFlags, type SchemaView, withSchema } from './schema-access.ts';
 import { schemaCommand } from './schema-command.ts';
-import { tellDuration, tellTime } from './times.ts';
+import { formatTime, tellDuration } from './times.ts';
 
 /** `kubectl glanceschema status NAME` */
 export function statusCommand(): Command {
@@ -34,16 +34,16 @@ function statusScreen(
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['Database', whereItIs(view)],
     ['Wanted', whereItIsWanted(view)],
-    ['Progress', progress === undefined ? undefined : tellProgress(progress)],
+    ['Progress', progress === undefined ? undefined : formatProgress(progress)],
     ['State', ready === undefined ? 'not reconciled yet. Check that an operator is running.' : ready.message],
-    ['Since', ready === undefined ? undefined : tellTime(ready.lastTransitionTime, now)],
+    ['Since', ready === undefined ? undefined : formatTime(ready.lastTransitionTime, now)],
     ['What to do', doThis],
     ['', verb === undefined ? undefined : commandFor(verb)],
-    ['Next attempt', nextAttemptAt === undefined ? undefined : tellTime(nextAttemptAt, now)],
+    ['Next attempt', nextAttemptAt === undefined ? undefined : formatTime(nextAttemptAt, now)],
     ['Suspended', spec.suspend === true ? 'no migration is started' : undefined],
     [
       'Deleted',
-      metadata.deletionTimestamp === undefined ? undefined : tellTime(metadata.deletionTimestamp, now),
+      metadata.deletionTimestamp === undefined ? undefined : formatTime(metadata.deletionTimestamp, now),
     ],
     [
       'Not seen yet',
@@ -55,7 +55,7 @@ function statusScreen(
       'Job',
       job === undefined
         ? undefined
-        : `${job.name}, attempt ${job.attempt}, ${job.finishedAt === undefined ? `at work since ${tellTime(job.startedAt, now)}` : `ended ${tellTime(job.finishedAt, now)}`}`,
+        : `${job.name}, attempt ${job.attempt}, ${job.finishedAt === undefined ? `at work since ${formatTime(job.startedAt, now)}` : `ended ${formatTime(job.finishedAt, now)}`}`,
     ],
     [
       '',
@@ -65,7 +65,7 @@ function statusScreen(
           ? `kubectl describe pods${kubectlFlags} -l job-name=${job.name}`
           : `kubectl logs${kubectlFlags} job/${job.name}`,
     ],
-    ['Last run', last === undefined ? undefined : tellRun(last, now)],
+    ['Last run', last === undefined ? undefined : formatRun(last, now)],
     ['', last?.error],
   ];
   const lines = rows.flatMap(([label, text]) => (text === undefined ? [] : [label.padEnd(14) + text]));
@@ -92,7 +92,7 @@ function whereItIsWanted({ spec, status = {} }: SchemaView): string {
 }
 
 /** `ocata_migrate01: 41,000 of 1,000,000 rows, 4 %` */
-function tellProgress({
+function formatProgress({
   migration,
   done,
   total,
@@ -105,8 +105,8 @@ function tellProgress({
   return `${migration}: ${done.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} rows, ${percent} %`;
 }
 
-function tellRun(run: HistoryEntry, now: Date): string {
-  const end = `${tellTime(run.finishedAt, now)}, took ${tellDuration(run.startedAt, run.finishedAt)}`;
+function formatRun(run: HistoryEntry, now: Date): string {
+  const end = `${formatTime(run.finishedAt, now)}, took ${tellDuration(run.startedAt, run.finishedAt)}`;
   const scripts = run.applied.length === 0 ? 'nothing' : run.applied.join(', ');
   return `${run.from ?? 'nothing'} to ${run.to ?? 'nothing'}, ${run.error === undefined ? 'ended' : 'failed'} ${end}: ${scripts} committed`;
 }

@@ -1,5 +1,5 @@
 /** `2026-11-23 07:01:00 UTC (2 minutes ago)` */
-export function tellTime(time: string, now: Date): string {
+export function formatTime(time: string, now: Date): string {
   return `${time.slice(0, 19).replace('T', ' ')} UTC (${tellDistance(Date.parse(time) - now.getTime())})`;
 }
 

@@ -75,7 +75,7 @@ export interface PodObject {
 }
 
 /** Something to tell the people who watch a resource. */
-export interface Notice {
+export interface SchemaEvent {
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
   readonly message: string;
@@ -127,7 +127,7 @@ export interface Cluster {
    * Has a finished Job deleted by Kubernetes after so many seconds, and together with `owner`, where one is given; another one of
    * the same name is left as it is.
    */
-  armTtl(
+  setTtl(
     namespace: string,
     job: JobReference,
     seconds: number,
@@ -138,7 +138,7 @@ export interface Cluster {
   /** Writes the status, provided that the schema is still at the resource version that is given. */
   writeStatus(schema: SchemaObject, status: GlanceSchemaStatus): Promise<SchemaObject | Stale>;
   /** Tells people. Never fails: a lost notice must not hold up a migration. */
-  notify(schema: SchemaObject, notice: Notice): void;
+  notify(schema: SchemaObject, notice: SchemaEvent): void;
 }
 
 /** One Job, and no later one of the same name. */
@@ -149,8 +149,8 @@ export interface JobReference {
 
 export interface Mark {
   readonly finalizers: readonly string[];
-  /** What the annotation `starting` is to be; null takes it away, absent leaves it. */
-  readonly starting?: number | null;
+  /** What the annotation `reserved-sequence` is to be; null takes it away, absent leaves it. */
+  readonly reservedSequence?: number | null;
 }
 
 export type JobCreation =

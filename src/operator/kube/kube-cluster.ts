@@ -5,8 +5,8 @@ import {
   GROUP,
   KIND,
   PLURAL,
+  RESERVED_SEQUENCE_ANNOTATION,
   SCHEMA_UID_LABEL,
-  STARTING_ANNOTATION,
   VERSION,
 } from '../../contract/names.ts';
 import type { KubeClient } from './client.ts';
@@ -16,9 +16,9 @@ import type {
   JobObject,
   JobReference,
   Mark,
-  Notice,
   PodObject,
   Refused,
+  SchemaEvent,
   SchemaObject,
   Stale,
 } from './cluster.ts';
@@ -200,11 +200,18 @@ export class KubeCluster implements Cluster {
     );
   }
 
-  async mark(schema: SchemaObject, { finalizers, starting }: Mark): Promise<SchemaObject | Stale | Refused> {
+  async mark(
+    schema: SchemaObject,
+    { finalizers, reservedSequence }: Mark,
+  ): Promise<SchemaObject | Stale | Refused> {
     const annotations =
-      starting === undefined
+      reservedSequence === undefined
         ? {}
-        : { annotations: { [STARTING_ANNOTATION]: starting === null ? null : String(starting) } };
+        : {
+            annotations: {
+              [RESERVED_SEQUENCE_ANNOTATION]: reservedSequence === null ? null : String(reservedSequence),
+            },
+          };
     try {
       return await this.#writeSchema(schema, {
         method: 'PATCH',
@@ -269,7 +276,7 @@ export class KubeCluster implements Cluster {
     }
   }
 
-  async armTtl(
+  async setTtl(
     namespace: string,
     job: JobReference,
     seconds: number,
@@ -316,7 +323,7 @@ export class KubeCluster implements Cluster {
     }
   }
 
-  notify(schema: SchemaObject, notice: Notice): void {
+  notify(schema: SchemaObject, notice: SchemaEvent): void {
     const { namespace, name, uid, resourceVersion } = schema.metadata;
     const { client, reporter, onTrouble } = this.#options;
     client

@@ -1,7 +1,7 @@
 import type { AgentOptions } from 'node:https';
 import { type Cluster, KubeConfig, type RequestContext } from '@kubernetes/client-node';
 import { Agent, type buildConnector, type Dispatcher } from 'undici';
-import { type RequestOutcome, tellRequests } from './tell-requests.ts';
+import { observeRequests, type RequestOutcome } from './tell-requests.ts';
 
 type DispatcherOptions = ReturnType<KubeConfig['createDispatcherOptions']>;
 type ConnectOptions = Extract<DispatcherOptions, { type: 'agent' }>['connect'];
@@ -60,7 +60,7 @@ export class PooledKubeConfig extends KubeConfig {
           connect: connect as buildConnector.BuildOptions,
           connections: this.#connections,
           bodyTimeout: 0,
-        }).compose(tellRequests((outcome) => this.onRequest?.(outcome))),
+        }).compose(observeRequests((outcome) => this.onRequest?.(outcome))),
       };
     }
     return this.#pool.agent;

@@ -12,7 +12,7 @@ export interface RequestOutcome {
 }
 
 /** Has a dispatcher tell of each request once: when its answer begins, or when it fails before. Watches are requests too. */
-export function tellRequests(
+export function observeRequests(
   tell: (outcome: RequestOutcome) => void,
 ): Dispatcher.DispatcherComposeInterceptor {
   const hosts = new Map<string, string>();

@@ -6,10 +6,10 @@ import { isPast, isReached } from '../../glance/goal.ts';
 import { unknownHeads } from '../../glance/heads.ts';
 import { formatPosition, type Position, wantedPosition } from '../../glance/position.ts';
 import { explainUnresolved, resolveRevision } from '../../glance/resolve.ts';
-import { LATEST, NEWEST_CARRIED, REVISIONS } from '../../glance/revisions.ts';
+import { LATEST, LATEST_SUPPORTED, REVISIONS } from '../../glance/revisions.ts';
 import type { JobReference } from '../kube/cluster.ts';
 import { exponentialBackoff, fractionOf } from '../loop/backoff.ts';
-import { databaseOf, migrationJobName, type Purpose, shapeOf } from './job.ts';
+import { databaseOf, migrationJobName, type Purpose, podTemplateHash } from './job.ts';
 import type { Observed, ObservedJob, ObservedSchema, PodState } from './observe.ts';
 import { isRecorded, NO_RESULT, recordJob } from './result.ts';
 import { type Verdict, withVerdict } from './status.ts';
@@ -26,7 +26,7 @@ export type Effect =
   /** A Job whose migration has ended does not end itself, as another container keeps its pod. */
   | { readonly kind: 'deleteHeldJob'; readonly name: string }
   /** In seconds. */
-  | { readonly kind: 'armTtl'; readonly job: JobReference; readonly ttl: number }
+  | { readonly kind: 'setTtl'; readonly job: JobReference; readonly ttl: number }
   | { readonly kind: 'disown'; readonly job: JobReference }
   | { readonly kind: 'releaseFinalizer' };
 
@@ -35,11 +35,11 @@ export interface Decision {
   /** The whole status as it should be. */
   readonly status: GlanceSchemaStatus;
   /** When to look again, in milliseconds, if nothing happens before; undefined for "when something happens". */
-  readonly lookAgainAfter: number | undefined;
+  readonly requeueAfter: number | undefined;
 }
 
 /** What the checks look at: what was observed, with the newest result already in the status. */
-interface Situation extends Observed {
+interface Facts extends Observed {
   readonly status: GlanceSchemaStatus;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -47,7 +47,7 @@ interface Situation extends Observed {
 
 interface Answer extends Verdict {
   readonly effect?: Effect;
-  readonly lookAgainAfter?: number | undefined;
+  readonly requeueAfter?: number | undefined;
   /** When what has failed is tried again, RFC 3339. */
   readonly nextAttemptAt?: string;
 }
@@ -56,7 +56,7 @@ interface Answer extends Verdict {
  * The specification: checks named after the fact that they find, in order; the first that answers wins, and where none
  * does, a migration is due. Each is a function of what was observed and of the time, nothing else.
  */
-const CHECKS: readonly ((situation: Situation) => Answer | undefined)[] = [
+const CHECKS: readonly ((facts: Facts) => Answer | undefined)[] = [
   blockedJobUnwanted,
   jobAtWork,
   podsOutliveTheirJob,
@@ -65,7 +65,7 @@ const CHECKS: readonly ((situation: Situation) => Answer | undefined)[] = [
   recordContradicted,
   suspended,
   revisionAbsent,
-  revisionNotCarried,
+  revisionNotSupported,
   databaseNewerThanCarried,
   targetBeforeRecorded,
   targetReached,
@@ -80,15 +80,15 @@ export function decide(seen: Observed, now: Date): Decision {
   const recorded = recordJob(schema, observed.job, observed.progress?.told);
   if (schema.deleting && !mayRun(observed)) {
     // Nobody reads the status of what is gone in a moment; the result need not be stored either.
-    return { effect: housekeeping(observed), status: schema.status, lookAgainAfter: undefined };
+    return { effect: housekeeping(observed), status: schema.status, requeueAfter: undefined };
   }
-  const situation: Situation = {
+  const facts: Facts = {
     ...observed,
     status: withTarget(recorded, schema.spec.revision),
     now: now.getTime(),
   };
-  const answer = firstAnswer(situation);
-  const { nextAttemptAt: _before, ...rest } = situation.status;
+  const answer = firstAnswer(facts);
+  const { nextAttemptAt: _before, ...rest } = facts.status;
   const { nextAttemptAt } = answer;
   const told = nextAttemptAt === undefined ? rest : { ...rest, nextAttemptAt };
   const status = withVerdict(told, answer, schema.generation, now);
@@ -97,18 +97,18 @@ export function decide(seen: Observed, now: Date): Decision {
   return {
     effect: resultIsNew ? undefined : (housekeeping(observed, answer.effect) ?? answer.effect),
     status,
-    lookAgainAfter: answer.lookAgainAfter,
+    requeueAfter: answer.requeueAfter,
   };
 }
 
-function firstAnswer(situation: Situation): Answer {
+function firstAnswer(facts: Facts): Answer {
   for (const check of CHECKS) {
-    const answer = check(situation);
+    const answer = check(facts);
     if (answer !== undefined) {
       return answer;
     }
   }
-  return migrationDue(situation);
+  return migrationDue(facts);
 }
 
 /** How long the other containers of a pod may take to end after the migration has, in milliseconds. */
@@ -124,7 +124,7 @@ function endOfHeld(job: ObservedJob, now: number): ObservedJob {
 
 /** What is owed to Jobs that are there, before anything new begins, as far as the API server takes it. */
 function housekeeping(observed: Observed, next?: Effect): Effect | undefined {
-  const { schema, job, olderUnarmedJobs, ownedActiveJobs, putOff = [] } = observed;
+  const { schema, job, olderJobsWithoutTtl, ownedActiveJobs, putOff = [] } = observed;
   const isTaken = ({ uid }: { readonly uid: string }) => !putOff.includes(uid);
   if (job?.held === true && (schema.deleting || isRecorded(schema.status, job))) {
     return { kind: 'deleteHeldJob', name: job.name };
@@ -133,15 +133,15 @@ function housekeeping(observed: Observed, next?: Effect): Effect | undefined {
   if (owned !== undefined) {
     return { kind: 'disown', job: owned };
   }
-  const older = olderUnarmedJobs.find(isTaken);
+  const older = olderJobsWithoutTtl.find(isTaken);
   if (older !== undefined) {
-    return { kind: 'armTtl', job: older, ttl: ttlOf(schema) };
+    return { kind: 'setTtl', job: older, ttl: ttlOf(schema) };
   }
   const isStored = job !== undefined && (schema.deleting || isRecorded(schema.status, job));
   if (job?.state.kind === 'finished' && !job.ttlArmed && isStored && isTaken(job)) {
     const { failure } = schema.status.job ?? {};
     const ttl = failure !== undefined && !isFinal(failure.reason) ? REPEATED_TTL : Number.POSITIVE_INFINITY;
-    return { kind: 'armTtl', job: { name: job.name, uid: job.uid }, ttl: Math.min(ttlOf(schema), ttl) };
+    return { kind: 'setTtl', job: { name: job.name, uid: job.uid }, ttl: Math.min(ttlOf(schema), ttl) };
   }
   // Who is about to make a Job, and could not the last time, keeps what it has put on: to take it off and put it on again would
   // be two writes for each try, and each of them a cause to try at once.
@@ -171,7 +171,7 @@ function mayRun({ job, livePods }: Observed): boolean {
   return job?.state.kind === 'active' || livePods.length > 0;
 }
 
-function blockedJobUnwanted({ job, schema, now }: Situation): Answer | undefined {
+function blockedJobUnwanted({ job, schema, now }: Facts): Answer | undefined {
   if (job?.state.kind !== 'active' || whyBlocked(job.name, job.state.pod, now) === undefined) {
     return undefined;
   }
@@ -183,7 +183,7 @@ function blockedJobUnwanted({ job, schema, now }: Situation): Answer | undefined
       effect,
     };
   }
-  if (job.purpose === undefined || job.purpose.shape === shapeOf(schema)) {
+  if (job.purpose === undefined || job.purpose.shape === podTemplateHash(schema)) {
     return undefined;
   }
   return {
@@ -269,7 +269,7 @@ function blockedAfter(pod: PodState, now: number): number | undefined {
     : Math.min(patience, Math.max(0, Date.parse(since) + patience - now));
 }
 
-function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | undefined {
+function jobAtWork({ job, schema, status, progress, now }: Facts): Answer | undefined {
   if (job?.state.kind !== 'active') {
     return undefined;
   }
@@ -280,7 +280,7 @@ function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | 
     return {
       reason: job.purpose?.target === null ? 'Observing' : 'MigrationRunning',
       message: `The migration in pod ${pod.pod} has ended, and ${by} keeps the pod. Its result is taken in a moment, and Job ${job.name} is then deleted; keep sidecars out of the pods of the operator's Jobs.${waitsForIt}`,
-      lookAgainAfter: Math.min(HELD_PATIENCE, Math.max(0, Date.parse(pod.since) + HELD_PATIENCE - now)),
+      requeueAfter: Math.min(HELD_PATIENCE, Math.max(0, Date.parse(pod.since) + HELD_PATIENCE - now)),
     };
   }
   const blocked = whyLost(pod, now) ?? whyBlocked(job.name, pod, now);
@@ -296,8 +296,8 @@ function jobAtWork({ job, schema, status, progress, now }: Situation): Answer | 
   if (blocked !== undefined) {
     return { ...blocked, message: blocked.message + waitsForIt };
   }
-  const later = progress === undefined ? blockedAfter(pod, now) : Math.max(0, progress.lookAgainAt - now);
-  return { ...workOf(job, status, waitsForIt), lookAgainAfter: later };
+  const later = progress === undefined ? blockedAfter(pod, now) : Math.max(0, progress.requeueAt - now);
+  return { ...workOf(job, status, waitsForIt), requeueAfter: later };
 }
 
 /** Whether the Job has no further try after this failure, and only has not been marked as failed yet. */
@@ -334,7 +334,7 @@ function count(rows: number): string {
   return rows.toLocaleString('en-US');
 }
 
-function podsOutliveTheirJob({ livePods, livePod, now }: Situation): Answer | undefined {
+function podsOutliveTheirJob({ livePods, livePod, now }: Facts): Answer | undefined {
   const [pod] = livePods;
   if (pod === undefined) {
     return undefined;
@@ -345,11 +345,11 @@ function podsOutliveTheirJob({ livePods, livePod, now }: Situation): Answer | un
   };
   return {
     ...(whyLost(livePod, now) ?? running),
-    lookAgainAfter: livePod === undefined ? undefined : blockedAfter(livePod, now),
+    requeueAfter: livePod === undefined ? undefined : blockedAfter(livePod, now),
   };
 }
 
-function suspended({ schema, status }: Situation): Answer | undefined {
+function suspended({ schema, status }: Facts): Answer | undefined {
   if (!schema.spec.suspend) {
     return undefined;
   }
@@ -361,32 +361,29 @@ function suspended({ schema, status }: Situation): Answer | undefined {
   };
 }
 
-function observeAsked(situation: Situation): Answer | undefined {
-  const { schema, status } = situation;
+function observeAsked(facts: Facts): Answer | undefined {
+  const { schema, status } = facts;
   return schema.observe === undefined || schema.observe === status.handledObserve
     ? undefined
-    : readAgain(situation, 'The annotation observe asks for the database to be read again.');
+    : readAgain(facts, 'The annotation observe asks for the database to be read again.');
 }
 
 /** What is recorded was read from the database of another Secret. */
-function databaseMoved(situation: Situation): Answer | undefined {
-  const { schema, status } = situation;
+function databaseMoved(facts: Facts): Answer | undefined {
+  const { schema, status } = facts;
   const now = databaseOf(schema.spec);
   return status.recordedFrom === undefined || status.recordedFrom === now
     ? undefined
-    : readAgain(
-        situation,
-        `The database of Secret ${now} is read; that of ${status.recordedFrom} was before.`,
-      );
+    : readAgain(facts, `The database of Secret ${now} is read; that of ${status.recordedFrom} was before.`);
 }
 
 /** What is recorded is not what the rows beside it say: somebody has changed the status. */
-function recordContradicted(situation: Situation): Answer | undefined {
-  const { recordedRevision, databaseHeads } = situation.status;
+function recordContradicted(facts: Facts): Answer | undefined {
+  const { recordedRevision, databaseHeads } = facts.status;
   if (recordedRevision === undefined) {
     return undefined;
   }
-  const recorded = recordedPosition(situation.status);
+  const recorded = recordedPosition(facts.status);
   const isTrue =
     recorded === undefined
       ? unknownHeads(databaseHeads ?? []).length > 0
@@ -396,16 +393,16 @@ function recordContradicted(situation: Situation): Answer | undefined {
   }
   const rows = databaseHeads?.map((head) => `'${head}'`).join(', ') ?? '';
   return readAgain(
-    situation,
+    facts,
     `The status says '${recordedRevision}' and that the database has ${rows === '' ? 'no rows' : rows} in alembic_version, which contradict each other: somebody has changed it, and it is not believed.`,
     true,
   );
 }
 
 /** @param tells whether the Job is to tell the message while it reads */
-function readAgain(situation: Situation, message: string, tells = false): Answer {
-  if (situation.status.job?.purpose === 'Observe') {
-    const waiting = nextAttemptNotDue(situation);
+function readAgain(facts: Facts, message: string, tells = false): Answer {
+  if (facts.status.job?.purpose === 'Observe') {
+    const waiting = nextAttemptNotDue(facts);
     if (waiting !== undefined) {
       return waiting;
     }
@@ -413,21 +410,21 @@ function readAgain(situation: Situation, message: string, tells = false): Answer
   return {
     reason: 'Observing',
     message,
-    effect: startJob(situation, 'Observe', null, tells ? message : undefined),
+    effect: startJob(facts, 'Observe', null, tells ? message : undefined),
   };
 }
 
 /** The CRD asks for it; one of before did not, and then nobody has said what is wanted. */
-function revisionAbsent({ schema }: Situation): Answer | undefined {
+function revisionAbsent({ schema }: Facts): Answer | undefined {
   return schema.spec.revision === undefined
     ? {
         reason: 'RevisionNotFound',
-        message: `The spec names no revision, so nothing is migrated. Set spec.revision to the one that is wanted, or to '${LATEST}' for the newest that the operator supports, which is '${NEWEST_CARRIED}' now.`,
+        message: `The spec names no revision, so nothing is migrated. Set spec.revision to the one that is wanted, or to '${LATEST}' for the newest that the operator supports, which is '${LATEST_SUPPORTED}' now.`,
       }
     : undefined;
 }
 
-function revisionNotCarried({ schema }: Situation): Answer | undefined {
+function revisionNotSupported({ schema }: Facts): Answer | undefined {
   const { revision = LATEST } = schema.spec;
   const resolved = resolveRevision(revision);
   return resolved.kind === 'revision'
@@ -439,26 +436,26 @@ function revisionNotCarried({ schema }: Situation): Answer | undefined {
 }
 
 /** A newer operator has written this status, and this one was put back in its place. */
-function databaseNewerThanCarried({ status }: Situation): Answer | undefined {
+function databaseNewerThanCarried({ status }: Facts): Answer | undefined {
   const { recordedRevision } = status;
   if (recordedRevision === undefined || REVISIONS.some(({ name }) => name === recordedRevision)) {
     return undefined;
   }
   return {
     reason: 'DatabaseNewer',
-    message: `Cannot work on this database: it is at '${recordedRevision}', and the latest revision that this operator supports is '${NEWEST_CARRIED}'. Nothing was changed. Upgrade the operator.`,
+    message: `Cannot work on this database: it is at '${recordedRevision}', and the latest revision that this operator supports is '${LATEST_SUPPORTED}'. Nothing was changed. Upgrade the operator.`,
   };
 }
 
-function targetBeforeRecorded(situation: Situation): Answer | undefined {
-  const { schema, status } = situation;
+function targetBeforeRecorded(facts: Facts): Answer | undefined {
+  const { schema, status } = facts;
   const recorded = recordedPosition(status);
   const target = targetPosition(schema, status);
   if (recorded === undefined || !isPast(recorded, target)) {
     return undefined;
   }
-  if (recordMayBeOld(situation)) {
-    return readAgain(situation, 'The newest Job left no word of where the database is; it is read again.');
+  if (recordMayBeOld(facts)) {
+    return readAgain(facts, 'The newest Job left no word of where the database is; it is read again.');
   }
   return {
     reason: 'DowngradeNotSupported',
@@ -466,9 +463,9 @@ function targetBeforeRecorded(situation: Situation): Answer | undefined {
   };
 }
 
-function targetReached(situation: Situation): Answer | undefined {
-  const { schema, status } = situation;
-  if (recordMayBeOld(situation)) {
+function targetReached(facts: Facts): Answer | undefined {
+  const { schema, status } = facts;
+  if (recordMayBeOld(facts)) {
     return undefined;
   }
   const recorded = recordedPosition(status);
@@ -489,9 +486,9 @@ function targetReached(situation: Situation): Answer | undefined {
  * Whether the newest Job may have changed the database after what is recorded was read: it was lost, perhaps before the
  * status told of it, or it ended without having read the database again. Then only another Job can tell.
  */
-function recordMayBeOld({ schema, status }: Situation): boolean {
+function recordMayBeOld({ schema, status }: Facts): boolean {
   const { job } = status;
-  if (schema.starting > (job?.sequence ?? 0)) {
+  if (schema.reservedSequence > (job?.sequence ?? 0)) {
     return true;
   }
   // One that only reads too: a lost migration may have been before it.
@@ -503,13 +500,13 @@ function isFinal(reason: string): boolean {
   return (failureMeaning(reason)?.nextJob ?? 'with backoff') !== 'with backoff';
 }
 
-function failedForGood(situation: Situation): Answer | undefined {
-  const job = failedJob(situation);
+function failedForGood(facts: Facts): Answer | undefined {
+  const job = failedJob(facts);
   const reason = knownReason(job?.failure.reason);
   if (job === undefined || reason === undefined || !isFinal(reason)) {
     return undefined;
   }
-  return failureMeaning(reason)?.nextJob === 'by another image' && job.image !== situation.schema.image
+  return failureMeaning(reason)?.nextJob === 'by another image' && job.image !== facts.schema.image
     ? undefined
     : { reason, message: `${sentence(job.failure.message)} ${whatWouldHelp(reason)}` };
 }
@@ -522,8 +519,8 @@ function whatWouldHelp(reason: Reason): string {
 
 const ATTEMPT_BACKOFF = { first: 10_000, most: 300_000 };
 
-function nextAttemptNotDue(situation: Situation): Answer | undefined {
-  const job = failedJob(situation) ?? lostJob(situation);
+function nextAttemptNotDue(facts: Facts): Answer | undefined {
+  const job = failedJob(facts) ?? lostJob(facts);
   if (job === undefined) {
     return undefined;
   }
@@ -531,7 +528,7 @@ function nextAttemptNotDue(situation: Situation): Answer | undefined {
   // The jitter comes from the Job's own name, so that each pass says the same time and nothing is written at rest.
   const delay = exponentialBackoff(job.attempt, ATTEMPT_BACKOFF, () => fractionOf(job.uid));
   const due = Date.parse(job.finishedAt) + delay;
-  if (due <= situation.now) {
+  if (due <= facts.now) {
     return undefined;
   }
   const nextAttemptAt = `${new Date(due).toISOString().slice(0, 19)}Z`;
@@ -541,31 +538,31 @@ function nextAttemptNotDue(situation: Situation): Answer | undefined {
     message: `${sentence(failure.message)} The next attempt is at ${nextAttemptAt}.`,
     nextAttemptAt,
     // A clock that is behind, and put right meanwhile, must not make it sleep for longer.
-    lookAgainAfter: Math.min(due - situation.now, delay),
+    requeueAfter: Math.min(due - facts.now, delay),
   };
 }
 
-function migrationDue(situation: Situation): Answer {
-  const target = targetPosition(situation.schema, situation.status);
+function migrationDue(facts: Facts): Answer {
+  const target = targetPosition(facts.schema, facts.status);
   return {
     reason: 'MigrationPending',
     message: `A Job that brings the database to ${formatPosition(target)} is about to start.`,
-    effect: startJob(situation, 'Migrate', target),
+    effect: startJob(facts, 'Migrate', target),
   };
 }
 
 /** The newest Job if it failed, unless the spec has changed or a retry was asked for since. */
-function failedJob(situation: Situation) {
-  const { job } = situation.status;
-  return job?.failure === undefined || job.finishedAt === undefined || isNewTry(situation)
+function failedJob(facts: Facts) {
+  const { job } = facts.status;
+  return job?.failure === undefined || job.finishedAt === undefined || isNewTry(facts)
     ? undefined
     : { ...job, failure: job.failure, finishedAt: job.finishedAt };
 }
 
 /** The newest Job if it is gone without a result: where somebody deletes each at once, the next must not follow at once. */
-function lostJob(situation: Situation) {
-  const { job } = situation.status;
-  if (job === undefined || job.finishedAt !== undefined || isNewTry(situation)) {
+function lostJob(facts: Facts) {
+  const { job } = facts.status;
+  if (job === undefined || job.finishedAt !== undefined || isNewTry(facts)) {
     return undefined;
   }
   const failure = {
@@ -576,20 +573,15 @@ function lostJob(situation: Situation) {
 }
 
 /** Whether something is wanted that was not when the newest Job was made. */
-function isNewTry({ schema, status }: Situation): boolean {
+function isNewTry({ schema, status }: Facts): boolean {
   return (
     status.job?.generation !== schema.generation ||
     (schema.retry !== undefined && schema.retry !== status.handledRetry)
   );
 }
 
-function startJob(
-  situation: Situation,
-  kind: Purpose['kind'],
-  target: Position | null,
-  why?: string,
-): Effect {
-  const { schema, status, lastPlace } = situation;
+function startJob(facts: Facts, kind: Purpose['kind'], target: Position | null, why?: string): Effect {
+  const { schema, status, lastSequence } = facts;
   const last = status.job;
   const failed = last?.failure !== undefined || (last !== undefined && last.finishedAt === undefined);
   const again = failed && last.generation === schema.generation && last.purpose === kind;
@@ -598,12 +590,12 @@ function startJob(
     target,
     ...(why === undefined ? {} : { why }),
     // Whoever noted a place may still be about to make that Job: only under the same name can there be no second one.
-    sequence: Math.max((last?.sequence ?? 0) + 1, lastPlace + 1, schema.starting),
+    sequence: Math.max((last?.sequence ?? 0) + 1, lastSequence + 1, schema.reservedSequence),
     attempt: again ? last.attempt + 1 : 1,
     generation: schema.generation,
     ...(kind === 'Observe' && schema.observe !== undefined ? { observe: schema.observe } : {}),
     ...(schema.retry === undefined ? {} : { retry: schema.retry }),
-    shape: shapeOf(schema),
+    shape: podTemplateHash(schema),
     database: databaseOf(schema.spec),
     image: schema.image,
   };
@@ -616,7 +608,7 @@ function startJob(
 
 /** Where the spec wants the database, of a status that has its target; of none, the newest is as good as any. */
 function targetPosition({ spec }: ObservedSchema, { targetRevision }: GlanceSchemaStatus): Position {
-  return wantedPosition(targetRevision ?? NEWEST_CARRIED, spec.through);
+  return wantedPosition(targetRevision ?? LATEST_SUPPORTED, spec.through);
 }
 
 function recordedPosition(status: GlanceSchemaStatus): Position | undefined {

@@ -1,10 +1,10 @@
 import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
 import { reasonMeaning } from '../../contract/reasons.ts';
-import type { Notice, SchemaObject } from '../kube/cluster.ts';
+import type { SchemaEvent, SchemaObject } from '../kube/cluster.ts';
 import { readyReason } from './status.ts';
 
 /** What to tell people when the reason has changed, or a further Job has failed; undefined while nothing changes. */
-export function noticeOf(before: GlanceSchemaStatus, after: GlanceSchemaStatus): Notice | undefined {
+export function eventFor(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEvent | undefined {
   const reason = readyReason(after);
   if (
     reason === undefined ||
@@ -17,8 +17,8 @@ export function noticeOf(before: GlanceSchemaStatus, after: GlanceSchemaStatus):
 }
 
 /** Says whether a notice is news. */
-export interface NoticeBoard {
-  isNews(schema: SchemaObject, after: GlanceSchemaStatus, notice: Notice): boolean;
+export interface EventDeduplicator {
+  isNew(schema: SchemaObject, after: GlanceSchemaStatus, notice: SchemaEvent): boolean;
   /** The GlanceSchema with this key is gone. */
   forget(key: string): void;
 }
@@ -30,10 +30,10 @@ const EVENT_LIFE = 3_600_000;
  * Remembers what people have been told. A database that is away for a night is tried every five minutes, and each attempt goes
  * through the same reasons: while the Event that tells of one is still there, no other tells the same of the same spec.
  */
-export function noticeBoard(now: () => Date): NoticeBoard {
+export function eventDeduplicator(now: () => Date): EventDeduplicator {
   const told = new Map<string, Map<string, number>>();
   return {
-    isNews({ metadata }, after, { reason }) {
+    isNew({ metadata }, after, { reason }) {
       const key = `${metadata.namespace}/${metadata.name}`;
       const time = now().getTime();
       const old = [...(told.get(key) ?? [])].filter(([, at]) => time - at < EVENT_LIFE);

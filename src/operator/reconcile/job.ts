@@ -66,7 +66,7 @@ export function databaseOf({ database }: GlanceSchemaSpec): string {
 }
 
 /** Stands for everything that shapes the pod: two specs of one shape give the same pod. */
-export function shapeOf({
+export function podTemplateHash({
   spec,
   image,
   pullSecrets,

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client';
 import { EXIT_REASONS, failureMeaning, failureReasons } from '../../contract/failures.ts';
 import type { GlanceSchemaStatus, StatusJob } from '../../contract/glance-schema.ts';
-import { NEWEST_CARRIED } from '../../glance/revisions.ts';
+import { LATEST_SUPPORTED } from '../../glance/revisions.ts';
 import type { SchemaObject } from '../kube/cluster.ts';
 import { NO_RESULT } from './result.ts';
 import { readyReason } from './status.ts';
@@ -33,7 +33,7 @@ export function schemaMetrics({ registry, version, schemas }: SchemaMetricsOptio
     help: 'Always 1; the version of the operator, and the newest revision that it carries.',
     labelNames: ['version', 'newest_revision'],
     registers,
-  }).set({ version, newest_revision: NEWEST_CARRIED }, 1);
+  }).set({ version, newest_revision: LATEST_SUPPORTED }, 1);
 
   /** A gauge with a series for each of these that a GlanceSchema has. */
   function perSchema<Label extends string>(

@@ -8,11 +8,11 @@ import {
   FINALIZER,
   OBSERVE_ANNOTATION,
   PURPOSE_ANNOTATION,
+  RESERVED_SEQUENCE_ANNOTATION,
   RETRY_ANNOTATION,
-  STARTING_ANNOTATION,
 } from '../../contract/names.ts';
 import { printable } from '../../contract/printable.ts';
-import type { ToldProgress } from '../../contract/progress.ts';
+import type { ProgressReport } from '../../contract/progress.ts';
 import type { MigrationReport } from '../../contract/report.ts';
 import { parseMigrationReport } from '../../contract/report-schema.ts';
 import type { JobObject, JobReference, PodObject, SchemaObject } from '../kube/cluster.ts';
@@ -24,9 +24,9 @@ export interface Observed {
   /** The newest Job of this schema. */
   readonly job: ObservedJob | undefined;
   /** The last place in the row that a Job which is there has. */
-  readonly lastPlace: number;
+  readonly lastSequence: number;
   /** Finished Jobs before the newest one that have no TTL or no owner yet: their turn passed before these were set. */
-  readonly olderUnarmedJobs: readonly JobReference[];
+  readonly olderJobsWithoutTtl: readonly JobReference[];
   /** Jobs that are not finished and have the schema as their owner, as an older operator made them, or a person. */
   readonly ownedActiveJobs: readonly JobReference[];
   /** UIDs of objects of which the API server has refused something that safety does not need, and is not asked again yet. */
@@ -41,9 +41,9 @@ export interface Observed {
 
 export interface ObservedProgress {
   /** What its log told last; undefined while nothing could be read in it. */
-  readonly told: ToldProgress | undefined;
+  readonly told: ProgressReport | undefined;
   /** When there may be more to know, in milliseconds since the epoch. */
-  readonly lookAgainAt: number;
+  readonly requeueAt: number;
 }
 
 export interface ObservedSchema {
@@ -63,7 +63,7 @@ export interface ObservedSchema {
   readonly observe: string | undefined;
   readonly retry: string | undefined;
   /** The place in the row of the newest Job that was about to be made. */
-  readonly starting: number;
+  readonly reservedSequence: number;
 }
 
 export interface ObservedJob {
@@ -163,7 +163,7 @@ export function observe(
   const near = jobs.filter(isNear).map(withPurpose).sort(newestJobFirst);
   const newest = near.find((job) => isHiddenBy(job, near[0])) ?? near[0];
   const older = near.filter((job) => job !== newest);
-  const starting = annotations[STARTING_ANNOTATION] ?? '';
+  const reservedSequence = annotations[RESERVED_SEQUENCE_ANNOTATION] ?? '';
   const nearPods = pods.filter(isNear);
   const livePods = nearPods.filter((pod) => !hasEnded(pod));
   const [livePod] = livePods;
@@ -182,11 +182,11 @@ export function observe(
       status: isOfAnother(schema, near) ? onlyHistory(status) : status,
       observe: asHandled(annotations[OBSERVE_ANNOTATION]),
       retry: asHandled(annotations[RETRY_ANNOTATION]),
-      starting: /^\d{1,9}$/.test(starting) ? Number(starting) : 0,
+      reservedSequence: /^\d{1,9}$/.test(reservedSequence) ? Number(reservedSequence) : 0,
     },
     job: newest === undefined ? undefined : observeJob(schema, newest, nearPods),
-    lastPlace: Math.max(0, ...near.map(({ purpose }) => placeOf(purpose))),
-    olderUnarmedJobs: older
+    lastSequence: Math.max(0, ...near.map(({ purpose }) => placeOf(purpose))),
+    olderJobsWithoutTtl: older
       .filter(({ job }) => isFinished(job) && !isArmed(job, schema))
       .map(({ job }) => referenceTo(job)),
     ownedActiveJobs: near

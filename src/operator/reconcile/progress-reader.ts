@@ -1,4 +1,4 @@
-import { parseProgress, type ToldProgress } from '../../contract/progress.ts';
+import { type ProgressReport, parseProgress } from '../../contract/progress.ts';
 import type { Cluster } from '../kube/cluster.ts';
 import type { Observed, ObservedProgress } from './observe.ts';
 
@@ -20,7 +20,7 @@ export interface ProgressReader {
 
 interface Watched {
   readonly pod: string;
-  told: ToldProgress | undefined;
+  told: ProgressReport | undefined;
   /** When the log is read next. */
   due: number;
   reading: boolean;
@@ -66,7 +66,7 @@ export function progressReader(cluster: Pick<Cluster, 'readLog'>, now: () => Dat
         known.due = time + PACE;
         void read(schema.namespace, known);
       }
-      return { told: known.told, lookAgainAt: known.reading ? time + READING : known.due };
+      return { told: known.told, requeueAt: known.reading ? time + READING : known.due };
     },
     forget: (key) => void watched.delete(key),
   };

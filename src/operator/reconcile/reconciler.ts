@@ -5,14 +5,14 @@ import type {
   Cluster,
   JobCreation,
   JobObject,
-  Notice,
   PodObject,
   Refused,
+  SchemaEvent,
   SchemaObject,
 } from '../kube/cluster.ts';
 import { exponentialBackoff, fractionOf } from '../loop/backoff.ts';
 import { DEFAULT_TTL, type Decision, decide, type Effect } from './decide.ts';
-import { noticeBoard, noticeOf } from './events.ts';
+import { eventDeduplicator, eventFor } from './events.ts';
 import { migrationJob, migrationJobName } from './job.ts';
 import {
   type DefaultImage,
@@ -47,14 +47,14 @@ export interface StoredStatus {
   readonly before: GlanceSchemaStatus;
   readonly after: GlanceSchemaStatus;
   /** What has changed, for a person; undefined where only the message or the progress did. */
-  readonly notice: Notice | undefined;
+  readonly notice: SchemaEvent | undefined;
 }
 
 /** How a pass ended, and when the key is to be looked at again though nothing happens. */
 export type Outcome =
-  | { readonly kind: 'done'; readonly lookAgainAfter: number | undefined }
+  | { readonly kind: 'done'; readonly requeueAfter: number | undefined }
   /** The cache was behind, or the API server could not: again, with backoff, and not before the time that it asks for, in milliseconds. */
-  | { readonly kind: 'again'; readonly why: string; readonly notBefore?: number | undefined };
+  | { readonly kind: 'requeue'; readonly why: string; readonly notBefore?: number | undefined };
 
 /** One pass over one GlanceSchema: observe, decide, at most one effect, at most one write of the status. */
 export function reconciler(options: ReconcilerOptions): (key: string) => Promise<Outcome> {
@@ -62,7 +62,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   const now = options.now ?? (() => new Date());
   const refusals = new Map<string, Refusal>();
   const progress = progressReader(cluster, now);
-  const board = noticeBoard(now);
+  const board = eventDeduplicator(now);
   const later = putOffs(now);
   const absence = podAbsence(now);
 
@@ -78,9 +78,9 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     }
     const outcome = await pass(key, schema);
     const due = later.dueAfter(key);
-    return outcome.kind === 'again' || due === undefined
+    return outcome.kind === 'requeue' || due === undefined
       ? outcome
-      : { ...outcome, lookAgainAfter: Math.min(due, outcome.lookAgainAfter ?? due) };
+      : { ...outcome, requeueAfter: Math.min(due, outcome.requeueAfter ?? due) };
   }
 
   async function pass(key: string, schema: SchemaObject): Promise<Outcome> {
@@ -92,7 +92,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     const acted = await act(schema, observed, decision.effect);
     switch (acted.kind) {
       case 'stale':
-        return { kind: 'again', why: acted.why };
+        return { kind: 'requeue', why: acted.why };
       case 'put off':
         later.add(key, acted.uid);
         options.onPutOff?.(key, acted.message);
@@ -120,10 +120,10 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
           ...decision,
           status: withVerdict(decision.status, verdict, generation, now()),
         });
-        return { kind: 'again', why: message, notBefore: retryAfter };
+        return { kind: 'requeue', why: message, notBefore: retryAfter };
       }
       case 'gone':
-        return { kind: 'done', lookAgainAfter: undefined };
+        return { kind: 'done', requeueAfter: undefined };
       case 'done':
         // What the effect changed is told by the same write; a further effect waits for the next pass.
         return store(acted.schema, decide(await look(key, acted.schema), now()));
@@ -147,13 +147,13 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         }
       }
     }
-    return { kind: 'done', lookAgainAfter: undefined };
+    return { kind: 'done', requeueAfter: undefined };
   }
 
   async function takeLeaveOfJob(job: JobObject): Promise<Refused | undefined> {
     const { namespace, name, uid, labels } = job.metadata;
     if (isFinished(job)) {
-      return cluster.armTtl(namespace, { name, uid }, DEFAULT_TTL);
+      return cluster.setTtl(namespace, { name, uid }, DEFAULT_TTL);
     }
     const pods = await cluster.readPods(namespace, labels?.[SCHEMA_UID_LABEL] ?? '');
     const goesOn = job.spec.suspend !== true && pods.some(hasEnded);
@@ -176,7 +176,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     return {
       effect: undefined,
       status: withVerdict(decision.status, verdict, generation, now()),
-      lookAgainAfter: wait,
+      requeueAfter: wait,
     };
   }
 
@@ -214,9 +214,9 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     switch (effect.kind) {
       case 'startJob':
         return start(schema, observed, effect);
-      case 'armTtl': {
+      case 'setTtl': {
         const owner = observed.schema.deleting ? undefined : schema;
-        const refused = await cluster.armTtl(namespace, effect.job, effect.ttl, owner);
+        const refused = await cluster.setTtl(namespace, effect.job, effect.ttl, owner);
         return refused === undefined
           ? { kind: 'done', schema }
           : putOff(effect.job.uid, `Job ${effect.job.name} keeps no TTL`, refused);
@@ -267,7 +267,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
 
   /** Asks the API server itself: what is deleted takes its Job with it, at work or not. */
   async function isAtWork({ schema }: Observed): Promise<boolean> {
-    const job = await cluster.readJob(schema.namespace, migrationJobName(schema, schema.starting));
+    const job = await cluster.readJob(schema.namespace, migrationJobName(schema, schema.reservedSequence));
     const pods = await cluster.readPods(schema.namespace, schema.uid);
     return (job !== undefined && !isFinished(job)) || pods.some((pod) => !hasEnded(pod));
   }
@@ -282,7 +282,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     const others = (schema.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
     const fenced = await cluster.mark(schema, {
       finalizers: [...others, FINALIZER],
-      starting: effect.purpose.sequence,
+      reservedSequence: effect.purpose.sequence,
     });
     if (fenced === 'stale') {
       return { kind: 'stale', why: 'the schema has moved on before its Job was started' };
@@ -324,8 +324,11 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       return { kind: 'unsettled', schema: fenced, message, retryAfter: creation.retryAfter };
     }
     // The place is given back, unless it was noted before: another may have made that Job, which is gone since.
-    const ours = observed.schema.starting < effect.purpose.sequence;
-    const released = await cluster.mark(fenced, { finalizers: others, ...(ours ? { starting: null } : {}) });
+    const ours = observed.schema.reservedSequence < effect.purpose.sequence;
+    const released = await cluster.mark(fenced, {
+      finalizers: others,
+      ...(ours ? { reservedSequence: null } : {}),
+    });
     return released === 'stale'
       ? { kind: 'stale', why: 'the schema has moved on while its Job was refused' }
       : {
@@ -358,10 +361,10 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     observed: Observed,
     sequence: number,
   ): Promise<JobObject | undefined> {
-    const { starting } = observed.schema;
-    return starting === 0 || starting >= sequence
+    const { reservedSequence } = observed.schema;
+    return reservedSequence === 0 || reservedSequence >= sequence
       ? undefined
-      : unseenJob(schema, migrationJobName(observed.schema, starting));
+      : unseenJob(schema, migrationJobName(observed.schema, reservedSequence));
   }
 
   /** The Job of this name, where it is of this schema and the cache does not have it; a read brings it into the cache. */
@@ -377,11 +380,11 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     if (!isDeepStrictEqual(plain(before), plain(decision.status))) {
       const written = await cluster.writeStatus(schema, decision.status);
       if (written === 'stale') {
-        return { kind: 'again', why: 'the schema has moved on before its status was written' };
+        return { kind: 'requeue', why: 'the schema has moved on before its status was written' };
       }
       const after = decision.status;
-      const notice = noticeOf(before, after);
-      if (notice !== undefined && board.isNews(schema, after, notice)) {
+      const notice = eventFor(before, after);
+      if (notice !== undefined && board.isNew(schema, after, notice)) {
         cluster.notify(written, notice);
       }
       const { namespace, name } = schema.metadata;
@@ -392,7 +395,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         );
       }
     }
-    return { kind: 'done', lookAgainAfter: decision.lookAgainAfter };
+    return { kind: 'done', requeueAfter: decision.requeueAfter };
   }
 
   return reconcile;

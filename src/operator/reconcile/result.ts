@@ -1,7 +1,7 @@
 import { type FailureReason, failureMeaning } from '../../contract/failures.ts';
 import type { GlanceSchemaStatus, HistoryEntry, StatusJob } from '../../contract/glance-schema.ts';
 import { printable } from '../../contract/printable.ts';
-import type { ToldProgress } from '../../contract/progress.ts';
+import type { ProgressReport } from '../../contract/progress.ts';
 import type { MigrationReport } from '../../contract/report.ts';
 import { agrees } from '../../glance/detect.ts';
 import { isPast, isReached } from '../../glance/goal.ts';
@@ -21,7 +21,7 @@ const LONGEST_MESSAGE = 2048;
 export function recordJob(
   schema: ObservedSchema,
   newest: ObservedJob | undefined,
-  told?: ToldProgress,
+  told?: ProgressReport,
 ): GlanceSchemaStatus {
   const { status } = schema;
   const job = newest !== undefined && isOlder(status, newest) ? undefined : newest;

@@ -73,14 +73,16 @@ describe('the CRD on a real API server', () => {
     ]) {
       expect(text).to.contain(field);
     }
-    expect(await succeeds('explain', 'gs.status.recordedRevision')).to.contain('last read from the database');
+    expect(await succeeds('explain', 'glschema.status.recordedRevision')).to.contain(
+      'last read from the database',
+    );
   });
 
   it('the printer columns are those of the reference', async () => {
     await api.call('POST', SCHEMAS, { ...schema('columns', { revision: 'ocata', database: DATABASE }) });
     const narrow = (await succeeds('get', 'glschema')).split('\n')[0]?.split(/ +/);
     expect(narrow).to.deep.equal(['NAME', 'DESIRED', 'RECORDED', 'READY', 'REASON', 'AGE']);
-    const wide = (await succeeds('get', 'gs', '-o', 'wide')).split('\n')[0]?.split(/ +/);
+    const wide = (await succeeds('get', 'glschema', '-o', 'wide')).split('\n')[0]?.split(/ +/);
     expect(wide?.slice(6)).to.deep.equal(['PHASE', 'JOB', 'PROGRESS', 'MESSAGE']);
   });
 

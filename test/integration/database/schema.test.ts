@@ -39,11 +39,11 @@ describe('the schema that is left on PostgreSQL', () => {
 
   it('is the same on a server that cannot turn a generated column into a plain one', async () => {
     const { renderStep } = await import('../../../src/migrator/postgres/render-step.ts');
-    const { FUSED } = await import('../../../migrations/registry.ts');
+    const { SQUASHED } = await import('../../../migrations/registry.ts');
     const url = await goldenDatabase(engine, { schema: 'mitaka02' });
     await engine.query(
       url,
-      FUSED.flatMap(({ steps }) =>
+      SQUASHED.flatMap(({ steps }) =>
         steps.flatMap((step) => renderStep(step, { serverVersion: 120_000 })),
       ).join(';\n'),
     );

@@ -166,7 +166,7 @@ describe('what GitOps tools make of a live GlanceSchema', () => {
       expect((await run(['apply'], git)).code).to.equal(0);
       const atWork = await tenant.reaches('MigrationRunning');
       expect(atWork.metadata?.finalizers, 'what the operator adds').to.have.length(1);
-      expect(atWork.metadata?.annotations).to.include.keys('db.glance.openstack.org/starting');
+      expect(atWork.metadata?.annotations).to.include.keys('db.glance.openstack.org/reserved-sequence');
       await expectNoDrift();
     } finally {
       await release();

@@ -64,7 +64,7 @@ const UNREACHABLE = statusOf(aSchema({ status: failedWith('DatabaseUnreachable')
 function atWork(done: number): GlanceSchemaStatus {
   const told = { migration: 'ocata_migrate01', done, total: 1_000_000 };
   const schema = aSchema({ status: recordedAt('mitaka02') });
-  return statusOf(schema, [aJob()], [RUNNING], { told, lookAgainAt: 0 });
+  return statusOf(schema, [aJob()], [RUNNING], { told, requeueAt: 0 });
 }
 
 describe('kubectl glanceschema', () => {

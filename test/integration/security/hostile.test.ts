@@ -449,7 +449,10 @@ describe('hostile resources', () => {
         const where = await tenant(await environment.postgres.createDatabase(`starting_${tenants}`));
         await create(where, {
           spec: { revision: 'mitaka02' },
-          metadata: { name: 'glance', annotations: { 'db.glance.openstack.org/starting': starting } },
+          metadata: {
+            name: 'glance',
+            annotations: { 'db.glance.openstack.org/reserved-sequence': starting },
+          },
         });
         const { status } = await where.reaches('UpToDate');
         expect(status.job.sequence).to.equal(1);

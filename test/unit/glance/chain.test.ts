@@ -19,7 +19,7 @@ import {
   wantedPosition,
 } from '../../../src/glance/position.ts';
 import { explainUnresolved, resolveRevision } from '../../../src/glance/resolve.ts';
-import { NEWEST_CARRIED, REVISIONS, SCRIPTS } from '../../../src/glance/revisions.ts';
+import { LATEST_SUPPORTED, REVISIONS, SCRIPTS } from '../../../src/glance/revisions.ts';
 
 const NONE: ReadonlySet<string> = new Set();
 
@@ -53,7 +53,7 @@ describe('the chain', () => {
   });
 
   it('ends with the newest revision', () => {
-    expect(REVISIONS.at(-1)?.name).to.equal(NEWEST_CARRIED);
+    expect(REVISIONS.at(-1)?.name).to.equal(LATEST_SUPPORTED);
   });
 });
 
@@ -241,10 +241,10 @@ describe('the plan', () => {
   });
 
   it('of all expands and then all contracts is the whole chain', () => {
-    const expanded = new Set(planScripts(NONE, { kind: 'expand', revision: NEWEST_CARRIED }));
+    const expanded = new Set(planScripts(NONE, { kind: 'expand', revision: LATEST_SUPPORTED }));
     const whole = new Set([
       ...expanded,
-      ...planScripts(expanded, { kind: 'contract', revision: NEWEST_CARRIED }),
+      ...planScripts(expanded, { kind: 'contract', revision: LATEST_SUPPORTED }),
     ]);
     expect(whole).to.deep.equal(new Set(SCRIPTS.map((script) => script.name)));
   });

@@ -6,7 +6,7 @@ import { appliedScripts } from '../../../src/glance/heads.ts';
 import { knownSchema } from '../../../src/glance/known-schema.ts';
 import { dataToAsk, nextPhase, openData, planRun, type RunPlan, stepsOf } from '../../../src/glance/plan.ts';
 import type { Position } from '../../../src/glance/position.ts';
-import { NEWEST_CARRIED } from '../../../src/glance/revisions.ts';
+import { LATEST_SUPPORTED } from '../../../src/glance/revisions.ts';
 
 /** What is otherwise than in a database that is whole where its version table says; tables are left out, columns put beside. */
 interface Otherwise extends Partial<Facts> {
@@ -245,7 +245,7 @@ describe('a run', () => {
   });
 
   it('refuses a script that the registry lacks', () => {
-    const empty = { ...REGISTRY, fused: [], migrations: [] };
+    const empty = { ...REGISTRY, squashed: [], migrations: [] };
     expect(() => planRun(EMPTY, to('liberty'), empty)).to.throw(RangeError, "'liberty'");
   });
 });
@@ -371,7 +371,7 @@ describe('the phase that is next', () => {
     [
       'one whose triggers were left behind',
       at(['2024_1_contract01'], [], { triggers: new Set(['insert_visibility']) }),
-      NEWEST_CARRIED,
+      LATEST_SUPPORTED,
       'contract',
     ],
   ];

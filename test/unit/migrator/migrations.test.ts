@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { expect } from 'chai';
 import { goldenSchema } from '../../../lab/databases/golden.ts';
-import { DATA_MIGRATIONS, FUSED, MIGRATIONS } from '../../../migrations/registry.ts';
+import { DATA_MIGRATIONS, MIGRATIONS, SQUASHED } from '../../../migrations/registry.ts';
 import { everCreated, foldSchema } from '../../../src/glance/fold.ts';
 import { appliedScripts } from '../../../src/glance/heads.ts';
 import { DATA_MIGRATION_NAMES, SCRIPTS } from '../../../src/glance/revisions.ts';
@@ -42,7 +42,7 @@ describe('the registry', () => {
       }),
     );
     expect(names.flat().sort()).to.deep.equal(
-      [...changing, ...DATA_MIGRATIONS.map(({ name }) => name), ...FUSED.map(({ name }) => name)].sort(),
+      [...changing, ...DATA_MIGRATIONS.map(({ name }) => name), ...SQUASHED.map(({ name }) => name)].sort(),
     );
   });
 
@@ -54,7 +54,7 @@ describe('the registry', () => {
 
   it('fuses only scripts that follow one another', () => {
     const chain = SCRIPTS.map((script) => script.name).join(' ');
-    for (const migration of FUSED) {
+    for (const migration of SQUASHED) {
       expect(chain).to.include(migration.scripts.join(' '));
     }
   });
@@ -71,9 +71,9 @@ describe('the schema folded from the scripts', () => {
     });
   }
 
-  it('is the same by the fused way', () => {
+  it('is the same by the squashed way', () => {
     const before = MIGRATIONS.slice(0, 3);
-    expect(foldSchema([...before, ...FUSED])).to.deep.equal(goldenColumns('ocata_contract01'));
+    expect(foldSchema([...before, ...SQUASHED])).to.deep.equal(goldenColumns('ocata_contract01'));
   });
 
   it('remembers what was dropped', () => {

@@ -1,10 +1,14 @@
 import { expect } from 'chai';
 import type { FailureReason } from '../../../../src/contract/failures.ts';
 import type { GlanceSchemaStatus, StatusJob } from '../../../../src/contract/glance-schema.ts';
-import { OBSERVE_ANNOTATION, RETRY_ANNOTATION, STARTING_ANNOTATION } from '../../../../src/contract/names.ts';
+import {
+  OBSERVE_ANNOTATION,
+  RESERVED_SEQUENCE_ANNOTATION,
+  RETRY_ANNOTATION,
+} from '../../../../src/contract/names.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../../../src/operator/kube/cluster.ts';
 import { type Decision, decide } from '../../../../src/operator/reconcile/decide.ts';
-import { migrationJobName, shapeOf } from '../../../../src/operator/reconcile/job.ts';
+import { migrationJobName, podTemplateHash } from '../../../../src/operator/reconcile/job.ts';
 import { observe } from '../../../../src/operator/reconcile/observe.ts';
 import { recordJob } from '../../../../src/operator/reconcile/result.ts';
 import {
@@ -36,7 +40,7 @@ interface Row {
   readonly reason: string | undefined;
   /** The whole message. */
   readonly says?: string;
-  readonly lookAgainAfter?: number;
+  readonly requeueAfter?: number;
   readonly also?: 'Reconciling' | 'Stalled' | undefined;
 }
 
@@ -131,7 +135,7 @@ const ROWS: readonly Row[] = [
     effect: 'none',
     reason: 'MigrationRunning',
     says: "The migration in pod glance-1-bd7662a5-x has ended, and istio-proxy keeps the pod. Its result is taken in a moment, and Job glance-1-bd7662a5 is then deleted; keep sidecars out of the pods of the operator's Jobs.",
-    lookAgainAfter: 25_000,
+    requeueAfter: 25_000,
   },
   {
     fact: 'the migration has ended, and a sidecar keeps its pod for longer',
@@ -177,7 +181,7 @@ const ROWS: readonly Row[] = [
   {
     fact: 'the target is recorded, and the Job that was noted is the one that the status names',
     schema: aSchema({
-      metadata: { annotations: { [STARTING_ANNOTATION]: '1' } },
+      metadata: { annotations: { [RESERVED_SEQUENCE_ANNOTATION]: '1' } },
       status: { ...stored(), recordedRevision: 'ocata01' },
     }),
     effect: 'none',
@@ -200,7 +204,7 @@ const ROWS: readonly Row[] = [
   {
     fact: 'the target is recorded, and a Job may have been made since and lost',
     schema: aSchema({
-      metadata: { annotations: { [STARTING_ANNOTATION]: '2' } },
+      metadata: { annotations: { [RESERVED_SEQUENCE_ANNOTATION]: '2' } },
       status: { ...stored(), recordedRevision: 'ocata01' },
     }),
     effect: 'startJob',
@@ -374,7 +378,7 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationRunning',
     says: 'Job glance-1-bd7662a5 brings the database to ocata01.',
     also: 'Reconciling',
-    lookAgainAfter: 20_000,
+    requeueAfter: 20_000,
   },
   {
     fact: 'a Job that has had no pod for long',
@@ -492,7 +496,7 @@ const ROWS: readonly Row[] = [
     fact: 'a deleted schema whose Job has ended and would stay for ever',
     schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
     jobs: [aJob({ end: 'Complete' })],
-    effect: 'armTtl',
+    effect: 'setTtl',
     reason: undefined,
   },
   {
@@ -557,7 +561,7 @@ const ROWS: readonly Row[] = [
     pods: [endingBy(60_000)],
     effect: 'none',
     reason: 'MigrationRunning',
-    lookAgainAfter: 90_000,
+    requeueAfter: 90_000,
   },
   {
     fact: 'a pod that outlives its Job on a node that has not ended it in time',
@@ -690,7 +694,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Pending', { waiting: { reason: 'ContainerCreating' } })],
     effect: 'none',
     reason: 'MigrationRunning',
-    lookAgainAfter: 55_000,
+    requeueAfter: 55_000,
   },
   {
     fact: 'a pod that has been starting for two minutes',
@@ -717,7 +721,7 @@ const ROWS: readonly Row[] = [
     now: new Date('2026-11-23T06:00:00Z'),
     effect: 'none',
     reason: 'MigrationRunning',
-    lookAgainAfter: 120_000,
+    requeueAfter: 120_000,
   },
   {
     fact: 'a Job that is marked as failed while its pod is there',
@@ -728,7 +732,9 @@ const ROWS: readonly Row[] = [
   },
   {
     fact: 'a migration is due and its finalizer is on, as the Job could not be made',
-    schema: aSchema({ metadata: { ...WITH_FINALIZER, annotations: { [STARTING_ANNOTATION]: '1' } } }),
+    schema: aSchema({
+      metadata: { ...WITH_FINALIZER, annotations: { [RESERVED_SEQUENCE_ANNOTATION]: '1' } },
+    }),
     effect: 'startJob',
     reason: 'MigrationPending',
   },
@@ -962,7 +968,7 @@ const ROWS: readonly Row[] = [
       reason,
       says: `Cannot migrate: found ${reason}. The next attempt is at 2026-11-23T07:01:08Z.`,
       also: 'Reconciling',
-      lookAgainAfter: 3970,
+      requeueAfter: 3970,
     }),
   ),
   // An image of before calls a connection that it cannot read `Usage`.
@@ -1014,7 +1020,7 @@ const ROWS: readonly Row[] = [
     schema: aSchema({ metadata: WITH_FINALIZER, status: stored() }),
     jobs: [aJob({ end: 'Complete' })],
     pods: [aPodThatReported(aReport())],
-    effect: 'armTtl',
+    effect: 'setTtl',
     reason: 'UpToDate',
   },
   {
@@ -1041,7 +1047,7 @@ const ROWS: readonly Row[] = [
         metadata: { name: 'older', uid: 'older', creationTimestamp: '2026-11-23T06:00:00Z' },
       }),
     ],
-    effect: 'armTtl',
+    effect: 'setTtl',
     reason: 'UpToDate',
   },
   {
@@ -1116,7 +1122,7 @@ const ROWS: readonly Row[] = [
     }),
     effect: 'none',
     reason: 'DatabaseUnreachable',
-    lookAgainAfter: 3970,
+    requeueAfter: 3970,
   },
   {
     fact: 'the reading that observe asks for failed, and the next attempt is due',
@@ -1227,8 +1233,8 @@ describe('decide', () => {
       if (row.says !== undefined) {
         expect(ready?.message).to.equal(row.says);
       }
-      if (row.lookAgainAfter !== undefined) {
-        expect(decision.lookAgainAfter).to.equal(row.lookAgainAfter);
+      if (row.requeueAfter !== undefined) {
+        expect(decision.requeueAfter).to.equal(row.requeueAfter);
       }
       if ('also' in row) {
         const others = decision.status.conditions?.filter((condition) => condition.type !== 'Ready');
@@ -1256,16 +1262,16 @@ describe('decide', () => {
       [aPod('Running', { running: {} })],
     );
     const told = { migration: 'ocata_migrate01', done: 41_000, total: 1_000_000 };
-    const progress = { told, lookAgainAt: NOW.getTime() + 7_000 };
+    const progress = { told, requeueAt: NOW.getTime() + 7_000 };
 
     it('is told with how far it is, and looked at again in time', () => {
-      const { effect, status, lookAgainAfter } = decide({ ...observed, progress }, NOW);
+      const { effect, status, requeueAfter } = decide({ ...observed, progress }, NOW);
       expect(effect).to.equal(undefined);
       expect(status.progress).to.deep.equal(told);
       expect(status.conditions?.[0]?.message).to.equal(
         'Job glance-1-bd7662a5 brings the database from mitaka02 to ocata01; ocata_migrate01: 41,000 of 1,000,000 rows.',
       );
-      expect(lookAgainAfter).to.equal(7_000);
+      expect(requeueAfter).to.equal(7_000);
     });
 
     it('is not written again while it says the same', () => {
@@ -1350,7 +1356,7 @@ describe('decide', () => {
         const owner = { uid, name: job.metadata.name, controller: true };
         const pods = [{ ...pod, metadata: { ...pod.metadata, ownerReferences: [owner] } }];
         const decided = decide(observe(aSchema({ status }), [ended], pods), new Date(now));
-        const due = decided.lookAgainAfter ?? 0;
+        const due = decided.requeueAfter ?? 0;
         status = decided.status;
         expect(status.job?.failure?.message).to.match(/Check that its image is that of this operator$/);
         expect(status.job?.attempt).to.equal(pauses.length + 1);
@@ -1404,7 +1410,7 @@ describe('decide', () => {
   });
 
   it('takes the place that was noted, though the status has been wiped since', () => {
-    const schema = aSchema({ metadata: { annotations: { [STARTING_ANNOTATION]: '7' } } });
+    const schema = aSchema({ metadata: { annotations: { [RESERVED_SEQUENCE_ANNOTATION]: '7' } } });
     const { effect } = decide(observe(schema, [], []), NOW);
     expect(effect?.kind === 'startJob' && effect.purpose.sequence).to.equal(7);
   });
@@ -1418,16 +1424,16 @@ describe('decide', () => {
 
   it('looks once more when nobody knows since when there is no pod, as soon as its log may tell more', () => {
     const observed = observe(aSchema(), [aJob()], [aPod('Failed')]);
-    expect(decide(observed, NOW).lookAgainAfter).to.equal(undefined);
-    const progress = { told: undefined, lookAgainAt: NOW.getTime() + 5 };
-    expect(decide({ ...observed, progress }, NOW).lookAgainAfter).to.equal(5);
+    expect(decide(observed, NOW).requeueAfter).to.equal(undefined);
+    const progress = { told: undefined, requeueAt: NOW.getTime() + 5 };
+    expect(decide({ ...observed, progress }, NOW).requeueAfter).to.equal(5);
   });
 
   it('gives a TTL to the very Job whose result is stored', () => {
     const job = aJob({ end: 'Complete' });
     const { effect } = decide(observe(aSchema({ status: stored() }), [job], []), NOW);
     const { name, uid } = job.metadata;
-    expect(effect).to.deep.equal({ kind: 'armTtl', job: { name, uid }, ttl: 86_400 });
+    expect(effect).to.deep.equal({ kind: 'setTtl', job: { name, uid }, ttl: 86_400 });
   });
 
   it('lets a Job go sooner that is followed by another attempt', () => {
@@ -1436,7 +1442,7 @@ describe('decide', () => {
       [undefined, 60].map((ttlSecondsAfterFinished) => {
         const spec = ttlSecondsAfterFinished === undefined ? {} : { job: { ttlSecondsAfterFinished } };
         const { effect } = decide(observe(aSchema({ spec, status: failedWith(reason) }), [job], []), NOW);
-        return effect?.kind === 'armTtl' ? effect.ttl : undefined;
+        return effect?.kind === 'setTtl' ? effect.ttl : undefined;
       }),
     );
     expect(ttls).to.deep.equal([3600, 60, 86_400, 60]);
@@ -1450,7 +1456,7 @@ describe('decide', () => {
       sequence: 1,
       attempt: 1,
       generation: 4,
-      shape: shapeOf(schema),
+      shape: podTemplateHash(schema),
       database: 'glance-db/connection',
       image: '',
     };

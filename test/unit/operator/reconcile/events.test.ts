@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type { GlanceSchemaStatus } from '../../../../src/contract/glance-schema.ts';
 import type { Reason } from '../../../../src/contract/reasons.ts';
-import type { Notice, SchemaObject } from '../../../../src/operator/kube/cluster.ts';
-import { noticeBoard, noticeOf } from '../../../../src/operator/reconcile/events.ts';
+import type { SchemaEvent, SchemaObject } from '../../../../src/operator/kube/cluster.ts';
+import { eventDeduplicator, eventFor } from '../../../../src/operator/reconcile/events.ts';
 import { withVerdict } from '../../../../src/operator/reconcile/status.ts';
 import { aSchema, failedWith } from '../../../support/builders.ts';
 
@@ -13,13 +13,13 @@ function says(reason: Reason, status: GlanceSchemaStatus = {}): GlanceSchemaStat
   return withVerdict(status, { reason, message: `It is ${reason}.` }, 1, new Date(START));
 }
 
-function notice(before: GlanceSchemaStatus, after: GlanceSchemaStatus): Notice {
-  return noticeOf(before, after) ?? expect.fail('there is no notice');
+function notice(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEvent {
+  return eventFor(before, after) ?? expect.fail('there is no notice');
 }
 
-describe('noticeOf', () => {
+describe('eventFor', () => {
   it('a change of the reason is told, as a warning when a person should look', () => {
-    expect(noticeOf(says('MigrationPending'), says('MigrationRunning'))).to.deep.equal({
+    expect(eventFor(says('MigrationPending'), says('MigrationRunning'))).to.deep.equal({
       type: 'Normal',
       reason: 'MigrationRunning',
       message: 'It is MigrationRunning.',
@@ -30,14 +30,14 @@ describe('noticeOf', () => {
       'ConnectionInvalid',
       'JobBlocked',
     ] as const) {
-      expect(noticeOf({}, says(reason))?.type, reason).to.equal('Warning');
+      expect(eventFor({}, says(reason))?.type, reason).to.equal('Warning');
     }
   });
 
   it('a change of nothing but the message is not', () => {
     const before = says('UpToDate');
     const conditions = before.conditions?.map((condition) => ({ ...condition, message: 'Another.' }));
-    expect(noticeOf(before, { ...before, ...(conditions === undefined ? {} : { conditions }) })).to.equal(
+    expect(eventFor(before, { ...before, ...(conditions === undefined ? {} : { conditions }) })).to.equal(
       undefined,
     );
   });
@@ -45,11 +45,11 @@ describe('noticeOf', () => {
   it('a further Job that failed is told though the reason stays', () => {
     const before = says('DatabaseUnreachable');
     const after = says('DatabaseUnreachable', failedWith('DatabaseUnreachable'));
-    expect(noticeOf(before, after)?.reason).to.equal('DatabaseUnreachable');
+    expect(eventFor(before, after)?.reason).to.equal('DatabaseUnreachable');
   });
 });
 
-describe('noticeBoard', () => {
+describe('eventDeduplicator', () => {
   let now = START;
   const down = says('DatabaseUnreachable', failedWith('DatabaseUnreachable'));
   const running = says('MigrationRunning');
@@ -57,14 +57,14 @@ describe('noticeBoard', () => {
   /** What is told of a night in which each of so many attempts fails for the same cause, five minutes apart. */
   function night(attempts: number): readonly string[] {
     now = START;
-    const board = noticeBoard(() => new Date(now));
+    const board = eventDeduplicator(() => new Date(now));
     const told: string[] = [];
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       for (const [before, after] of [
         [down, running],
         [running, down],
       ] as const) {
-        if (board.isNews(aSchema(), after, notice(before, after))) {
+        if (board.isNew(aSchema(), after, notice(before, after))) {
           told.push(`${(now - START) / MINUTE} ${notice(before, after).reason}`);
         }
         now += 2.5 * MINUTE;
@@ -89,10 +89,10 @@ describe('noticeBoard', () => {
   ];
   for (const [what, schema, status] of NEWS) {
     it(`${what} is told at once`, () => {
-      const board = noticeBoard(() => new Date(START));
-      const isNews = (of: SchemaObject, after: GlanceSchemaStatus) =>
-        board.isNews(of, after, notice({}, after));
-      expect([isNews(aSchema(), down), isNews(aSchema(), down), isNews(schema, status)]).to.deep.equal([
+      const board = eventDeduplicator(() => new Date(START));
+      const isNew = (of: SchemaObject, after: GlanceSchemaStatus) =>
+        board.isNew(of, after, notice({}, after));
+      expect([isNew(aSchema(), down), isNew(aSchema(), down), isNew(schema, status)]).to.deep.equal([
         true,
         false,
         true,
@@ -101,10 +101,10 @@ describe('noticeBoard', () => {
   }
 
   it('of what is gone nothing is kept', () => {
-    const board = noticeBoard(() => new Date(START));
-    const isNews = () => board.isNews(aSchema(), down, notice({}, down));
-    expect(isNews()).to.equal(true);
+    const board = eventDeduplicator(() => new Date(START));
+    const isNew = () => board.isNew(aSchema(), down, notice({}, down));
+    expect(isNew()).to.equal(true);
     board.forget('openstack/glance');
-    expect(isNews()).to.equal(true);
+    expect(isNew()).to.equal(true);
   });
 });

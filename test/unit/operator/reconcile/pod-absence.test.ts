@@ -24,7 +24,7 @@ describe('a Job whose pod is gone', () => {
     expect(readyReason(at(0, [aPod('Running', { running: {} })]).status)).to.equal('MigrationRunning');
     const gone = at(1000, []);
     expect(readyReason(gone.status)).to.equal('MigrationRunning');
-    expect(gone.lookAgainAfter).to.equal(30_000);
+    expect(gone.requeueAfter).to.equal(30_000);
     expect(readyReason(at(30_000, []).status)).to.equal('MigrationRunning');
     expect(readyReason(at(31_000, []).status)).to.equal('JobBlocked');
   });

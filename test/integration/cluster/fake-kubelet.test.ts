@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
-import { type StandInNode, startStandInNode } from '../../../lab/kubernetes/fake-kubelet.ts';
+import { type FakeKubelet, startFakeKubelet } from '../../../lab/kubernetes/fake-kubelet.ts';
 import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import { nodeJob } from '../../../lab/kubernetes/pods.ts';
 import type { KubeObject, TestApi } from '../../../lab/kubernetes/test-api.ts';
@@ -10,14 +10,14 @@ const jobs = '/apis/batch/v1/namespaces/default/jobs';
 const pods = '/api/v1/namespaces/default/pods';
 const report = "require('fs').writeFileSync('/dev/termination-log', 'done by ' + process.env.WHO);";
 
-describe('stand-in node', () => {
+describe('fake kubelet', () => {
   let plane: ControlPlane;
-  let node: StandInNode;
+  let node: FakeKubelet;
   let api: TestApi;
 
   before(async () => {
     plane = await startControlPlane();
-    node = await startStandInNode({ plane, images: { 'node:': [process.execPath] }, retryEvery: 100 });
+    node = await startFakeKubelet({ plane, images: { 'node:': [process.execPath] }, retryEvery: 100 });
     api = plane.api();
   });
 
