@@ -380,8 +380,13 @@ export class World {
     }
     if (phase === 'Running' && pod.process !== undefined) {
       this.#stepProcess(pod, pod.process);
-    } else if (phase === 'Running' && this.tape.happens('the sidecar ends', 40)) {
+    } else if (phase === 'Running') {
       const { state } = pod.object.status?.containerStatuses?.[0] ?? {};
+      // Where the Job would try again, somebody takes the pod away, as the message asks for.
+      const isAskedFor = ![0, ...FINAL_EXIT_CODES].includes(state?.terminated?.exitCode ?? 0);
+      if (!isAskedFor && !this.tape.happens('the sidecar ends', 40)) {
+        return;
+      }
       this.#putPod(pod, state?.terminated?.exitCode === 0 ? 'Succeeded' : 'Failed', state);
     }
   }

@@ -10,7 +10,7 @@ import { LATEST, LATEST_SUPPORTED, REVISIONS } from '../../glance/revisions.ts';
 import type { JobReference } from '../kube/cluster.ts';
 import { exponentialBackoff, fractionOf } from '../loop/backoff.ts';
 import { databaseOf, migrationJobName, type Purpose, podTemplateHash } from './job.ts';
-import type { Observed, ObservedJob, ObservedSchema, PodState } from './observe.ts';
+import type { JobState, Observed, ObservedJob, ObservedSchema, PodState } from './observe.ts';
 import { isRecorded, NO_RESULT, recordJob } from './result.ts';
 import { type Verdict, withVerdict } from './status.ts';
 
@@ -114,12 +114,19 @@ function firstAnswer(facts: Facts): Answer {
 /** How long the other containers of a pod may take to end after the migration has, in milliseconds. */
 const HELD_PATIENCE = 30_000;
 
-/** The word of the container that has ended counts, though the Job controller waits for the others. */
+/**
+ * What the container of the migration left counts, though the Job controller waits for the others. A failure after which the Job
+ * would try again is left to the Job: once the others end, another pod may follow.
+ */
 function endOfHeld(job: ObservedJob, now: number): ObservedJob {
   const pod = job.state.kind === 'active' ? job.state.pod : undefined;
-  return pod?.kind === 'held' && now - Date.parse(pod.since) >= HELD_PATIENCE
+  return pod?.kind === 'held' && isLastEnd(pod.end) && now - Date.parse(pod.since) >= HELD_PATIENCE
     ? { ...job, state: pod.end, held: true }
     : job;
+}
+
+function isLastEnd({ succeeded, report }: Extract<JobState, { kind: 'finished' }>): boolean {
+  return succeeded || (report?.error != null && endsTheJob(report.error.reason));
 }
 
 /** What is owed to Jobs that are there, before anything new begins, as far as the API server takes it. */
@@ -277,6 +284,12 @@ function jobAtWork({ job, schema, status, progress, now }: Facts): Answer | unde
   const waitsForIt = schema.deleting ? ' The deletion waits for it.' : '';
   if (pod.kind === 'held') {
     const by = pod.by.length === 0 ? 'something else' : pod.by.join(', ');
+    if (!isLastEnd(pod.end)) {
+      return {
+        reason: 'JobBlocked',
+        message: `The migration in pod ${pod.pod} has failed, and ${by} keeps the pod, so that Job ${job.name} cannot try again. Delete the pod, and keep sidecars out of the pods of the operator's Jobs.${waitsForIt}`,
+      };
+    }
     return {
       reason: job.purpose?.target === null ? 'Observing' : 'MigrationRunning',
       message: `The migration in pod ${pod.pod} has ended, and ${by} keeps the pod. Its result is taken in a moment, and Job ${job.name} is then deleted; keep sidecars out of the pods of the operator's Jobs.${waitsForIt}`,

@@ -160,7 +160,10 @@ export function observe(
   const { namespace, annotations = {} } = schema.metadata;
   // Labels and owners can be written by anybody: what is in another namespace is not of this schema.
   const isNear = ({ metadata }: JobObject | PodObject) => metadata.namespace === namespace;
-  const near = jobs.filter(isNear).map(withPurpose).sort(newestJobFirst);
+  const near = jobs
+    .filter((job) => isNear(job) && isOurs(job, schema))
+    .map(withPurpose)
+    .sort(newestJobFirst);
   const newest = near.find((job) => isHiddenBy(job, near[0])) ?? near[0];
   const older = near.filter((job) => job !== newest);
   const reservedSequence = annotations[RESERVED_SEQUENCE_ANNOTATION] ?? '';
@@ -289,6 +292,21 @@ function placeOf(purpose: Purpose | undefined): number {
 function isArmed(job: JobObject, schema: SchemaObject): boolean {
   const goesAlong = schema.metadata.deletionTimestamp !== undefined || isOwnedBy(job, schema);
   return goesAlong && job.spec.ttlSecondsAfterFinished !== undefined;
+}
+
+/**
+ * Whether a Job is one of this GlanceSchema's: it says what it is for or has the name of one, and not only our labels, as the copy
+ * of a pod has them. It has an owner only once its result is stored.
+ */
+export function isOurs(job: JobObject, schema: SchemaObject): boolean {
+  const { name, uid, annotations } = job.metadata;
+  const [, sequence] = /-(\d{1,9})-[0-9a-f]{8}$/.exec(name) ?? [];
+  return (
+    annotations?.[PURPOSE_ANNOTATION] !== undefined ||
+    isOwnedBy(job, schema) ||
+    schema.status?.job?.uid === uid ||
+    (sequence !== undefined && name === migrationJobName(schema.metadata, Number(sequence)))
+  );
 }
 
 export function isOwnedBy({ metadata }: JobObject, schema: SchemaObject): boolean {

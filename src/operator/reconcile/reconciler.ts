@@ -18,6 +18,7 @@ import {
   type DefaultImage,
   hasEnded,
   isFinished,
+  isOurs,
   isOwnedBy,
   isRunning,
   type Observed,
@@ -206,7 +207,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     }
     const job = await cluster.readJob(namespace, known.name);
     const others = jobs.filter(({ metadata }) => metadata.name !== known.name);
-    return job !== undefined && isOurs(job, schema) ? [...others, job] : others;
+    return job !== undefined && isOurJob(job, schema) ? [...others, job] : others;
   }
 
   async function act(schema: SchemaObject, observed: Observed, effect: Effect): Promise<Acted> {
@@ -315,7 +316,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         pullSecrets: observed.schema.pullSecrets,
       }),
     );
-    if (creation.kind === 'created' || (creation.kind === 'exists' && isOurs(creation.job, schema))) {
+    if (creation.kind === 'created' || (creation.kind === 'exists' && isOurJob(creation.job, schema))) {
       refusals.delete(`${schema.metadata.namespace}/${schema.metadata.name}`);
       return { kind: 'done', schema: fenced };
     }
@@ -372,7 +373,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     const { uid, namespace } = schema.metadata;
     const seen = cluster.jobsOf(uid).map(({ metadata }) => metadata.uid);
     const job = await cluster.readJob(namespace, name);
-    return job === undefined || !isOurs(job, schema) || seen.includes(job.metadata.uid) ? undefined : job;
+    return job === undefined || !isOurJob(job, schema) || seen.includes(job.metadata.uid) ? undefined : job;
   }
 
   async function store(schema: SchemaObject, decision: Decision): Promise<Outcome> {
@@ -434,13 +435,13 @@ function whyRefused(name: string, creation: Exclude<JobCreation, { kind: 'unsett
     : `Cannot start Job ${name}: there is a Job of that name that does not belong to this GlanceSchema. Delete it.`;
 }
 
-/** Also where somebody has changed its labels, as long as anything else tells. */
-function isOurs(job: JobObject, schema: SchemaObject): boolean {
-  const { uid, labels } = job.metadata;
+/** A Job that has taken the name has neither our label nor our owner; one of ours may have lost the label. */
+function isOurJob(job: JobObject, schema: SchemaObject): boolean {
+  const isLabelled = job.metadata.labels?.[SCHEMA_UID_LABEL] === schema.metadata.uid;
   return (
-    labels?.[SCHEMA_UID_LABEL] === schema.metadata.uid ||
+    (isLabelled && isOurs(job, schema)) ||
     isOwnedBy(job, schema) ||
-    schema.status?.job?.uid === uid
+    schema.status?.job?.uid === job.metadata.uid
   );
 }
 

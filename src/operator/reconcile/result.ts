@@ -89,24 +89,7 @@ function withEntry({ history = [] }: GlanceSchemaStatus, entry: HistoryEntry): H
 
 /** Whether the result of this Job is in the status, or was before a later one came. */
 export function isRecorded(status: GlanceSchemaStatus, job: ObservedJob): boolean {
-  const { job: known } = status;
-  return (
-    isOlder(status, job) ||
-    (known?.uid === job.uid && known.finishedAt !== undefined && !hasGoneOn(known, job))
-  );
-}
-
-/**
- * Whether a failure was taken from a pod that other containers kept, and the Job has had another pod since: when those
- * containers ended before the operator deleted the Job, its controller tried again.
- */
-function hasGoneOn(known: StatusJob, { state, held }: ObservedJob): boolean {
-  return (
-    known.failure !== undefined &&
-    held !== true &&
-    state.kind === 'finished' &&
-    state.finishedAt !== known.finishedAt
-  );
+  return isOlder(status, job) || (status.job?.uid === job.uid && status.job.finishedAt !== undefined);
 }
 
 /**

@@ -134,8 +134,8 @@ describe('TLS with PostgreSQL', () => {
 
   /** What is said, by the program itself. */
   const sentences: readonly (readonly [TlsServer, string, number, string])[] = [
-    ['right', '?sslmode=verify-ca', 2, 'Set sslrootcert or --tls-ca to the file of'],
-    ['right', '?sslmode=require&sslrootcert=system', 2, 'Set the mode verify-full'],
+    ['right', '?sslmode=verify-ca', 17, 'Set sslrootcert or --tls-ca to the file of'],
+    ['right', '?sslmode=require&sslrootcert=system', 17, 'Set the mode verify-full'],
     [
       'right',
       '?sslmode=verify-full',
@@ -154,7 +154,7 @@ describe('TLS with PostgreSQL', () => {
     [
       'right',
       '?sslmode=verify-full&sslrootcert=/nowhere',
-      2,
+      17,
       'Cannot read the certificate file /nowhere: ENOENT: no such file or directory. Correct the path',
     ],
   ];

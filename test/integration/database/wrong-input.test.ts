@@ -182,7 +182,7 @@ describe('wrong input', () => {
       name: 'a revision of a release to come',
       args: ['db', 'sync', '2027_1_01'],
       code: 11,
-      says: 'do name one of liberty, mitaka01',
+      says: 'Name one of liberty, mitaka01',
     }),
     () => ({
       name: 'an unknown phase',

@@ -168,9 +168,9 @@ describe('TLS with MariaDB', () => {
 
   /** What is said, by the program itself. */
   const sentences: readonly (readonly [TlsServer, string, number, string])[] = [
-    ['right', '?ssl_mode=VERIFY_CA', 2, 'Set ssl_ca or --tls-ca to the file of'],
-    ['right', '?ssl=true', 2, "found 'ssl' with none of its other options"],
-    ['right', '?read_default_file=/nowhere', 2, 'set --tls-mode or --tls-ca'],
+    ['right', '?ssl_mode=VERIFY_CA', 17, 'Set ssl_ca or --tls-ca to the file of'],
+    ['right', '?ssl=true', 17, "found 'ssl' with none of its other options"],
+    ['right', '?read_default_file=/nowhere', 17, 'set --tls-mode or --tls-ca'],
     ['right', '?ssl_verify_cert=true', 20, 'Set ssl_ca or --tls-ca to the file of the authority that signed'],
     ['otherName', '?ssl_ca=CA', 20, 'a name that the certificate has, or set ssl_check_hostname=false'],
     ['expired', '?ssl_ca=CA&ssl_check_hostname=false', 20, 'certificate has expired. Renew the certificate'],
@@ -178,10 +178,10 @@ describe('TLS with MariaDB', () => {
     [
       'right',
       '?ssl_ca=/nowhere',
-      2,
+      17,
       'Cannot read the certificate file /nowhere: ENOENT: no such file or directory. Correct the path',
     ],
-    ['right', '?ssl_capath=/nowhere', 2, 'Cannot read the folder of certificates /nowhere'],
+    ['right', '?ssl_capath=/nowhere', 17, 'Cannot read the folder of certificates /nowhere'],
   ];
   for (const [server, options, code, says] of sentences) {
     it(`${server} by '${options}': exit ${code}, '${says}'`, async () => {
