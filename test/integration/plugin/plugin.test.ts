@@ -138,8 +138,8 @@ Wanted        ocata01
 State         The database is at ocata01.
 Since         2026-11-23 07:01:05 UTC (THEN)
 What to do    Nothing.
-Job           glance-1-aaaaaaaa, attempt 1, ended 2026-11-23 07:01:00 UTC (THEN)
-              kubectl logs -n openstack job/glance-1-aaaaaaaa
+Job           glance-1-bd7662a5, attempt 1, ended 2026-11-23 07:01:00 UTC (THEN)
+              kubectl logs -n openstack job/glance-1-bd7662a5
 Last run      mitaka02 to ocata01, ended 2026-11-23 07:01:00 UTC (THEN), took 60 s: ocata01 committed
 `);
     });
@@ -151,11 +151,11 @@ Last run      mitaka02 to ocata01, ended 2026-11-23 07:01:00 UTC (THEN), took 60
 Database      mitaka02, alembic_version mitaka02
 Wanted        ocata01 (Migrate)
 Progress      ocata_migrate01: 41,000 of 1,000,000 rows, 4 %
-State         Job glance-1-aaaaaaaa brings the database from mitaka02 to ocata01; ocata_migrate01: 41,000 of 1,000,000 rows.
+State         Job glance-1-bd7662a5 brings the database from mitaka02 to ocata01; ocata_migrate01: 41,000 of 1,000,000 rows.
 Since         2026-11-23 07:01:05 UTC (THEN)
 What to do    Wait; the message says how far a long one is, and \`kubectl logs job/NAME\` shows it at work.
-Job           glance-1-aaaaaaaa, attempt 1, at work since 2026-11-23 07:00:00 UTC (THEN)
-              kubectl logs -n openstack job/glance-1-aaaaaaaa
+Job           glance-1-bd7662a5, attempt 1, at work since 2026-11-23 07:00:00 UTC (THEN)
+              kubectl logs -n openstack job/glance-1-bd7662a5
 `);
     });
 
@@ -231,7 +231,7 @@ State         not reconciled yet. Check that an operator is running.
         expect(screen).to.contain(`GlanceSchema openstack/glance: ${reason}\n`);
         expect(screen).to.contain('State         It is so.\n');
         expect(screen).to.contain(`What to do    ${REASONS[reason].doThis}\n`);
-        expect(screen.includes('kubectl describe pods -n openstack -l job-name=glance-1-aaaaaaaa')).to.equal(
+        expect(screen.includes('kubectl describe pods -n openstack -l job-name=glance-1-bd7662a5')).to.equal(
           reason === 'JobBlocked' || reason === 'SecretNotReady',
         );
       });
@@ -246,9 +246,9 @@ State         not reconciled yet. Check that an operator is running.
       expect(code).to.equal(0);
       expect(stdout).to.equal(
         `FINISHED               TOOK   FROM       TO         RESULT   JOB                 COMMITTED
-2026-11-23T07:01:00Z   60 s   mitaka01   mitaka02   failed   glance-1-aaaaaaaa   mitaka02
+2026-11-23T07:01:00Z   60 s   mitaka01   mitaka02   failed   glance-1-bd7662a5   mitaka02
   Cannot sync: it ended with MigrationFailed
-2026-11-23T07:01:00Z   60 s   mitaka02   ocata01    ended    glance-1-aaaaaaaa   ocata01
+2026-11-23T07:01:00Z   60 s   mitaka02   ocata01    ended    glance-1-bd7662a5   ocata01
 `,
       );
     });
@@ -339,7 +339,7 @@ ocata01
       [
         'perhaps not of Glance, which the newest Job could not read',
         failedWith('DatabaseUnreachable', { databaseHeads: [] }),
-        'Job glance-1-aaaaaaaa has not read its database. Ask again once one has',
+        'Job glance-1-bd7662a5 has not read its database. Ask again once one has',
       ],
     ] as const) {
       it(`of one that is ${fact}: none`, async () => {
