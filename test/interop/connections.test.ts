@@ -467,7 +467,7 @@ function read(flags: ConnectionFlags, environment: Readonly<Record<string, strin
   try {
     target = resolveConnection(flags, environment);
   } catch (error) {
-    if (error instanceof Failure && error.reason === 'ConnectionInvalid') {
+    if (error instanceof Failure && ['ConnectionInvalid', 'Usage'].includes(error.reason)) {
       return error;
     }
     throw error;

@@ -273,8 +273,8 @@ const GUARDS: readonly Guard[] = [
     'status',
   ]),
   guard('the word of an ended container counts', DECIDE, [
-    "pod?.kind === 'held' && now",
-    "pod?.kind === 'held' && job.name === '' && now",
+    "pod?.kind === 'held' && isLastEnd",
+    "pod?.kind === 'held' && job.name === '' && isLastEnd",
   ]),
   guard('a Job that a sidecar holds is deleted', DECIDE, ['job?.held === true &&', "job?.name === '' &&"]),
   guard('of two Jobs of one second the later counts', OBSERVE, [

@@ -118,12 +118,12 @@ describe('where the connection is read', () => {
       'the server has no TLS',
     ],
     () => ['a folder that is not there', ['--config-dir', path('x')], {}, 2, 'no such file or directory'],
-    () => ['a folder without files', ['--config-dir', path('empty')], {}, 2, "found no 'connection'"],
+    () => ['a folder without files', ['--config-dir', path('empty')], {}, 17, "found no 'connection'"],
     () => [
       'a file and a URL',
       ['--config-dir', path('last'), '--connection', url],
       {},
-      17,
+      2,
       'Cannot choose between --connection and --config-dir. Give one of them.',
     ],
     () => [

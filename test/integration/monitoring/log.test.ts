@@ -66,5 +66,6 @@ function alike(text: string): string {
     .replaceAll(/ on \S+:\d+\/\w+: /g, ' on PLACE: ')
     .replaceAll(/version \d+\.\d+\.\d+/g, 'version V')
     .replaceAll(/"image":"[^"]+"/g, '"image":"I"')
+    .replaceAll(/Jobs run the image [^"]+/g, 'Jobs run the image I')
     .replaceAll(/Port":\d+/g, 'Port":0');
 }

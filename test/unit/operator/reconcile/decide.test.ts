@@ -169,7 +169,7 @@ const ROWS: readonly Row[] = [
     pods: [aPodWithSidecar(aRefusal('DatabaseUnreachable', { to: null, heads: null }))],
     now: new Date('2026-11-23T07:01:30Z'),
     effect: 'none',
-    reason: 'MigrationPending',
+    reason: 'JobBlocked',
   },
   {
     fact: 'a recorded revision without a phase is whole',
