@@ -48,15 +48,15 @@ const GUARDS: readonly Guard[] = [
       'effect: resultIsNew ? undefined : (housekeeping(observed, answer.effect) ?? answer.effect)',
       'effect: housekeeping(observed, answer.effect) ?? answer.effect',
     ],
-    ['(schema.deleting || isRecorded(schema.status, job))', 'job.name !== ""'],
+    ['job !== undefined && (schema.deleting || isRecorded(schema.status, job))', 'job !== undefined'],
   ),
   guard('older Jobs get their TTL', DECIDE, [
     'older !== undefined',
     'older !== undefined && older.name === ""',
   ]),
   guard('a Job has no owner while it runs', JOB, [
-    '      labels,\n      annotations: { [PURPOSE',
-    '      labels,\n      ownerReferences: [{ uid: schema.uid, name: schema.name }],\n      annotations: { [PURPOSE',
+    '      namespace: schema.namespace,\n',
+    '      namespace: schema.namespace,\n      ownerReferences: [{ uid: schema.uid, name: schema.name }],\n',
   ]),
   guard('a Job at work is taken off its owner', DECIDE, ['owned !== undefined', "owned?.name === ''"]),
   guard('a deleted schema gets no new dependents', OBSERVE, [
@@ -67,10 +67,15 @@ const GUARDS: readonly Guard[] = [
     'schema.metadata.deletionTimestamp !== undefined || isOwnedBy(job, schema)',
     'job.metadata.name !== ""',
   ]),
-  guard('what is refused holds up nothing else', RECONCILE, [
-    'done at once.\n        return pass(key, schema)',
-    "done at once.\n        return { kind: 'requeue', why: acted.message }",
-  ]),
+  guard(
+    'what is refused holds up nothing else',
+    RECONCILE,
+    ['        later.add(key, acted.uid);\n', ''],
+    [
+      'done at once.\n        return pass(key, schema)',
+      "done at once.\n        return { kind: 'requeue', why: acted.message }",
+    ],
+  ),
   guard('a clock put back does not make what was refused wait', PUT_OFFS, [
     'wait > 0 && wait <= delay',
     'wait > 0',
@@ -94,8 +99,8 @@ const GUARDS: readonly Guard[] = [
   ]),
   guard('the finalizer stays while a Job cannot be made', DECIDE, ["    next?.kind !== 'startJob' &&\n", '']),
   guard('a pod that has started is not taken away', RECONCILE, [
-    'pods.some(isRunning)',
-    "effect.name === ''",
+    'if (pods.some(isRunning))',
+    "if (effect.name === '')",
   ]),
   guard('a clock put back does not make it wait for a pod', DECIDE, [
     'Math.min(patience, Math.max(0, Date.parse(since) + patience - now))',
@@ -144,12 +149,12 @@ const GUARDS: readonly Guard[] = [
   ]),
   guard('a changed spec is tried anew', DECIDE, ['status.job?.generation !== schema.generation ||', '']),
   guard('a retry is tried anew', DECIDE, [
-    'schema.retry !== undefined && schema.retry !== status.handledRetry',
-    'schema.retry === ""',
+    '    (schema.retry !== undefined && schema.retry !== status.handledRetry)\n  );',
+    '    schema.retry === ""\n  );',
   ]),
   guard('a retry is taken once', DECIDE, [
-    'schema.retry !== undefined && schema.retry !== status.handledRetry',
-    'schema.retry !== undefined',
+    '    (schema.retry !== undefined && schema.retry !== status.handledRetry)\n  );',
+    '    schema.retry !== undefined\n  );',
   ]),
   guard('an observe is taken once', DECIDE, [
     'schema.observe === undefined || schema.observe === status.handledObserve',
@@ -202,7 +207,7 @@ const GUARDS: readonly Guard[] = [
     'known === undefined || known.name !== ""',
   ]),
   guard('a refused Job takes its finalizer along', RECONCILE, [
-    'const released = await cluster.mark(fenced, { finalizers: others, ...(ours ? { reservedSequence: null } : {}) })',
+    'const released = await cluster.mark(fenced, {\n      finalizers: others,\n      ...(ours ? { reservedSequence: null } : {}),\n    })',
     'const released = fenced',
   ]),
   guard('a place that was noted before is not given back', RECONCILE, [

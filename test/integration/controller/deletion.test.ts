@@ -144,8 +144,9 @@ describe('deletions while a migration runs', function () {
 
   async function atWork(make: (name: string) => Promise<Database>): Promise<AtWork> {
     names += 1;
-    const database = await make(`deleted_${names}`);
-    const tenant = await environment.tenant(`deleted-${names}`, database.url);
+    const number = names;
+    const database = await make(`deleted_${number}`);
+    const tenant = await environment.tenant(`deleted-${number}`, database.url);
     await tenant.apply({ revision: 'ocata01' });
     await dependent(tenant);
     await database.held.waits();
