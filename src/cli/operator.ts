@@ -44,7 +44,7 @@ export function operatorCommand(): Command {
     .action((flags: Omit<OperatorOptions, 'version'>, command: Command) => {
       if (!flags.image && !flags.podName) {
         command.error(
-          "error: option '--image <image>' is missing: found no pod of the operator's own in POD_NAME, do name the image of Jobs",
+          "error: option '--image <image>' is missing, and POD_NAME names no pod of the operator's own. Name the image of Jobs",
           { exitCode: 2 },
         );
       }

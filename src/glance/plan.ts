@@ -127,13 +127,13 @@ function planMigrations(facts: Facts, located: Located, goal: Goal, registry: Re
     return refuse(located.reason, located.message);
   }
   if (located.kind === 'empty' && !fillsEmpty(goal)) {
-    return refuse('DatabaseNotGlance', "the database is empty, do run 'db sync' to fill it");
+    return refuse('DatabaseNotGlance', "the database is empty. Run 'db sync' to fill it.");
   }
   if (located.kind === 'at' && goal.kind === 'position' && isPast(located.position, goal.target)) {
     const at = formatPosition(located.position);
     return refuse(
       'DowngradeNotSupported',
-      `the database is at '${at}', which comes after it, and Glance has no downgrades, do restore a backup or name '${at}' or later`,
+      `the database is already at '${at}', which is later, and Glance has no downgrades. Restore a backup, or name '${at}' or later.`,
     );
   }
   const applied = located.kind === 'at' ? located.applied : new Set<string>();
@@ -175,7 +175,7 @@ function planStamp(facts: Facts, located: Located, { revision }: StampGoal, regi
     const at = formatPosition(located.position);
     return refuse(
       'DowngradeNotSupported',
-      `its version table says '${at}', its tables agree, and that comes after it, do name '${at}' or leave it as it is`,
+      `its version table says '${at}', its tables agree, and that is later. Name '${at}', or leave it as it is.`,
     );
   }
   const heads = scriptsOf(revision)
@@ -231,14 +231,14 @@ function outOfOrder(
   }
   const [missing] = planScripts(applied, { kind: 'expand', revision: goal.revision });
   if (missing !== undefined) {
-    return `'${missing}' has not run yet, do run 'db expand ${goal.revision}' first`;
+    return `'${missing}' has not run yet. Run 'db expand ${goal.revision}' first.`;
   }
   const contracts = planScripts(applied, { kind: 'contract', revision: goal.revision });
   const waiting = [...pending].filter((revision) =>
     scriptsOf(revision).some((script) => contracts.includes(script.name)),
   );
   return goal.kind === 'contract' && waiting.length > 0
-    ? `rows of ${waiting.join(' and ')} are still to be moved, do run 'db migrate ${goal.revision}' first`
+    ? `rows of ${waiting.join(' and ')} are still to be moved. Run 'db migrate ${goal.revision}' first.`
     : undefined;
 }
 

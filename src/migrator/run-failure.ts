@@ -61,19 +61,21 @@ export function toFailure(thrown: unknown, progress: RunProgress, options: RunOp
   if (progress.recording && isConnectionLoss(error)) {
     return new Failure(
       'DatabaseUnreachable',
-      `Lost the connection to ${place} while ${name} was committed: ${describeDatabaseError(error)}; whether it is done is not known, do run the same again, which does nothing twice`,
+      `Lost the connection to ${place} while ${name} was committed: ${describeDatabaseError(error)}; whether it is done is not known. Run the same again: nothing is done twice.`,
       details,
     );
   }
   if (inner?.reason === 'MigrationFailed') {
     // It says itself what is to be done, after which a rerun goes on: that is no lasting failure.
-    const kept = partial ? `; ${describeOutcome(name, progress, options, '')}` : '';
-    return new Failure('MigrationFailed', `${inner.message}${kept}`, details);
+    const kept = partial ? describeOutcome(name, progress, options, '') : undefined;
+    const message = kept === undefined ? inner.message : joined(inner.message, kept);
+    return new Failure('MigrationFailed', message, details);
   }
   if (options.signal.aborted) {
+    const stopped = `Stopped ${place} as asked: ${again}`;
     return new Failure(
       'Interrupted',
-      `Stopped ${place} as asked: ${again}${writer.abandoned === undefined ? '' : `; ${writer.abandoned}`}`,
+      writer.abandoned === undefined ? stopped : joined(stopped, writer.abandoned),
       details,
     );
   }
@@ -85,7 +87,7 @@ export function toFailure(thrown: unknown, progress: RunProgress, options: RunOp
     );
   }
   if (inner?.reason === 'DatabaseUnreachable') {
-    return new Failure('DatabaseUnreachable', `${inner.message}; ${again}`, details);
+    return new Failure('DatabaseUnreachable', joined(inner.message, again), details);
   }
   if (isLockTimeout(error)) {
     return new Failure(
@@ -108,6 +110,13 @@ export function toFailure(thrown: unknown, progress: RunProgress, options: RunOp
   );
 }
 
+/** Two parts of one message: a part that is a whole sentence already is not gone on with. */
+function joined(first: string, second: string): string {
+  return first.endsWith('.')
+    ? `${first} ${second.charAt(0).toUpperCase()}${second.slice(1)}`
+    : `${first}; ${second}`;
+}
+
 /**
  * MariaDB says of a column that is to be dropped, and that a check or a generated column still needs, that there is no such column.
  * Source: mariadb.com/docs, error 1054.
@@ -122,7 +131,7 @@ function neededBy({ number, message }: DatabaseError, { running, kept }: RunProg
 }
 
 /** What to do where a later run may go well with nothing changed. */
-const AGAIN = ', do run the same again, which goes on from there';
+const AGAIN = '. Run the same again: it goes on from there.';
 
 /** The same where it would fail in the same way. */
 const MENDED = '. Correct what made it fail, then run the same again: it goes on from there.';

@@ -40,7 +40,9 @@ export class Store<T extends Stored> {
   by(index: string, value: string): readonly T[] {
     const values = this.#indexes.get(index);
     if (values === undefined) {
-      throw new Error(`Cannot look up by '${index}': found no such index, do name it when the store is made`);
+      throw new Error(
+        `Cannot look up by '${index}': the store has no such index. Name it when the store is made.`,
+      );
     }
     return [...(values.get(value)?.values() ?? [])];
   }

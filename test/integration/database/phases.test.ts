@@ -212,7 +212,7 @@ describe('expand, migrate and contract on PostgreSQL', () => {
       const url = await locations('rocky_contract02');
       await succeeds(url, 'expand', 'train01');
       expect((await db(url, 'check', 'train01')).code).to.equal(4);
-      expect((await db(url, 'contract', 'train01')).stderr).to.include("do run 'db migrate train01' first");
+      expect((await db(url, 'contract', 'train01')).stderr).to.include("Run 'db migrate train01' first");
     });
   });
 

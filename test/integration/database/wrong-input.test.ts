@@ -158,13 +158,13 @@ describe('wrong input', () => {
       name: 'a lower target',
       args: ['db', 'sync', 'mitaka01'],
       code: 10,
-      says: "the database is at 'mitaka02', which comes after it",
+      says: "the database is already at 'mitaka02', which is later",
     }),
     () => ({
       name: 'a lower target for upgrade',
       args: ['db', 'upgrade', 'liberty'],
       code: 10,
-      says: "to 'liberty': the database is at 'mitaka02'",
+      says: "to 'liberty': the database is already at 'mitaka02'",
     }),
     () => ({
       name: 'an unknown revision',
@@ -194,19 +194,19 @@ describe('wrong input', () => {
       name: 'rows moved before the expand',
       args: ['db', 'migrate'],
       code: 15,
-      says: "'ocata_expand01' has not run yet, do run 'db expand 2024_1_01' first",
+      says: "'ocata_expand01' has not run yet. Run 'db expand 2024_1_01' first.",
     }),
     () => ({
       name: 'a contract before the expand',
       args: ['db', 'contract', 'ocata01'],
       code: 15,
-      says: "'ocata_expand01' has not run yet, do run 'db expand ocata01' first",
+      says: "'ocata_expand01' has not run yet. Run 'db expand ocata01' first.",
     }),
     () => ({
       name: 'a plan that leads back',
       args: ['db', 'plan', 'liberty'],
       code: 10,
-      says: "the database is at 'mitaka02'",
+      says: "the database is already at 'mitaka02'",
     }),
     () => ({
       name: 'a stamp that comes before',
@@ -424,7 +424,7 @@ describe('wrong input', () => {
     const empty = await server.createDatabase('empty');
     const result = await runCli(['db', 'upgrade'], { DATABASE_CONNECTION: empty });
     expect(result.code).to.equal(13);
-    expect(result.stderr).to.include("the database is empty, do run 'db sync'");
+    expect(result.stderr).to.include("the database is empty. Run 'db sync'");
     expect((await readSchema(empty)).tables).to.deep.equal({});
   });
 

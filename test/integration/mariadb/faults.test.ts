@@ -139,7 +139,7 @@ describe('a migrator or a MariaDB that is killed', () => {
     await blocker.end();
     const contract = await runCli(['db', 'contract', '--lock-timeout', '20'], { DATABASE_CONNECTION: url });
     expect(contract.code, contract.stderr).to.equal(15);
-    expect(contract.stderr).to.include("rows of train01 are still to be moved, do run 'db migrate");
+    expect(contract.stderr).to.include("rows of train01 are still to be moved. Run 'db migrate");
     const sync = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
     expect(sync.code, sync.stderr).to.equal(0);
     expect(sync.stdout).to.include('pike_contract01').and.to.include('train_migrate01');
@@ -273,7 +273,7 @@ describe('a migrator or a MariaDB that is killed', () => {
     const result = await run.done;
     await server.restart();
     expect(result.code, result.stderr).to.equal(20);
-    expect(result.stderr).to.match(/Lost the connection to .* during ocata01.*do run the same again/);
+    expect(result.stderr).to.match(/Lost the connection to .* during ocata01.*Run the same again/);
     const rerun = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
     expect(rerun.code, rerun.stderr).to.equal(0);
     await expectWhole(url, expected, 'after the crash');

@@ -118,7 +118,7 @@ describe('wrong input with MariaDB', () => {
         url,
         args: lower,
         code: 10,
-        says: "the database is at 'mitaka02', which comes after it",
+        says: "the database is already at 'mitaka02', which is later",
       },
     ];
   }

@@ -324,7 +324,7 @@ ocata01
       [
         'past what is wanted',
         recordedAt('pike01', { databaseHeads: ['pike_contract01'] }),
-        "Cannot upgrade GlanceSchema openstack/glance to 'ocata01': the database is at 'pike01'",
+        "Cannot upgrade GlanceSchema openstack/glance to 'ocata01': the database is already at 'pike01'",
       ],
       [
         'newer than this build',

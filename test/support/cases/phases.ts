@@ -37,8 +37,8 @@ export function phaseCases(engine: TestEngine): void {
     const url = await newtonDatabase(engine, 500);
     const before = await engine.readSchema(url);
     for (const [args, says] of [
-      [['migrate'], "do run 'db expand 2024_1_01' first"],
-      [['contract', 'ocata01'], "do run 'db expand ocata01' first"],
+      [['migrate'], "Run 'db expand 2024_1_01' first"],
+      [['contract', 'ocata01'], "Run 'db expand ocata01' first"],
     ] as const) {
       const result = await db(url, ...args);
       expect(result.code).to.equal(15);

@@ -111,7 +111,7 @@ describe('a run', () => {
         without: ['artifact_tags'],
       }),
       { kind: 'contract', revision: undefined },
-      "OutOfOrder: Cannot contract db:5432/glance up to '2024_1_01': rows of train01 are still to be moved, do run 'db migrate 2024_1_01' first",
+      "OutOfOrder: Cannot contract db:5432/glance up to '2024_1_01': rows of train01 are still to be moved. Run 'db migrate 2024_1_01' first.",
     ],
     [
       'one in which several scripts in one have ended without their record, to the expand of the first',
@@ -167,7 +167,7 @@ describe('a run', () => {
       'before the target',
       at(['ocata_contract01']),
       to('mitaka02'),
-      "DowngradeNotSupported: Cannot upgrade db:5432/glance to 'mitaka02': the database is at 'ocata01', which comes after it, and Glance has no downgrades, do restore a backup or name 'ocata01' or later",
+      "DowngradeNotSupported: Cannot upgrade db:5432/glance to 'mitaka02': the database is already at 'ocata01', which is later, and Glance has no downgrades. Restore a backup, or name 'ocata01' or later.",
     ],
     [
       'what could not be placed',
@@ -179,31 +179,31 @@ describe('a run', () => {
       'the data before its expand',
       at(['mitaka02']),
       { kind: 'migrate', revision: 'ocata01' },
-      "OutOfOrder: Cannot migrate db:5432/glance up to 'ocata01': 'ocata_expand01' has not run yet, do run 'db expand ocata01' first",
+      "OutOfOrder: Cannot migrate db:5432/glance up to 'ocata01': 'ocata_expand01' has not run yet. Run 'db expand ocata01' first.",
     ],
     [
       'the data of whatever is expanded, where nothing is',
       at(['mitaka02']),
       { kind: 'migrate', revision: undefined },
-      "OutOfOrder: Cannot migrate db:5432/glance up to '2024_1_01': 'ocata_expand01' has not run yet, do run 'db expand 2024_1_01' first",
+      "OutOfOrder: Cannot migrate db:5432/glance up to '2024_1_01': 'ocata_expand01' has not run yet. Run 'db expand 2024_1_01' first.",
     ],
     [
       'the contract of an empty database',
       EMPTY,
       { kind: 'contract', revision: 'ocata01' },
-      "DatabaseNotGlance: Cannot contract db:5432/glance up to 'ocata01': the database is empty, do run 'db sync' to fill it",
+      "DatabaseNotGlance: Cannot contract db:5432/glance up to 'ocata01': the database is empty. Run 'db sync' to fill it.",
     ],
     [
       'the contract of an empty database, of whatever is expanded',
       EMPTY,
       { kind: 'contract', revision: undefined },
-      "DatabaseNotGlance: Cannot contract db:5432/glance up to '2024_1_01': the database is empty, do run 'db sync' to fill it",
+      "DatabaseNotGlance: Cannot contract db:5432/glance up to '2024_1_01': the database is empty. Run 'db sync' to fill it.",
     ],
     [
       'the contract before its data',
       at(['2024_1_expand01'], ['ocata01', 'train01']),
       { kind: 'contract', revision: 'train01' },
-      "OutOfOrder: Cannot contract db:5432/glance up to 'train01': rows of ocata01 and train01 are still to be moved, do run 'db migrate train01' first",
+      "OutOfOrder: Cannot contract db:5432/glance up to 'train01': rows of ocata01 and train01 are still to be moved. Run 'db migrate train01' first.",
     ],
     [
       'the data, of which rows are to be moved',
@@ -223,7 +223,7 @@ describe('a run', () => {
       leaveEmpty: true,
     };
     expect(brief(plan(EMPTY, goal))).to.equal(
-      "DatabaseNotGlance: Cannot upgrade db:5432/glance to 'ocata01': the database is empty, do run 'db sync' to fill it",
+      "DatabaseNotGlance: Cannot upgrade db:5432/glance to 'ocata01': the database is empty. Run 'db sync' to fill it.",
     );
   });
 
@@ -333,7 +333,7 @@ describe('a version table that is written by hand', () => {
       'a revision before the one that the tables agree with',
       at(['pike_contract01']),
       'ocata01',
-      "DowngradeNotSupported: Cannot place db:5432/glance at 'ocata01': its version table says 'pike01', its tables agree, and that comes after it, do name 'pike01' or leave it as it is",
+      "DowngradeNotSupported: Cannot place db:5432/glance at 'ocata01': its version table says 'pike01', its tables agree, and that is later. Name 'pike01', or leave it as it is.",
     ],
     [
       'a revision whose tables are others',
