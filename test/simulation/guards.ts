@@ -131,7 +131,7 @@ const GUARDS: readonly Guard[] = [
     'job.finishedAt === undefined || job.failure?.databaseRead === false',
     'job.failure?.databaseRead === false',
   ]),
-  guard('a Job that left no word makes the record doubtful', DECIDE, [
+  guard('a Job without a report makes the record doubtful', DECIDE, [
     'job.finishedAt === undefined || job.failure?.databaseRead === false',
     'job.finishedAt === undefined',
   ]),

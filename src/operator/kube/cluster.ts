@@ -81,7 +81,7 @@ export interface SchemaEvent {
   readonly message: string;
 }
 
-/** A write was not done because the object has moved on or is gone: read again, decide again. */
+/** A conflict: a write was not done because the object has changed or is gone. It is read and decided upon again. */
 export type Stale = 'stale';
 
 /** A write that the API server has answered and not done, in its own words: a policy, a right that is missing, a webhook that is away. */

@@ -468,7 +468,10 @@ function targetBeforeRecorded(facts: Facts): Answer | undefined {
     return undefined;
   }
   if (recordMayBeOld(facts)) {
-    return readAgain(facts, 'The newest Job left no word of where the database is; it is read again.');
+    return readAgain(
+      facts,
+      'The newest Job ended without a report of where the database is. It is read again.',
+    );
   }
   return {
     reason: 'DowngradeNotSupported',

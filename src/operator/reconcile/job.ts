@@ -75,7 +75,7 @@ export function podTemplateHash({
 }
 
 /**
- * The name of a Job: the schema's, and which one in the row of its Jobs it is. Whoever starts the next one, whatever for
+ * The name of a Job: the schema's, and its sequence number. Whoever starts the next one, whatever for
  * and however old what it knows, gives it the same name, so that the API server lets only one of them be made. At most 63
  * characters, as the Job controller makes a label of it.
  */

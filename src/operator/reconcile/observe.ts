@@ -23,7 +23,7 @@ export interface Observed {
   readonly schema: ObservedSchema;
   /** The newest Job of this schema. */
   readonly job: ObservedJob | undefined;
-  /** The last place in the row that a Job which is there has. */
+  /** The highest sequence number of the Jobs that are there. */
   readonly lastSequence: number;
   /** Finished Jobs before the newest one that have no TTL or no owner yet: their turn passed before these were set. */
   readonly olderJobsWithoutTtl: readonly JobReference[];
@@ -62,7 +62,7 @@ export interface ObservedSchema {
   /** The annotations `observe` and `retry`, as the status can hold them. */
   readonly observe: string | undefined;
   readonly retry: string | undefined;
-  /** The place in the row of the newest Job that was about to be made. */
+  /** The sequence number that was reserved for the next Job. */
   readonly reservedSequence: number;
 }
 
@@ -376,7 +376,7 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
   const ended = pods.filter(hasEnded);
   const end = job.status?.conditions?.find(isEnd);
   // Only the last one knows where the database was left, and in a Job that succeeded that is the one which did: where it
-  // left no word, an older word may be out of date.
+  // ended without a report, an older report may be out of date.
   const last =
     end?.type === 'Complete'
       ? ended.find((pod) => pod.status?.phase === 'Succeeded')

@@ -235,7 +235,10 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         const others = (schema.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
         const released = await cluster.mark(schema, { finalizers: others });
         if (released === 'stale') {
-          return { kind: 'stale', why: 'the schema has moved on before its finalizer was released' };
+          return {
+            kind: 'stale',
+            why: 'a conflict: the schema has changed before its finalizer was released',
+          };
         }
         if ('refused' in released) {
           const message = `The API server does not let go of the finalizer of this GlanceSchema: ${released.refused}`;
@@ -286,7 +289,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       reservedSequence: effect.purpose.sequence,
     });
     if (fenced === 'stale') {
-      return { kind: 'stale', why: 'the schema has moved on before its Job was started' };
+      return { kind: 'stale', why: 'a conflict: the schema has changed before its Job was started' };
     }
     if ('refused' in fenced) {
       const { refused, passing, retryAfter } = fenced;
@@ -331,7 +334,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       ...(ours ? { reservedSequence: null } : {}),
     });
     return released === 'stale'
-      ? { kind: 'stale', why: 'the schema has moved on while its Job was refused' }
+      ? { kind: 'stale', why: 'a conflict: the schema has changed while its Job was refused' }
       : {
           kind: 'refused',
           schema: 'refused' in released ? fenced : released,
@@ -381,7 +384,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     if (!isDeepStrictEqual(plain(before), plain(decision.status))) {
       const written = await cluster.writeStatus(schema, decision.status);
       if (written === 'stale') {
-        return { kind: 'requeue', why: 'the schema has moved on before its status was written' };
+        return { kind: 'requeue', why: 'a conflict: the schema has changed before its status was written' };
       }
       const after = decision.status;
       const notice = eventFor(before, after);

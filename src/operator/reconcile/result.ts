@@ -272,7 +272,7 @@ function historyEntry(ended: ObservedJob, before: GlanceSchemaStatus): HistoryEn
     return undefined;
   }
   const rows = rowsMoved(reports);
-  // One that left no word ended otherwise than the last that did.
+  // A pod without a report ended otherwise than the last one with a report.
   const silent = state.kind === 'finished' && state.report === undefined;
   const error = silent ? failureOf(ended, before)?.message : last.error?.message;
   return {

@@ -447,7 +447,7 @@ describe('hostile resources', () => {
     });
 
     for (const starting of ['NaN', '-5', '1e300', '9007199254740993', '../x']) {
-      it(`a place in the row that is none, ${starting}, is taken for none`, async () => {
+      it(`a sequence number that is none, ${starting}, is taken for none`, async () => {
         const where = await tenant(await environment.postgres.createDatabase(`starting_${tenants}`));
         await create(where, {
           spec: { revision: 'mitaka02' },

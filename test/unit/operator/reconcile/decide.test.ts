@@ -217,7 +217,7 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationPending',
   },
   {
-    fact: 'the target is recorded, and the last Job left no word of where it left the database',
+    fact: 'the target is recorded, and the last Job ended without a report of where it left the database',
     schema: aSchema({ metadata: { generation: 2 }, status: recordedAt('ocata01', failedWith('NoResult')) }),
     effect: 'startJob',
     reason: 'MigrationPending',
@@ -305,7 +305,7 @@ const ROWS: readonly Row[] = [
     schema: aSchema({ spec: { revision: 'mitaka01' }, status: recordedAt('ocata01', unfinished()) }),
     effect: 'startJob',
     reason: 'Observing',
-    says: 'The newest Job left no word of where the database is; it is read again.',
+    says: 'The newest Job ended without a report of where the database is. It is read again.',
   },
   ...(
     [
@@ -572,7 +572,7 @@ const ROWS: readonly Row[] = [
     reason: 'JobBlocked',
   },
   {
-    fact: 'no pod for 45 seconds after two failures that left no word: the Job controller takes its time',
+    fact: 'no pod for 45 seconds after two failures without a report: the Job controller takes its time',
     schema: aSchema(),
     jobs: [{ ...aJob({ metadata: { creationTimestamp: inMilliseconds(-45_000) } }), status: { failed: 2 } }],
     effect: 'none',
@@ -898,7 +898,7 @@ const ROWS: readonly Row[] = [
     says: 'The Job ended well but left no result that could be read; the database will be read again. The next attempt is at 2026-11-23T07:01:08Z.',
   },
   {
-    fact: 'a Job whose last pod left no word, though an earlier one did',
+    fact: 'a Job whose last pod ended without a report, though an earlier one left one',
     jobs: [aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded' })],
     pods: [
       aPodThatReported(aRefusal('MigrationFailed')),

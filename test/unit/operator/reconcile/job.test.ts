@@ -38,7 +38,7 @@ function jobFor(spec: Record<string, unknown> = {}, purpose: Purpose = PURPOSE):
 }
 
 describe('migration Job', () => {
-  it('its name has at most 63 characters that a label takes, and is one for one place in the row', () => {
+  it('its name has at most 63 characters that a label takes, and is one for each sequence number', () => {
     const name = fc.stringMatching(/^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/);
     fc.assert(
       fc.property(name, fc.integer({ min: 1, max: 99_999 }), (schemaName, sequence) => {
