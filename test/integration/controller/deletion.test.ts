@@ -252,7 +252,8 @@ describe('deletions while a migration runs', function () {
             await Promise.all(works.map(expectEnded));
             console.log(`      ${begun + count} of ${RUNS}`);
             await done('apply', '-k', 'crds');
-            await done('wait', '--for=condition=Established', `crd/${CRD}`);
+            // kubectl wait ends with an error while there are no conditions yet.
+            await eventually(() => done('wait', '--for=condition=Established', `crd/${CRD}`), PATIENT);
             await collectorKnowsSchemas();
           }
         });

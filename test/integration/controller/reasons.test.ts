@@ -29,6 +29,9 @@ const NORMALIZED: readonly (readonly [RegExp, string])[] = [
   [/\b127\.0\.0\.1:\d{4,}/g, '127.0.0.1:5432'],
 ];
 
+/** Reasons of a resource whose Job is there and has not ended. */
+const AT_WORK: readonly Reason[] = ['MigrationRunning', 'Observing', 'SecretNotReady', 'JobBlocked'];
+
 describe('every reason, as kubectl shows it', () => {
   let environment: Environment;
   let operator: Operator;
@@ -81,6 +84,8 @@ describe('every reason, as kubectl shows it', () => {
         const schema = await tenant.reaches(reason, 0);
         const [ready] = schema.status.conditions;
         expect(ready.message).to.contain(word);
+        // The finalizer is released by a write after that of the status.
+        expect(schema.metadata?.finalizers !== undefined, 'finalizer').to.equal(AT_WORK.includes(reason));
       },
       { timeoutMilliseconds: 60_000 },
     );
