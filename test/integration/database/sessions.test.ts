@@ -159,7 +159,7 @@ describe('sessions of a PostgreSQL', () => {
         DATABASE_CONNECTION: url,
       });
       expect(code, stderr).to.equal(20);
-      expect(stderr).to.include(`SQLSTATE ${state}`).and.to.include('run the same again');
+      expect(stderr).to.include(`SQLSTATE ${state}`).and.to.include('Run the same again');
     }
   });
 

@@ -98,7 +98,7 @@ describe('sessions of a MariaDB', () => {
       const { code, stderr } = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
       expect(code, stderr).to.equal(20);
       expect(stderr).to.match(
-        /at the moment: .*'drop index ix_images_is_public .*run the same again, which goes on/,
+        /at the moment: .*'drop index ix_images_is_public .*Run the same again: it goes on/,
       );
       await withMysql(url, (client) => client.query('DROP TRIGGER refuse'));
       const rerun = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
