@@ -354,7 +354,7 @@ function reasonOf(schema: SchemaObject): string | undefined {
   return schema.status?.conditions?.find((condition) => condition.type === 'Ready')?.reason;
 }
 
-const RUNS = Number(process.env.SIMULATIONS ?? (process.env.CI === undefined ? 2000 : 10_000));
+const RUNS = Number(process.env.SIMULATIONS ?? 2000);
 
 /**
  * `SEED=N SIMULATIONS=M` replays a run that failed; `SHRINK=1` looks for the shortest history that fails likewise, which
