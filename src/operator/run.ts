@@ -58,6 +58,9 @@ const NOT_READ: Outcome = { kind: 'requeue', why: 'its namespace has not been re
 
 const QUEUE_BACKOFF = { first: 50, most: 60_000 };
 
+/** How long the operator waits at its end for Events that are not delivered yet, in milliseconds. */
+const EVENT_FLUSH = 3_000;
+
 const LEASE_NAME = 'glance-schema';
 
 /** What metrics call the work on GlanceSchemas. */
@@ -193,7 +196,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     queue.close();
     cluster.stop();
     await watching;
-    await lease?.release();
+    await Promise.all([lease?.release(), cluster.flushEvents(EVENT_FLUSH)]);
     await Promise.all(servers.map((server) => server.close()));
     await config.close();
     log.info('Stopped');

@@ -137,7 +137,7 @@ export interface Cluster {
   disown(namespace: string, job: JobReference, schemaUid: string): Promise<Refused | undefined>;
   /** Writes the status, provided that the schema is still at the resource version that is given. */
   writeStatus(schema: SchemaObject, status: GlanceSchemaStatus): Promise<SchemaObject | Stale>;
-  /** Tells people. Never fails: a lost notice must not hold up a migration. */
+  /** Tells people, once the API server can. Never fails, as a notice must not hold up a migration. */
   notify(schema: SchemaObject, notice: SchemaEvent): void;
 }
 

@@ -22,6 +22,7 @@ import type {
   SchemaObject,
   Stale,
 } from './cluster.ts';
+import { EventRecorder } from './event-recorder.ts';
 import { Reflectors } from './informers.ts';
 import { hasStatus, KubeError } from './kube-error.ts';
 
@@ -31,7 +32,7 @@ export interface KubeClusterOptions {
   readonly namespaces?: readonly string[] | undefined;
   /** Called with `namespace/name` when a GlanceSchema, or a Job or pod of it, has changed. */
   readonly onKey: (key: string) => void;
-  /** Called when something failed that is tried again or let be: a list, a watch, an Event. */
+  /** Called when something failed that is tried again or let be: a list, a watch, the Events. */
   readonly onTrouble: (what: string, error: Error) => void;
   /** The name under which Events are reported. */
   readonly reporter: string;
@@ -43,6 +44,7 @@ export class KubeCluster implements Cluster {
   readonly #schemas: Reflectors<SchemaObject>;
   readonly #jobs: Reflectors<JobObject>;
   readonly #pods: Reflectors<PodObject>;
+  readonly #events: EventRecorder;
 
   constructor(options: KubeClusterOptions) {
     this.#options = options;
@@ -91,6 +93,7 @@ export class KubeCluster implements Cluster {
       onChange: tellOwner,
       onTrouble: (error) => onTrouble('watch of Pods', error),
     });
+    this.#events = new EventRecorder({ client, onTrouble: (error) => onTrouble('Events', error) });
   }
 
   /** Whether all caches have been read whole. */
@@ -325,31 +328,27 @@ export class KubeCluster implements Cluster {
 
   notify(schema: SchemaObject, notice: SchemaEvent): void {
     const { namespace, name, uid, resourceVersion } = schema.metadata;
-    const { client, reporter, onTrouble } = this.#options;
-    client
-      .request({
-        method: 'POST',
-        path: `/apis/events.k8s.io/v1/namespaces/${namespace}/events`,
-        body: {
-          apiVersion: 'events.k8s.io/v1',
-          kind: 'Event',
-          metadata: {
-            name: `${name.slice(0, 200).replace(/[.-]+$/, '')}.${randomBytes(8).toString('hex')}`,
-            namespace,
-          },
-          eventTime: new Date().toISOString().replace('Z', '000Z'),
-          type: notice.type,
-          reason: notice.reason,
-          note: cutToBytes(notice.message, LONGEST_NOTE),
-          action: 'Reconcile',
-          regarding: { apiVersion: API_VERSION, kind: KIND, namespace, name, uid, resourceVersion },
-          reportingController: GROUP,
-          reportingInstance: reporter.slice(0, 128),
-        },
-      })
-      .catch((error: unknown) =>
-        onTrouble('Event', error instanceof Error ? error : new Error(String(error))),
-      );
+    this.#events.record({
+      apiVersion: 'events.k8s.io/v1',
+      kind: 'Event',
+      metadata: {
+        name: `${name.slice(0, 200).replace(/[.-]+$/, '')}.${randomBytes(8).toString('hex')}`,
+        namespace,
+      },
+      eventTime: new Date().toISOString().replace('Z', '000Z'),
+      type: notice.type,
+      reason: notice.reason,
+      note: cutToBytes(notice.message, LONGEST_NOTE),
+      action: 'Reconcile',
+      regarding: { apiVersion: API_VERSION, kind: KIND, namespace, name, uid, resourceVersion },
+      reportingController: GROUP,
+      reportingInstance: this.#options.reporter.slice(0, 128),
+    });
+  }
+
+  /** Delivers the Events that are left, for so many milliseconds at most. */
+  async flushEvents(milliseconds: number): Promise<void> {
+    await this.#events.close(milliseconds);
   }
 
   async #writeSchema(

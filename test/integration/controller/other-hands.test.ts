@@ -129,7 +129,7 @@ describe('what others do to the Jobs, and refuse of them', function () {
       policy: NO_RELEASE,
       says: /^refused-no-release\/glance: .* does not let go of the finalizer .*policy no-release/,
     },
-    { policy: NO_EVENTS, says: /^Trouble with the Event: .*policy no-events/ },
+    { policy: NO_EVENTS, says: /^Trouble with the Events: .*policy no-events/ },
   ]) {
     it(`a policy (${policy.name}): the next migrations run, the status tells of them, and a deletion is done`, async () => {
       const name = `refused-${policy.name}`;
