@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
 import { reasonMeaning } from '../../contract/reasons.ts';
 import type { SchemaEvent, SchemaObject } from '../kube/cluster.ts';
@@ -6,14 +7,18 @@ import { readyReason } from './status.ts';
 /** What to tell people when the reason has changed, or a further Job has failed; undefined while nothing changes. */
 export function eventFor(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEvent | undefined {
   const reason = readyReason(after);
-  if (
-    reason === undefined ||
-    (reason === readyReason(before) && before.job?.failure === after.job?.failure)
-  ) {
+  if (reason === undefined || (reason === readyReason(before) && !hasFailedSince(before, after))) {
     return undefined;
   }
   const message = after.conditions?.find((condition) => condition.type === 'Ready')?.message ?? reason;
   return { type: reasonMeaning(reason)?.warns === true ? 'Warning' : 'Normal', reason, message };
+}
+
+function hasFailedSince(before: GlanceSchemaStatus, after: GlanceSchemaStatus): boolean {
+  const [old, now] = [before.job, after.job];
+  return (
+    !isDeepStrictEqual(old?.failure, now?.failure) || (now?.failure !== undefined && old?.uid !== now.uid)
+  );
 }
 
 /** Says whether a notice is news. */

@@ -66,6 +66,8 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   const board = eventDeduplicator(now);
   const later = putOffs(now);
   const absence = podAbsence(now);
+  /** The GlanceSchemas as they were before a status was sent to which no answer came. */
+  const unanswered = new Map<string, SchemaObject>();
 
   async function reconcile(key: string): Promise<Outcome> {
     const schema = cluster.schema(key);
@@ -75,8 +77,10 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       refusals.delete(key);
       later.forget(key);
       absence.forget(key);
+      unanswered.delete(key);
       return takeLeaveOf(key);
     }
+    tellUnanswered(key, schema);
     const outcome = await pass(key, schema);
     const due = later.dueAfter(key);
     return outcome.kind === 'requeue' || due === undefined
@@ -382,17 +386,19 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   async function store(schema: SchemaObject, decision: Decision): Promise<Outcome> {
     const before = schema.status ?? {};
     if (!isDeepStrictEqual(plain(before), plain(decision.status))) {
-      const written = await cluster.writeStatus(schema, decision.status);
+      const { namespace, name } = schema.metadata;
+      const key = `${namespace}/${name}`;
+      const after = decision.status;
+      const written = await cluster.writeStatus(schema, after).catch((error: unknown) => {
+        // It may have been stored all the same; the next pass sees.
+        unanswered.set(key, unanswered.get(key) ?? schema);
+        throw error;
+      });
       if (written === 'stale') {
         return { kind: 'requeue', why: 'a conflict: the schema has changed before its status was written' };
       }
-      const after = decision.status;
-      const notice = eventFor(before, after);
-      if (notice !== undefined && board.isNew(schema, after, notice)) {
-        cluster.notify(written, notice);
-      }
-      const { namespace, name } = schema.metadata;
-      options.onStored?.({ key: `${namespace}/${name}`, before, after, notice });
+      unanswered.delete(key);
+      tell(key, before, written, after);
       if (!isDeepStrictEqual(plain(written.status ?? {}), plain(after))) {
         throw new Error(
           `Cannot keep the status of ${namespace}/${name}: the CRD is older than this operator. Apply the CRD of its version.`,
@@ -400,6 +406,33 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       }
     }
     return { kind: 'done', requeueAfter: decision.requeueAfter };
+  }
+
+  /** A status that was sent and not answered is told of as soon as it is seen to be stored. */
+  function tellUnanswered(key: string, schema: SchemaObject): void {
+    const sent = unanswered.get(key);
+    if (sent === undefined || sent.metadata.resourceVersion === schema.metadata.resourceVersion) {
+      return;
+    }
+    // Whatever has changed since, the write that was sent cannot be taken any more.
+    unanswered.delete(key);
+    const [before, after] = [sent.status ?? {}, schema.status ?? {}];
+    if (sent.metadata.uid === schema.metadata.uid && !isDeepStrictEqual(before, after)) {
+      tell(key, before, schema, after);
+    }
+  }
+
+  function tell(
+    key: string,
+    before: GlanceSchemaStatus,
+    stored: SchemaObject,
+    after: GlanceSchemaStatus,
+  ): void {
+    const notice = eventFor(before, after);
+    if (notice !== undefined && board.isNew(stored, after, notice)) {
+      cluster.notify(stored, notice);
+    }
+    options.onStored?.({ key, before, after, notice });
   }
 
   return reconcile;

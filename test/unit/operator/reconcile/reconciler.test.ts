@@ -1,0 +1,118 @@
+import { expect } from 'chai';
+import type { GlanceSchemaStatus } from '../../../../src/contract/glance-schema.ts';
+import type { Cluster, SchemaObject, Stale } from '../../../../src/operator/kube/cluster.ts';
+import { reconciler } from '../../../../src/operator/reconcile/reconciler.ts';
+import { readyReason } from '../../../../src/operator/reconcile/status.ts';
+import { aSchema } from '../../../support/builders.ts';
+
+const KEY = 'openstack/glance';
+
+/** What becomes of a write of the status. */
+type Fate = 'answered' | 'stored, answer lost' | 'not stored, answer lost';
+
+describe('reconciler: a status whose answer is lost', () => {
+  let stored: SchemaObject | undefined;
+  /** As the watch has brought it. */
+  let cached: SchemaObject | undefined;
+  let fates: Fate[];
+  let told: string[];
+  let reconcile: (key: string) => Promise<unknown>;
+
+  const nothing = () => Promise.reject(new Error('Nobody asks for this here'));
+  const cluster: Cluster = {
+    schema: () => cached,
+    jobsOf: () => [],
+    leftoversOf: () => [],
+    isGone: nothing,
+    podsOf: () => [],
+    readJob: nothing,
+    readPods: nothing,
+    readLog: nothing,
+    mark: nothing,
+    createJob: nothing,
+    deleteJob: nothing,
+    setTtl: nothing,
+    disown: nothing,
+    async writeStatus(schema, status): Promise<SchemaObject | Stale> {
+      const fate = fates.shift() ?? 'answered';
+      if (fate !== 'not stored, answer lost') {
+        if (stored?.metadata.resourceVersion !== schema.metadata.resourceVersion) {
+          return 'stale';
+        }
+        stored = changed(stored, { status });
+      }
+      if (fate !== 'answered') {
+        throw new Error('read ECONNRESET');
+      }
+      return stored ?? expect.fail('it is gone');
+    },
+    notify: (_schema, { reason }) => told.push(`Event ${reason}`),
+  };
+
+  function changed(schema: SchemaObject, change: Partial<SchemaObject>): SchemaObject {
+    const resourceVersion = String(Number(schema.metadata.resourceVersion) + 1);
+    return structuredClone({ ...schema, ...change, metadata: { ...schema.metadata, resourceVersion } });
+  }
+
+  async function pass(): Promise<void> {
+    await reconcile(KEY).catch((error: Error) => expect(error.message).to.equal('read ECONNRESET'));
+  }
+
+  beforeEach(() => {
+    stored = aSchema({ spec: { suspend: true } });
+    cached = stored;
+    fates = [];
+    told = [];
+    reconcile = reconciler({
+      cluster,
+      defaultImage: { name: 'image', pullSecrets: [] },
+      onStored: ({ before, after, notice }) =>
+        told.push(
+          `${readyReason(before) ?? 'none'} to ${readyReason(after)}, ${notice?.reason ?? 'no'} Event`,
+        ),
+    });
+  });
+
+  const ONCE = ['Event Suspended', 'none to Suspended, Suspended Event'];
+
+  for (const [what, lost] of [
+    ['stored', ['stored, answer lost']],
+    ['not stored', ['not stored, answer lost']],
+    ['not stored, and stored by the next', ['not stored, answer lost', 'stored, answer lost']],
+    ['stored, and the conflict of the next lost too', ['stored, answer lost', 'not stored, answer lost']],
+  ] as const) {
+    it(`${what}: it is told of once`, async () => {
+      fates = [...lost];
+      for (const _fate of lost) {
+        await pass();
+        expect(told, 'nobody knows whether it is stored').to.deep.equal([]);
+      }
+      // The cache is behind, and gets a conflict where it is stored.
+      await pass();
+      cached = stored;
+      await pass();
+      await pass();
+      expect(told).to.deep.equal(ONCE);
+      expect(readyReason(stored?.status ?? {})).to.equal('Suspended');
+    });
+  }
+
+  it('not stored, and a person has changed the object: what is stored then is told of once', async () => {
+    fates = ['not stored, answer lost'];
+    await pass();
+    stored = cached = changed(cached ?? aSchema(), {});
+    await pass();
+    await pass();
+    expect(told).to.deep.equal(ONCE);
+  });
+
+  it('an object that was made anew has nothing to do with it', async () => {
+    fates = ['stored, answer lost'];
+    await pass();
+    const other = aSchema({ spec: { suspend: true }, metadata: { uid: 'other', resourceVersion: '50' } });
+    const status: GlanceSchemaStatus = stored?.status ?? {};
+    stored = cached = { ...other, status };
+    await pass();
+    expect(told).to.deep.equal([]);
+  });
+});
