@@ -121,8 +121,11 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     version: options.version,
     schemas: () => (leading ? cluster.schemas() : []),
   });
-  const onStored = ({ key, before, after, notice }: StoredStatus): void => {
-    count(before, after);
+  const onStored = ({ key, before, after, notice, answered }: StoredStatus): void => {
+    // Nothing is counted twice; what another leader may have counted is not.
+    if (answered) {
+      count(before, after);
+    }
     if (notice !== undefined) {
       const say = notice.type === 'Warning' ? log.warn : log.info;
       say(`${key}: ${notice.message}`, { key, reason: notice.reason });

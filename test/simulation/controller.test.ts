@@ -40,8 +40,8 @@ class Controller {
       this.#time = this.#world.clock + this.#skew;
       return new Date(this.#time);
     };
-    const onStored = ({ before, after }: StoredStatus) => {
-      const ended = newResult(before, after);
+    const onStored = ({ before, after, answered }: StoredStatus) => {
+      const ended = answered ? newResult(before, after) : undefined;
       if (ended !== undefined) {
         this.#world.count(ended);
       }

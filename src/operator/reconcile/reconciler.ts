@@ -49,6 +49,8 @@ export interface StoredStatus {
   readonly after: GlanceSchemaStatus;
   /** What has changed, for a person; undefined where only the message or the progress did. */
   readonly notice: SchemaEvent | undefined;
+  /** Whether the API server said so; otherwise it was found stored, and another leader may have written the very same. */
+  readonly answered: boolean;
 }
 
 /** How a pass ended, and when the key is to be looked at again though nothing happens. */
@@ -66,8 +68,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   const board = eventDeduplicator(now);
   const later = putOffs(now);
   const absence = podAbsence(now);
-  /** The GlanceSchemas as they were before a status was sent to which no answer came. */
-  const unanswered = new Map<string, SchemaObject>();
+  const unanswered = new Map<string, readonly Unanswered[]>();
 
   async function reconcile(key: string): Promise<Outcome> {
     const schema = cluster.schema(key);
@@ -391,14 +392,17 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       const after = decision.status;
       const written = await cluster.writeStatus(schema, after).catch((error: unknown) => {
         // It may have been stored all the same; the next pass sees.
-        unanswered.set(key, unanswered.get(key) ?? schema);
+        const { resourceVersion } = schema.metadata;
+        const sent = unanswered.get(key) ?? [];
+        const others = sent.filter(({ before }) => before.metadata.resourceVersion === resourceVersion);
+        unanswered.set(key, [...others.slice(1 - MOST_UNANSWERED), { before: schema, after }]);
         throw error;
       });
       if (written === 'stale') {
         return { kind: 'requeue', why: 'a conflict: the schema has changed before its status was written' };
       }
       unanswered.delete(key);
-      tell(key, before, written, after);
+      tell(written, { key, before, after, answered: true });
       if (!isDeepStrictEqual(plain(written.status ?? {}), plain(after))) {
         throw new Error(
           `Cannot keep the status of ${namespace}/${name}: the CRD is older than this operator. Apply the CRD of its version.`,
@@ -410,29 +414,29 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
 
   /** A status that was sent and not answered is told of as soon as it is seen to be stored. */
   function tellUnanswered(key: string, schema: SchemaObject): void {
-    const sent = unanswered.get(key);
-    if (sent === undefined || sent.metadata.resourceVersion === schema.metadata.resourceVersion) {
+    const { uid, resourceVersion } = schema.metadata;
+    const sent = unanswered.get(key) ?? [];
+    if (sent.every(({ before }) => before.metadata.resourceVersion === resourceVersion)) {
       return;
     }
-    // Whatever has changed since, the write that was sent cannot be taken any more.
+    // Whatever has changed since, none that was sent can be taken any more.
     unanswered.delete(key);
-    const [before, after] = [sent.status ?? {}, schema.status ?? {}];
-    if (sent.metadata.uid === schema.metadata.uid && !isDeepStrictEqual(before, after)) {
-      tell(key, before, schema, after);
+    const stored = sent.find(
+      ({ before, after }) =>
+        before.metadata.uid === uid && isDeepStrictEqual(plain(after), plain(schema.status ?? {})),
+    );
+    if (stored !== undefined) {
+      const before = stored.before.status ?? {};
+      tell(schema, { key, before, after: stored.after, answered: false });
     }
   }
 
-  function tell(
-    key: string,
-    before: GlanceSchemaStatus,
-    stored: SchemaObject,
-    after: GlanceSchemaStatus,
-  ): void {
-    const notice = eventFor(before, after);
-    if (notice !== undefined && board.isNew(stored, after, notice)) {
-      cluster.notify(stored, notice);
+  function tell(schema: SchemaObject, stored: Omit<StoredStatus, 'notice'>): void {
+    const notice = eventFor(stored.before, stored.after);
+    if (notice !== undefined && board.isNew(schema, stored.after, notice)) {
+      cluster.notify(schema, notice);
     }
-    options.onStored?.({ key, before, after, notice });
+    options.onStored?.({ ...stored, notice });
   }
 
   return reconcile;
@@ -462,6 +466,15 @@ interface Refusal {
   readonly until: number;
   readonly message: string;
 }
+
+/** A status that was sent and of which nobody has said whether it is stored. */
+interface Unanswered {
+  readonly before: SchemaObject;
+  readonly after: GlanceSchemaStatus;
+}
+
+/** How many of these are kept of one GlanceSchema. */
+const MOST_UNANSWERED = 5;
 
 const REFUSAL_BACKOFF = { first: 5_000, most: 300_000 };
 

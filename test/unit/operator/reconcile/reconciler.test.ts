@@ -66,20 +66,27 @@ describe('reconciler: a status whose answer is lost', () => {
     reconcile = reconciler({
       cluster,
       defaultImage: { name: 'image', pullSecrets: [] },
-      onStored: ({ before, after, notice }) =>
+      onStored: ({ before, after, notice, answered }) =>
         told.push(
-          `${readyReason(before) ?? 'none'} to ${readyReason(after)}, ${notice?.reason ?? 'no'} Event`,
+          `${readyReason(before) ?? 'none'} to ${readyReason(after)}, ${notice?.reason ?? 'no'} Event, ${answered ? 'answered' : 'found'}`,
         ),
     });
   });
 
-  const ONCE = ['Event Suspended', 'none to Suspended, Suspended Event'];
+  const once = (how: 'answered' | 'found') => [
+    'Event Suspended',
+    `none to Suspended, Suspended Event, ${how}`,
+  ];
 
-  for (const [what, lost] of [
-    ['stored', ['stored, answer lost']],
-    ['not stored', ['not stored, answer lost']],
-    ['not stored, and stored by the next', ['not stored, answer lost', 'stored, answer lost']],
-    ['stored, and the conflict of the next lost too', ['stored, answer lost', 'not stored, answer lost']],
+  for (const [what, lost, how] of [
+    ['stored', ['stored, answer lost'], 'found'],
+    ['not stored', ['not stored, answer lost'], 'answered'],
+    ['not stored, and stored by the next', ['not stored, answer lost', 'stored, answer lost'], 'found'],
+    [
+      'stored, and the conflict of the next lost too',
+      ['stored, answer lost', 'not stored, answer lost'],
+      'found',
+    ],
   ] as const) {
     it(`${what}: it is told of once`, async () => {
       fates = [...lost];
@@ -92,7 +99,7 @@ describe('reconciler: a status whose answer is lost', () => {
       cached = stored;
       await pass();
       await pass();
-      expect(told).to.deep.equal(ONCE);
+      expect(told).to.deep.equal(once(how));
       expect(readyReason(stored?.status ?? {})).to.equal('Suspended');
     });
   }
@@ -103,7 +110,15 @@ describe('reconciler: a status whose answer is lost', () => {
     stored = cached = changed(cached ?? aSchema(), {});
     await pass();
     await pass();
-    expect(told).to.deep.equal(ONCE);
+    expect(told).to.deep.equal(once('answered'));
+  });
+
+  it('another leader has written something else: that is told of by that one', async () => {
+    fates = ['not stored, answer lost'];
+    await pass();
+    stored = cached = changed(cached ?? aSchema(), { status: { observedGeneration: 1 } });
+    await pass();
+    expect(told).to.deep.equal(once('answered'));
   });
 
   it('an object that was made anew has nothing to do with it', async () => {
