@@ -99,7 +99,10 @@ class Controller {
     try {
       const outcome = await this.#reconcile(KEY);
       for (const uid of this.#cluster.leftovers()) {
-        await this.#reconcile(`${NAMESPACE}/${uid}`);
+        const left = await this.#reconcile(`${NAMESPACE}/${uid}`);
+        if (left.kind === 'done' && left.requeueAfter !== undefined) {
+          this.#due = Math.min(this.#due, this.#world.clock + left.requeueAfter);
+        }
       }
       if (outcome.kind === 'requeue') {
         this.#putOff();
@@ -110,7 +113,7 @@ class Controller {
         if (requeueAfter > longest && requeueAfter !== Number.POSITIVE_INFINITY) {
           throw new Error(`It looks again after ${requeueAfter} ms only`);
         }
-        this.#due = this.#world.clock + requeueAfter;
+        this.#due = Math.min(this.#due, this.#world.clock + requeueAfter);
       }
     } catch (error) {
       if (error instanceof Crash) {
@@ -354,7 +357,7 @@ function reasonOf(schema: SchemaObject): string | undefined {
   return schema.status?.conditions?.find((condition) => condition.type === 'Ready')?.reason;
 }
 
-const RUNS = Number(process.env.SIMULATIONS ?? 2000);
+const RUNS = Number(process.env.SIMULATIONS ?? (process.env.CI === undefined ? 2000 : 10_000));
 
 /**
  * `SEED=N SIMULATIONS=M` replays a run that failed; `SHRINK=1` looks for the shortest history that fails likewise, which

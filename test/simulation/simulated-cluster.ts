@@ -195,10 +195,9 @@ export class SimulatedCluster implements Cluster {
   ): Promise<SchemaObject | Stale | Refused> {
     const isRelease = reservedSequence === undefined && schema.metadata.deletionTimestamp === undefined;
     if (isRelease && this.#world.refusesCourtesies) {
-      return this.#request(() => {
-        this.#refuseFor(schema);
-        return { refused: 'a policy', passing: false };
-      });
+      const refused = await this.#request((): Refused => ({ refused: 'a policy', passing: false }));
+      this.#refuseFor(schema);
+      return refused;
     }
     this.#checkPods(schema, finalizers, reservedSequence);
     const marked = await this.#write(schema, (current) => {

@@ -632,8 +632,7 @@ export class World {
           killAt: undefined,
           madeAfter: this.moment,
           endedAfter: undefined,
-          // Not simulated yet: a Job that a sidecar holds when its resource goes away is not taken care of.
-          sidecar: false,
+          sidecar: this.tape.happens('sidecar', 10),
         },
         'Pending',
         undefined,
@@ -890,7 +889,10 @@ export class World {
   checkDisowned(uid: string, began: number): void {
     const job = this.jobs.get(uid);
     const owned = job?.metadata.ownerReferences?.length && (this.#owned.get(uid) ?? 0) < began;
-    if (job !== undefined && owned && !isFinished(job) && !this.hadPolicy) {
+    const pods = this.#podsOf(uid);
+    // What a sidecar keeps has ended.
+    const isHeld = pods.length > 0 && pods.every(({ object }) => hasEnded(object));
+    if (job !== undefined && owned && !isFinished(job) && !isHeld && !this.hadPolicy) {
       throw new Error(`${job.metadata.name} is at work, and a deletion would end it`);
     }
   }

@@ -112,7 +112,7 @@ function firstAnswer(facts: Facts): Answer {
 }
 
 /** How long the other containers of a pod may take to end after the migration has, in milliseconds. */
-const HELD_PATIENCE = 30_000;
+export const HELD_PATIENCE = 30_000;
 
 /**
  * What the container of the migration left counts, though the Job controller waits for the others. A failure after which the Job

@@ -389,9 +389,12 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
     // Before Kubernetes 1.31 a Job that has taken too long is marked before its pod has ended, whose word is still to come.
     return { kind: 'active', pod: podState(alive), lastReport: report };
   }
-  const held = ended.find((pod) => !isOver(pod));
+  const [held] = ended.flatMap((pod) => {
+    const since = heldSince(pod);
+    return since === undefined ? [] : [heldPod(pod, since)];
+  });
   if (end === undefined && held !== undefined) {
-    return { kind: 'active', pod: heldPod(held), lastReport: report };
+    return { kind: 'active', pod: held, lastReport: report };
   }
   if (end === undefined) {
     const none = { kind: 'none', since: noneSince(job, ended), failed: job.status?.failed ?? 0 } as const;
@@ -412,9 +415,16 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
   };
 }
 
-function heldPod(pod: PodObject): PodState {
+/** Since when, RFC 3339, other containers keep a pod whose migration has ended; undefined where none does. */
+export function heldSince(pod: PodObject): string | undefined {
   const terminated = container(pod)?.state?.terminated;
-  const since = terminated?.finishedAt ?? pod.metadata.creationTimestamp;
+  return isOver(pod) || terminated === undefined
+    ? undefined
+    : (terminated.finishedAt ?? pod.metadata.creationTimestamp);
+}
+
+function heldPod(pod: PodObject, since: string): PodState {
+  const terminated = container(pod)?.state?.terminated;
   const others = pod.status?.containerStatuses?.filter(({ state }) => state?.running !== undefined) ?? [];
   return {
     kind: 'held',

@@ -11,12 +11,13 @@ import type {
   SchemaObject,
 } from '../kube/cluster.ts';
 import { exponentialBackoff, fractionOf } from '../loop/backoff.ts';
-import { DEFAULT_TTL, type Decision, decide, type Effect } from './decide.ts';
+import { DEFAULT_TTL, type Decision, decide, type Effect, HELD_PATIENCE } from './decide.ts';
 import { eventDeduplicator, eventFor } from './events.ts';
 import { migrationJob, migrationJobName } from './job.ts';
 import {
   type DefaultImage,
   hasEnded,
+  heldSince,
   isFinished,
   isOurs,
   isOwnedBy,
@@ -138,32 +139,43 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
 
   /**
    * Jobs without their schema, of which nobody waits for the result. One that has begun ends by itself, and then stays as long as
-   * others do; one that has not, as it was made in the moment of the deletion, is taken away.
+   * others do. One that has not, as it was made in the moment of the deletion, is deleted; so is one that another container keeps.
    */
   async function takeLeaveOf(key: string): Promise<Outcome> {
+    let requeueAfter: number | undefined;
     for (const job of cluster.leftoversOf(key)) {
       const { namespace, labels } = job.metadata;
       const isArranged = isFinished(job) && job.spec.ttlSecondsAfterFinished !== undefined;
       // The cache of Jobs can be ahead of that of GlanceSchemas.
       if (!isArranged && (await cluster.isGone(namespace, labels?.[SCHEMA_UID_LABEL] ?? ''))) {
-        const refused = await takeLeaveOfJob(job);
-        if (refused !== undefined) {
+        const left = await takeLeaveOfJob(job);
+        if (typeof left === 'number') {
+          requeueAfter = Math.min(left, requeueAfter ?? left);
+        } else if (left !== undefined) {
           const what = `Job ${job.metadata.name} stays, though its GlanceSchema is gone`;
-          options.onPutOff?.(key, `${what}: ${refused.refused}`);
+          options.onPutOff?.(key, `${what}: ${left.refused}`);
         }
       }
     }
-    return { kind: 'done', requeueAfter: undefined };
+    return { kind: 'done', requeueAfter };
   }
 
-  async function takeLeaveOfJob(job: JobObject): Promise<Refused | undefined> {
+  /** Returns what was refused, or after how many milliseconds to look again. */
+  async function takeLeaveOfJob(job: JobObject): Promise<Refused | number | undefined> {
     const { namespace, name, uid, labels } = job.metadata;
     if (isFinished(job)) {
       return cluster.setTtl(namespace, { name, uid }, DEFAULT_TTL);
     }
     const pods = await cluster.readPods(namespace, labels?.[SCHEMA_UID_LABEL] ?? '');
-    const goesOn = job.spec.suspend !== true && pods.some(hasEnded);
-    return goesOn || pods.some(isRunning) ? undefined : cluster.deleteJob(job);
+    if (pods.some(isRunning)) {
+      return undefined;
+    }
+    const [held] = pods.flatMap((pod) => heldSince(pod) ?? []).sort();
+    if (held !== undefined) {
+      const wait = Math.min(HELD_PATIENCE, Date.parse(held) + HELD_PATIENCE - now().getTime());
+      return wait > 0 ? wait : cluster.deleteJob(job);
+    }
+    return job.spec.suspend !== true && pods.some(hasEnded) ? undefined : cluster.deleteJob(job);
   }
 
   /** What the API server did not take is not asked for again until its time has come or the spec has changed. */
