@@ -349,3 +349,8 @@ export type GlanceSchemaStatus = z.output<typeof statusSchema>;
 export type StatusJob = NonNullable<GlanceSchemaStatus['job']>;
 export type HistoryEntry = z.output<typeof historyEntry>;
 export type Condition = NonNullable<GlanceSchemaStatus['conditions']>[number];
+
+/** The reason that the condition `Ready` has now. */
+export function readyReason(status: GlanceSchemaStatus): string | undefined {
+  return status.conditions?.find((condition) => condition.type === 'Ready')?.reason;
+}

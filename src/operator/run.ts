@@ -15,9 +15,10 @@ import type { HttpServer } from './loop/http-server.ts';
 import { type Log, openLog } from './loop/log.ts';
 import { type PassResult, type RuntimeMetrics, runtimeMetrics, serveMetrics } from './loop/metrics.ts';
 import { WorkQueue } from './loop/queue.ts';
+import type { DefaultImage } from './reconcile/facts/observe.ts';
 import { schemaMetrics } from './reconcile/metrics.ts';
-import type { DefaultImage } from './reconcile/observe.ts';
-import { type Outcome, reconciler, type StoredStatus } from './reconcile/reconciler.ts';
+import { type Outcome, reconciler } from './reconcile/reconciler.ts';
+import type { StoredStatus } from './reconcile/status-writer.ts';
 
 /** How the operator runs: what the command line says, as values. */
 export interface OperatorOptions {

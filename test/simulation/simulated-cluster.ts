@@ -22,8 +22,8 @@ import type {
   SchemaObject,
   Stale,
 } from '../../src/operator/kube/cluster.ts';
-import { migrationJobName, type Purpose, parsePurpose } from '../../src/operator/reconcile/job.ts';
-import { hasEnded, isFinished } from '../../src/operator/reconcile/observe.ts';
+import { hasEnded, isFinished } from '../../src/operator/reconcile/facts/observe.ts';
+import { migrationJobName, type Purpose, parsePurpose } from '../../src/operator/reconcile/job/job.ts';
 import { SimulatedWatch } from './simulated-watch.ts';
 import { KEY, NEWER, schemaOf, specOf, type World } from './world.ts';
 

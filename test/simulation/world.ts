@@ -11,9 +11,9 @@ import type { MigrationReport } from '../../src/contract/report.ts';
 import type { Position } from '../../src/glance/position.ts';
 import { REVISIONS as CHAIN } from '../../src/glance/revisions.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../src/operator/kube/cluster.ts';
-import { migrationJobName, parsePurpose } from '../../src/operator/reconcile/job.ts';
-import { hasEnded, isFinished } from '../../src/operator/reconcile/observe.ts';
-import { NO_RESULT } from '../../src/operator/reconcile/result.ts';
+import { hasEnded, isFinished } from '../../src/operator/reconcile/facts/observe.ts';
+import { migrationJobName, parsePurpose } from '../../src/operator/reconcile/job/job.ts';
+import { NO_RESULT } from '../../src/operator/reconcile/status/result.ts';
 import type { Change } from './simulated-watch.ts';
 import type { Tape } from './tape.ts';
 

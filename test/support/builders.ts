@@ -6,8 +6,8 @@ import type { MigrationReport } from '../../src/contract/report.ts';
 import { headsOf, scriptsOf } from '../../src/glance/heads.ts';
 import type { Position } from '../../src/glance/position.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../src/operator/kube/cluster.ts';
-import { migrationJob, type Purpose, podTemplateHash } from '../../src/operator/reconcile/job.ts';
-import { observe } from '../../src/operator/reconcile/observe.ts';
+import { observe } from '../../src/operator/reconcile/facts/observe.ts';
+import { migrationJob, type Purpose, podTemplateHash } from '../../src/operator/reconcile/job/job.ts';
 
 export const SCHEMA_UID = '11111111-1111-4111-8111-111111111111';
 const JOB_UID = '22222222-2222-4222-8222-222222222222';

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
+import { readyReason } from '../../contract/glance-schema.ts';
 import { reasonMeaning } from '../../contract/reasons.ts';
 import type { SchemaEvent, SchemaObject } from '../kube/cluster.ts';
-import { readyReason } from './status.ts';
 
 /** What to tell people when the reason has changed, or a further Job has failed; undefined while nothing changes. */
 export function eventFor(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEvent | undefined {

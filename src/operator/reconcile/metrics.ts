@@ -1,10 +1,10 @@
 import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client';
 import { EXIT_REASONS, failureMeaning, failureReasons } from '../../contract/failures.ts';
 import type { GlanceSchemaStatus, StatusJob } from '../../contract/glance-schema.ts';
+import { readyReason } from '../../contract/glance-schema.ts';
 import { LATEST_SUPPORTED } from '../../glance/revisions.ts';
 import type { SchemaObject } from '../kube/cluster.ts';
-import { NO_RESULT } from './result.ts';
-import { readyReason } from './status.ts';
+import { NO_RESULT } from './status/result.ts';
 
 export interface SchemaMetricsOptions {
   readonly registry: Registry;

@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import type { GlanceSchemaStatus } from '../../../src/contract/glance-schema.ts';
 import { API_VERSION, KIND } from '../../../src/contract/names.ts';
 import { REASONS, type Reason } from '../../../src/contract/reasons.ts';
-import { withVerdict } from '../../../src/operator/reconcile/status.ts';
+import { withVerdict } from '../../../src/operator/reconcile/status/status.ts';
 import { aSchema } from '../../support/builders.ts';
 import { argoHealth, type Health, kstatus } from '../../support/health.ts';
 

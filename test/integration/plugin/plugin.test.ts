@@ -16,8 +16,8 @@ import type { GlanceSchemaStatus } from '../../../src/contract/glance-schema.ts'
 import { OBSERVE_ANNOTATION, RETRY_ANNOTATION } from '../../../src/contract/names.ts';
 import { REASONS, type Reason } from '../../../src/contract/reasons.ts';
 import { decide } from '../../../src/operator/reconcile/decide.ts';
-import { type ObservedProgress, observe } from '../../../src/operator/reconcile/observe.ts';
-import { withVerdict } from '../../../src/operator/reconcile/status.ts';
+import { type ObservedProgress, observe } from '../../../src/operator/reconcile/facts/observe.ts';
+import { withVerdict } from '../../../src/operator/reconcile/status/status.ts';
 import {
   aJob,
   aPod,

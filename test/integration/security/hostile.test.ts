@@ -6,7 +6,7 @@ import type { Operator } from '../../../lab/kubernetes/operator.ts';
 import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
 import { SCHEMA_UID_LABEL } from '../../../src/contract/names.ts';
-import { migrationJobName } from '../../../src/operator/reconcile/job.ts';
+import { migrationJobName } from '../../../src/operator/reconcile/job/job.ts';
 
 /** An image of somebody's own: leaves what an expression gives as its report, and ends with a code. */
 function hostileImage(says: string, exit: number): readonly string[] {

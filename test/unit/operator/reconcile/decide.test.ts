@@ -8,9 +8,9 @@ import {
 } from '../../../../src/contract/names.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../../../src/operator/kube/cluster.ts';
 import { type Decision, decide } from '../../../../src/operator/reconcile/decide.ts';
-import { migrationJobName, podTemplateHash } from '../../../../src/operator/reconcile/job.ts';
-import { observe } from '../../../../src/operator/reconcile/observe.ts';
-import { recordJob } from '../../../../src/operator/reconcile/result.ts';
+import { observe } from '../../../../src/operator/reconcile/facts/observe.ts';
+import { migrationJobName, podTemplateHash } from '../../../../src/operator/reconcile/job/job.ts';
+import { recordJob } from '../../../../src/operator/reconcile/status/result.ts';
 import {
   aJob,
   aPod,
@@ -824,7 +824,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })],
     effect: 'deleteBlockedJob',
     reason: 'MigrationPending',
-    says: 'Job glance-1-bd7662a5 cannot start; it is taken away with its GlanceSchema.',
+    says: 'Job glance-1-bd7662a5 cannot start; it is deleted with its GlanceSchema.',
   },
   {
     fact: 'a running pod of an older spec',

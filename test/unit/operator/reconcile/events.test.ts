@@ -3,7 +3,7 @@ import type { GlanceSchemaStatus } from '../../../../src/contract/glance-schema.
 import type { Reason } from '../../../../src/contract/reasons.ts';
 import type { SchemaEvent, SchemaObject } from '../../../../src/operator/kube/cluster.ts';
 import { eventDeduplicator, eventFor } from '../../../../src/operator/reconcile/events.ts';
-import { withVerdict } from '../../../../src/operator/reconcile/status.ts';
+import { withVerdict } from '../../../../src/operator/reconcile/status/status.ts';
 import { aSchema, failedWith } from '../../../support/builders.ts';
 
 const START = Date.parse('2026-11-23T07:00:00Z');

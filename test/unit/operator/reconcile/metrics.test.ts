@@ -2,10 +2,10 @@ import { Registry } from '@prometheus-io/client';
 import { expect } from 'chai';
 import type { GlanceSchemaStatus } from '../../../../src/contract/glance-schema.ts';
 import type { SchemaObject } from '../../../../src/operator/kube/cluster.ts';
+import { observe } from '../../../../src/operator/reconcile/facts/observe.ts';
 import { type StatusCounter, schemaMetrics } from '../../../../src/operator/reconcile/metrics.ts';
-import { observe } from '../../../../src/operator/reconcile/observe.ts';
-import { recordJob } from '../../../../src/operator/reconcile/result.ts';
-import { withVerdict } from '../../../../src/operator/reconcile/status.ts';
+import { recordJob } from '../../../../src/operator/reconcile/status/result.ts';
+import { withVerdict } from '../../../../src/operator/reconcile/status/status.ts';
 import {
   aJob,
   aPodThatReported,

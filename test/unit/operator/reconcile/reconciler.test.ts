@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type { GlanceSchemaStatus } from '../../../../src/contract/glance-schema.ts';
+import { readyReason } from '../../../../src/contract/glance-schema.ts';
 import type { Cluster, SchemaObject, Stale } from '../../../../src/operator/kube/cluster.ts';
 import { reconciler } from '../../../../src/operator/reconcile/reconciler.ts';
-import { readyReason } from '../../../../src/operator/reconcile/status.ts';
 import { aSchema } from '../../../support/builders.ts';
 
 const KEY = 'openstack/glance';

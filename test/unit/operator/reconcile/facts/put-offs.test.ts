@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { putOffs } from '../../../../src/operator/reconcile/put-offs.ts';
+import { putOffMemory } from '../../../../../src/operator/reconcile/facts/put-offs.ts';
 
 describe('what is put off', () => {
   let time = 0;
-  const later = putOffs(() => new Date(time));
+  const later = putOffMemory(() => new Date(time));
 
   it('is asked again after some seconds, then less and less often, and after an hour at most', () => {
     later.add('a/b', 'job');

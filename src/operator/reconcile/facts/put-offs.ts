@@ -1,4 +1,4 @@
-import { exponentialBackoff, fractionOf } from '../loop/backoff.ts';
+import { exponentialBackoff, fractionOf } from '../../loop/backoff.ts';
 
 /**
  * Remembers what the API server has refused though nothing depends on it: the TTL of a Job, its owner, the release of a finalizer.
@@ -23,7 +23,7 @@ interface PutOff {
   readonly since: number;
 }
 
-export function putOffs(now: () => Date): PutOffs {
+export function putOffMemory(now: () => Date): PutOffs {
   const known = new Map<string, Map<string, PutOff>>();
 
   /** How long each is not asked about yet, in milliseconds. */

@@ -1,8 +1,11 @@
 import { expect } from 'chai';
-import type { Cluster } from '../../../../src/operator/kube/cluster.ts';
-import { observe } from '../../../../src/operator/reconcile/observe.ts';
-import { type ProgressReader, progressReader } from '../../../../src/operator/reconcile/progress-reader.ts';
-import { aJob, aPod, aSchema } from '../../../support/builders.ts';
+import type { Cluster } from '../../../../../src/operator/kube/cluster.ts';
+import { observe } from '../../../../../src/operator/reconcile/facts/observe.ts';
+import {
+  type ProgressReader,
+  progressReader,
+} from '../../../../../src/operator/reconcile/facts/progress-reader.ts';
+import { aJob, aPod, aSchema } from '../../../../support/builders.ts';
 
 const KEY = 'openstack/glance';
 const RUNNING = aPod('Running', { running: {} });

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { decide } from '../../../../src/operator/reconcile/decide.ts';
-import { observe } from '../../../../src/operator/reconcile/observe.ts';
-import { podAbsence } from '../../../../src/operator/reconcile/pod-absence.ts';
-import { readyReason } from '../../../../src/operator/reconcile/status.ts';
-import { aJob, aPod, aSchema, STARTED } from '../../../support/builders.ts';
+import { readyReason } from '../../../../../src/contract/glance-schema.ts';
+import { decide } from '../../../../../src/operator/reconcile/decide.ts';
+import { observe } from '../../../../../src/operator/reconcile/facts/observe.ts';
+import { podAbsence } from '../../../../../src/operator/reconcile/facts/pod-absence.ts';
+import { aJob, aPod, aSchema, STARTED } from '../../../../support/builders.ts';
 
 /** Long after the Job was made. */
 const LATER = Date.parse(STARTED) + 600_000;

@@ -1,5 +1,5 @@
-import { type ProgressReport, parseProgress } from '../../contract/progress.ts';
-import type { Cluster } from '../kube/cluster.ts';
+import { type ProgressReport, parseProgress } from '../../../contract/progress.ts';
+import type { Cluster } from '../../kube/cluster.ts';
 import type { Observed, ObservedProgress } from './observe.ts';
 
 /** How long a pod is at work before its log is read, and how long until it is read again, in milliseconds. */

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import type { GlanceSchemaStatus } from '../../../../src/contract/glance-schema.ts';
-import type { MigrationReport } from '../../../../src/contract/report.ts';
-import { observe } from '../../../../src/operator/reconcile/observe.ts';
-import { recordJob } from '../../../../src/operator/reconcile/result.ts';
+import type { GlanceSchemaStatus } from '../../../../../src/contract/glance-schema.ts';
+import type { MigrationReport } from '../../../../../src/contract/report.ts';
+import { observe } from '../../../../../src/operator/reconcile/facts/observe.ts';
+import { recordJob } from '../../../../../src/operator/reconcile/status/result.ts';
 import {
   aJob,
   aPod,
@@ -12,7 +12,7 @@ import {
   aSchema,
   at,
   recordedAt,
-} from '../../../support/builders.ts';
+} from '../../../../support/builders.ts';
 
 /** The status after a Job has ended with this report. */
 function statusAfter(report: MigrationReport | undefined, status?: GlanceSchemaStatus): GlanceSchemaStatus {

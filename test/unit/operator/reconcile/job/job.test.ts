@@ -1,16 +1,16 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { FINAL_EXIT_CODES } from '../../../../src/contract/failures.ts';
-import type { GlanceSchemaSpec } from '../../../../src/contract/glance-schema.ts';
-import { SCHEMA_UID_LABEL } from '../../../../src/contract/names.ts';
+import { FINAL_EXIT_CODES } from '../../../../../src/contract/failures.ts';
+import type { GlanceSchemaSpec } from '../../../../../src/contract/glance-schema.ts';
+import { SCHEMA_UID_LABEL } from '../../../../../src/contract/names.ts';
+import { observe } from '../../../../../src/operator/reconcile/facts/observe.ts';
 import {
   migrationJob,
   migrationJobName,
   type Purpose,
   parsePurpose,
-} from '../../../../src/operator/reconcile/job.ts';
-import { observe } from '../../../../src/operator/reconcile/observe.ts';
-import { aSchema, at, SCHEMA_UID } from '../../../support/builders.ts';
+} from '../../../../../src/operator/reconcile/job/job.ts';
+import { aSchema, at, SCHEMA_UID } from '../../../../support/builders.ts';
 
 const PURPOSE: Purpose = {
   kind: 'Migrate',

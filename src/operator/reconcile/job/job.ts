@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { FINAL_EXIT_CODES } from '../../contract/failures.ts';
-import type { GlanceSchemaSpec } from '../../contract/glance-schema.ts';
-import { isAllowedAnnotation, isAllowedVariable } from '../../contract/job-environment.ts';
+import { FINAL_EXIT_CODES } from '../../../contract/failures.ts';
+import type { GlanceSchemaSpec } from '../../../contract/glance-schema.ts';
+import { isAllowedAnnotation, isAllowedVariable } from '../../../contract/job-environment.ts';
 import {
   CONNECTION_SOURCE_VARIABLE,
   CONNECTION_VARIABLE,
@@ -12,9 +12,9 @@ import {
   PURPOSE_ANNOTATION,
   SCHEMA_NAME_LABEL,
   SCHEMA_UID_LABEL,
-} from '../../contract/names.ts';
-import { PHASES } from '../../glance/phase.ts';
-import type { Position } from '../../glance/position.ts';
+} from '../../../contract/names.ts';
+import { PHASES } from '../../../glance/phase.ts';
+import type { Position } from '../../../glance/position.ts';
 import { tlsArguments, tlsVolume } from './job-tls.ts';
 
 const purposeSchema = z.object({

@@ -1,5 +1,5 @@
+import { readyReason } from '../../../contract/glance-schema.ts';
 import type { Observed } from './observe.ts';
-import { readyReason } from './status.ts';
 
 /** Knows since when Jobs have had no pod. */
 export interface PodAbsence {

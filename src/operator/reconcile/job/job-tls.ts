@@ -1,4 +1,4 @@
-import type { GlanceSchemaSpec } from '../../contract/glance-schema.ts';
+import type { GlanceSchemaSpec } from '../../../contract/glance-schema.ts';
 
 type Tls = NonNullable<GlanceSchemaSpec['database']['tls']>;
 

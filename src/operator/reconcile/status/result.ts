@@ -1,14 +1,14 @@
-import { type FailureReason, failureMeaning } from '../../contract/failures.ts';
-import type { GlanceSchemaStatus, HistoryEntry, StatusJob } from '../../contract/glance-schema.ts';
-import { printable } from '../../contract/printable.ts';
-import type { ProgressReport } from '../../contract/progress.ts';
-import type { MigrationReport } from '../../contract/report.ts';
-import { agrees } from '../../glance/detect.ts';
-import { isPast, isReached } from '../../glance/goal.ts';
-import { formatPosition, type Position } from '../../glance/position.ts';
-import { REVISIONS } from '../../glance/revisions.ts';
-import type { ObservedJob, ObservedSchema } from './observe.ts';
-import { readyReason } from './status.ts';
+import { type FailureReason, failureMeaning } from '../../../contract/failures.ts';
+import type { GlanceSchemaStatus, HistoryEntry, StatusJob } from '../../../contract/glance-schema.ts';
+import { readyReason } from '../../../contract/glance-schema.ts';
+import { printable } from '../../../contract/printable.ts';
+import type { ProgressReport } from '../../../contract/progress.ts';
+import type { MigrationReport } from '../../../contract/report.ts';
+import { agrees } from '../../../glance/detect.ts';
+import { isPast, isReached } from '../../../glance/goal.ts';
+import { formatPosition, type Position } from '../../../glance/position.ts';
+import { REVISIONS } from '../../../glance/revisions.ts';
+import type { ObservedJob, ObservedSchema } from '../facts/observe.ts';
 
 const MOST_HISTORY = 10;
 const MOST_SCRIPTS = 64;

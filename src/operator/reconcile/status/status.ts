@@ -1,9 +1,9 @@
-import type { Condition, GlanceSchemaStatus } from '../../contract/glance-schema.ts';
-import { printable } from '../../contract/printable.ts';
-import { REASONS, type Reason, type ReasonMeaning } from '../../contract/reasons.ts';
+import type { Condition, GlanceSchemaStatus } from '../../../contract/glance-schema.ts';
+import { printable } from '../../../contract/printable.ts';
+import { REASONS, type Reason, type ReasonMeaning } from '../../../contract/reasons.ts';
 
 /** What the condition `Ready` is to say. */
-export interface Verdict {
+export interface ReadyCondition {
   readonly reason: Reason;
   /** Whole sentences, for a person. */
   readonly message: string;
@@ -12,20 +12,20 @@ export interface Verdict {
 const LONGEST_MESSAGE = 4096;
 
 /**
- * The status with a verdict in its conditions. `lastTransitionTime` moves only when a condition changes its status, so
+ * The status with what `Ready` is to say in its conditions. `lastTransitionTime` moves only when a condition changes its status, so
  * that a status which says the same is equal to the one before.
  */
 export function withVerdict(
   status: GlanceSchemaStatus,
-  verdict: Verdict,
+  ready: ReadyCondition,
   generation: number,
   now: Date,
 ): GlanceSchemaStatus {
   // Kubernetes writes the times of conditions in whole seconds.
   const time = `${now.toISOString().slice(0, 19)}Z`;
-  const meaning: ReasonMeaning = REASONS[verdict.reason];
+  const meaning: ReasonMeaning = REASONS[ready.reason];
   // The API server's and the kubelet's words carry those of the spec, of any length.
-  const message = printable(verdict.message, LONGEST_MESSAGE);
+  const message = printable(ready.message, LONGEST_MESSAGE);
   const wanted = [
     { type: 'Ready', status: meaning.ready },
     ...(meaning.also === undefined ? [] : [{ type: meaning.also, status: 'True' as const }]),
@@ -36,14 +36,9 @@ export function withVerdict(
       ...condition,
       observedGeneration: generation,
       lastTransitionTime: before?.status === condition.status ? before.lastTransitionTime : time,
-      reason: verdict.reason,
+      reason: ready.reason,
       message,
     };
   });
   return { ...status, observedGeneration: generation, conditions };
-}
-
-/** The reason that the condition `Ready` has now. */
-export function readyReason(status: GlanceSchemaStatus): string | undefined {
-  return status.conditions?.find((condition) => condition.type === 'Ready')?.reason;
 }

@@ -2,7 +2,7 @@ import {
   type GlanceSchemaSpec,
   type GlanceSchemaStatus,
   storedSpecSchema,
-} from '../../contract/glance-schema.ts';
+} from '../../../contract/glance-schema.ts';
 import {
   CONTAINER_NAME,
   FINALIZER,
@@ -10,13 +10,15 @@ import {
   PURPOSE_ANNOTATION,
   RESERVED_SEQUENCE_ANNOTATION,
   RETRY_ANNOTATION,
-} from '../../contract/names.ts';
-import { printable } from '../../contract/printable.ts';
-import type { ProgressReport } from '../../contract/progress.ts';
-import type { MigrationReport } from '../../contract/report.ts';
-import { parseMigrationReport } from '../../contract/report-schema.ts';
-import type { JobObject, JobReference, PodObject, SchemaObject } from '../kube/cluster.ts';
-import { migrationJobName, type Purpose, parsePurpose } from './job.ts';
+  SCHEMA_UID_LABEL,
+} from '../../../contract/names.ts';
+import { printable } from '../../../contract/printable.ts';
+import type { ProgressReport } from '../../../contract/progress.ts';
+import type { MigrationReport } from '../../../contract/report.ts';
+import { parseMigrationReport } from '../../../contract/report-schema.ts';
+import type { JobObject, JobReference, PodObject, SchemaObject } from '../../kube/cluster.ts';
+import { migrationJobName, type Purpose, parsePurpose } from '../job/job.ts';
+import type { Refusal } from './refusals.ts';
 
 /** All that a decision rests on: API objects, reduced. */
 export interface Observed {
@@ -27,10 +29,14 @@ export interface Observed {
   readonly lastSequence: number;
   /** Finished Jobs before the newest one that have no TTL or no owner yet: their turn passed before these were set. */
   readonly olderJobsWithoutTtl: readonly JobReference[];
+  /** Jobs before the newest one that are not finished only because another container keeps a pod of theirs. */
+  readonly olderHeldJobs?: readonly JobReference[];
   /** Jobs that are not finished and have the schema as their owner, as an older operator made them, or a person. */
   readonly ownedActiveJobs: readonly JobReference[];
   /** UIDs of objects of which the API server has refused something that safety does not need, and is not asked again yet. */
   readonly putOff?: readonly string[];
+  /** What the API server has refused though the migration depends on it, and is not asked for yet. */
+  readonly refusal?: Refusal | undefined;
   /** Names of pods of this schema that may still run, whether their Job is there or not. */
   readonly livePods: readonly string[];
   /** How the first of these is. */
@@ -192,6 +198,9 @@ export function observe(
     olderJobsWithoutTtl: older
       .filter(({ job }) => isFinished(job) && !isArmed(job, schema))
       .map(({ job }) => referenceTo(job)),
+    olderHeldJobs: older
+      .filter(({ job }) => !isFinished(job) && isHeld(podsOf(job, nearPods)))
+      .map(({ job }) => referenceTo(job)),
     ownedActiveJobs: near
       .filter(({ job }) => !isFinished(job) && isOwnedBy(job, schema))
       .map(({ job }) => referenceTo(job)),
@@ -298,7 +307,7 @@ function isArmed(job: JobObject, schema: SchemaObject): boolean {
  * Whether a Job is one of this GlanceSchema's: it says what it is for or has the name of one, and not only our labels, as the copy
  * of a pod has them. It has an owner only once its result is stored.
  */
-export function isOurs(job: JobObject, schema: SchemaObject): boolean {
+function isOurs(job: JobObject, schema: SchemaObject): boolean {
   const { name, uid, annotations } = job.metadata;
   const [, sequence] = /-(\d{1,9})-[0-9a-f]{8}$/.exec(name) ?? [];
   return (
@@ -309,8 +318,18 @@ export function isOurs(job: JobObject, schema: SchemaObject): boolean {
   );
 }
 
-export function isOwnedBy({ metadata }: JobObject, schema: SchemaObject): boolean {
+function isOwnedBy({ metadata }: JobObject, schema: SchemaObject): boolean {
   return metadata.ownerReferences?.some(({ uid }) => uid === schema.metadata.uid) ?? false;
+}
+
+/** A Job that has taken the name has neither our label nor our owner; one of ours may have lost the label. */
+export function isOurJob(job: JobObject, schema: SchemaObject): boolean {
+  const isLabelled = job.metadata.labels?.[SCHEMA_UID_LABEL] === schema.metadata.uid;
+  return (
+    (isLabelled && isOurs(job, schema)) ||
+    isOwnedBy(job, schema) ||
+    schema.status?.job?.uid === job.metadata.uid
+  );
 }
 
 function referenceTo({ metadata }: JobObject): JobReference {
@@ -331,9 +350,7 @@ function observeJob(
   { job, purpose }: JobWithPurpose,
   pods: readonly PodObject[],
 ): ObservedJob {
-  const own = pods
-    .filter((pod) => pod.metadata.ownerReferences?.some((owner) => owner.uid === job.metadata.uid))
-    .sort(succeededThenNewestFirst);
+  const own = podsOf(job, pods).sort(succeededThenNewestFirst);
   return {
     name: job.metadata.name,
     uid: job.metadata.uid,
@@ -348,6 +365,14 @@ function observeJob(
       .reverse(),
     state: observeState(job, own),
   };
+}
+
+function podsOf({ metadata }: JobObject, pods: readonly PodObject[]): PodObject[] {
+  return pods.filter((pod) => pod.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid));
+}
+
+function isHeld(pods: readonly PodObject[]): boolean {
+  return pods.every(hasEnded) && pods.some((pod) => heldSince(pod) !== undefined);
 }
 
 /**

@@ -1,0 +1,125 @@
+import { FINALIZER } from '../../../contract/names.ts';
+import type { JobCreation, JobObject, PodObject } from '../../kube/cluster.ts';
+import { hasEnded, isOurJob } from '../facts/observe.ts';
+import { migrationJob, migrationJobName } from '../job/job.ts';
+import type { Effect } from '../policies/policy.ts';
+import type { Acted, Target } from './effect.ts';
+
+/** Reserves the sequence number, looks once more that nobody is at work, and makes the Job. */
+export async function startJob(
+  target: Target,
+  effect: Extract<Effect, { kind: 'startJob' }>,
+): Promise<Acted> {
+  const { cluster, schema, observed } = target;
+  // The write that sets the finalizer also proves that what was decided upon is still so: a controller with an old
+  // cache, or one that has been replaced while it was paused, gets a conflict here and starts nothing.
+  const others = (schema.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
+  const fenced = await cluster.mark(schema, {
+    finalizers: [...others, FINALIZER],
+    reservedSequence: effect.purpose.sequence,
+  });
+  if (fenced === 'stale') {
+    return { kind: 'conflict', why: 'a conflict: the schema has changed before its Job was started' };
+  }
+  if ('refused' in fenced) {
+    const { refused, passing, retryAfter } = fenced;
+    const message = `Job ${effect.name} cannot start, as the API server lets no finalizer be put on this GlanceSchema: ${refused}`;
+    return passing
+      ? {
+          kind: 'refused',
+          effect: 'startJob',
+          schema,
+          message: `${message}. It is asked again.`,
+          passing,
+          retryAfter,
+        }
+      : { kind: 'refused', effect: 'startJob', schema, message, passing };
+  }
+  // A pod can outlive its Job, and the cache can miss both: only a read shows that nobody is at work.
+  const pods = await cluster.readPods(schema.metadata.namespace, schema.metadata.uid);
+  const alive = pods.find((pod) => !hasEnded(pod));
+  if (alive !== undefined) {
+    return { kind: 'conflict', why: `pod ${alive.metadata.name} has not ended yet` };
+  }
+  const unseen = (await unseenJobOf(target, pods)) ?? (await madeAnew(target, effect.purpose.sequence));
+  if (unseen !== undefined) {
+    return { kind: 'conflict', why: `Job ${unseen.metadata.name} was not in the cache yet` };
+  }
+  const creation = await cluster.createJob(
+    schema.metadata.namespace,
+    migrationJob({
+      schema: observed.schema,
+      spec: observed.schema.spec,
+      purpose: effect.purpose,
+      image: observed.schema.image,
+      pullSecrets: observed.schema.pullSecrets,
+    }),
+  );
+  if (creation.kind === 'created' || (creation.kind === 'exists' && isOurJob(creation.job, schema))) {
+    return { kind: 'done', schema: fenced };
+  }
+  if (creation.kind === 'unsettled') {
+    const message = `The API server cannot take Job ${effect.name} for now: ${creation.message}. It is asked again.`;
+    return {
+      kind: 'refused',
+      effect: 'startJob',
+      schema: fenced,
+      message,
+      passing: true,
+      retryAfter: creation.retryAfter,
+    };
+  }
+  // The place is given back, unless it was noted before: another may have made that Job, which is gone since.
+  const ours = observed.schema.reservedSequence < effect.purpose.sequence;
+  const released = await cluster.mark(fenced, {
+    finalizers: others,
+    ...(ours ? { reservedSequence: null } : {}),
+  });
+  return released === 'stale'
+    ? { kind: 'conflict', why: 'a conflict: the schema has changed while its Job was refused' }
+    : {
+        kind: 'refused',
+        effect: 'startJob',
+        schema: 'refused' in released ? fenced : released,
+        message: whyRefused(effect.name, creation),
+        passing: false,
+      };
+}
+
+/** The Job of an ended pod, where it is there still and the cache does not have it: its result is to be taken first. */
+async function unseenJobOf(target: Target, pods: readonly PodObject[]): Promise<JobObject | undefined> {
+  const { cluster, schema } = target;
+  const seen = cluster.jobsOf(schema.metadata.uid).map((job) => job.metadata.uid);
+  for (const owner of pods.flatMap((pod) => pod.metadata.ownerReferences ?? [])) {
+    if (owner.controller === true && !seen.includes(owner.uid)) {
+      const job = await unseenJob(target, owner.name);
+      if (job?.metadata.uid === owner.uid) {
+        return job;
+      }
+    }
+  }
+  return undefined;
+}
+
+/** The Job of the place that was noted last, where a person has deleted it and another operator has made it anew. */
+async function madeAnew(target: Target, sequence: number): Promise<JobObject | undefined> {
+  const { schema } = target.observed;
+  const { reservedSequence } = schema;
+  return reservedSequence === 0 || reservedSequence >= sequence
+    ? undefined
+    : unseenJob(target, migrationJobName(schema, reservedSequence));
+}
+
+/** The Job of this name, where it is of this schema and the cache does not have it; a read brings it into the cache. */
+async function unseenJob({ cluster, schema }: Target, name: string): Promise<JobObject | undefined> {
+  const { uid, namespace } = schema.metadata;
+  const seen = cluster.jobsOf(uid).map(({ metadata }) => metadata.uid);
+  const job = await cluster.readJob(namespace, name);
+  return job === undefined || !isOurJob(job, schema) || seen.includes(job.metadata.uid) ? undefined : job;
+}
+
+function whyRefused(name: string, creation: Exclude<JobCreation, { kind: 'unsettled' }>): string {
+  return creation.kind === 'refused'
+    ? `The API server does not take Job ${name}: ${creation.message}`
+    : `Cannot start Job ${name}: there is a Job of that name that does not belong to this GlanceSchema. Delete it.`;
+}

@@ -1,0 +1,70 @@
+import type { Cluster, JobObject, SchemaObject } from '../kube/cluster.ts';
+import { type DefaultImage, isOurJob, type Observed, type ObservedJob, observe } from './facts/observe.ts';
+import { podAbsence } from './facts/pod-absence.ts';
+import { progressReader } from './facts/progress-reader.ts';
+import { type PutOffs, putOffMemory } from './facts/put-offs.ts';
+import { type Refusals, refusalMemory } from './facts/refusals.ts';
+import { isRecorded } from './status/result.ts';
+
+/** Gathers what a reconcile decides upon, from the caches and from what this process remembers. */
+export interface Gatherer {
+  gather(key: string, schema: SchemaObject): Promise<Observed>;
+  readonly putOffs: PutOffs;
+  readonly refusals: Refusals;
+  /** The GlanceSchema with this key is gone. */
+  forget(key: string): void;
+}
+
+export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () => Date): Gatherer {
+  const progress = progressReader(cluster, now);
+  const absence = podAbsence(now);
+  const putOffs = putOffMemory(now);
+  const refusals = refusalMemory(now);
+
+  async function gather(key: string, schema: SchemaObject): Promise<Observed> {
+    const { uid, namespace } = schema.metadata;
+    const jobs = await jobsOf(cluster, schema);
+    const generation = schema.metadata.generation ?? 0;
+    const refused = { putOff: putOffs.of(key), refusal: refusals.of(key, { uid, generation }) };
+    const seen = observe(schema, jobs, cluster.podsOf(uid), defaultImage);
+    const observed = { ...absence.of(key, seen), ...refused };
+    const { job } = observed;
+    const howFar = progress.of(key, observed);
+    if (job?.marked !== true || isRecorded(observed.schema.status, job) || hasLastWord(job)) {
+      return howFar === undefined ? observed : { ...observed, progress: howFar };
+    }
+    // Jobs and pods come by watches of their own: the end of a Job can be seen before that of its pod, whose word it is
+    // that goes into the status.
+    return { ...observe(schema, jobs, await cluster.readPods(namespace, uid), defaultImage), ...refused };
+  }
+
+  return {
+    gather,
+    putOffs,
+    refusals,
+    forget(key) {
+      for (const memory of [progress, absence, putOffs, refusals]) {
+        memory.forget(key);
+      }
+    },
+  };
+}
+
+/** The cached Jobs, and the one that the status names: if the cache does not have it, only a read can tell why. */
+async function jobsOf(cluster: Cluster, schema: SchemaObject): Promise<readonly JobObject[]> {
+  const { uid, namespace } = schema.metadata;
+  const jobs = cluster.jobsOf(uid);
+  const known = schema.status?.job;
+  const isThere = jobs.some(({ metadata }) => metadata.uid === known?.uid);
+  if (known === undefined || known.finishedAt !== undefined || isThere) {
+    return jobs;
+  }
+  const job = await cluster.readJob(namespace, known.name);
+  const others = jobs.filter(({ metadata }) => metadata.name !== known.name);
+  return job !== undefined && isOurJob(job, schema) ? [...others, job] : others;
+}
+
+/** Whether the cache has what the pod left that made its Job succeed: no read could tell more. */
+function hasLastWord({ state }: ObservedJob): boolean {
+  return state.kind === 'finished' && state.succeeded && state.report !== undefined;
+}

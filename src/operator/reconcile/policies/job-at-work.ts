@@ -1,0 +1,212 @@
+import { failureMeaning } from '../../../contract/failures.ts';
+import type { GlanceSchemaStatus } from '../../../contract/glance-schema.ts';
+import { formatPosition } from '../../../glance/position.ts';
+import type { JobState, ObservedJob, PodState } from '../facts/observe.ts';
+import { podTemplateHash } from '../job/job.ts';
+import type { ReadyCondition } from '../status/status.ts';
+import { type Effect, type Facts, sentence, unlessRefused, type Verdict } from './policy.ts';
+import { recordedPosition } from './positions.ts';
+
+/** How long the other containers of a pod may take to end after the migration has, in milliseconds. */
+export const HELD_PATIENCE = 30_000;
+
+/**
+ * What the container of the migration left counts, though the Job controller waits for the others. A failure after which the Job
+ * would try again is left to the Job: once the others end, another pod may follow.
+ */
+export function endOfHeld(job: ObservedJob, now: number): ObservedJob {
+  const pod = job.state.kind === 'active' ? job.state.pod : undefined;
+  return pod?.kind === 'held' && isLastEnd(pod.end) && now - Date.parse(pod.since) >= HELD_PATIENCE
+    ? { ...job, state: pod.end, held: true }
+    : job;
+}
+
+function isLastEnd({ succeeded, report }: Extract<JobState, { kind: 'finished' }>): boolean {
+  return succeeded || (report?.error != null && endsTheJob(report.error.reason));
+}
+
+/** A Job that cannot start is in the way of what is wanted now. */
+export function blockedJobUnwanted(facts: Facts): Verdict | undefined {
+  const { job, schema, now } = facts;
+  if (job?.state.kind !== 'active' || whyBlocked(job.name, job.state.pod, now) === undefined) {
+    return undefined;
+  }
+  const effect: Effect = { kind: 'deleteBlockedJob', name: job.name };
+  if (schema.deleting) {
+    return unlessRefused(facts, {
+      reason: 'MigrationPending',
+      message: `Job ${job.name} cannot start; it is deleted with its GlanceSchema.`,
+      effect,
+    });
+  }
+  if (job.purpose === undefined || job.purpose.shape === podTemplateHash(schema)) {
+    return undefined;
+  }
+  return unlessRefused(facts, {
+    reason: 'MigrationPending',
+    message: `Job ${job.name} cannot start and was made for an older spec or another image; it is replaced.`,
+    effect,
+  });
+}
+
+/** How long the Job controller may take to make a pod, or to notice the end of one, before a person should look, in milliseconds. */
+const POD_PATIENCE = 30_000;
+
+/** How long a node may take to start the container, its image pulled, in milliseconds. Of a volume that it cannot mount it says nothing in the pod. */
+const START_PATIENCE = 120_000;
+
+/** Why no container of a Job can start, where that is known or it has had time enough. */
+function whyBlocked(job: string, pod: PodState, now: number): ReadyCondition | undefined {
+  switch (pod.kind) {
+    case 'blocked':
+      return { reason: pod.reason, message: `The pod of Job ${job} cannot start: ${pod.message}.` };
+    case 'starting':
+      return now - Date.parse(pod.since) < START_PATIENCE
+        ? undefined
+        : {
+            reason: 'JobBlocked',
+            message: `Pod ${pod.pod} of Job ${job} has not started for ${START_PATIENCE / 60_000} minutes: see \`kubectl describe pod ${pod.pod}\` for a volume that cannot be mounted, as of a CA's Secret that is missing, or an image that takes long.`,
+          };
+    case 'suspended':
+      return {
+        reason: 'JobBlocked',
+        message: `Job ${job} is suspended, by a queue such as Kueue or by a person, and has no pod. It goes on when its own spec.suspend is false again.`,
+      };
+    case 'none':
+      return pod.since === undefined || now - Date.parse(pod.since) < patienceFor(pod)
+        ? undefined
+        : {
+            reason: 'JobBlocked',
+            message: `Job ${job} has no pod yet: see \`kubectl describe job ${job}\` for a quota or a policy that refuses it.`,
+          };
+  }
+  return undefined;
+}
+
+/**
+ * The Job controller makes the next pod ten seconds after the first failure, and each time after twice as long.
+ *
+ * Source: kubernetes.io/docs/concepts/workloads/controllers/job, Pod backoff failure policy.
+ */
+function patienceFor({ failed }: Extract<PodState, { kind: 'none' }>): number {
+  return POD_PATIENCE + (failed === 0 ? 0 : Math.min(600_000, 10_000 * 2 ** (failed - 1)));
+}
+
+/** That nobody can tell whether a pod runs, where that is so. */
+function whyLost(pod: PodState | undefined, now: number): ReadyCondition | undefined {
+  if (pod === undefined || !('node' in pod)) {
+    return undefined;
+  }
+  const overdue = pod.kind !== 'lost' && pod.endsBy !== undefined && now >= overdueAt(pod.endsBy);
+  if (pod.kind !== 'lost' && !overdue) {
+    return undefined;
+  }
+  const node = pod.node ?? 'unknown';
+  return {
+    reason: 'JobBlocked',
+    message: `Node ${node} does not answer: whether the migration in pod ${pod.pod} still runs there is not known, and nothing else is started. Bring the node back; or make sure that it is off, and then delete it by \`kubectl delete node ${node}\`.`,
+  };
+}
+
+function overdueAt(endsBy: string): number {
+  return Date.parse(endsBy) + POD_PATIENCE;
+}
+
+/** When `whyBlocked` may have another answer though nothing happens, in milliseconds; undefined for never. */
+function blockedAfter(pod: PodState, now: number): number | undefined {
+  if ('endsBy' in pod && pod.endsBy !== undefined) {
+    return Math.max(1_000, overdueAt(pod.endsBy) - now);
+  }
+  const patience = pod.kind === 'none' ? patienceFor(pod) : START_PATIENCE;
+  const since = 'since' in pod ? pod.since : undefined;
+  // A clock that is behind, and put right meanwhile, must not make it wait for longer.
+  return since === undefined
+    ? undefined
+    : Math.min(patience, Math.max(0, Date.parse(since) + patience - now));
+}
+
+export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdict | undefined {
+  if (job?.state.kind !== 'active') {
+    return undefined;
+  }
+  const { pod, lastReport } = job.state;
+  const waitsForIt = schema.deleting ? ' The deletion waits for it.' : '';
+  if (pod.kind === 'held') {
+    const by = pod.by.length === 0 ? 'something else' : pod.by.join(', ');
+    if (!isLastEnd(pod.end)) {
+      return {
+        reason: 'JobBlocked',
+        message: `The migration in pod ${pod.pod} has failed, and ${by} keeps the pod, so that Job ${job.name} cannot try again. Delete the pod, and keep sidecars out of the pods of the operator's Jobs.${waitsForIt}`,
+      };
+    }
+    return {
+      reason: job.purpose?.target === null ? 'Observing' : 'MigrationRunning',
+      message: `The migration in pod ${pod.pod} has ended, and ${by} keeps the pod. Its result is taken in a moment, and Job ${job.name} is then deleted; keep sidecars out of the pods of the operator's Jobs.${waitsForIt}`,
+      requeueAfter: Math.min(HELD_PATIENCE, Math.max(0, Date.parse(pod.since) + HELD_PATIENCE - now)),
+    };
+  }
+  const blocked = whyLost(pod, now) ?? whyBlocked(job.name, pod, now);
+  if (blocked !== undefined && pod.kind !== 'none') {
+    return { ...blocked, message: blocked.message + waitsForIt };
+  }
+  if (lastReport?.error != null && pod.kind !== 'running' && !endsTheJob(lastReport.error.reason)) {
+    return {
+      reason: lastReport.error.reason === 'DatabaseUnreachable' ? 'DatabaseUnreachable' : 'MigrationPending',
+      message: `${sentence(lastReport.error.message)} Job ${job.name} tries again, unless that was its last attempt.${waitsForIt}`,
+    };
+  }
+  if (blocked !== undefined) {
+    return { ...blocked, message: blocked.message + waitsForIt };
+  }
+  const later = progress === undefined ? blockedAfter(pod, now) : Math.max(0, progress.requeueAt - now);
+  return { ...workOf(job, status, waitsForIt), requeueAfter: later };
+}
+
+/** Whether the Job has no further try after this failure, and only has not been marked as failed yet. */
+function endsTheJob(reason: string): boolean {
+  return failureMeaning(reason)?.retriedInJob === false;
+}
+
+function workOf(job: ObservedJob, status: GlanceSchemaStatus, waitsForIt: string): Verdict {
+  if (job.deleting) {
+    return {
+      reason: 'MigrationRunning',
+      message: `Somebody has deleted Job ${job.name}: its pod was asked to end, and the database is then read again.${waitsForIt}`,
+    };
+  }
+  const target = job.purpose?.target;
+  if (target == null) {
+    const why = job.purpose?.why === undefined ? '' : ` ${job.purpose.why}`;
+    return { reason: 'Observing', message: `Job ${job.name} reads the database.${why}${waitsForIt}` };
+  }
+  const recorded = recordedPosition(status);
+  const from = recorded === undefined ? '' : ` from ${formatPosition(recorded)}`;
+  const { progress } = status;
+  const howFar =
+    progress === undefined
+      ? ''
+      : `; ${progress.migration}: ${count(progress.done)} of ${count(progress.total)} rows`;
+  return {
+    reason: 'MigrationRunning',
+    message: `Job ${job.name} brings the database${from} to ${formatPosition(target)}${howFar}.${waitsForIt}`,
+  };
+}
+
+function count(rows: number): string {
+  return rows.toLocaleString('en-US');
+}
+
+export function podsOutliveTheirJob({ livePods, livePod, now }: Facts): Verdict | undefined {
+  const [pod] = livePods;
+  if (pod === undefined) {
+    return undefined;
+  }
+  const running: ReadyCondition = {
+    reason: 'MigrationRunning',
+    message: `Pod ${pod} is still there though its Job is gone; waiting for its end.`,
+  };
+  return {
+    ...(whyLost(livePod, now) ?? running),
+    requeueAfter: livePod === undefined ? undefined : blockedAfter(livePod, now),
+  };
+}

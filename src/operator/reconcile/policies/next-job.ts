@@ -1,0 +1,30 @@
+import type { Position } from '../../../glance/position.ts';
+import { databaseOf, migrationJobName, type Purpose, podTemplateHash } from '../job/job.ts';
+import type { Effect, Facts } from './policy.ts';
+
+/** The effect that makes the next Job. */
+export function startJob(facts: Facts, kind: Purpose['kind'], target: Position | null, why?: string): Effect {
+  const { schema, status, lastSequence } = facts;
+  const last = status.job;
+  const failed = last?.failure !== undefined || (last !== undefined && last.finishedAt === undefined);
+  const again = failed && last.generation === schema.generation && last.purpose === kind;
+  const purpose: Purpose = {
+    kind,
+    target,
+    ...(why === undefined ? {} : { why }),
+    // Whoever noted a place may still be about to make that Job: only under the same name can there be no second one.
+    sequence: Math.max((last?.sequence ?? 0) + 1, lastSequence + 1, schema.reservedSequence),
+    attempt: again ? last.attempt + 1 : 1,
+    generation: schema.generation,
+    ...(kind === 'Observe' && schema.observe !== undefined ? { observe: schema.observe } : {}),
+    ...(schema.retry === undefined ? {} : { retry: schema.retry }),
+    shape: podTemplateHash(schema),
+    database: databaseOf(schema.spec),
+    image: schema.image,
+  };
+  return {
+    kind: 'startJob',
+    name: migrationJobName(schema, purpose.sequence),
+    purpose,
+  };
+}

@@ -1,0 +1,26 @@
+import type { GlanceSchemaStatus } from '../../../contract/glance-schema.ts';
+import { type Position, wantedPosition } from '../../../glance/position.ts';
+import { resolveRevision } from '../../../glance/resolve.ts';
+import { LATEST_SUPPORTED, REVISIONS } from '../../../glance/revisions.ts';
+import type { ObservedSchema } from '../facts/observe.ts';
+
+/** Where the spec wants the database, of a status that has its target; of none, the newest is as good as any. */
+export function targetPosition({ spec }: ObservedSchema, { targetRevision }: GlanceSchemaStatus): Position {
+  return wantedPosition(targetRevision ?? LATEST_SUPPORTED, spec.through);
+}
+
+/** Where the database was read to be; undefined for one that was not read, is empty, or is newer than this operator. */
+export function recordedPosition(status: GlanceSchemaStatus): Position | undefined {
+  const known = REVISIONS.find(({ name }) => name === status.recordedRevision);
+  return known && { revision: known.name, phase: status.recordedPhase ?? 'Contract' };
+}
+
+/** The status with the revision that the spec names, aliases and `latest` resolved. */
+export function withTarget(
+  status: GlanceSchemaStatus,
+  wanted: string | number | undefined,
+): GlanceSchemaStatus {
+  const { targetRevision: _before, ...rest } = status;
+  const resolved = wanted === undefined ? undefined : resolveRevision(wanted);
+  return resolved?.kind === 'revision' ? { ...rest, targetRevision: resolved.revision } : rest;
+}

@@ -1,0 +1,78 @@
+import { agrees } from '../../../glance/detect.ts';
+import { unknownHeads } from '../../../glance/heads.ts';
+import { databaseOf } from '../job/job.ts';
+import { nextAttemptNotDue } from './attempts.ts';
+import { startJob } from './next-job.ts';
+import { type Facts, unlessRefused, type Verdict } from './policy.ts';
+import { recordedPosition } from './positions.ts';
+
+/** The annotation `observe` is new. */
+export function observeAsked(facts: Facts): Verdict | undefined {
+  const { schema, status } = facts;
+  return schema.observe === undefined || schema.observe === status.handledObserve
+    ? undefined
+    : readAgain(facts, 'The annotation observe asks for the database to be read again.');
+}
+
+/** What is recorded was read from the database of another Secret. */
+export function databaseMoved(facts: Facts): Verdict | undefined {
+  const { schema, status } = facts;
+  const now = databaseOf(schema.spec);
+  return status.recordedFrom === undefined || status.recordedFrom === now
+    ? undefined
+    : readAgain(facts, `The database of Secret ${now} is read; that of ${status.recordedFrom} was before.`);
+}
+
+/** What is recorded is not what the rows beside it say: somebody has changed the status. */
+export function recordContradicted(facts: Facts): Verdict | undefined {
+  const { recordedRevision, databaseHeads } = facts.status;
+  if (recordedRevision === undefined) {
+    return undefined;
+  }
+  const recorded = recordedPosition(facts.status);
+  const isTrue =
+    recorded === undefined
+      ? unknownHeads(databaseHeads ?? []).length > 0
+      : databaseHeads !== undefined && agrees(recorded, databaseHeads);
+  if (isTrue) {
+    return undefined;
+  }
+  const rows = databaseHeads?.map((head) => `'${head}'`).join(', ') ?? '';
+  return readAgain(
+    facts,
+    `The status says '${recordedRevision}' and that the database has ${rows === '' ? 'no rows' : rows} in alembic_version, which contradict each other: somebody has changed it, and it is not believed.`,
+    true,
+  );
+}
+
+/**
+ * A Job that only reads the database is due.
+ *
+ * @param tells whether the Job is to tell the message while it reads
+ */
+export function readAgain(facts: Facts, message: string, tells = false): Verdict {
+  if (facts.status.job?.purpose === 'Observe') {
+    const waiting = nextAttemptNotDue(facts);
+    if (waiting !== undefined) {
+      return waiting;
+    }
+  }
+  return unlessRefused(facts, {
+    reason: 'Observing',
+    message,
+    effect: startJob(facts, 'Observe', null, tells ? message : undefined),
+  });
+}
+
+/**
+ * Whether the newest Job may have changed the database after what is recorded was read: it was lost, perhaps before the
+ * status told of it, or it ended without having read the database again. Then only another Job can tell.
+ */
+export function recordMayBeOld({ schema, status }: Facts): boolean {
+  const { job } = status;
+  if (schema.reservedSequence > (job?.sequence ?? 0)) {
+    return true;
+  }
+  // One that only reads too: a lost migration may have been before it.
+  return job !== undefined && (job.finishedAt === undefined || job.failure?.databaseRead === false);
+}

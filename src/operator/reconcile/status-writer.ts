@@ -1,0 +1,115 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
+import type { Cluster, SchemaEvent, SchemaObject } from '../kube/cluster.ts';
+import { eventDeduplicator, eventFor } from './events.ts';
+
+/** A status that the API server took. */
+export interface StoredStatus {
+  readonly key: string;
+  readonly before: GlanceSchemaStatus;
+  readonly after: GlanceSchemaStatus;
+  /** What has changed, for a person; undefined where only the message or the progress did. */
+  readonly notice: SchemaEvent | undefined;
+  /** Whether the API server said so; otherwise it was found stored, and another leader may have written the very same. */
+  readonly answered: boolean;
+}
+
+/** Writes statuses, and tells of each that the API server took. */
+export interface StatusWriter {
+  /**
+   * Writes nothing where nothing has changed.
+   *
+   * @returns whether somebody else has changed the GlanceSchema, so that nothing was written
+   * @throws Error when the CRD is older than this operator, or the API server does not answer
+   */
+  write(schema: SchemaObject, after: GlanceSchemaStatus): Promise<'stored' | 'conflict'>;
+  /** A status that was sent and not answered is told of as soon as it is seen to be stored. */
+  tellUnanswered(key: string, schema: SchemaObject): void;
+  /** The GlanceSchema with this key is gone. */
+  forget(key: string): void;
+}
+
+export function statusWriter(
+  cluster: Pick<Cluster, 'writeStatus' | 'notify'>,
+  now: () => Date,
+  onStored: ((stored: StoredStatus) => void) | undefined,
+): StatusWriter {
+  const told = eventDeduplicator(now);
+  const unanswered = new Map<string, readonly Unanswered[]>();
+
+  async function write(schema: SchemaObject, after: GlanceSchemaStatus): Promise<'stored' | 'conflict'> {
+    const before = schema.status ?? {};
+    if (!isDeepStrictEqual(plain(before), plain(after))) {
+      const { namespace, name } = schema.metadata;
+      const key = `${namespace}/${name}`;
+      const written = await cluster.writeStatus(schema, after).catch((error: unknown) => {
+        // It may have been stored all the same; the next pass sees.
+        const { resourceVersion } = schema.metadata;
+        const sent = unanswered.get(key) ?? [];
+        const others = sent.filter(({ before }) => before.metadata.resourceVersion === resourceVersion);
+        unanswered.set(key, [...others.slice(1 - MOST_UNANSWERED), { before: schema, after }]);
+        throw error;
+      });
+      if (written === 'stale') {
+        return 'conflict';
+      }
+      unanswered.delete(key);
+      tell(written, { key, before, after, answered: true });
+      if (!isDeepStrictEqual(plain(written.status ?? {}), plain(after))) {
+        throw new Error(
+          `Cannot keep the status of ${namespace}/${name}: the CRD is older than this operator. Apply the CRD of its version.`,
+        );
+      }
+    }
+    return 'stored';
+  }
+
+  function tellUnanswered(key: string, schema: SchemaObject): void {
+    const { uid, resourceVersion } = schema.metadata;
+    const sent = unanswered.get(key) ?? [];
+    if (sent.every(({ before }) => before.metadata.resourceVersion === resourceVersion)) {
+      return;
+    }
+    // Whatever has changed since, none that was sent can be taken any more.
+    unanswered.delete(key);
+    const stored = sent.find(
+      ({ before, after }) =>
+        before.metadata.uid === uid && isDeepStrictEqual(plain(after), plain(schema.status ?? {})),
+    );
+    if (stored !== undefined) {
+      const before = stored.before.status ?? {};
+      tell(schema, { key, before, after: stored.after, answered: false });
+    }
+  }
+
+  function tell(schema: SchemaObject, stored: Omit<StoredStatus, 'notice'>): void {
+    const notice = eventFor(stored.before, stored.after);
+    if (notice !== undefined && told.isNew(schema, stored.after, notice)) {
+      cluster.notify(schema, notice);
+    }
+    onStored?.({ ...stored, notice });
+  }
+
+  return {
+    write,
+    tellUnanswered,
+    forget(key) {
+      told.forget(key);
+      unanswered.delete(key);
+    },
+  };
+}
+
+/** A status that was sent and of which nobody has said whether it is stored. */
+interface Unanswered {
+  readonly before: SchemaObject;
+  readonly after: GlanceSchemaStatus;
+}
+
+/** How many of these are kept of one GlanceSchema. */
+const MOST_UNANSWERED = 5;
+
+/** Without keys whose value is undefined, as JSON has it. */
+function plain(status: GlanceSchemaStatus): unknown {
+  return JSON.parse(JSON.stringify(status));
+}
