@@ -6,7 +6,7 @@ import { eventually } from '../process/eventually.ts';
 import { type ApiProxy, startApiProxy } from './api-proxy.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { type FakeKubelet, type FakeKubeletOptions, startFakeKubelet } from './fake-kubelet.ts';
-import { kubectl } from './kubectl.ts';
+import { crdsEstablished, kubectl } from './kubectl.ts';
 import { asList, RIGHTS, renderManifests } from './manifests.ts';
 import { type Operator, type OperatorOptions, startOperator } from './operator.ts';
 import type { KubeObject, TestApi } from './test-api.ts';
@@ -84,7 +84,7 @@ export async function startEnvironment({
     const given = (await renderManifests(folder)).filter(({ kind = '' }) => RIGHTS.includes(kind));
     await applied(plane, ['apply', '-f', '-'], asList(given));
   }
-  await applied(plane, ['wait', '--for=condition=Established', 'crd/glanceschemas.db.glance.openstack.org']);
+  await crdsEstablished(plane.kubeconfigPath);
   async function kubeconfig(): Promise<string> {
     const token = await api.call(
       'POST',

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { homedir } from 'node:os';
 import { dirname } from 'node:path';
 import { ensureBinaries } from '../cluster/binaries.ts';
+import { eventually } from '../process/eventually.ts';
 import { endOf, type ProgramResult } from '../process/program-end.ts';
 
 export interface KubectlOptions {
@@ -27,6 +28,21 @@ export async function kubectl(
   child.stdin.on('error', ignoreClosedInput);
   child.stdin.end(options.input ?? '');
   return endOf(child);
+}
+
+/** Waits until the API server serves all CRDs. `kubectl wait` ends with an error where one has no conditions yet. */
+export async function crdsEstablished(kubeconfigPath: string): Promise<void> {
+  await eventually(async () => {
+    const { code, stderr } = await kubectl(kubeconfigPath, [
+      'wait',
+      '--for=condition=Established',
+      'crd',
+      '--all',
+    ]);
+    if (code !== 0) {
+      throw new Error(stderr);
+    }
+  });
 }
 
 /** kubectl may end without having read what it was given; its exit code and message tell why. */

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
-import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import type { TestApi } from '../../../lab/kubernetes/test-api.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -17,7 +17,7 @@ describe('the CRD on a real API server', () => {
     plane = await startControlPlane({ controllers: false });
     api = plane.api();
     await succeeds('apply', '-k', `${ROOT}manifests`);
-    await succeeds('wait', '--for=condition=Established', 'crd/glanceschemas.db.glance.openstack.org');
+    await crdsEstablished(plane.kubeconfigPath);
   });
 
   after(async () => {

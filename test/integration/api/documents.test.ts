@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
 import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
-import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import { prometheusOperatorCrds } from '../../support/prometheus-operator-crds.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -117,7 +117,7 @@ describe('the documents', () => {
         const crd = await kubectl(plane.kubeconfigPath, ['apply', '--server-side', '-f', file]);
         expect(crd.code, crd.stderr).to.equal(0);
       }
-      await kubectl(plane.kubeconfigPath, ['wait', '--for=condition=Established', 'crd', '--all']);
+      await crdsEstablished(plane.kubeconfigPath);
       await kubectl(plane.kubeconfigPath, ['create', 'namespace', 'openstack']);
       // Argo CD's, which the documents patch.
       await kubectl(plane.kubeconfigPath, ['create', 'namespace', 'argocd']);

@@ -12,7 +12,7 @@ import {
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
 import { askMysql, mysqlOptions } from '../../../lab/databases/mysql-client.ts';
 import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
-import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import type { Operator } from '../../../lab/kubernetes/operator.ts';
 import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
@@ -252,8 +252,7 @@ describe('deletions while a migration runs', function () {
             await Promise.all(works.map(expectEnded));
             console.log(`      ${begun + count} of ${RUNS}`);
             await done('apply', '-k', 'crds');
-            // kubectl wait ends with an error while there are no conditions yet.
-            await eventually(() => done('wait', '--for=condition=Established', `crd/${CRD}`), PATIENT);
+            await crdsEstablished(environment.plane.kubeconfigPath);
             await collectorKnowsSchemas();
           }
         });

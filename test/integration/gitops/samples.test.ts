@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { parse, parseAllDocuments } from 'yaml';
 import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
-import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { GROUP, KIND } from '../../../src/contract/names.ts';
 
@@ -25,7 +25,7 @@ describe('the samples for GitOps', () => {
   before(async () => {
     plane = await startControlPlane({ controllers: false });
     await succeeds(['apply', '-k', `${ROOT}crds`]);
-    await succeeds(['wait', '--for=condition=Established', 'crd', '--all']);
+    await crdsEstablished(plane.kubeconfigPath);
     await succeeds(['create', 'namespace', 'openstack']);
     await succeeds(['create', 'namespace', 'argocd']);
   });

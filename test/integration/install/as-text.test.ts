@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
 import { CHART, helm, prepareHelm } from '../../../lab/kubernetes/helm.ts';
-import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import { prometheusOperatorCrds } from '../../support/prometheus-operator-crds.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -81,7 +81,7 @@ describe('every YAML that there is, as text', () => {
     plane = await startControlPlane({ controllers: false });
     await succeeds(['apply', '--server-side', '-k', `${ROOT}crds`]);
     for (const file of await prometheusOperatorCrds()) await succeeds(['apply', '--server-side', '-f', file]);
-    await succeeds(['wait', '--for=condition=Established', 'crd', '--all']);
+    await crdsEstablished(plane.kubeconfigPath);
     for (const version of (await succeeds(['api-versions'])).trim().split('\n')) known.add(version);
   });
 
@@ -129,7 +129,7 @@ describe('every YAML that there is, as text', () => {
       if (kind === '' || known.has(apiVersion) || known.has(`${apiVersion} ${kind}`)) continue;
       known.add(`${apiVersion} ${kind}`);
       await succeeds(['apply', '-f', '-'], JSON.stringify(anyKind(apiVersion, kind)));
-      await succeeds(['wait', '--for=condition=Established', 'crd', '--all']);
+      await crdsEstablished(plane.kubeconfigPath);
     }
   }
 });

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
 import { CHART, helm, prepareHelm } from '../../../lab/kubernetes/helm.ts';
 import { conformance } from '../../../lab/kubernetes/kubeconform.ts';
-import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import { asList, renderManifests } from '../../../lab/kubernetes/manifests.ts';
 import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
@@ -80,7 +80,7 @@ describe('the chart on a real API server', () => {
       'serviceaccount/glance-schema-operator',
     ]);
     await eventually(async () => expect((await deployment()).status.replicas).to.equal(2));
-    await run(['wait', '--for=condition=Established', `crd/${CRD}`]);
+    await crdsEstablished(plane.kubeconfigPath);
   });
 
   it('and the manifests are what this API server takes, field by field', async () => {

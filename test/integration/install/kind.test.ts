@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { parse } from 'yaml';
 import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import { crdsEstablished } from '../../../lab/kubernetes/kubectl.ts';
 import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { documented, follow } from '../../support/documented.ts';
 
@@ -39,8 +40,7 @@ describe('the way with kind', () => {
       const { code, stderr } = await follow(plane, line);
       expect(code, `${line}: ${stderr}`).to.equal(0);
       if (line.includes('overlays/cluster')) {
-        const wait = 'kubectl wait --for=condition=Established crd/glanceschemas.db.glance.openstack.org';
-        expect((await follow(plane, wait)).code).to.equal(0);
+        await crdsEstablished(plane.kubeconfigPath);
       }
     }
     const api = plane.api();

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
-import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import { asList, renderManifests } from '../../../lab/kubernetes/manifests.ts';
 import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
@@ -96,10 +96,10 @@ describe('the manifests', () => {
       plane = await startControlPlane();
       const admin = [
         ['apply', '--server-side', '-k', 'crds'],
-        ['wait', '--for=condition=Established', 'crd/glanceschemas.db.glance.openstack.org'],
         ['create', 'namespace', 'openstack'],
       ];
       for (const args of admin) await succeeds(args);
+      await crdsEstablished(plane.kubeconfigPath);
     });
 
     after(async () => {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
 import { helm, prepareHelm } from '../../../lab/kubernetes/helm.ts';
-import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import type { TestApi } from '../../../lab/kubernetes/test-api.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -40,7 +40,7 @@ describe('spec.revision, as text', () => {
     plane = await startControlPlane({ controllers: false });
     api = plane.api();
     await succeeds(['apply', '-k', `${ROOT}crds`]);
-    await succeeds(['wait', '--for=condition=Established', 'crd/glanceschemas.db.glance.openstack.org']);
+    await crdsEstablished(plane.kubeconfigPath);
   });
 
   after(async () => {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
 import { writeKubeconfig } from '../../../lab/kubernetes/kubeconfig.ts';
-import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import type { KubeObject, TestApi } from '../../../lab/kubernetes/test-api.ts';
 import { bundle, pluginBundle, startCli } from '../../../lab/process/bundle.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
@@ -85,7 +85,7 @@ describe('kubectl glanceschema', () => {
     plugins = join(home, '.local/bin');
     withoutTheCrd = await plugin('status', 'glance', '-n', 'openstack');
     await kubectl(plane.kubeconfigPath, ['apply', '-k', `${ROOT}crds`]);
-    await kubectl(plane.kubeconfigPath, ['wait', '--for=condition=Established', 'crd', '--all']);
+    await crdsEstablished(plane.kubeconfigPath);
     await api.call('POST', '/api/v1/namespaces', { metadata: { name: 'openstack' } });
   });
 
