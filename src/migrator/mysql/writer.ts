@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import driver from 'mysql2';
-import { type Options, QueryTypes, Sequelize, type Transaction } from 'sequelize';
+import { type Options, QueryTypes, type Sequelize, type Transaction } from 'sequelize';
 import type { Step } from '../../glance/steps.ts';
 import type { Row, StepProgress, Writer, WriterOptions } from '../engine/engine.ts';
+import { newSequelize } from '../engine/new-sequelize.ts';
 import { reachSameServer } from '../engine/same-server.ts';
 import { versionRowChanges } from '../engine/version-rows.ts';
 import { databaseError, isDeadlock, isLockTimeout } from '../errors/database-error.ts';
@@ -345,7 +346,7 @@ function openSequelize({ options }: Session): Sequelize {
     pool: { max: 1, min: 0, idle: 3_600_000, acquire: 60_000 },
     logging: false,
   };
-  return new Sequelize(settings);
+  return newSequelize(settings);
 }
 
 /** A pool does not close before it has its connection back. */

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import driver from 'pg';
-import { type Options, QueryTypes, Sequelize, Transaction } from 'sequelize';
+import { type Options, QueryTypes, type Sequelize, Transaction } from 'sequelize';
 import type { Step } from '../../glance/steps.ts';
 import type { LockHolder, Row, StepProgress, Writer, WriterOptions } from '../engine/engine.ts';
+import { newSequelize } from '../engine/new-sequelize.ts';
 import { reachSameServer } from '../engine/same-server.ts';
 import { createVersionTable, versionRowChanges } from '../engine/version-rows.ts';
 import { databaseError, isDeadlock, isLockTimeout } from '../errors/database-error.ts';
@@ -475,7 +476,7 @@ function openSequelize({ config }: Session, state: PostgresState): Sequelize {
     pool: { max: 1, min: 0, idle: 3_600_000, acquire: 60_000 },
     logging: false,
   };
-  return new Sequelize(settings);
+  return newSequelize(settings);
 }
 
 function rowCount(result: unknown): number {

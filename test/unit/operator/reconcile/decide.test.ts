@@ -1283,6 +1283,52 @@ describe('decide', () => {
     });
   });
 
+  describe('what the API server has refused', () => {
+    const refused = { message: 'The API server does not take it.', passing: false, requeueAfter: 7_000 };
+
+    it('is not asked for again before its time, and is told', () => {
+      const observed = {
+        ...observe(aSchema(), [], []),
+        refusal: { ...refused, effect: 'startJob' as const },
+      };
+      const { effect, status, requeueAfter } = decide(observed, NOW);
+      expect(effect).to.equal(undefined);
+      expect(status.conditions?.[0]).to.include({ reason: 'JobBlocked', message: refused.message });
+      expect(requeueAfter).to.equal(7_000);
+    });
+
+    it('is told as pending where the same may be taken in a moment', () => {
+      const refusal = { ...refused, effect: 'startJob' as const, passing: true };
+      const { status } = decide({ ...observe(aSchema(), [], []), refusal }, NOW);
+      expect(status.conditions?.[0]).to.include({ reason: 'MigrationPending', message: refused.message });
+    });
+
+    it('does not keep another effect from being done', () => {
+      const refusal = { ...refused, effect: 'deleteBlockedJob' as const };
+      expect(decide({ ...observe(aSchema(), [], []), refusal }, NOW).effect?.kind).to.equal('startJob');
+    });
+
+    it('is told of a deletion that waits for its finalizer', () => {
+      const metadata = { deletionTimestamp: FINISHED, finalizers: [FINALIZER] };
+      const schema = aSchema({ metadata });
+      const refusal = { ...refused, effect: 'releaseFinalizer' as const };
+      const { effect, status } = decide({ ...observe(schema, [], []), refusal }, NOW);
+      expect(effect).to.equal(undefined);
+      expect(status.conditions?.[0]).to.include({ reason: 'JobBlocked', message: refused.message });
+    });
+  });
+
+  it('deletes a Job before the newest one that another container keeps', () => {
+    const metadata = { name: 'older', uid: 'older', creationTimestamp: '2026-11-23T06:00:00Z' };
+    const older = aJob({ metadata });
+    const held = aPod('Running', { terminated: { exitCode: 0, finishedAt: FINISHED } });
+    const owner = [{ uid: 'older', name: 'older', controller: true }];
+    const pod = { ...held, metadata: { ...held.metadata, name: 'held', ownerReferences: owner } };
+    const newest = aJob({ end: 'Complete', ttl: 60 });
+    const { effect } = decide(observe(aSchema({ status: stored() }), [older, newest], [pod]), NOW);
+    expect(effect).to.deep.equal({ kind: 'deleteHeldJob', job: { name: 'older', uid: 'older' } });
+  });
+
   it('stores the result of the newest Job though another one is stored', () => {
     const newer = aJob({
       end: 'Failed',
