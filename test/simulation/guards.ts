@@ -211,7 +211,7 @@ const GUARDS: readonly Guard[] = [
   ]),
   guard('a clock put back does not make a refusal last', ['wait <= 0 || wait > BACKOFF.most', 'wait <= 0']),
   guard('nothing is written at rest', [
-    'if (!isDeepStrictEqual(plain(before), plain(decision.status)))',
+    'if (!isDeepStrictEqual(plain(before), plain(after)))',
     'if (plain(before) !== 0)',
   ]),
   guard(

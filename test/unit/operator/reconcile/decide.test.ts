@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { FailureReason } from '../../../../src/contract/failures.ts';
 import type { GlanceSchemaStatus, StatusJob } from '../../../../src/contract/glance-schema.ts';
 import {
+  FINALIZER,
   OBSERVE_ANNOTATION,
   RESERVED_SEQUENCE_ANNOTATION,
   RETRY_ANNOTATION,
