@@ -88,9 +88,13 @@ export function decide(seen: Observed, now: Date): Decision {
     now: now.getTime(),
   };
   const answer = firstAnswer(facts);
-  const { nextAttemptAt: _before, ...rest } = facts.status;
+  const { nextAttemptAt: _before, sharesSecretWith: _with, ...rest } = facts.status;
   const { nextAttemptAt } = answer;
-  const told = nextAttemptAt === undefined ? rest : { ...rest, nextAttemptAt };
+  const told = {
+    ...rest,
+    ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),
+    ...(facts.sharer === undefined ? {} : { sharesSecretWith: facts.sharer }),
+  };
   const status = withVerdict(told, answer, schema.generation, now);
   // A result goes into the status before anything else happens: from then on it can no longer be lost.
   const resultIsNew = observed.job?.state.kind === 'finished' && !isRecorded(schema.status, observed.job);

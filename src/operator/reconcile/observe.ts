@@ -31,6 +31,8 @@ export interface Observed {
   readonly ownedActiveJobs: readonly JobReference[];
   /** UIDs of objects of which the API server has refused something that safety does not need, and is not asked again yet. */
   readonly putOff?: readonly string[];
+  /** The oldest of the other schemas with the same Secret and key, where it is older than this one. */
+  readonly sharer?: string | undefined;
   /** Names of pods of this schema that may still run, whether their Job is there or not. */
   readonly livePods: readonly string[];
   /** How the first of these is. */

@@ -12,7 +12,7 @@ import type {
 } from '../kube/cluster.ts';
 import { exponentialBackoff, fractionOf } from '../loop/backoff.ts';
 import { DEFAULT_TTL, type Decision, decide, type Effect } from './decide.ts';
-import { eventDeduplicator, eventFor } from './events.ts';
+import { eventDeduplicator, eventsFor } from './events.ts';
 import { migrationJob, migrationJobName } from './job.ts';
 import {
   type DefaultImage,
@@ -47,8 +47,8 @@ export interface StoredStatus {
   readonly key: string;
   readonly before: GlanceSchemaStatus;
   readonly after: GlanceSchemaStatus;
-  /** What has changed, for a person; undefined where only the message or the progress did. */
-  readonly notice: SchemaEvent | undefined;
+  /** What has changed, for a person; none where only the message or the progress did. */
+  readonly notices: readonly SchemaEvent[];
   /** Whether the API server said so; otherwise it was found stored, and another leader may have written the very same. */
   readonly answered: boolean;
 }
@@ -189,8 +189,11 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   async function look(key: string, schema: SchemaObject): Promise<Observed> {
     const { uid, namespace } = schema.metadata;
     const jobs = await jobsOf(schema);
-    const putOff = later.of(key);
-    const observed = { ...absence.of(key, observe(schema, jobs, cluster.podsOf(uid), defaultImage)), putOff };
+    const more = { putOff: later.of(key), sharer: olderSharerOf(schema) };
+    const observed = {
+      ...absence.of(key, observe(schema, jobs, cluster.podsOf(uid), defaultImage)),
+      ...more,
+    };
     const { job } = observed;
     const howFar = progress.of(key, observed);
     if (job?.marked !== true || isRecorded(observed.schema.status, job) || hasLastWord(job)) {
@@ -198,7 +201,13 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     }
     // Jobs and pods come by watches of their own: the end of a Job can be seen before that of its pod, whose word it is
     // that goes into the status.
-    return { ...observe(schema, jobs, await cluster.readPods(namespace, uid), defaultImage), putOff };
+    return { ...observe(schema, jobs, await cluster.readPods(namespace, uid), defaultImage), ...more };
+  }
+
+  /** The name of the oldest other schema with the same Secret, where this one is not the oldest itself. */
+  function olderSharerOf(schema: SchemaObject): string | undefined {
+    const oldest = cluster.sharersOf(schema).reduce(older, schema);
+    return oldest === schema ? undefined : oldest.metadata.name;
   }
 
   /** The cached Jobs, and the one that the status names: if the cache does not have it, only a read can tell why. */
@@ -431,12 +440,12 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     }
   }
 
-  function tell(schema: SchemaObject, stored: Omit<StoredStatus, 'notice'>): void {
-    const notice = eventFor(stored.before, stored.after);
-    if (notice !== undefined && board.isNew(schema, stored.after, notice)) {
+  function tell(schema: SchemaObject, stored: Omit<StoredStatus, 'notices'>): void {
+    const notices = eventsFor(stored.before, stored.after);
+    for (const notice of notices.filter((notice) => board.isNew(schema, stored.after, notice))) {
       cluster.notify(schema, notice);
     }
-    options.onStored?.({ ...stored, notice });
+    options.onStored?.({ ...stored, notices });
   }
 
   return reconcile;
@@ -496,6 +505,14 @@ function isOurJob(job: JobObject, schema: SchemaObject): boolean {
 
 function putOff(uid: string, what: string, { refused }: Refused): Acted {
   return { kind: 'put off', uid, message: `${what}: ${refused}` };
+}
+
+/** Of one second, that whose name is first. */
+function older(one: SchemaObject, other: SchemaObject): SchemaObject {
+  const [a, b] = [one.metadata, other.metadata];
+  const isOlder =
+    a.creationTimestamp === b.creationTimestamp ? a.name < b.name : a.creationTimestamp < b.creationTimestamp;
+  return isOlder ? one : other;
 }
 
 /** Whether the cache has what the pod left that made its Job succeed: no read could tell more. */
