@@ -128,7 +128,7 @@ async function drive(plane: ControlPlane, pid: number, size: number, signal: Abo
   await Promise.all(
     Array.from({ length: 20 }, async () => {
       for (let name = names.pop(); name !== undefined; name = names.pop()) {
-        const spec = { revision: REVISION, database: { secretRef: { name: 'burst' } } };
+        const spec = { revision: REVISION, database: { secretRef: { name } } };
         await api.call('POST', SCHEMAS, {
           apiVersion: 'db.glance.openstack.org/v1alpha1',
           kind: 'GlanceSchema',

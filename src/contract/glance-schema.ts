@@ -256,6 +256,13 @@ export const statusSchema = z
       .max(512)
       .optional()
       .describe('The Secret and its key by which that database was reached: `glance-db/connection`.'),
+    sharesSecretWith: z
+      .string()
+      .max(253)
+      .optional()
+      .describe(
+        'The oldest of the other GlanceSchemas of this namespace that name the same key of the same Secret, where it is older than this one: both are of one database.',
+      ),
     databaseHeads: z
       .array(z.string().max(64))
       .max(64)

@@ -94,6 +94,13 @@ const PRINTER_COLUMNS = [
   { name: 'Ready', type: 'string', jsonPath: `${READY}.status` },
   { name: 'Reason', type: 'string', jsonPath: `${READY}.reason` },
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+  {
+    name: 'Target',
+    type: 'string',
+    jsonPath: '.status.targetRevision',
+    description: 'The wanted revision with aliases and `latest` resolved.',
+    priority: 1,
+  },
   { name: 'Phase', type: 'string', jsonPath: '.status.recordedPhase', priority: 1 },
   { name: 'Job', type: 'string', jsonPath: '.status.job.name', priority: 1 },
   { name: 'Progress', type: 'integer', jsonPath: '.status.progress.done', priority: 1 },

@@ -122,12 +122,12 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     version: options.version,
     schemas: () => (leading ? cluster.schemas() : []),
   });
-  const onStored = ({ key, before, after, notice, answered }: StoredStatus): void => {
+  const onStored = ({ key, before, after, notices, answered }: StoredStatus): void => {
     // Nothing is counted twice; what another leader may have counted is not.
     if (answered) {
       count(before, after);
     }
-    if (notice !== undefined) {
+    for (const notice of notices) {
       const say = notice.type === 'Warning' ? log.warn : log.info;
       say(`${key}: ${notice.message}`, { key, reason: notice.reason });
     }

@@ -125,6 +125,10 @@ export class SimulatedCluster implements Cluster {
     return key === KEY ? this.#schemas.objects()[0] : undefined;
   }
 
+  sharersOf(): readonly SchemaObject[] {
+    return [];
+  }
+
   jobsOf(schemaUid: string): readonly JobObject[] {
     return this.#jobs.objects().filter((job) => schemaOf(job) === schemaUid);
   }

@@ -100,6 +100,8 @@ export interface Refused {
  */
 export interface Cluster {
   schema(key: string): SchemaObject | undefined;
+  /** The other schemas of its namespace that name the same key of the same Secret for their database. */
+  sharersOf(schema: SchemaObject): readonly SchemaObject[];
   /** The Jobs that carry the label of the schema with this UID, whoever owns them. */
   jobsOf(schemaUid: string): readonly JobObject[];
   /** The Jobs of a GlanceSchema that the cache does not have: `key` then has its UID in the place of its name. */

@@ -62,11 +62,13 @@ export class KubeCluster implements Cluster {
       api: `/apis/${GROUP}/${VERSION}`,
       plural: PLURAL,
       namespaces,
-      indexers: { [BY_UID]: ({ metadata }) => [metadata.uid] },
+      indexers: { [BY_UID]: ({ metadata }) => [metadata.uid], [BY_SECRET]: secretsOf },
       onChange: (schema) => {
         onKey(keyOf(schema));
         if (this.schema(keyOf(schema))?.metadata.uid !== schema.metadata.uid) {
           onKey(leftoverKey(schema.metadata.namespace, schema.metadata.uid));
+          // Those that have been told of it are told otherwise; of very many, the others in time.
+          this.sharersOf(schema).slice(0, MOST_SHARERS).map(keyOf).forEach(onKey);
         }
       },
       onTrouble: (error) => onTrouble('watch of GlanceSchemas', error),
@@ -142,6 +144,13 @@ export class KubeCluster implements Cluster {
   schema(key: string): SchemaObject | undefined {
     const [namespace = '', name = ''] = key.split('/');
     return this.#schemas.get(namespace, name);
+  }
+
+  sharersOf(schema: SchemaObject): readonly SchemaObject[] {
+    const [secret] = secretsOf(schema);
+    return secret === undefined
+      ? []
+      : this.#schemas.by(BY_SECRET, secret).filter(({ metadata }) => metadata.uid !== schema.metadata.uid);
   }
 
   jobsOf(schemaUid: string): readonly JobObject[] {
@@ -391,6 +400,18 @@ function isOwnedBy({ ownerReferences }: JobObject['metadata'], { metadata }: Sch
 /** The indexes of the caches. */
 const BY_UID = 'uid';
 const BY_SCHEMA = 'schema';
+const BY_SECRET = 'secret';
+
+const MOST_SHARERS = 10;
+
+/** Where the connection of a GlanceSchema is; none where it does not have the CRD's shape. */
+function secretsOf({ metadata, spec }: SchemaObject): readonly string[] {
+  const { database } = (spec ?? {}) as {
+    readonly database?: { readonly secretRef?: { readonly name?: string; readonly key?: string } };
+  };
+  const { name, key } = database?.secretRef ?? {};
+  return name === undefined ? [] : [`${metadata.namespace}/${name}/${key}`];
+}
 
 /** The UID of the GlanceSchema that a Job is for. */
 function schemaOfJob({ metadata }: JobObject): readonly string[] {

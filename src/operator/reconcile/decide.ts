@@ -57,9 +57,13 @@ export function decide(observed: Observed, now: Date): Decision {
     return whenNothingHoldsTheDeletion(facts, now);
   }
   const verdict = firstVerdict(facts);
-  const { nextAttemptAt: _before, ...rest } = facts.status;
+  const { nextAttemptAt: _before, sharesSecretWith: _with, ...rest } = facts.status;
   const { nextAttemptAt } = verdict;
-  const status = nextAttemptAt === undefined ? rest : { ...rest, nextAttemptAt };
+  const status = {
+    ...rest,
+    ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),
+    ...(facts.sharer === undefined ? {} : { sharesSecretWith: facts.sharer }),
+  };
   // A result goes into the status before anything else happens: from then on it can no longer be lost.
   const resultIsNew = job?.state.kind === 'finished' && !isRecorded(schema.status, job);
   return {

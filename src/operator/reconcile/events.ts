@@ -3,9 +3,23 @@ import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
 import { readyReason } from '../../contract/glance-schema.ts';
 import { reasonMeaning } from '../../contract/reasons.ts';
 import type { SchemaEvent, SchemaObject } from '../kube/cluster.ts';
+import { sharingOf } from './status/status.ts';
 
-/** What to tell people when the reason has changed, or a further Job has failed; undefined while nothing changes. */
-export function eventFor(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEvent | undefined {
+/** What to tell people of what has changed; nothing while only a message or the progress does. */
+export function eventsFor(before: GlanceSchemaStatus, after: GlanceSchemaStatus): readonly SchemaEvent[] {
+  return [reasonChanged(before, after), sharingBegun(before, after)].filter((event) => event !== undefined);
+}
+
+/** That a Secret has a second GlanceSchema is no reason of a condition. */
+function sharingBegun(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEvent | undefined {
+  const [message] = sharingOf(after);
+  return message === undefined || before.sharesSecretWith === after.sharesSecretWith
+    ? undefined
+    : { type: 'Warning', reason: 'SecretShared', message };
+}
+
+/** The reason is another, or a further Job has failed. */
+function reasonChanged(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEvent | undefined {
   const reason = readyReason(after);
   if (reason === undefined || (reason === readyReason(before) && !hasFailedSince(before, after))) {
     return undefined;

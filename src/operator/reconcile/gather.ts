@@ -25,9 +25,13 @@ export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () =
     const { uid, namespace } = schema.metadata;
     const jobs = await jobsOf(cluster, schema);
     const generation = schema.metadata.generation ?? 0;
-    const refused = { putOff: putOffs.of(key), refusal: refusals.of(key, { uid, generation }) };
+    const more = {
+      putOff: putOffs.of(key),
+      refusal: refusals.of(key, { uid, generation }),
+      sharer: olderSharerOf(cluster, schema),
+    };
     const seen = observe(schema, jobs, cluster.podsOf(uid), defaultImage);
-    const observed = { ...absence.of(key, seen), ...refused };
+    const observed = { ...absence.of(key, seen), ...more };
     const { job } = observed;
     const howFar = progress.of(key, observed);
     if (job?.marked !== true || isRecorded(observed.schema.status, job) || hasLastWord(job)) {
@@ -35,7 +39,7 @@ export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () =
     }
     // Jobs and pods come by watches of their own: the end of a Job can be seen before that of its pod, whose word it is
     // that goes into the status.
-    return { ...observe(schema, jobs, await cluster.readPods(namespace, uid), defaultImage), ...refused };
+    return { ...observe(schema, jobs, await cluster.readPods(namespace, uid), defaultImage), ...more };
   }
 
   return {
@@ -48,6 +52,20 @@ export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () =
       }
     },
   };
+}
+
+/** The name of the oldest other schema with the same Secret, where this one is not the oldest itself. */
+function olderSharerOf(cluster: Cluster, schema: SchemaObject): string | undefined {
+  const oldest = cluster.sharersOf(schema).reduce(older, schema);
+  return oldest === schema ? undefined : oldest.metadata.name;
+}
+
+/** Of one second, that whose name is first. */
+function older(one: SchemaObject, other: SchemaObject): SchemaObject {
+  const [a, b] = [one.metadata, other.metadata];
+  const isOlder =
+    a.creationTimestamp === b.creationTimestamp ? a.name < b.name : a.creationTimestamp < b.creationTimestamp;
+  return isOlder ? one : other;
 }
 
 /** The cached Jobs, and the one that the status names: if the cache does not have it, only a read can tell why. */

@@ -1,15 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
 import type { Cluster, SchemaEvent, SchemaObject } from '../kube/cluster.ts';
-import { eventDeduplicator, eventFor } from './events.ts';
+import { eventDeduplicator, eventsFor } from './events.ts';
 
 /** A status that the API server took. */
 export interface StoredStatus {
   readonly key: string;
   readonly before: GlanceSchemaStatus;
   readonly after: GlanceSchemaStatus;
-  /** What has changed, for a person; undefined where only the message or the progress did. */
-  readonly notice: SchemaEvent | undefined;
+  /** What has changed, for a person; none where only the message or the progress did. */
+  readonly notices: readonly SchemaEvent[];
   /** Whether the API server said so; otherwise it was found stored, and another leader may have written the very same. */
   readonly answered: boolean;
 }
@@ -82,12 +82,12 @@ export function statusWriter(
     }
   }
 
-  function tell(schema: SchemaObject, stored: Omit<StoredStatus, 'notice'>): void {
-    const notice = eventFor(stored.before, stored.after);
-    if (notice !== undefined && told.isNew(schema, stored.after, notice)) {
+  function tell(schema: SchemaObject, stored: Omit<StoredStatus, 'notices'>): void {
+    const notices = eventsFor(stored.before, stored.after);
+    for (const notice of notices.filter((each) => told.isNew(schema, stored.after, each))) {
       cluster.notify(schema, notice);
     }
-    onStored?.({ ...stored, notice });
+    onStored?.({ ...stored, notices });
   }
 
   return {

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
 import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import type { TestApi } from '../../../lab/kubernetes/test-api.ts';
+import { LATEST_SUPPORTED } from '../../../src/glance/revisions.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SCHEMAS = '/apis/db.glance.openstack.org/v1alpha1/namespaces/default/glanceschemas';
@@ -83,7 +84,14 @@ describe('the CRD on a real API server', () => {
     const narrow = (await succeeds('get', 'glschema')).split('\n')[0]?.split(/ +/);
     expect(narrow).to.deep.equal(['NAME', 'DESIRED', 'RECORDED', 'READY', 'REASON', 'AGE']);
     const wide = (await succeeds('get', 'glschema', '-o', 'wide')).split('\n')[0]?.split(/ +/);
-    expect(wide?.slice(6)).to.deep.equal(['PHASE', 'JOB', 'PROGRESS', 'MESSAGE']);
+    expect(wide?.slice(6)).to.deep.equal(['TARGET', 'PHASE', 'JOB', 'PROGRESS', 'MESSAGE']);
+    const path = `${SCHEMAS}/columns`;
+    const latest = { spec: { revision: 'latest' } };
+    await api.call('PATCH', path, latest);
+    await api.call('PATCH', `${path}/status`, { status: { targetRevision: LATEST_SUPPORTED } });
+    const row = (await succeeds('get', 'glschema', 'columns', '-o', 'wide', '--no-headers')).split(/ +/);
+    expect(row[1]).to.equal('latest');
+    expect(row).to.include(LATEST_SUPPORTED);
   });
 
   const REFUSED: readonly (readonly [string, unknown, string])[] = [

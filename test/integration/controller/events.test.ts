@@ -47,7 +47,7 @@ describe('Events under faults', () => {
             apiVersion: 'db.glance.openstack.org/v1alpha1',
             kind: 'GlanceSchema',
             metadata: { name: `glance-${count}` },
-            spec: { revision: 'latest', suspend: true, database: { secretRef: { name: 'glance-db' } } },
+            spec: { revision: 'latest', suspend: true, database: { secretRef: { name: `db-${count}` } } },
           });
         }
       },

@@ -25,7 +25,7 @@ export function withVerdict(
   const time = `${now.toISOString().slice(0, 19)}Z`;
   const meaning: ReasonMeaning = REASONS[ready.reason];
   // The API server's and the kubelet's words carry those of the spec, of any length.
-  const message = printable(ready.message, LONGEST_MESSAGE);
+  const message = printable([ready.message, ...sharingOf(status)].join(' '), LONGEST_MESSAGE);
   const wanted = [
     { type: 'Ready', status: meaning.ready },
     ...(meaning.also === undefined ? [] : [{ type: meaning.also, status: 'True' as const }]),
@@ -41,4 +41,16 @@ export function withVerdict(
     };
   });
   return { ...status, observedGeneration: generation, conditions };
+}
+
+/**
+ * That an older GlanceSchema is of the same database, where that is so. It holds up nothing, as the lock in the database keeps
+ * their migrations apart; but it is rarely what was meant.
+ */
+export function sharingOf({ sharesSecretWith: other }: GlanceSchemaStatus): readonly string[] {
+  return other === undefined
+    ? []
+    : [
+        `GlanceSchema ${other}, which is older, names the same Secret and key: both are of one database, and their migrations wait for each other. Delete one of the two, or give each a Secret of its own.`,
+      ];
 }

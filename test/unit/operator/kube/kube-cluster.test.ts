@@ -36,8 +36,8 @@ class StandInClient {
     });
   }
 
-  send(collection: Collection, object: object): void {
-    this.#watches.get(collection)?.('MODIFIED', structuredClone(object));
+  send(collection: Collection, object: object, type = 'MODIFIED'): void {
+    this.#watches.get(collection)?.(type, structuredClone(object));
   }
 }
 
@@ -119,6 +119,30 @@ describe('caches of the cluster', () => {
     client.send('jobs', aJob(7, '2'));
     expect(told).to.deep.equal(['openstack/glance-7']);
     expect(lists, 'times that all objects were gone through').to.equal(0);
+  });
+
+  it('those with the same key of the same Secret are found without going through all objects', () => {
+    const ofSecret = (count: number, name: string, key = 'connection') => ({
+      metadata: metadataOf(`glance-${count}`, `schema-${count}`, {}, '2'),
+      spec: { database: { secretRef: { name, key } } },
+    });
+    const elsewhere = ofSecret(4, 'shared');
+    for (const schema of [
+      ...[ofSecret(1, 'shared'), ofSecret(2, 'shared'), ofSecret(3, 'shared', 'other')],
+      { ...elsewhere, metadata: { ...elsewhere.metadata, namespace: 'elsewhere' } },
+    ]) {
+      client.send('glanceschemas', schema);
+    }
+    const sharersOf = (count: number) => {
+      const schema = cluster.schema(`openstack/glance-${count}`) ?? expect.fail('it is not there');
+      return cluster.sharersOf(schema).map(({ metadata }) => metadata.name);
+    };
+    expect([1, 2, 3, 5].map(sharersOf)).to.deep.equal([['glance-2'], ['glance-1'], [], []]);
+    expect(lists, 'times that all objects were gone through').to.equal(0);
+    told = [];
+    client.send('glanceschemas', ofSecret(1, 'shared'), 'DELETED');
+    expect(told).to.include.members(['openstack/glance-1', 'openstack/glance-2']);
+    expect(told).not.to.include('openstack/glance-3');
   });
 
   it('of Jobs and pods nothing is kept that nobody reads', () => {

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { GlanceSchemaStatus } from '../../../../src/contract/glance-schema.ts';
 import type { Reason } from '../../../../src/contract/reasons.ts';
 import type { SchemaEvent, SchemaObject } from '../../../../src/operator/kube/cluster.ts';
-import { eventDeduplicator, eventFor } from '../../../../src/operator/reconcile/events.ts';
+import { eventDeduplicator, eventsFor } from '../../../../src/operator/reconcile/events.ts';
 import { withVerdict } from '../../../../src/operator/reconcile/status/status.ts';
 import { aSchema, failedWith } from '../../../support/builders.ts';
 
@@ -14,38 +14,60 @@ function says(reason: Reason, status: GlanceSchemaStatus = {}): GlanceSchemaStat
 }
 
 function notice(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEvent {
-  return eventFor(before, after) ?? expect.fail('there is no notice');
+  return eventsFor(before, after)[0] ?? expect.fail('there is no notice');
 }
 
-describe('eventFor', () => {
+describe('eventsFor', () => {
   it('a change of the reason is told, as a warning when a person should look', () => {
-    expect(eventFor(says('MigrationPending'), says('MigrationRunning'))).to.deep.equal({
-      type: 'Normal',
-      reason: 'MigrationRunning',
-      message: 'It is MigrationRunning.',
-    });
+    expect(eventsFor(says('MigrationPending'), says('MigrationRunning'))).to.deep.equal([
+      { type: 'Normal', reason: 'MigrationRunning', message: 'It is MigrationRunning.' },
+    ]);
     for (const reason of [
       'DowngradeNotSupported',
       'DatabaseUnreachable',
       'ConnectionInvalid',
       'JobBlocked',
     ] as const) {
-      expect(eventFor({}, says(reason))?.type, reason).to.equal('Warning');
+      expect(notice({}, says(reason)).type, reason).to.equal('Warning');
     }
   });
 
   it('a change of nothing but the message is not', () => {
     const before = says('UpToDate');
     const conditions = before.conditions?.map((condition) => ({ ...condition, message: 'Another.' }));
-    expect(eventFor(before, { ...before, ...(conditions === undefined ? {} : { conditions }) })).to.equal(
-      undefined,
-    );
+    expect(
+      eventsFor(before, { ...before, ...(conditions === undefined ? {} : { conditions }) }),
+    ).to.deep.equal([]);
   });
 
   it('a further Job that failed is told though the reason stays', () => {
     const before = says('DatabaseUnreachable');
     const after = says('DatabaseUnreachable', failedWith('DatabaseUnreachable'));
-    expect(eventFor(before, after)?.reason).to.equal('DatabaseUnreachable');
+    expect(notice(before, after).reason).to.equal('DatabaseUnreachable');
+  });
+
+  it('a further Job that failed the very same way is told, and the same failure read anew is not', () => {
+    const before = says('DatabaseUnreachable', failedWith('DatabaseUnreachable'));
+    expect(eventsFor(before, structuredClone(before))).to.deep.equal([]);
+    const after = structuredClone({ ...before, job: before.job && { ...before.job, uid: 'next' } });
+    expect(notice(before, after).reason).to.equal('DatabaseUnreachable');
+  });
+
+  it('that a Secret is shared is told once, beside the reason', () => {
+    const shared = says('UpToDate', { sharesSecretWith: 'glance-0' });
+    const warning = {
+      type: 'Warning',
+      reason: 'SecretShared',
+      message:
+        'GlanceSchema glance-0, which is older, names the same Secret and key: both are of one database, and their migrations wait for each other. Delete one of the two, or give each a Secret of its own.',
+    };
+    expect(eventsFor(says('UpToDate'), shared)).to.deep.equal([warning]);
+    expect(eventsFor(says('MigrationRunning'), shared).map(({ reason }) => reason)).to.deep.equal([
+      'UpToDate',
+      'SecretShared',
+    ]);
+    expect(eventsFor(shared, { ...shared, recordedRevision: 'liberty' })).to.deep.equal([]);
+    expect(eventsFor(shared, says('UpToDate'))).to.deep.equal([]);
   });
 });
 

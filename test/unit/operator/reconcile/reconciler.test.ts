@@ -10,17 +10,19 @@ const KEY = 'openstack/glance';
 /** What becomes of a write of the status. */
 type Fate = 'answered' | 'stored, answer lost' | 'not stored, answer lost';
 
-describe('reconciler: a status whose answer is lost', () => {
+describe('reconciler', () => {
   let stored: SchemaObject | undefined;
   /** As the watch has brought it. */
   let cached: SchemaObject | undefined;
   let fates: Fate[];
   let told: string[];
+  let sharers: readonly SchemaObject[];
   let reconcile: (key: string) => Promise<unknown>;
 
   const nothing = () => Promise.reject(new Error('Nobody asks for this here'));
   const cluster: Cluster = {
     schema: () => cached,
+    sharersOf: () => sharers,
     jobsOf: () => [],
     leftoversOf: () => [],
     isGone: nothing,
@@ -63,10 +65,11 @@ describe('reconciler: a status whose answer is lost', () => {
     cached = stored;
     fates = [];
     told = [];
+    sharers = [];
     reconcile = reconciler({
       cluster,
       defaultImage: { name: 'image', pullSecrets: [] },
-      onStored: ({ before, after, notice, answered }) =>
+      onStored: ({ before, after, notices: [notice], answered }) =>
         told.push(
           `${readyReason(before) ?? 'none'} to ${readyReason(after)}, ${notice?.reason ?? 'no'} Event, ${answered ? 'answered' : 'found'}`,
         ),
@@ -88,7 +91,7 @@ describe('reconciler: a status whose answer is lost', () => {
       'found',
     ],
   ] as const) {
-    it(`${what}: it is told of once`, async () => {
+    it(`a status whose answer is lost, ${what}: it is told of once`, async () => {
       fates = [...lost];
       for (const _fate of lost) {
         await pass();
@@ -104,7 +107,35 @@ describe('reconciler: a status whose answer is lost', () => {
     });
   }
 
-  it('not stored, and a person has changed the object: what is stored then is told of once', async () => {
+  const SHARED = / GlanceSchema first, which is older, names the same Secret and key: /;
+
+  for (const [what, metadata, isTold] of [
+    ['was made before', { name: 'first', creationTimestamp: '2026-01-01T00:00:00Z' }, true],
+    ['was made later', { name: 'first', creationTimestamp: '2027-01-01T00:00:00Z' }, false],
+    ['was made in the same second, and is before it by name', { name: 'first' }, true],
+    ['was made in the same second, and is behind it by name', { name: 'later' }, false],
+  ] as const) {
+    it(`another GlanceSchema with the same Secret ${what}: ${isTold ? 'the status says so until that is gone' : 'nothing is said'}`, async () => {
+      const sharer = aSchema({ metadata: { ...metadata, uid: 'sharer' } });
+      const third = aSchema({ metadata: { name: 'third', uid: 'third' } });
+      sharers = [third, sharer];
+      await pass();
+      expect(stored?.status?.sharesSecretWith).to.equal(isTold ? 'first' : undefined);
+      expect(stored?.status?.conditions?.map(({ message }) => SHARED.test(message))).to.deep.equal([isTold]);
+      expect(told.filter((what) => what.startsWith('Event'))).to.deep.equal(
+        isTold ? ['Event Suspended', 'Event SecretShared'] : ['Event Suspended'],
+      );
+      told = [];
+      sharers = [third];
+      cached = stored;
+      await pass();
+      expect(stored?.status?.sharesSecretWith).to.equal(undefined);
+      expect(stored?.status?.conditions?.map(({ message }) => SHARED.test(message))).to.deep.equal([false]);
+      expect(told.filter((what) => what.startsWith('Event'))).to.deep.equal([]);
+    });
+  }
+
+  it('a status whose answer is lost, not stored, and a person has changed the object: what is stored then is told of once', async () => {
     fates = ['not stored, answer lost'];
     await pass();
     stored = cached = changed(cached ?? aSchema(), {});
@@ -113,7 +144,7 @@ describe('reconciler: a status whose answer is lost', () => {
     expect(told).to.deep.equal(once('answered'));
   });
 
-  it('another leader has written something else: that is told of by that one', async () => {
+  it('a status whose answer is lost, and another leader has written something else: that is told of by that one', async () => {
     fates = ['not stored, answer lost'];
     await pass();
     stored = cached = changed(cached ?? aSchema(), { status: { observedGeneration: 1 } });
@@ -121,7 +152,7 @@ describe('reconciler: a status whose answer is lost', () => {
     expect(told).to.deep.equal(once('answered'));
   });
 
-  it('an object that was made anew has nothing to do with it', async () => {
+  it('a status whose answer is lost, and an object that was made anew: nothing is told of that', async () => {
     fates = ['stored, answer lost'];
     await pass();
     const other = aSchema({ spec: { suspend: true }, metadata: { uid: 'other', resourceVersion: '50' } });
