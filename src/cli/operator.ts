@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type Address, type OperatorOptions, runOperator } from '../operator/run.ts';
+import type { Address, OperatorOptions } from '../operator/options.ts';
+import { runOperator } from '../operator/run.ts';
 import { VERSION } from './version.ts';
 
 export function operatorCommand(): Command {

@@ -41,3 +41,8 @@ export function openLog(level: string): Log {
     error: (message, fields) => void logger.error(message, fields),
   };
 }
+
+/** What an error says, whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -27,13 +27,20 @@ const MIGRATION_BUCKETS = [1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200];
  * the moment in which the operator dies is not counted at all.
  */
 export function schemaMetrics({ registry, version, schemas }: SchemaMetricsOptions): StatusCounter {
-  const registers = [registry];
   new Gauge({
     name: 'glanceschema_operator_info',
     help: 'Always 1; the version of the operator, and the newest revision that it carries.',
     labelNames: ['version', 'newest_revision'],
-    registers,
+    registers: [registry],
   }).set({ version, newest_revision: LATEST_SUPPORTED }, 1);
+
+  statusGauges(registry, schemas);
+  return statusCounter(registry);
+}
+
+/** What the status of each GlanceSchema says, read whenever Prometheus asks. */
+function statusGauges(registry: Registry, schemas: SchemaMetricsOptions['schemas']): void {
+  const registers = [registry];
 
   /** A gauge with a series for each of these that a GlanceSchema has. */
   function perSchema<Label extends string>(
@@ -106,7 +113,11 @@ export function schemaMetrics({ registry, version, schemas }: SchemaMetricsOptio
     [],
     (_schema, { progress }) => (progress === undefined ? [] : [[progress.total, {}]]),
   );
+}
 
+/** Counts what happens. */
+function statusCounter(registry: Registry): StatusCounter {
+  const registers = [registry];
   const results = new Counter({
     name: 'glanceschema_job_results_total',
     help: 'Jobs whose result was stored, by what they were for and how they ended: Done, NoResult, or why they failed.',

@@ -152,8 +152,12 @@ describe('metrics', () => {
     await tenant.kubectl('delete', 'glanceschema', 'glance');
     await tenant.apply({ revision: 'mitaka01' });
     await tenant.reaches('DowngradeNotSupported');
-    const text = await operator.metrics();
-    expect(seriesValue(text, 'glanceschema_refusals_total{reason="DowngradeNotSupported"}')).to.equal('1');
+    // It is counted once the API server has answered, when others can read the status already.
+    const text = await eventually(async () => {
+      const now = await operator.metrics();
+      expect(seriesValue(now, 'glanceschema_refusals_total{reason="DowngradeNotSupported"}')).to.equal('1');
+      return now;
+    });
     const stalled = `${OF_GLANCE},condition="Stalled",status="True",reason="DowngradeNotSupported"`;
     expect(seriesValue(text, `glanceschema_status_condition{${stalled}}`)).to.equal('1');
     await tenant.kubectl('delete', 'glanceschema', 'glance');
