@@ -35,7 +35,12 @@ describe('metrics', () => {
   const OF_GLANCE = 'namespace="metrics",name="glance"';
 
   it('tell of a migration when it is done', async () => {
-    const text = await operator.metrics();
+    // A result is counted once the API server has answered, when others can read the status already.
+    const text = await eventually(async () => {
+      const now = await operator.metrics();
+      expect(now).to.contain('glanceschema_job_results_total{purpose="Migrate",reason="Done"} 1');
+      return now;
+    });
     const about = `${OF_GLANCE},recorded_revision="ocata01",recorded_phase="Migrate",target_revision="ocata01"`;
     const ready = `${OF_GLANCE},condition="Ready",status="True",reason="UpToDate"`;
     for (const line of [
