@@ -1,6 +1,6 @@
 # Everything sets itself up: Node packages, the bundle and, for tests and demo, Kubernetes itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-faults test-mutation test-guards build lint audit sbom release generate check-generated bench bench-migrations bench-operator clean
+.PHONY: help setup demo test test-e2e test-faults test-mutation test-guards build lint audit sbom release generate check-generated bench bench-migrations bench-operator clean
 .DELETE_ON_ERROR:
 
 # Node 24 comes with the packages on Linux; elsewhere scripts/check-tools.sh asks the machine for it.
@@ -11,7 +11,7 @@ SETUP := node_modules/.package-lock.json
 BUNDLE := dist/glance-schema.js
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(SETUP) ## Fetch the packages; the other targets do it by themselves
 
@@ -20,6 +20,9 @@ demo: $(BUNDLE) ## Show the operator at work on a real Kubernetes and PostgreSQL
 
 test: $(BUNDLE) ## Run all tests; ONLY="unit integration/database" runs some of them
 	@node scripts/test/main.ts
+
+test-e2e: $(BUNDLE) ## Build the image and run the operator and its Jobs as pods on a real node; as root, on Debian
+	@ONLY="$(or $(ONLY),e2e)" node scripts/test/main.ts
 
 test-faults: $(BUNDLE) ## Run the fault tests alone: frozen, killed, full and cut-off servers; see docs/faults.md
 	@ONLY=faults node scripts/test/main.ts

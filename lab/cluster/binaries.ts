@@ -16,7 +16,14 @@ export interface Binaries {
   readonly versions: ClusterVersions;
 }
 
+/** What a real node needs besides. */
+export interface NodeBinaries {
+  readonly kubelet: string;
+  readonly kubeScheduler: string;
+}
+
 const names: readonly BinaryName[] = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl'];
+const namesOfNode: readonly BinaryName[] = ['kubelet', 'kube-scheduler'];
 
 /**
  * Finds the programs of the control plane, and builds those that are nowhere.
@@ -39,20 +46,14 @@ export function ensureBinaries(say: (line: string) => void = sayNothing): Promis
 
 let ensured: Promise<Binaries> | null = null;
 
+/** The same for the programs that only a real node runs: few need them, and they take minutes more to build. */
+export async function ensureNodeBinaries(say: (line: string) => void = sayNothing): Promise<NodeBinaries> {
+  const { found } = await findOrBuild(namesOfNode, say);
+  return { kubelet: pathOf(found, 'kubelet'), kubeScheduler: pathOf(found, 'kube-scheduler') };
+}
+
 async function find(say: (line: string) => void): Promise<Binaries> {
-  const versions = clusterVersions();
-  const cache = cacheOf(versions);
-  const found = await findBinaries(cache);
-  const missing = names.filter((name) => !found.has(name));
-  if (missing.length > 0) {
-    const onWait = (owner: number): void =>
-      say(`Waiting for process ${owner}, which is building Kubernetes ${versions.kubernetes}`);
-    await withBuildLock(`${cache}.lock`, onWait, async () => {
-      const still = (await findBinaries(cache)).size < names.length;
-      if (still) await buildBinaries({ names: missing, into: cache, versions, say });
-    });
-    for (const [name, path] of await findBinaries(cache)) found.set(name, path);
-  }
+  const { found, versions } = await findOrBuild(names, say);
   return {
     etcd: pathOf(found, 'etcd'),
     kubeApiserver: pathOf(found, 'kube-apiserver'),
@@ -62,16 +63,38 @@ async function find(say: (line: string) => void): Promise<Binaries> {
   };
 }
 
+interface Found {
+  readonly found: ReadonlyMap<BinaryName, string>;
+  readonly versions: ClusterVersions;
+}
+
+async function findOrBuild(names: readonly BinaryName[], say: (line: string) => void): Promise<Found> {
+  const versions = clusterVersions();
+  const cache = cacheOf(versions);
+  const found = await findBinaries(names, cache);
+  const missing = names.filter((name) => !found.has(name));
+  if (missing.length > 0) {
+    const onWait = (owner: number): void =>
+      say(`Waiting for process ${owner}, which is building Kubernetes ${versions.kubernetes}`);
+    await withBuildLock(`${cache}.lock`, onWait, async () => {
+      const still = (await findBinaries(names, cache)).size < names.length;
+      if (still) await buildBinaries({ names: missing, into: cache, versions, say });
+    });
+    for (const [name, path] of await findBinaries(names, cache)) found.set(name, path);
+  }
+  return { found, versions };
+}
+
 /** Whether everything is there already, so that a caller can say beforehand that a build comes. */
 export async function binariesAreReady(): Promise<boolean> {
-  return (await findBinaries(cacheOf(clusterVersions()))).size === names.length;
+  return (await findBinaries(names, cacheOf(clusterVersions()))).size === names.length;
 }
 
 function cacheOf(versions: ClusterVersions): string {
   return cacheFolder(`kubernetes-${versions.kubernetes}-etcd-${versions.etcd}`);
 }
 
-async function findBinaries(cache: string): Promise<Map<BinaryName, string>> {
+async function findBinaries(names: readonly BinaryName[], cache: string): Promise<Map<BinaryName, string>> {
   const found = new Map<BinaryName, string>();
   const folders = [process.env.KUBEBUILDER_ASSETS ?? '', ...(process.env.PATH ?? '').split(delimiter)];
   for (const name of names) {

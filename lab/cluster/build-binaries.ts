@@ -2,7 +2,13 @@ import { fileURLToPath } from 'node:url';
 import { type GoProgram, goBuild } from '../tools/go-build.ts';
 import type { ClusterVersions } from './versions.ts';
 
-export type BinaryName = 'etcd' | 'kube-apiserver' | 'kube-controller-manager' | 'kubectl';
+export type BinaryName =
+  | 'etcd'
+  | 'kube-apiserver'
+  | 'kube-controller-manager'
+  | 'kube-scheduler'
+  | 'kubectl'
+  | 'kubelet';
 
 export interface BuildOptions {
   readonly names: readonly BinaryName[];
@@ -18,7 +24,7 @@ const kubernetes = 'k8s.io/kubernetes/cmd';
 export async function buildBinaries({ names, into, versions, say }: BuildOptions): Promise<void> {
   await goBuild({
     what: `Kubernetes ${versions.kubernetes}`,
-    takes: 'about 6 to 10 minutes',
+    takes: names.includes('kube-apiserver') ? 'about 6 to 10 minutes' : 'some minutes',
     moduleFolder: fileURLToPath(new URL('.', import.meta.url)),
     programs: names.map(program),
     flags: ['-ldflags', linkerFlags(versions)],

@@ -24,6 +24,11 @@ import { type TestApi, testApi } from './test-api.ts';
 export interface ControlPlaneOptions {
   /** False starts etcd and kube-apiserver only: no Jobs, ServiceAccounts or garbage collection. Default true. */
   readonly controllers?: boolean;
+  /**
+   * For a real node, in a network namespace of its own: the address of the Service `kubernetes`, where pods look for the API
+   * server. It listens there at 443. All controllers run then, not only those that the tests with a fake kubelet need.
+   */
+  readonly serviceAddress?: string;
   /** Told what is going on, line by line: the build of Kubernetes, if there is one, and each program's start. */
   readonly say?: (line: string) => void;
 }
@@ -165,8 +170,9 @@ async function start(
   });
   running.push(etcd);
 
-  const port = await freePort();
-  const server = `https://127.0.0.1:${port}`;
+  const address = options.serviceAddress ?? '127.0.0.1';
+  const port = options.serviceAddress === undefined ? await freePort() : 443;
+  const server = `https://${address}:${port}`;
   const caFile = file('certs/apiserver.crt');
   let apiServer: ServerProcess | null = null;
 
@@ -178,8 +184,8 @@ async function start(
       args: [
         `--etcd-servers=${etcdUrl}`,
         `--cert-dir=${file('certs')}`,
-        '--bind-address=127.0.0.1',
-        '--advertise-address=127.0.0.1',
+        `--bind-address=${address}`,
+        `--advertise-address=${address}`,
         `--secure-port=${port}`,
         '--endpoint-reconciler-type=none',
         '--service-cluster-ip-range=10.0.0.0/24',
@@ -240,7 +246,7 @@ async function start(
       logFile: file('logs/kube-controller-manager.log'),
       args: [
         `--kubeconfig=${writeKubeconfig(file('kubeconfigs/manager'), { server, caFile, token: managerToken })}`,
-        `--controllers=${controllers.join(',')}`,
+        `--controllers=${options.serviceAddress === undefined ? controllers.join(',') : '*'}`,
         '--leader-elect=false',
         '--secure-port=0',
         `--root-ca-file=${caFile}`,

@@ -7,24 +7,34 @@ import { type ChildProcess, spawn } from 'node:child_process';
  * process group and removes each folder that was registered and not yet forgotten. It runs in a session of its own, so
  * that Ctrl-C at the terminal reaches this process alone, which can then stop things in order.
  */
-export const reaper = { watchGroup, forgetGroup, watchFolder, forgetFolder };
+export const reaper = { watchGroup, forgetGroup, watchFolder, forgetFolder, watchCgroup };
 
 const script = `
 trap '' INT TERM HUP
 groups=' '
 folders=''
+cgroups=''
 while read -r verb what; do
   case $verb in
     watch-group) groups="$groups$what " ;;
     forget-group) groups=$(printf '%s' "$groups" | sed "s/ $what / /") ;;
+    watch-cgroup) cgroups="$cgroups $what" ;;
     watch-folder) folders="$folders$what
 " ;;
     forget-folder) folders=$(printf '%s' "$folders" | grep -vxF -- "$what"; echo .); folders=\${folders%.} ;;
   esac
 done
 for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
-[ -z "$folders" ] && exit 0
+[ -z "$folders$cgroups" ] && exit 0
 sleep 0.2
+for cgroup in $cgroups; do
+  for path in /sys/fs/cgroup/$cgroup /sys/fs/cgroup/*/$cgroup; do
+    for attempt in 1 2 3 4 5 6 7 8 9 10; do
+      [ -d "$path" ] || break
+      find "$path" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.2
+    done
+  done
+done
 printf '%s' "$folders" | while read -r folder; do
   # A server that is being killed may write to it for a moment.
   for attempt in 1 2 3 4 5 6 7 8 9 10; do
@@ -55,6 +65,11 @@ function watchFolder(path: string): void {
 
 function forgetFolder(path: string): void {
   send(`forget-folder ${path}`);
+}
+
+/** A control group, by its name, with those below it. It is not forgotten: nothing is lost where it is gone by then. */
+function watchCgroup(name: string): void {
+  send(`watch-cgroup ${name}`);
 }
 
 function send(line: string): void {

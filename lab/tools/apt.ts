@@ -43,3 +43,20 @@ export async function aptOn(scratch: string, more: Readonly<Record<string, strin
     }
   };
 }
+
+/**
+ * Where this machine has its own packages of Debian from.
+ *
+ * @throws an Error of one sentence where apt knows no mirror.
+ */
+export async function debianMirror(): Promise<string> {
+  const { stdout } = await promisify(execFile)('apt-get', [
+    'indextargets',
+    '--format',
+    '$(REPO_URI) $(COMPONENT)',
+    'Created-By: Packages',
+  ]);
+  const found = stdout.split('\n').find((line) => /\/debian\/? main$/.test(line));
+  if (found === undefined) throw new Error('Cannot fetch packages of Debian: apt knows no mirror of it');
+  return found.split(' ')[0] ?? '';
+}

@@ -197,7 +197,8 @@ function packagesFolder(): string {
   return serverCacheFolder(`packages-${ID}-${VERSION_ID}-${hash}`);
 }
 
-function osRelease(): Readonly<Record<string, string>> {
+/** What /etc/os-release says. */
+export function osRelease(): Readonly<Record<string, string>> {
   if (!existsSync('/etc/os-release')) return {};
   const lines = readFileSync('/etc/os-release', 'utf8').matchAll(/^(\w+)="?([^"\n]*)"?$/gm);
   return Object.fromEntries([...lines].map(([, name = '', value = '']) => [name, value]));

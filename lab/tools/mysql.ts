@@ -5,7 +5,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFil
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { reaper } from '../process/reaper.ts';
-import { aptOn } from './apt.ts';
+import { aptOn, debianMirror } from './apt.ts';
 import { withBuildLock } from './build-lock.ts';
 import { serverCacheFolder } from './cache-folder.ts';
 import { findProgram, findPython, programEnvironment } from './distribution-packages.ts';
@@ -142,7 +142,7 @@ async function unpackDebian(scratch: string, root: string): Promise<void> {
   const status = join(scratch, 'status');
   await writeFile(
     sources,
-    `Types: deb\nURIs: ${await mirror()}\nSuites: ${SUITE}\nComponents: main\nSigned-By: ${KEYRING}\n`,
+    `Types: deb\nURIs: ${await debianMirror()}\nSuites: ${SUITE}\nComponents: main\nSigned-By: ${KEYRING}\n`,
   );
   // As if nothing were installed: all that is needed comes from the same release.
   await writeFile(status, '');
@@ -159,20 +159,6 @@ async function unpackDebian(scratch: string, root: string): Promise<void> {
     await promisify(execFile)('dpkg-deb', ['-x', join(archives, file), join(root, SUITE)]);
   }
   await writeFile(join(root, 'packages.txt'), `${files.join('\n')}\n`);
-}
-
-/** Where this machine has its own packages of Debian from. */
-async function mirror(): Promise<string> {
-  const { stdout } = await promisify(execFile)('apt-get', [
-    'indextargets',
-    '--format',
-    '$(REPO_URI) $(COMPONENT)',
-    'Created-By: Packages',
-  ]);
-  const found = stdout.split('\n').find((line) => /\/debian\/? main$/.test(line));
-  if (found === undefined)
-    throw new Error(`its packages are Debian's (${SUITE}), and apt knows no mirror of Debian`);
-  return found.split(' ')[0] ?? '';
 }
 
 async function writeScripts(root: string): Promise<void> {

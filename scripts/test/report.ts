@@ -172,6 +172,8 @@ function describe({ passed, failed, skipped }: Sum): string {
 
 /** A failed hook has no title of its own that mocha could be asked for. */
 function aloneCommand(part: Part, title: string): string {
+  // A title is not looked for in what runs by its name only.
+  if (part.needs.includes('pods')) return `make test-e2e ONLY=${part.name}`;
   const only = / hook (for|in) "/.test(title) ? part.name : title;
   // For the shell and for make.
   return `make test ONLY='${only.replaceAll("'", `'\\''`).replaceAll('$', '$$$$')}'`;

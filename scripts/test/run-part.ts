@@ -2,7 +2,8 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { alone, removeCgroups } from '../../lab/kubernetes/real-node.ts';
 import { reaper } from '../../lab/process/reaper.ts';
 import type { RunEnd, TestResult } from '../../test/support/reporter.ts';
 import type { Part } from './suites.ts';
@@ -31,6 +32,7 @@ export async function runPart(part: Part, options: RunOptions): Promise<string |
   reaper.watchFolder(folder);
   // Servers that root starts as another user have their files in it.
   await chmod(folder, 0o755);
+  if (part.needsRealNode) reaper.watchCgroup(basename(folder));
   const child = start(part, options, folder);
   const { pid } = child;
   if (pid !== undefined) reaper.watchGroup(pid);
@@ -56,6 +58,7 @@ export async function runPart(part: Part, options: RunOptions): Promise<string |
   clearTimeout(limit);
   options.stopped.removeEventListener('abort', stop);
   if (pid !== undefined) endGroup(pid);
+  if (part.needsRealNode) await removeCgroups(basename(folder));
   // What the tests started is being killed just now if they did not come to their end.
   await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   reaper.forgetFolder(folder);
@@ -82,6 +85,7 @@ function start(part: Part, { root, title, log, ports }: RunOptions, folder: stri
   const smallDisk = part.needsSmallDisk && canMountAsUser() ? join(folder, 'disk') : undefined;
   const [program = '', ...args] = [
     ...(smallDisk === undefined ? [] : withSmallDisk(smallDisk)),
+    ...(part.needsRealNode ? alone(basename(folder)) : []),
     process.execPath,
     ...mocha,
     ...part.files,

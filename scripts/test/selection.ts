@@ -9,10 +9,11 @@ export interface Selection {
 
 /**
  * Reads ONLY: suites and files, as `integration/api` or `test/unit/glance/chain.test.ts`, separated by blanks; or else
- * the title of a test, or a part of it. Absent means all.
+ * the title of a test, or a part of it. Absent means all, but for suites
+ * that run only by their name.
  */
 export function select(only: string, suites: readonly Suite[]): Selection {
-  const all = suites.flatMap(({ parts }) => parts);
+  const all = suites.filter(({ onlyByName }) => !onlyByName).flatMap(({ parts }) => parts);
   const words = only.split(/\s+/).filter((word) => word !== '');
   if (words.length === 0) return { parts: all };
   const chosen = words.map((word) => named(word, suites));

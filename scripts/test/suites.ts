@@ -6,6 +6,8 @@ import type { Supply } from './supplies.ts';
 export interface Suite {
   /** The folder under test/. */
   readonly name: string;
+  /** Whether it runs only when it is asked for by its name, and never with all others. */
+  readonly onlyByName: boolean;
   readonly parts: readonly Part[];
 }
 
@@ -19,6 +21,8 @@ export interface Part {
   readonly needs: readonly Supply[];
   /** Whether it needs a small file system that it can fill, see lab/databases/small-disk.ts. */
   readonly needsSmallDisk: boolean;
+  /** Whether it runs in namespaces of its own, see lab/kubernetes/real-node.ts. */
+  readonly needsRealNode: boolean;
 }
 
 interface Folder {
@@ -26,6 +30,7 @@ interface Folder {
   readonly needs: readonly Supply[];
   /** All files in one process: their tests take less time than the start of a process. */
   readonly together?: true;
+  readonly onlyByName?: true;
 }
 
 /** What fails here is seen within half a minute. */
@@ -51,6 +56,8 @@ const FOLDERS: readonly Folder[] = [
   { name: 'integration/gitops', needs: ['kubernetes', 'tools'] },
   { name: 'integration/install', needs: ['kubernetes', 'tools'] },
   { name: 'integration/monitoring', needs: ['kubernetes', 'tools'] },
+  // Needs root, and minutes more: `make test-e2e`.
+  { name: 'e2e', needs: ['pods', 'kubernetes', 'packages'], onlyByName: true },
 ];
 
 /** They take minutes: begun last, they would keep everybody waiting. */
@@ -64,6 +71,8 @@ const LONGEST: readonly string[] = [
   'integration/database/schema',
   'integration/mariadb/schema',
 ];
+
+const ON_REAL_NODE: readonly string[] = ['e2e/journeys'];
 
 const WITH_SMALL_DISK: readonly string[] = ['integration/mariadb/full-disk', 'faults/database'];
 
@@ -86,7 +95,8 @@ export function findSuites(root: string): readonly Suite[] {
   return FOLDERS.filter(({ name }) => existsSync(join(test, name))).map((folder) => suiteOf(folder, test));
 }
 
-function suiteOf({ name, needs, together }: Folder, test: string): Suite {
+function suiteOf(folder: Folder, test: string): Suite {
+  const { name, needs, together, onlyByName = false } = folder;
   const files = testFilesOf(join(test, name)).map((file) => `${name}/${file}`);
   const groups = together === true ? [files] : files.map((file) => [file]);
   const parts = groups.map((group): Part => {
@@ -96,9 +106,10 @@ function suiteOf({ name, needs, together }: Folder, test: string): Suite {
       files: group.map((file) => `test/${file}`),
       needs,
       needsSmallDisk: WITH_SMALL_DISK.includes(partName),
+      needsRealNode: ON_REAL_NODE.includes(partName),
     };
   });
-  return { name, parts };
+  return { name, onlyByName, parts };
 }
 
 function testFilesOf(folder: string): readonly string[] {

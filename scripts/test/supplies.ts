@@ -1,11 +1,13 @@
-import { ensureBinaries } from '../../lab/cluster/binaries.ts';
+import { ensureBinaries, ensureNodeBinaries } from '../../lab/cluster/binaries.ts';
+import { buildImages } from '../../lab/container/image.ts';
 import { installGlance } from '../../lab/glance/real-glance.ts';
+import { whyNoRealNode } from '../../lab/kubernetes/real-node.ts';
 import { ensureDistributionPackages, foundPackages } from '../../lab/tools/distribution-packages.ts';
 import { ensureTool, toolNames } from '../../lab/tools/ensure-tool.ts';
 import { ensureMysql, foundMysql } from '../../lab/tools/mysql.ts';
 
 /** What suites need besides the npm packages; each is fetched or built the first time, into the cache folder. */
-export type Supply = 'packages' | 'mysql' | 'kubernetes' | 'tools' | 'glance';
+export type Supply = 'packages' | 'mysql' | 'kubernetes' | 'tools' | 'glance' | 'pods';
 
 /** Supplies on their way: started at once, each waited for by those who need it. */
 export interface Supplies {
@@ -23,6 +25,11 @@ export interface Supplies {
    */
   failures(): number;
 }
+
+/** Said first of all. */
+const ABOUT_PODS = `The image is built from the Dockerfile, and run as pods on a real node: etcd, kube-apiserver, controllers, scheduler, kubelet and
+containerd. It needs root and Debian 12 on x86-64. Nothing is installed: packages are unpacked into /var/cache/glance-schema. The node has namespaces of
+its own for mounts, processes and the network; they and its control groups are gone afterwards, also when the run is broken off.`;
 
 export function bringSupplies(wanted: ReadonlySet<Supply>, say: (line: string) => void): Supplies {
   const latest = new Map<Supply, string>();
@@ -64,6 +71,13 @@ export function bringSupplies(wanted: ReadonlySet<Supply>, say: (line: string) =
     const found = foundMysql();
     if (found !== '') say(`Found ${found}.`);
     for (const sentence of lacking) say(sentence);
+  });
+  bring('pods', async (tell) => {
+    say(ABOUT_PODS);
+    const trouble = whyNoRealNode();
+    if (trouble !== null) throw new Error(trouble);
+    await buildImages(tell);
+    await ensureNodeBinaries(tell);
   });
   // One after the other: each of them uses all cores.
   bring('kubernetes', async (tell) => {

@@ -4,7 +4,7 @@ import { select } from '../../../scripts/test/selection.ts';
 import { findSuites } from '../../../scripts/test/suites.ts';
 
 const suites = findSuites(fileURLToPath(new URL('../../..', import.meta.url)));
-const all = suites.flatMap(({ parts }) => parts);
+const all = suites.filter(({ onlyByName }) => !onlyByName).flatMap(({ parts }) => parts);
 
 function filesOf(only: string): readonly string[] {
   return select(only, suites).parts.flatMap(({ files }) => files);
@@ -13,6 +13,11 @@ function filesOf(only: string): readonly string[] {
 describe('make test ONLY', () => {
   it('absent is everything', () => {
     expect(select('', suites)).to.deep.equal({ parts: all });
+  });
+
+  it('what needs root and minutes is run by its name only', () => {
+    expect(filesOf('')).not.to.include('test/e2e/journeys.test.ts');
+    expect(filesOf('e2e')).to.have.members(['test/e2e/image.test.ts', 'test/e2e/journeys.test.ts']);
   });
 
   it('names suites', () => {
