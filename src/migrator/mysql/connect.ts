@@ -2,7 +2,9 @@ import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import type { ConnectionOptions, Connection as DriverConnection, RowDataPacket } from 'mysql2/promise';
 import { type ConnectionTarget, describeTarget } from '../connection/target.ts';
 import { tlsSetting } from '../connection/tls-mode.ts';
+import { mysqlGreeting, onMysqlSocketClosed } from '../engine/driver-internals.ts';
 import type { Row } from '../engine/engine.ts';
+import { explainNetwork } from '../engine/explain-network.ts';
 import { explainTls } from '../engine/explain-tls.ts';
 import { keepAlive } from '../engine/keep-alive.ts';
 import { readTlsFiles } from '../engine/tls-files.ts';
@@ -77,7 +79,7 @@ async function open(options: ConnectionOptions, place: string): Promise<Session>
   let forget = (): void => undefined;
   watch(client, () => lost.abort());
   try {
-    await settleLook((sql) => client.query(sql), greetingOf(client));
+    await settleLook((sql) => client.query(sql), mysqlGreeting(client));
   } catch (error) {
     client.destroy();
     throw error;
@@ -114,21 +116,9 @@ function connectByAddress(host: string, port: number): Socket {
   return Object.assign(connectSocket({ host, port, keepAlive: true, noDelay: true }), { _host: host });
 }
 
-/** The version that the other end has greeted with; a proxy may have made it up. */
-function greetingOf(client: DriverConnection): string {
-  const beneath: unknown = Reflect.get(client, 'connection');
-  const greeting =
-    typeof beneath === 'object' && beneath !== null ? Reflect.get(beneath, '_handshakePacket') : undefined;
-  return String(greeting?.serverVersion ?? '');
-}
-
 function watch(client: DriverConnection, onEnd: () => void): void {
   client.on('error', onEnd);
-  // The promise wrapper hands on errors only; the end of a connection that is idle is told by the one beneath.
-  const beneath: unknown = Reflect.get(client, 'connection');
-  if (typeof beneath === 'object' && beneath !== null) {
-    Reflect.get(beneath, 'stream')?.once('close', onEnd);
-  }
+  onMysqlSocketClosed(client, onEnd);
 }
 
 /** What MySQL's own client would try in turn for each mode; undefined is a connection without TLS. */
@@ -199,27 +189,14 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
     return `the server lets ${user} in by the plugin '${plugin}' only, which is not known here. Give this program a user of mysql_native_password, caching_sha2_password or ed25519`;
   }
   switch (error.code) {
-    case 'ECONNREFUSED':
-      return 'the connection was refused. Check the port, and that MariaDB or MySQL runs there.';
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return 'the host name cannot be resolved. Check it, and the DNS.';
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-      return 'there is no route to the host. Check it, and the network policies.';
-    case 'ENOENT':
-    case 'EACCES':
-      return 'the socket cannot be opened. Check its path, and that MariaDB or MySQL runs there.';
-    case 'ETIMEDOUT':
-      return `no answer within ${target.connectTimeoutSeconds} s. Check host, port and network policies.`;
-    case 'ECONNRESET':
-    case 'EPIPE':
-    case 'PROTOCOL_CONNECTION_LOST':
-      return 'the server hung up. Check its log.';
     case 'AUTH_SWITCH_PLUGIN_ERROR':
       return error.message;
     case 'HANDSHAKE_NO_SSL_SUPPORT':
       return `the server has no TLS, and the mode '${target.tls.mode}' asks for it`;
   }
-  return explainTls(error, target.tls, 'mysql') ?? describeDatabaseError(error);
+  return (
+    explainNetwork(error, target, 'MariaDB or MySQL') ??
+    explainTls(error, target.tls, 'mysql') ??
+    describeDatabaseError(error)
+  );
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import driver from 'mysql2';
 import { type Options, QueryTypes, type Sequelize, type Transaction } from 'sequelize';
 import type { Step } from '../../glance/steps.ts';
+import { hasTransactionEnded } from '../engine/driver-internals.ts';
 import type { Row, StepProgress, Writer, WriterOptions } from '../engine/engine.ts';
 import { newSequelize } from '../engine/new-sequelize.ts';
 import { reachSameServer } from '../engine/same-server.ts';
@@ -216,8 +217,8 @@ class MysqlWriter implements Writer {
 
   /** Makes sure of the one connection, with the writer's lock on the server that the first connection is on. */
   async #connect(): Promise<void> {
-    // Sequelize ends its transaction when a statement loses a deadlock; the connection is in the pool then.
-    if (this.#transaction !== null && Reflect.get(this.#transaction, 'finished') === undefined) {
+    // When a statement has lost a deadlock, the connection is in the pool.
+    if (this.#transaction !== null && !hasTransactionEnded(this.#transaction)) {
       return;
     }
     if (this.#sequelize === undefined) {

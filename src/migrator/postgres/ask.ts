@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { postgresBackend } from '../engine/driver-internals.ts';
 import type { Row } from '../engine/engine.ts';
 import type { Session } from './connect.ts';
 import { settings } from './session-settings.ts';
@@ -27,7 +28,7 @@ export async function ask<T extends pg.QueryResultRow = Row>(
   }
   // A pooler makes up the number that it gives when a client connects, and may send each transaction to another session of
   // the server: then the settings are made in each.
-  const pooled = `pg_backend_pid() <> ${Number(Reflect.get(client, 'processID') ?? 0)}`;
+  const pooled = `pg_backend_pid() <> ${postgresBackend(client) ?? 0}`;
   try {
     // Several statements give several results, which the driver's types do not know.
     const results: unknown = await client.query(

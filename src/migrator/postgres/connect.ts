@@ -1,5 +1,7 @@
 import type pg from 'pg';
 import { type ConnectionTarget, describeTarget } from '../connection/target.ts';
+import { destroyPostgresSocket } from '../engine/driver-internals.ts';
+import { explainNetwork } from '../engine/explain-network.ts';
 import { explainTls } from '../engine/explain-tls.ts';
 import { keepAlive } from '../engine/keep-alive.ts';
 import { readTlsFiles } from '../engine/tls-files.ts';
@@ -125,7 +127,7 @@ async function open(
     await client.connect();
   } catch (error) {
     // Where it is the driver that gives up, the socket is still open and would keep the process.
-    destroySocket(client);
+    destroyPostgresSocket(client);
     throw error;
   }
   return {
@@ -134,21 +136,16 @@ async function open(
     keepAlive() {
       forget = keepAlive(
         () => client.query('SELECT 1'),
-        () => destroySocket(client),
+        () => destroyPostgresSocket(client),
       );
     },
     async close() {
       forget();
-      const timer = setTimeout(() => destroySocket(client), 2000);
+      const timer = setTimeout(() => destroyPostgresSocket(client), 2000);
       await client.end().catch(() => undefined);
       clearTimeout(timer);
     },
   };
-}
-
-/** The driver has no other way to let go of a socket whose other end is silent. */
-export function destroySocket(client: object): void {
-  Reflect.get(Reflect.get(client, 'connection'), 'stream').destroy();
 }
 
 /** What libpq would try in turn for each `sslmode`. */
@@ -187,19 +184,6 @@ function isAboutTls(error: DatabaseError): boolean {
 function explain(error: DatabaseError, target: ConnectionTarget): string {
   const user = `user '${target.user ?? ''}'`;
   switch (error.code) {
-    case 'ECONNREFUSED':
-      return 'the connection was refused. Check the port, and that PostgreSQL runs there.';
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return 'the host name cannot be resolved. Check it, and the DNS.';
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-      return 'there is no route to the host. Check it, and the network policies.';
-    case 'ENOENT':
-    case 'EACCES':
-      return 'the socket cannot be opened. Check the folder, and that PostgreSQL runs there.';
-    case 'ECONNRESET':
-      return 'the server hung up. Check its log.';
     case '28P01':
       return `the password of ${user} is wrong`;
     case '28000':
@@ -213,14 +197,15 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
     case '57P03':
       return `the server is not ready: ${error.message}`;
   }
-  if (/timeout expired|ETIMEDOUT/.test(`${error.message} ${error.code}`)) {
-    return `no answer within ${target.connectTimeoutSeconds} s. Check host, port and network policies.`;
-  }
   if (/client password must be a string|no password/i.test(error.message)) {
     return `the server asks for a password of ${user}, and the URL has none`;
   }
   if (/does not support SSL/i.test(error.message)) {
     return `the server has no TLS, and sslmode=${target.tls.mode} asks for it`;
   }
-  return explainTls(error, target.tls, 'postgres') ?? describeDatabaseError(error);
+  return (
+    explainNetwork(error, target, 'PostgreSQL') ??
+    explainTls(error, target.tls, 'postgres') ??
+    describeDatabaseError(error)
+  );
 }

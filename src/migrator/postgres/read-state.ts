@@ -1,4 +1,5 @@
 import type { Found, MigrateRow } from '../../glance/detect.ts';
+import { postgresBackend } from '../engine/driver-internals.ts';
 import { readFailure } from '../engine/read-failure.ts';
 import { ask } from './ask.ts';
 import type { Session } from './connect.ts';
@@ -83,7 +84,7 @@ export async function readState(session: Session): Promise<PostgresState> {
           : undefined,
       unguarded: catalog.replication !== 'origin',
       // A pooler makes up the number that it gives when a client connects.
-      pooled: Reflect.get(session.client, 'processID') !== catalog.pid,
+      pooled: postgresBackend(session.client) !== catalog.pid,
       schema: catalog.schema ?? undefined,
       schemas: new Map(catalog.several ? catalog.tables.map(({ name, schema }) => [name, schema]) : []),
       canCreate: catalog.cancreate === true,

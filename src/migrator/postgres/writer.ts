@@ -2,13 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import driver from 'pg';
 import { type Options, QueryTypes, type Sequelize, Transaction } from 'sequelize';
 import type { Step } from '../../glance/steps.ts';
+import { destroyPostgresSocket } from '../engine/driver-internals.ts';
 import type { LockHolder, Row, StepProgress, Writer, WriterOptions } from '../engine/engine.ts';
 import { newSequelize } from '../engine/new-sequelize.ts';
 import { reachSameServer } from '../engine/same-server.ts';
 import { createVersionTable, versionRowChanges } from '../engine/version-rows.ts';
 import { databaseError, isDeadlock, isLockTimeout } from '../errors/database-error.ts';
 import { Failure } from '../errors/failure.ts';
-import { destroySocket, type Session } from './connect.ts';
+import type { Session } from './connect.ts';
 import { isLockedBy, tableHolders } from './lock.ts';
 import type { PostgresState } from './read-state.ts';
 import { indexName } from './render-step.ts';
@@ -443,7 +444,7 @@ function openPool(session: Session, state: PostgresState): Pool {
     if (!(connection instanceof driver.Client)) {
       throw new RangeError('the driver has another kind of connection');
     }
-    drop = () => destroySocket(connection);
+    drop = () => destroyPostgresSocket(connection);
     // Through a pooler it is for each transaction to do that.
     if (!state.pooled) {
       await connection.query(`SELECT ${settings('false')}`);
