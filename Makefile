@@ -35,11 +35,12 @@ test-guards: $(SETUP) ## Take each guard of the controller out once and count th
 
 build: $(BUNDLE) ## Bundle the program into dist/glance-schema.js
 
-lint: $(SETUP) check-generated ## Check formatting, rules, types, the direction of imports, and generated files
+lint: $(SETUP) check-generated ## Check formatting, rules, types, the direction of imports, doc comments, and generated files
 	biome check --error-on-warnings
 	tsc --noEmit
 	npm run --silent --if-present lint:deps
 	npm run --silent --if-present lint:unused
+	npm run --silent --if-present lint:docs
 
 audit: $(SETUP) ## Ask the registry for known holes in what is shipped; see docs/security.md
 	npm audit --omit=dev --audit-level=high

@@ -9,6 +9,7 @@ export const IMAGE_VISIBILITY: EnumType = {
 /** `images.visibility` as it is in the end. */
 export const VISIBILITY: Column = { name: 'visibility', type: IMAGE_VISIBILITY, default: 'shared' };
 
+/** The index of `images.visibility`, which the scripts of Ocata make with the column. */
 export const VISIBILITY_INDEX: Index = { name: 'visibility_image_idx', columns: ['visibility'] };
 
 /**

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { type GoProgram, goBuild } from '../tools/go-build.ts';
 import type { ClusterVersions } from './versions.ts';
 
+/** A program of Kubernetes or etcd that tests start, by the name of its file. */
 export type BinaryName =
   | 'etcd'
   | 'kube-apiserver'
@@ -10,6 +11,7 @@ export type BinaryName =
   | 'kubectl'
   | 'kubelet';
 
+/** Which programs a build makes, in which versions, and where they are put. */
 export interface BuildOptions {
   readonly names: readonly BinaryName[];
   /** The folder that holds the binaries once all of them are built; a build that fails leaves nothing there. */

@@ -24,6 +24,10 @@ export function progressLine(stream: NodeJS.WriteStream, everyMilliseconds = 10_
   };
 }
 
+/**
+ * One line of a terminal that is written over while a build goes on; plain lines where there is no
+ * terminal.
+ */
 export interface ProgressLine {
   say(line: string): void;
   /** Clears the line that is written over, so that what follows starts clean. */

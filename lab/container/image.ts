@@ -29,6 +29,7 @@ export interface ImageConfig {
   readonly Entrypoint: readonly string[];
 }
 
+/** An image that was built on this machine, and is loaded into a node from its file. */
 export interface BuiltImage {
   /** A docker-archive, as `ctr images import` takes it. */
   readonly archive: string;

@@ -33,6 +33,7 @@ export interface Certificates {
 /** What a machine without it is told. */
 export const NO_OPENSSL = 'openssl is not on this machine. Install it.';
 
+/** Whether this machine has `openssl`, by which the certificates of tests are made. */
 export function hasOpenssl(): boolean {
   return findProgram('openssl') !== null;
 }

@@ -10,10 +10,12 @@ import { hasMariaDb, startMariaDb, type TestMariaDb } from './mariadb.ts';
 export const NO_GALERA =
   'MariaDB with Galera is not on this machine. Run `make test`, which brings it on Debian and Ubuntu, or install it.';
 
+/** Whether this machine has MariaDB and the Galera library that a cluster of it loads. */
 export function hasGalera(): boolean {
   return hasMariaDb() && findGaleraProvider() !== null;
 }
 
+/** A Galera cluster on loopback whose nodes have all joined. */
 export interface TestCluster {
   readonly nodes: readonly TestMariaDb[];
   stop(): Promise<void>;

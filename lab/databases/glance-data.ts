@@ -1,12 +1,14 @@
 import pg from 'pg';
 import { buildGolden } from './golden-database.ts';
 
+/** How many rows of Glance are written, and for which form of `images`. */
 export interface SeedOptions {
   readonly images: number;
   /** Whether `images` has `visibility` and no `is_public` any more, as since Ocata. */
   readonly sinceOcata?: boolean;
 }
 
+/** How many rows each table has got. */
 export interface SeedCounts {
   readonly images: number;
   readonly members: number;

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { goldenSchema, type Schema, type SchemaTable } from './golden.ts';
 
+/** Which schema a new database gets, and what its version tables say. */
 export interface GoldenOptions {
   /** The golden file whose schema to build (`ocata_era__mitaka02`); its own tables only, without rows. */
   readonly schema: string;

@@ -11,12 +11,14 @@ export interface MysqlSchema {
   readonly triggers: readonly MysqlTrigger[];
 }
 
+/** A table as the catalogs of MariaDB and MySQL describe it. */
 export interface MysqlTable extends TableKeys {
   readonly engine: string;
   readonly collation: string;
   readonly columns: readonly MysqlColumn[];
 }
 
+/** A column as `information_schema.columns` describes it. */
 export interface MysqlColumn {
   readonly name: string;
   readonly type: string;
@@ -27,6 +29,7 @@ export interface MysqlColumn {
   readonly ordinal: number;
 }
 
+/** A trigger as `information_schema.triggers` describes it, without its body. */
 export interface MysqlTrigger {
   readonly name: string;
   readonly table: string;

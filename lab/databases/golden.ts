@@ -11,6 +11,7 @@ export interface Schema {
   readonly triggers: readonly string[];
 }
 
+/** A table as the catalogs of PostgreSQL describe it. */
 export interface SchemaTable extends TableKeys {
   readonly columns: readonly SchemaColumn[];
 }
@@ -24,6 +25,7 @@ export interface TableKeys {
   readonly indexes: readonly SchemaIndex[];
 }
 
+/** A column as the catalogs of PostgreSQL describe it. */
 export interface SchemaColumn {
   readonly name: string;
   readonly type: string;
@@ -36,6 +38,7 @@ export interface SchemaColumn {
   readonly attnum: number;
 }
 
+/** A foreign key as the catalogs describe it, with the actions in SQL's words. */
 export interface SchemaForeignKey {
   readonly name: string;
   readonly columns: readonly string[];
@@ -45,6 +48,7 @@ export interface SchemaForeignKey {
   readonly on_update: string;
 }
 
+/** An index as the catalogs describe it; `predicate` is the condition of a partial one. */
 export interface SchemaIndex {
   readonly name: string;
   readonly columns: readonly string[];

@@ -14,6 +14,7 @@ export interface TestHaProxy {
   stop(): Promise<void>;
 }
 
+/** Which servers are behind HAProxy, and how it chooses one for a connection. */
 export interface HaProxyOptions {
   /** The ports of the servers. */
   readonly servers: readonly number[];
@@ -27,6 +28,12 @@ export function findHaProxy(): string | null {
   return findProgram('haproxy');
 }
 
+/**
+ * Starts HAProxy on a free port of loopback, in TCP mode in front of the servers.
+ *
+ * @param program path of the `haproxy` to run
+ * @throws Error when it does not start; the message has the end of its log.
+ */
 export async function startHaProxy(program: string, options: HaProxyOptions): Promise<TestHaProxy> {
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-haproxy-'));
   reaper.watchFolder(folder);

@@ -10,6 +10,7 @@ import { reaper } from '../process/reaper.ts';
 import { type ServerProcess, startServerProcess } from '../process/server-process.ts';
 import { findMariaDb, type MariaDbPrograms, programEnvironment } from '../tools/distribution-packages.ts';
 
+/** A running MariaDB or MySQL of a test's own, with an account that may do everything. */
 export interface TestMariaDb {
   readonly host: string;
   readonly port: number;
@@ -30,6 +31,7 @@ export interface TestMariaDb {
   stop(): Promise<void>;
 }
 
+/** How a MariaDB or MySQL of a test is started; everything can be left out. */
 export interface MariaDbOptions {
   /** The server's port; absent means a free one. */
   readonly port?: number;

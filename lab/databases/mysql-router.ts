@@ -13,6 +13,7 @@ export interface TestMysqlRouter {
   stop(): Promise<void>;
 }
 
+/** Which server is behind MySQL Router, and whether clients share connections to it. */
 export interface MysqlRouterOptions {
   /** The server's port on loopback. */
   readonly server: number;

@@ -18,6 +18,7 @@ export interface TestPgBouncer {
   stop(): Promise<void>;
 }
 
+/** The settings of PgBouncer in which a test is interested, as in pgbouncer.ini. */
 export interface PgBouncerOptions {
   /** Connections to the server for each database; two clients share one where it is 1. */
   readonly poolSize: number;
@@ -30,6 +31,12 @@ export function findPgBouncer(): string | null {
   return findProgram('pgbouncer');
 }
 
+/**
+ * Starts PgBouncer in front of a server on a free port of loopback, with transaction pooling.
+ *
+ * @param program path of the `pgbouncer` to run
+ * @throws Error when it does not start; the message has the end of its log.
+ */
 export async function startPgBouncer(
   program: string,
   server: TestPostgres,

@@ -12,6 +12,7 @@ export interface Origin extends GoldenOptions {
   readonly sinceOcata: boolean;
 }
 
+/** The schemas from which an upgrade of a database with rows is tried, the oldest first. */
 export const ORIGINS: readonly Origin[] = [
   { release: 'Liberty', schema: 'ocata_era__liberty', migrate: 42, sinceOcata: false },
   { release: 'Newton', schema: 'ocata_era__mitaka02', migrate: 44, sinceOcata: false },

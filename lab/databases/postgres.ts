@@ -18,6 +18,7 @@ import { freePort } from '../process/free-port.ts';
 import { endOf } from '../process/program-end.ts';
 import { reaper } from '../process/reaper.ts';
 
+/** A running PostgreSQL of a test's own, with an account that is a superuser. */
 export interface TestPostgres {
   readonly host: string;
   readonly port: number;
@@ -39,6 +40,7 @@ export interface TestPostgres {
   stop(): Promise<void>;
 }
 
+/** How a PostgreSQL of a test is started; everything can be left out. */
 export interface PostgresOptions {
   /** The server's port; absent means a free one. */
   readonly port?: number;

@@ -22,6 +22,7 @@ export interface StandInMySqlProxy {
   stop(): Promise<void>;
 }
 
+/** In which ways the proxy treats statements otherwise than the server would. */
 export interface StandInMySqlProxyOptions {
   /** The error that a statement gets in the place of an answer, if one. */
   readonly refuse?: (sql: string) => { readonly number: number; readonly message: string } | undefined;
@@ -34,6 +35,11 @@ const COM_QUERY = 3;
 /** Far from what a young server gives. */
 const FIRST_ID = 700_001;
 
+/**
+ * Starts the proxy on a free port of loopback.
+ *
+ * @param upstreamPort port of the server on loopback
+ */
 export async function startStandInMySqlProxy(
   upstreamPort: number,
   { refuse = () => undefined, takesEveryKill = false }: StandInMySqlProxyOptions = {},

@@ -15,6 +15,7 @@ export interface GlanceApi {
   stop(): Promise<void>;
 }
 
+/** One user of the image API, as which requests are made. */
 export interface GlanceUser {
   /** Calls the API with what the keystone middleware would have put into the headers. */
   call(method: string, path: string, body?: GlanceBody): Promise<GlanceAnswer>;
@@ -22,16 +23,19 @@ export interface GlanceUser {
   list(query?: string): Promise<readonly GlanceImage[]>;
 }
 
+/** The body of a request: its media type and its text. */
 export interface GlanceBody {
   readonly type: string;
   readonly content: string;
 }
 
+/** What the API answered: the HTTP status and the text of the body. */
 export interface GlanceAnswer {
   readonly status: number;
   readonly text: string;
 }
 
+/** The fields of an image that tests compare, as the API names them. */
 export interface GlanceImage {
   readonly id: string;
   readonly visibility: string;
@@ -66,6 +70,7 @@ paste.filter_factory = glance.api.middleware.version_negotiation:VersionNegotiat
 paste.filter_factory = glance.api.middleware.context:ContextMiddleware.factory
 `;
 
+/** With which database and which store of images the API is started. */
 export interface GlanceApiOptions {
   readonly url: string;
   /** A folder with the content of images; absent means a new one that goes with `stop`. */

@@ -20,6 +20,7 @@ export interface NodeTally {
   readonly touched: ReadonlySet<string>;
 }
 
+/** Nodes of Glance that read and write the database all the time until they are stopped. */
 export interface GlanceNodes {
   /** Lets each node finish its statement, and tells what they saw. */
   stop(): Promise<NodeTally>;

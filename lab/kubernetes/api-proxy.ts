@@ -19,6 +19,7 @@ import type { ControlPlane } from './control-plane.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import type { KubeObject } from './test-api.ts';
 
+/** A request as the proxy sees it, before it decides what is done with it. */
 export interface ProxiedRequest {
   readonly method: string;
   /** Without the query. */
@@ -37,6 +38,7 @@ export interface AnsweredRequest extends ProxiedRequest {
   status: number | null;
 }
 
+/** What the proxy does with a request that a rule matches; others are passed on. */
 export type ProxyAction =
   /** The API server never sees it; the client gets a Status object with this code. */
   | {
@@ -62,17 +64,23 @@ export type ProxyAction =
 /** 'drop' breaks the connection at this point; anything else lets things take their way. */
 export type Verdict = 'drop' | 'pass' | undefined;
 
+/** For how long a rule of the proxy holds. */
 export interface RuleOptions {
   /** How often the rule acts before it removes itself; default: always. */
   readonly times?: number;
 }
 
+/** A rule that was added to the proxy. */
 export interface Rule {
   /** How often it acted. */
   readonly hits: number;
   remove(): void;
 }
 
+/**
+ * A proxy in front of the API server that notes each request, and fails those that a test wants to
+ * fail.
+ */
 export interface ApiProxy {
   readonly server: string;
   /** All that was asked, in order of arrival. */
@@ -98,6 +106,10 @@ interface ActiveRule extends Rule {
   readonly times: number;
 }
 
+/**
+ * Starts a proxy in front of a control plane, on a free port of loopback, with the API server's own
+ * certificate.
+ */
 export async function startApiProxy(plane: ControlPlane): Promise<ApiProxy> {
   const upstream = new URL(plane.server);
   const agent = new Agent({ keepAlive: true, ca: readFileSync(plane.caFile) });

@@ -18,6 +18,7 @@ export interface AuditEvent {
   readonly requestReceivedTimestamp: string;
 }
 
+/** Which events of the audit log are wanted; what is absent matches all. */
 export interface AuditFilter {
   readonly user?: string;
   /** The start of the user agent. */
@@ -29,6 +30,7 @@ export interface AuditFilter {
   readonly since?: Date;
 }
 
+/** The events of an audit log that match, the oldest first; none where the file is not there yet. */
 export function readAuditEvents(file: string, filter: AuditFilter): readonly AuditEvent[] {
   if (!existsSync(file)) return [];
   const lines = readFileSync(file, 'utf8').split('\n');

@@ -21,6 +21,7 @@ import { type AuditEvent, type AuditFilter, readAuditEvents } from './audit-log.
 import { writeKubeconfig } from './kubeconfig.ts';
 import { type TestApi, testApi } from './test-api.ts';
 
+/** Which programs of the control plane run, and with which settings. */
 export interface ControlPlaneOptions {
   /** False starts etcd and kube-apiserver only: no Jobs, ServiceAccounts or garbage collection. Default true. */
   readonly controllers?: boolean;
@@ -33,6 +34,7 @@ export interface ControlPlaneOptions {
   readonly say?: (line: string) => void;
 }
 
+/** A running etcd, kube-apiserver and, if wanted, kube-controller-manager on loopback. */
 export interface ControlPlane {
   /** The API server's address, https://127.0.0.1:PORT; the same after a restart. */
   readonly server: string;

@@ -51,6 +51,7 @@ export interface Tenant {
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+/** What the environment of a test has besides a control plane, a fake kubelet and PostgreSQL. */
 export interface EnvironmentOptions {
   /** Where the operator has rights: in the whole cluster, or by a Role in each tenant's namespace. Default: cluster. */
   readonly rights?: 'cluster' | 'namespaced' | 'given by the test';
@@ -60,6 +61,12 @@ export interface EnvironmentOptions {
   readonly postgresSettings?: Readonly<Record<string, string>>;
 }
 
+/**
+ * Starts a control plane with the CRD, a proxy, a fake kubelet and PostgreSQL, which take some
+ * seconds together.
+ *
+ * @throws Error when one of them does not start.
+ */
 export async function startEnvironment({
   rights = 'cluster',
   images = {},

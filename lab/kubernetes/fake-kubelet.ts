@@ -20,6 +20,7 @@ import { type Pod, podPath } from './fake-kubelet/pod.ts';
 import { type PodWorker, startPodWorker } from './fake-kubelet/pod-worker.ts';
 import type { KubeObject, WatchEvent } from './test-api.ts';
 
+/** Whose pods a fake kubelet runs, and as which programs. */
 export interface FakeKubeletOptions {
   readonly plane: ControlPlane;
   /** What an image starts, by the beginning of its name: what the image's ENTRYPOINT would say. Others cannot be pulled. */
@@ -34,6 +35,7 @@ export interface FakeKubeletOptions {
   readonly retryEvery?: number;
 }
 
+/** A running fake kubelet: a node that runs the containers of pods as processes of this machine. */
 export interface FakeKubelet {
   readonly name: string;
   /** What a container printed, all of its restarts; empty when it never started. Kept after the pod is gone. */
@@ -60,6 +62,7 @@ export interface FakeKubelet {
   stop(): Promise<void>;
 }
 
+/** What one container has printed since it was first started. */
 export interface ContainerLog {
   readonly namespace: string;
   readonly pod: string;

@@ -7,6 +7,7 @@ import { progressLine } from '../cluster/progress-line.ts';
 import { endOf, type ProgramResult } from '../process/program-end.ts';
 import { ensureTool } from '../tools/ensure-tool.ts';
 
+/** The absolute path of the Helm chart. */
 export const CHART = fileURLToPath(new URL('../../charts/glance-schema', import.meta.url));
 
 /** Builds what the tests of the chart run, where it is not there yet: that takes minutes, and a test has one. */

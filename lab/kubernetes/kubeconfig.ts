@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 
+/** What a kubeconfig with one cluster, one user and one context says. */
 export interface KubeconfigOptions {
   readonly server: string;
   readonly caFile: string;

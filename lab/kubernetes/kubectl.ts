@@ -5,6 +5,7 @@ import { ensureBinaries } from '../cluster/binaries.ts';
 import { eventually } from '../process/eventually.ts';
 import { endOf, type ProgramResult } from '../process/program-end.ts';
 
+/** How kubectl is run, besides its arguments. */
 export interface KubectlOptions {
   /** For `apply -f -`. */
   readonly input?: string;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { bundle } from '../process/bundle.ts';
 import { eventually } from '../process/eventually.ts';
 
+/** How the operator is started as a process of this machine. */
 export interface OperatorOptions {
   readonly kubeconfig: string;
   /** More arguments of `glance-schema controller`. */

@@ -1,5 +1,6 @@
 import type { KubeObject } from './test-api.ts';
 
+/** What a Job of a test runs, and how it differs from the smallest one. */
 export interface JobOptions {
   readonly name: string;
   readonly namespace?: string;

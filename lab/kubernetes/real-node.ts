@@ -36,6 +36,7 @@ const NODE_NAME = 'node-1';
 
 const run = promisify(execFile);
 
+/** A node with containerd and a real kubelet, in namespaces of its own. */
 export interface RealNode {
   readonly name: string;
   /** Gives an image that is there a second name. */
@@ -45,6 +46,7 @@ export interface RealNode {
   stop(): Promise<void>;
 }
 
+/** Of which cluster a real node is, and which images it has. */
 export interface RealNodeOptions {
   readonly plane: ControlPlane;
   /** Images that pods can name, as docker-archives. */

@@ -15,12 +15,14 @@ export interface TestApi {
   close(): void;
 }
 
+/** How a request of a test differs from the usual; the timeout is 10 seconds where none is given. */
 export interface ApiRequestOptions {
   /** Default: application/json, for PATCH application/merge-patch+json. */
   readonly contentType?: string;
   readonly timeoutMilliseconds?: number;
 }
 
+/** What the API server answered; an error status is an answer too, and is not thrown. */
 export interface ApiAnswer {
   readonly status: number;
   readonly text: string;
@@ -38,6 +40,7 @@ export interface KubeObject {
   readonly [field: string]: any;
 }
 
+/** The metadata of any object of Kubernetes; times are RFC 3339. */
 export interface KubeMetadata {
   readonly name?: string;
   readonly namespace?: string;
@@ -49,11 +52,17 @@ export interface KubeMetadata {
   readonly [field: string]: any;
 }
 
+/**
+ * An event of a watch, as the API server sends it.
+ *
+ * Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+ */
 export interface WatchEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
   readonly object: KubeObject;
 }
 
+/** Which API server is called, and as whom. */
 export interface TestApiOptions {
   readonly server: string;
   readonly token: string;
@@ -61,6 +70,7 @@ export interface TestApiOptions {
   readonly userAgent?: string;
 }
 
+/** A client of the API server that is not the operator's own, so that tests do not check it by itself. */
 export function testApi(client: TestApiOptions): TestApi {
   const agent = new Agent({ keepAlive: true, ca: client.ca });
   const base = new URL(client.server);

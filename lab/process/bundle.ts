@@ -38,6 +38,7 @@ export function pluginBundle(): string {
   return PLUGIN;
 }
 
+/** How a run of the program ended: its exit code or the signal, and all that it printed. */
 export interface CliResult {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -45,6 +46,7 @@ export interface CliResult {
   readonly stderr: string;
 }
 
+/** A run of the program that goes on. */
 export interface CliRun {
   readonly pid: number;
   readonly done: Promise<CliResult>;

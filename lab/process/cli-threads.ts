@@ -9,6 +9,7 @@ export interface CliCall {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** How a run in a thread ended, which no signal can end. */
 export type CliAnswer = Omit<CliResult, 'signal'>;
 
 const WORKER = new URL('./cli-thread.ts', import.meta.url);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** How long a condition is waited for and how often it is checked, in milliseconds. */
 export interface EventuallyOptions {
   /** How long it takes at the most on an idle machine; a busy one is given five times as long. */
   readonly timeoutMilliseconds?: number;

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 
+/** How a program ended, and all that it printed; `code` is null where a signal ended it. */
 export interface ProgramResult {
   readonly code: number | null;
   readonly stdout: string;

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { reaper } from './reaper.ts';
 
+/** Which program is started as a server, and where its log goes. */
 export interface ServerProcessOptions {
   readonly name: string;
   readonly path: string;
@@ -22,6 +23,11 @@ export interface ServerProcess {
   stop(graceMilliseconds?: number): Promise<void>;
 }
 
+/**
+ * Starts a program in a process group of its own, which ends with the tests at the latest.
+ *
+ * @throws Error when the file cannot be run.
+ */
 export function startServerProcess(options: ServerProcessOptions): ServerProcess {
   const log = openSync(options.logFile, 'a');
   const child = spawn(options.path, options.args, {

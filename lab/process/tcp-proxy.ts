@@ -10,6 +10,7 @@ export interface TcpProxy {
   stop(): Promise<void>;
 }
 
+/** How the network between two ends is worse than loopback. */
 export interface TcpProxyOptions {
   /** Milliseconds that each packet is late, either way, one after the other. */
   readonly delay?: number;

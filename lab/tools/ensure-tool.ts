@@ -54,6 +54,7 @@ const tools = {
   },
 } satisfies Readonly<Record<string, Tool>>;
 
+/** A Go program that tests use and that is built from its pinned source. */
 export type ToolName = keyof typeof tools;
 
 /** All of them, to be built ahead. */

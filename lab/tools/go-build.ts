@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { readGoMod } from './go-mod.ts';
 
+/** What is built from one pinned module, and where the programs are put. */
 export interface GoBuild {
   /** What is built, with its version, as messages name it. */
   readonly what: string;
@@ -21,6 +22,7 @@ export interface GoBuild {
   readonly say: (line: string) => void;
 }
 
+/** One program of a build. */
 export interface GoProgram {
   /** Its file in `into`. */
   readonly name: string;

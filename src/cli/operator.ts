@@ -3,6 +3,7 @@ import type { Address, OperatorOptions } from '../operator/options.ts';
 import { runOperator } from '../operator/run.ts';
 import { VERSION } from './version.ts';
 
+/** The command `controller`, whose flags become the options of the operator. */
 export function operatorCommand(): Command {
   return new Command('controller')
     .description('Watch GlanceSchemas and bring their databases to the wanted revision, each by a Job.')

@@ -195,6 +195,10 @@ const job = z
   })
   .describe('How the pod of a migration runs. All optional.');
 
+/**
+ * The spec of a GlanceSchema: what is checked at run time, and what the CRD and its reference are
+ * made of.
+ */
 export const specSchema = z
   .strictObject({
     revision: z
@@ -237,6 +241,10 @@ const historyEntry = z.strictObject({
   error: z.string().max(2048).optional().describe('Why it failed; absent when it did not.'),
 });
 
+/**
+ * The status of a GlanceSchema, which only the operator writes; the CRD and its reference are made
+ * of it.
+ */
 export const statusSchema = z
   .strictObject({
     observedGeneration: z
@@ -352,9 +360,21 @@ export const statusSchema = z
 
 /** The spec as the API server hands it out: defaults are filled in. */
 export type GlanceSchemaSpec = z.output<typeof storedSpecSchema>;
+
+/** The status of a GlanceSchema as the operator writes it; empty before it has seen the resource. */
 export type GlanceSchemaStatus = z.output<typeof statusSchema>;
+
+/** What the status keeps of the last Job, so that it can be read when the Job is gone. */
 export type StatusJob = NonNullable<GlanceSchemaStatus['job']>;
+
+/** One migration of the past, as in `status.history`. */
 export type HistoryEntry = z.output<typeof historyEntry>;
+
+/**
+ * A condition as in `status.conditions`.
+ *
+ * Source: https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
+ */
 export type Condition = NonNullable<GlanceSchemaStatus['conditions']>[number];
 
 /** The reason that the condition `Ready` has now. */

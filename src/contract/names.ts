@@ -1,8 +1,16 @@
 /** The names under which Kubernetes knows our resource, and the keys that we put on objects. */
 export const GROUP = 'db.glance.openstack.org';
+
+/** The version of the API that is served and stored. */
 export const VERSION = 'v1alpha1';
+
+/** The kind of the resource, as in `kind:` of a manifest. */
 export const KIND = 'GlanceSchema';
+
+/** The plural by which the API server's paths and RBAC rules name the resource. */
 export const PLURAL = 'glanceschemas';
+
+/** Group and version, as in `apiVersion:` of a manifest. */
 export const API_VERSION = `${GROUP}/${VERSION}`;
 
 /** Kept on a GlanceSchema while a Job of it may run, so that a deletion waits for the migration. */
@@ -29,7 +37,14 @@ export const SCHEMA_NAME_LABEL = `${GROUP}/schema`;
 /** On Jobs: what the Job is for, as JSON; see migration-job.ts. */
 export const PURPOSE_ANNOTATION = `${GROUP}/purpose`;
 
+/**
+ * The common label that says which tool made an object.
+ *
+ * Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
+ */
 export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
+
+/** What the label `managed-by` says on each Job of the operator. */
 export const MANAGED_BY = 'glance-schema';
 
 /** The one container of a migration pod. */

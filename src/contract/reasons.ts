@@ -139,6 +139,7 @@ export const REASONS = {
   },
 } as const satisfies Readonly<Record<string, ReasonMeaning>>;
 
+/** The reason of the condition `Ready`, by which scripts and alerts know the state. */
 export type Reason = keyof typeof REASONS;
 
 /** One of the reasons above; undefined for one of a newer operator. */

@@ -48,11 +48,13 @@ export interface MigrationReport {
   readonly error: ReportedError | null;
 }
 
+/** A revision, and how far through its phases the database is. */
 export interface ReportedPosition {
   readonly revision: string;
   readonly phase: Phase;
 }
 
+/** A script that was run and committed, with how long it took. */
 export interface AppliedScript {
   readonly name: string;
   /** Wall time in milliseconds, commit included. */
@@ -61,6 +63,7 @@ export interface AppliedScript {
   readonly rows?: number | undefined;
 }
 
+/** How far a data migration has come. */
 export interface ReportedProgress {
   readonly migration: string;
   /** Rows. */
@@ -68,6 +71,7 @@ export interface ReportedProgress {
   readonly total: number;
 }
 
+/** Why a run failed. */
 export interface ReportedError {
   readonly reason: FailureReason;
   /** One sentence, with the database's own error where there is one; never a password. */

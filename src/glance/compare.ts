@@ -12,6 +12,7 @@ export interface FoundTable {
   readonly triggers: ReadonlyMap<string, string>;
 }
 
+/** A column as the catalog describes it, in a form that both engines share. */
 export interface FoundColumn {
   /** As the catalog has it, in lower case: `varchar(36)`, `character varying(36)`. */
   readonly type: string;
@@ -22,6 +23,7 @@ export interface FoundColumn {
   readonly counted: boolean;
 }
 
+/** An index as the catalog describes it, primary keys included. */
 export interface FoundIndex {
   readonly name: string;
   readonly columns: readonly string[];

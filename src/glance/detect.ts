@@ -28,6 +28,7 @@ export interface Facts extends Found {
   readonly brokenTriggers?: ReadonlySet<string>;
 }
 
+/** A row of `migrate_version`, the version table of sqlalchemy-migrate. */
 export interface MigrateRow {
   readonly repository: string;
   readonly version: number | null;
@@ -57,6 +58,7 @@ export type Located =
       readonly position?: Position;
     };
 
+/** How a database that Glance made otherwise is stamped, so that Alembic's scripts can go on. */
 export interface Adoption {
   /** `migrate_version 44`, `alembic_version 'ocata01'`. */
   readonly from: string;

@@ -6,4 +6,5 @@
  */
 export const PHASES = ['Expand', 'Migrate', 'Contract'] as const;
 
+/** How far through the cycle of a revision: expanded, data migrated, or contracted. */
 export type Phase = (typeof PHASES)[number];

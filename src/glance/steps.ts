@@ -6,6 +6,7 @@
 /** The databases that Glance runs on. MariaDB counts as MySQL. */
 export type Engine = 'postgres' | 'mysql';
 
+/** The type of a column, in words that each engine renders in its own. */
 export type ColumnType =
   | 'integer'
   /** A 32-bit key that the database counts up by itself. */
@@ -27,6 +28,7 @@ export interface EnumType {
   readonly values: readonly string[];
 }
 
+/** A column as a revision script adds it. */
 export interface Column {
   readonly name: string;
   readonly type: ColumnType;
@@ -36,22 +38,26 @@ export interface Column {
   readonly default?: string | boolean;
 }
 
+/** An index over whole columns that is not unique. */
 export interface Index {
   readonly name: string;
   readonly columns: readonly string[];
 }
 
+/** A foreign key; the engine names it and does nothing on delete or update. */
 export interface ForeignKey {
   readonly columns: readonly string[];
   readonly references: { readonly table: string; readonly columns: readonly string[] };
 }
 
+/** A unique constraint. */
 export interface Unique {
   /** Absent leaves the name to the engine, as Glance's script does. */
   readonly name?: string;
   readonly columns: readonly string[];
 }
 
+/** A table as a revision script creates it. */
 export interface Table {
   readonly name: string;
   readonly columns: readonly Column[];
@@ -74,6 +80,7 @@ export interface Trigger {
   readonly glances: string;
 }
 
+/** One change of the schema, of which a revision script is a list; the engines render it to SQL. */
 export type Step =
   | { readonly do: 'create table'; readonly table: Table }
   | { readonly do: 'drop table'; readonly table: string }

@@ -3,6 +3,7 @@ import type { DataMigration, Engine } from '../glance/steps.ts';
 import type { Row, Writer } from './engine/engine.ts';
 import { databaseError, isDeadlock, isLockTimeout } from './errors/database-error.ts';
 
+/** Which rows a data migration rewrites, and how long it may be held up. */
 export interface MoveOptions {
   readonly writer: Writer;
   readonly engine: Engine;

@@ -11,6 +11,7 @@ import {
 import { Failure } from './errors/failure.ts';
 import { unlessStopped } from './errors/unless-stopped.ts';
 
+/** How long another migrator's lock is waited for, in seconds. */
 export interface LockOptions {
   readonly timeoutSeconds: number;
   readonly signal: AbortSignal;

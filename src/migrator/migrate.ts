@@ -37,6 +37,7 @@ export interface MigrationEvents extends RunEvents {
   planned(from: Position | undefined, units: readonly CommitUnit[]): void;
 }
 
+/** What a run migrates, and to where. */
 export interface MigrateOptions {
   readonly connection: ConnectionTarget;
   readonly goal: Goal | OpenGoal | StampGoal;

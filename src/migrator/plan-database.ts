@@ -30,6 +30,7 @@ export interface DatabasePlan {
   readonly obstacles: readonly string[];
 }
 
+/** One line of what `db plan` shows: what is run next, and with which statements. */
 export interface DatabasePlanStep {
   readonly name: string;
   /**

@@ -10,6 +10,7 @@ export const MAX_REPORT_BYTES = 4096;
 /** Rows of a foreign version table beyond these say nothing more. */
 const MAX_HEADS = 20;
 
+/** What a report is made of. */
 export interface ReportInput {
   readonly command: MigrationReport['command'];
   readonly target: Position | undefined;

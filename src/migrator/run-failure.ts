@@ -13,6 +13,7 @@ import { Failure } from './errors/failure.ts';
 import { describeHolders } from './lock.ts';
 import type { RunEvents } from './run-events.ts';
 
+/** What a run of planned units needs. */
 export interface RunOptions {
   /** The connection that holds the lock; its end ends the run. */
   readonly lock: Connection;

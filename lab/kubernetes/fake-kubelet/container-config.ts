@@ -33,6 +33,7 @@ export interface ProcessConfig {
   readonly user?: { readonly uid: number; readonly gid: number };
 }
 
+/** What is needed to turn a container of a pod into a process of this machine. */
 export interface ContainerConfigOptions {
   readonly api: TestApi;
   readonly pod: Pod;

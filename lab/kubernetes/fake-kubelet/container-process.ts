@@ -10,6 +10,7 @@ import type { Terminated } from './pod-status.ts';
 const longestMessage = 4096;
 const longestLogMessage = 2048;
 
+/** The process that stands for one start of a container. */
 export interface ContainerProcess {
   readonly pid: number;
   readonly startedAt: string;

@@ -2,6 +2,7 @@ import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** Where the logs of containers are, and the certificate by which the API server knows the kubelet. */
 export interface LogServerOptions {
   readonly certFile: string;
   readonly keyFile: string;
@@ -10,6 +11,7 @@ export interface LogServerOptions {
   isRunning(namespace: string, pod: string): boolean;
 }
 
+/** The HTTPS server of the kubelet, of which the API server asks the logs of pods. */
 export interface LogServer {
   readonly port: number;
   close(): void;

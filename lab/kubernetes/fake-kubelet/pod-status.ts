@@ -1,10 +1,12 @@
 import type { Container, Pod } from './pod.ts';
 
+/** The state of a container as in `status.containerStatuses[].state` of a pod. */
 export type ContainerState =
   | { readonly waiting: { readonly reason: string; readonly message?: string } }
   | { readonly running: { readonly startedAt: string } }
   | { readonly terminated: Terminated };
 
+/** How a container ended, as in `state.terminated` of a pod; the times are RFC 3339. */
 export interface Terminated {
   readonly exitCode: number;
   readonly signal?: number;
@@ -27,6 +29,7 @@ export interface ContainerRecord {
   finished: boolean;
 }
 
+/** A condition of a pod, as in its `status.conditions`. */
 export interface Condition {
   readonly type: string;
   readonly status: 'True' | 'False';
@@ -35,11 +38,17 @@ export interface Condition {
   readonly lastTransitionTime?: string;
 }
 
+/** What is written to the subresource `status` of a pod. */
 export interface PodStatus {
   readonly phase: Phase;
   readonly [field: string]: unknown;
 }
 
+/**
+ * The phase of a pod.
+ *
+ * Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-phase
+ */
 export type Phase = 'Pending' | 'Running' | 'Succeeded' | 'Failed';
 
 /**

@@ -13,6 +13,7 @@ import {
 } from './pod-status.ts';
 import { followReadiness } from './readiness.ts';
 
+/** Which pod is run, and with what of its node. */
 export interface PodWorkerOptions {
   readonly api: TestApi;
   readonly pod: Pod;
@@ -52,6 +53,10 @@ interface RunningContainer {
 const restartBackoffFirst = 1_000;
 const restartBackoffMost = 30_000;
 
+/**
+ * Starts to run a pod: init containers one by one, then the others at once, with restarts by the
+ * pod's policy.
+ */
 export function startPodWorker(options: PodWorkerOptions): PodWorker {
   const { api, pod } = options;
   const policy = pod.spec.restartPolicy ?? 'Always';

@@ -5,6 +5,7 @@ export interface Pod {
   readonly status?: { readonly phase?: string };
 }
 
+/** The metadata of a pod that a kubelet needs. */
 export interface PodMetadata {
   readonly name: string;
   readonly namespace: string;
@@ -15,6 +16,7 @@ export interface PodMetadata {
   readonly deletionGracePeriodSeconds?: number;
 }
 
+/** The fields of a pod's spec that the fake kubelet knows. */
 export interface PodSpec {
   readonly nodeName?: string;
   readonly nodeSelector?: Readonly<Record<string, string>>;
@@ -34,8 +36,10 @@ export interface UserNumbers {
   readonly runAsGroup?: number;
 }
 
+/** When an ended container is started again, as in `spec.restartPolicy` of a pod. */
 export type RestartPolicy = 'Always' | 'OnFailure' | 'Never';
 
+/** The fields of a container that the fake kubelet knows; its resources are left out of account. */
 export interface Container {
   readonly name: string;
   readonly image: string;
@@ -51,6 +55,7 @@ export interface Container {
   readonly securityContext?: UserNumbers;
 }
 
+/** An environment variable of a container, with a value or with where the value is read. */
 export interface EnvVar {
   readonly name: string;
   readonly value?: string;
@@ -62,18 +67,21 @@ export interface EnvVar {
   };
 }
 
+/** A key of a Secret or ConfigMap of the pod's namespace. */
 export interface KeyRef {
   readonly name: string;
   readonly key: string;
   readonly optional?: boolean;
 }
 
+/** Where a container sees a volume of its pod. */
 export interface VolumeMount {
   readonly name: string;
   readonly mountPath: string;
   readonly subPath?: string;
 }
 
+/** A volume of a pod, of one of the kinds that the fake kubelet can make as a folder. */
 export interface Volume {
   readonly name: string;
   readonly emptyDir?: unknown;
@@ -87,22 +95,26 @@ export interface Volume {
   readonly projected?: { readonly sources: readonly ProjectedSource[] };
 }
 
+/** A Secret or ConfigMap in a projected volume. */
 export interface NamedSource {
   readonly name: string;
   readonly items?: readonly KeyToPath[];
   readonly optional?: boolean;
 }
 
+/** Which file of a volume has the value of a key. */
 export interface KeyToPath {
   readonly key: string;
   readonly path: string;
 }
 
+/** Which file of a volume has a field of the pod itself. */
 export interface DownwardItem {
   readonly path: string;
   readonly fieldRef?: { readonly fieldPath: string };
 }
 
+/** One of the sources of a projected volume. */
 export interface ProjectedSource {
   readonly secret?: NamedSource;
   readonly configMap?: NamedSource;
@@ -110,6 +122,7 @@ export interface ProjectedSource {
   readonly serviceAccountToken?: { readonly path: string; readonly audience?: string };
 }
 
+/** A probe by HTTP, with the periods in seconds that a kubelet takes by default where they are absent. */
 export interface Probe {
   readonly httpGet?: { readonly path?: string; readonly port: number | string };
   readonly initialDelaySeconds?: number;
@@ -119,6 +132,7 @@ export interface Probe {
   readonly failureThreshold?: number;
 }
 
+/** The path of a pod, or of a subresource such as `/status`, at the API server. */
 export function podPath(pod: Pod, subresource = ''): string {
   const { namespace, name } = pod.metadata;
   return `/api/v1/namespaces/${namespace}/pods/${name}${subresource}`;

@@ -26,6 +26,7 @@ export function addOutputOptions(command: Command): Command {
     });
 }
 
+/** What a verb did, as it is printed and written to the report. */
 export interface Result {
   readonly command: MigrationReport['command'];
   readonly target: Position | undefined;

@@ -6,8 +6,10 @@ import { describeStep } from '../../glance/steps.ts';
 import { describeHolder, describeHolders } from '../../migrator/lock.ts';
 import type { MigrationEvents } from '../../migrator/migrate.ts';
 
+/** The form of a log line: text for people, or one JSON object. */
 export type LogFormat = 'text' | 'json';
 
+/** How a run is logged. */
 export interface RunLogOptions {
   readonly format: LogFormat;
   readonly verbose: boolean;

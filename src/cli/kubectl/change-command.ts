@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type SchemaFlags, withSchema } from './schema-access.ts';
 import { schemaCommand } from './schema-command.ts';
 
+/** A verb that changes a GlanceSchema by one merge patch. */
 export interface ChangeOptions {
   readonly verb: string;
   readonly description: string;

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { SchemaFlags } from './schema-access.ts';
 
+/** A verb that is about one GlanceSchema, which is its only argument. */
 export interface SchemaCommandOptions<Flags extends SchemaFlags> {
   readonly verb: string;
   readonly description: string;

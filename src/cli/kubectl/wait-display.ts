@@ -9,6 +9,10 @@ export interface WaitDisplay {
   close(): void;
 }
 
+/**
+ * Opens what `wait` shows on stderr: a progress bar in a terminal, and a line for each change
+ * elsewhere.
+ */
 export async function openWaitDisplay(terminal: boolean): Promise<WaitDisplay> {
   const { default: progressBars } = await import('cli-progress');
   const bar = new progressBars.SingleBar({

@@ -1,5 +1,10 @@
 import type { Engine } from '../../glance/steps.ts';
 
+/**
+ * The modes of TLS, from none to a certificate that fits the host, in libpq's words.
+ *
+ * Source: https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-SSLMODE-STATEMENTS
+ */
 export const TLS_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 
 /** How much TLS, in libpq's words. */
@@ -23,6 +28,7 @@ export interface ConnectionTarget extends HostAddress {
   readonly missingOptionFile?: string;
 }
 
+/** One of the hosts that are tried in turn. */
 export interface HostAddress {
   /** A host name, an address, or a Unix socket: its folder for PostgreSQL, its path for MySQL. */
   readonly host: string;
@@ -31,6 +37,7 @@ export interface HostAddress {
   readonly address?: string;
 }
 
+/** How the connection is encrypted, and by what the server is known; all files are PEM. */
 export interface TlsOptions {
   readonly mode: TlsMode;
   /** Whether it is the Job of a GlanceSchema, whose fields go before what the URL says; else the command line does. */
@@ -53,8 +60,14 @@ export interface TlsOptions {
   readonly maxVersion?: TlsVersion;
 }
 
+/**
+ * The versions of TLS that a URL can ask for, in libpq's words.
+ *
+ * Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-SSL-MIN-PROTOCOL-VERSION
+ */
 export const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
 
+/** A version of TLS; Node and OpenSSL take the same words. */
 export type TlsVersion = (typeof TLS_VERSIONS)[number];
 
 /** What a URL may point to besides the database: files, and variables of the environment. */

@@ -56,6 +56,11 @@ function unknownOption(key: string, names: readonly string[], query: Query): Fai
   );
 }
 
+/**
+ * The port that a URL names, or the standard one where it names none.
+ *
+ * @throws UnusableUrl when the text is no port; the message does not quote it.
+ */
 export function readPort(text: string | undefined, standard: number): number {
   if (text === undefined || text === '') {
     return standard;
@@ -68,6 +73,13 @@ export function readPort(text: string | undefined, standard: number): number {
   return port;
 }
 
+/**
+ * The seconds that one attempt to connect may take.
+ *
+ * Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-CONNECT-TIMEOUT
+ *
+ * @throws UnusableUrl when the text is no whole number.
+ */
 export function readTimeout(text: string | undefined): number {
   if (text === undefined) {
     return DEFAULT_CONNECT_TIMEOUT_SECONDS;
@@ -113,6 +125,11 @@ export class UnusableUrl extends Failure {
   }
 }
 
+/**
+ * The error for a URL that cannot be used.
+ *
+ * @param found what was found and what to do, as it follows `Cannot use the connection URL:`
+ */
 export function unusable(found: string): UnusableUrl {
   return new UnusableUrl(found);
 }

@@ -101,6 +101,7 @@ export interface PlannedStatement {
   readonly lock?: { readonly table: string; readonly mode: string; readonly effect: string };
 }
 
+/** How a writer treats those that use the database besides it. */
 export interface WriterOptions {
   /** Whether nodes of Glance may be at work on the tables: then nothing may hold them up for long. */
   readonly online: boolean;
@@ -149,6 +150,7 @@ export interface Writer {
   close(): Promise<void>;
 }
 
+/** What a writer reports of the steps that it runs. */
 export interface StepProgress {
   /** A step begins; what this throws stops the run before it. */
   started(step: Step, index: number): void;

@@ -7,12 +7,14 @@ export interface Catalog {
   readonly triggers: ReadonlySet<string>;
 }
 
+/** What the catalog says of a table, as far as steps are planned by it. */
 export interface TableFacts {
   readonly columns: ReadonlyMap<string, ColumnFacts>;
   /** The columns of each index, in order, by its name. */
   readonly indexes: ReadonlyMap<string, readonly string[]>;
 }
 
+/** What the catalog says of a column, as far as steps are planned by it. */
 export interface ColumnFacts {
   readonly nullable: boolean;
   /** Without quotes; null for none. */

@@ -237,6 +237,7 @@ function modify(table: string, column: Column): Piece {
   return column.nullable === true ? piece : { ...piece, work: 'rewrite' };
 }
 
+/** The one statement that creates a table with its keys and indexes. */
 export function createTable(table: Table): string {
   const booleans = table.columns.filter((column) => column.type === 'boolean');
   const parts = [
@@ -256,6 +257,7 @@ export function createTable(table: Table): string {
   return `CREATE TABLE ${table.name} (\n  ${parts.join(',\n  ')}\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3`;
 }
 
+/** The statement that creates a trigger, which runs with the rights of its definer. */
 export function createTrigger(table: string, { name, before, body }: Trigger): string {
   return `CREATE TRIGGER ${name} BEFORE ${before.toUpperCase()} ON ${table} FOR EACH ROW ${body.mysql}`;
 }
@@ -265,6 +267,7 @@ export function uniqueName(table: string, { name, columns }: Unique): string {
   return name ?? `${table}_${columns.join('_')}_key`;
 }
 
+/** A column as CREATE TABLE and ALTER TABLE want it. */
 export function columnDefinition(column: Column): string {
   const counted = column.type === 'serial' || column.type === 'bigserial';
   const parts = [

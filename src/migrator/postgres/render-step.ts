@@ -52,6 +52,7 @@ export function renderStep(step: Step, target: SqlTarget): readonly string[] {
   }
 }
 
+/** The statements that create a table and then its indexes. */
 export function createTable(table: Table): readonly string[] {
   const parts = [
     ...table.columns.map(columnDefinition),
@@ -110,6 +111,7 @@ END $$`.replaceAll(';\n', '; '),
       ];
 }
 
+/** The statements that create a trigger and its function, and replace those of an earlier run. */
 export function createTrigger(table: string, trigger: Trigger): readonly string[] {
   return [
     `CREATE OR REPLACE FUNCTION ${trigger.name}() RETURNS trigger LANGUAGE plpgsql AS $$\n${trigger.body.postgres}\n$$`,
@@ -118,6 +120,7 @@ export function createTrigger(table: string, trigger: Trigger): readonly string[
   ];
 }
 
+/** A column as CREATE TABLE and ADD COLUMN want it. */
 export function columnDefinition(column: Column): string {
   const parts = [
     column.name,
@@ -128,6 +131,7 @@ export function columnDefinition(column: Column): string {
   return parts.join(' ');
 }
 
+/** A column's type in PostgreSQL's words. */
 export function typeName(type: ColumnType): string {
   if (typeof type !== 'string') {
     return type.enum;
@@ -143,10 +147,12 @@ function setDefault(column: Column): string {
   return column.default === undefined ? 'DROP DEFAULT' : `SET DEFAULT ${literal(column.default)}`;
 }
 
+/** A value as an SQL literal, with its quotes doubled. */
 export function literal(value: string | boolean): string {
   return typeof value === 'string' ? `'${value.replaceAll("'", "''")}'` : String(value);
 }
 
+/** Names as SQL lists them. */
 export function list(names: readonly string[]): string {
   return names.join(', ');
 }

@@ -3,6 +3,7 @@ import { request } from 'undici';
 import { causeOf, KubeError } from './kube-error.ts';
 import type { PooledKubeConfig } from './pooled-kube-config.ts';
 
+/** One request to the API server that is no watch. */
 export interface KubeRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** From the API server's root: `/api/v1/pods`. */
@@ -13,6 +14,7 @@ export interface KubeRequest {
   readonly contentType?: string;
 }
 
+/** One watch, which ends with its connection. */
 export interface KubeWatch<T> {
   /** From the API server's root: `/api/v1/pods`. */
   readonly path: string;

@@ -149,12 +149,14 @@ export interface JobReference {
   readonly uid: string;
 }
 
+/** What a patch of a GlanceSchema's metadata sets. */
 export interface Mark {
   readonly finalizers: readonly string[];
   /** What the annotation `reserved-sequence` is to be; null takes it away, absent leaves it. */
   readonly reservedSequence?: number | null;
 }
 
+/** How the API server answered the creation of a Job. */
 export type JobCreation =
   | { readonly kind: 'created' | 'exists'; readonly job: JobObject }
   /** The API server does not take it, in its own words: a quota, a policy, a field that is not valid. */

@@ -9,6 +9,7 @@ export interface EventObject {
   readonly [field: string]: unknown;
 }
 
+/** How Events are delivered. */
 export interface EventRecorderOptions {
   readonly client: Pick<KubeClient, 'request'>;
   /** Called when an Event is given up; of a cause that lasts only with the first. */

@@ -14,6 +14,7 @@ export interface Reflected {
   };
 }
 
+/** Which collection an informer keeps a copy of, and who hears of changes. */
 export interface ReflectorOptions<T extends Reflected> {
   readonly client: Pick<KubeClient, 'request' | 'watch'>;
   /** The path of the collection: `/apis/batch/v1/jobs`. */

@@ -4,6 +4,7 @@ interface Namespaced extends Reflected {
   readonly metadata: Reflected['metadata'] & { readonly namespace: string };
 }
 
+/** The same for the informers of one kind, of which there is one for each namespace. */
 export interface ReflectorsOptions<T extends Namespaced> extends Omit<ReflectorOptions<T>, 'path'> {
   /** The API that has the collection: `/apis/batch/v1`. */
   readonly api: string;

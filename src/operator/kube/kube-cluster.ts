@@ -26,6 +26,7 @@ import { EventRecorder } from './event-recorder.ts';
 import { Reflectors } from './informers.ts';
 import { hasStatus, KubeError } from './kube-error.ts';
 
+/** What the cluster that a reconcile sees is made of. */
 export interface KubeClusterOptions {
   readonly client: Pick<KubeClient, 'request' | 'requestText' | 'watch'>;
   /** The only namespaces that are read and written; undefined for all. */

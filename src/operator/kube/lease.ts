@@ -2,6 +2,7 @@ import type { KubeClient } from './client.ts';
 import { hasStatus } from './kube-error.ts';
 import { pause } from './pause.ts';
 
+/** Which lease is held, and as whom. */
 export interface LeaderLeaseOptions {
   readonly client: KubeClient;
   readonly namespace: string;

@@ -8,6 +8,7 @@ export interface Answer {
   readonly text: string;
 }
 
+/** The server of health checks and metrics. */
 export interface HttpServer {
   readonly port: number;
   close(): Promise<void>;

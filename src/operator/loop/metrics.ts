@@ -15,6 +15,7 @@ export interface RequestOutcome {
   readonly seconds: number;
 }
 
+/** What the metrics of the loop are labelled with, and where they are read. */
 export interface RuntimeMetricsOptions {
   /** What is worked on: the label `name` of the queue and `controller` of the passes. */
   readonly controller: string;

@@ -18,6 +18,7 @@ import {
 import { isRecorded, recordJob } from './status/result.ts';
 import { withVerdict } from './status/status.ts';
 
+/** What a reconcile has to do; nothing edits it afterwards. */
 export interface Decision {
   readonly effect: Effect | undefined;
   /** The whole status as it should be. */

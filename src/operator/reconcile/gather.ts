@@ -15,6 +15,7 @@ export interface Gatherer {
   forget(key: string): void;
 }
 
+/** Gathers the facts of a reconcile: what the informers have, and what this process remembers. */
 export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () => Date): Gatherer {
   const progress = progressReader(cluster, now);
   const absence = podAbsence(now);

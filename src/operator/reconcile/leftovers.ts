@@ -4,6 +4,7 @@ import { hasEnded, heldSince, isFinished, isRunning } from './facts/observe.ts';
 import { DEFAULT_TTL } from './policies/housekeeping.ts';
 import { HELD_PATIENCE } from './policies/job-at-work.ts';
 
+/** The clock, and who hears what the API server has refused. */
 export interface LeftoverOptions {
   readonly now: () => Date;
   /** Told of what the API server has refused. */

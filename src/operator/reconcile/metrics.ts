@@ -6,6 +6,7 @@ import { LATEST_SUPPORTED } from '../../glance/revisions.ts';
 import type { SchemaObject } from '../kube/cluster.ts';
 import { NO_RESULT } from './status/result.ts';
 
+/** Of which GlanceSchemas there are metrics, and where they are registered. */
 export interface SchemaMetricsOptions {
   readonly registry: Registry;
   /** The version of the operator. */

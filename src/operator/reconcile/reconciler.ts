@@ -12,6 +12,7 @@ import { takeLeaveOf } from './leftovers.ts';
 import type { Effect } from './policies/policy.ts';
 import { type StoredStatus, statusWriter } from './status-writer.ts';
 
+/** What a reconcile works with, and who hears of what it wrote. */
 export interface ReconcilerOptions {
   readonly cluster: Cluster;
   /** What the migration's pod runs where the spec names nothing. */

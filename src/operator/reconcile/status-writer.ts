@@ -29,6 +29,7 @@ export interface StatusWriter {
   forget(key: string): void;
 }
 
+/** The writer of statuses; it sends the Events of each status that was stored, and none twice. */
 export function statusWriter(
   cluster: Pick<Cluster, 'writeStatus' | 'notify'>,
   now: () => Date,

@@ -29,6 +29,13 @@ export type Acted =
   /** Something that safety does not need was refused of the object with this UID. */
   | { readonly kind: 'put off'; readonly uid: string; readonly message: string };
 
+/**
+ * The outcome of an effect that the API server refused, and that is tried again later without
+ * holding up the rest.
+ *
+ * @param uid of the object that was to be changed
+ * @param what what was to be done, as the start of a sentence
+ */
 export function putOff(uid: string, what: string, { refused }: Refused): Acted {
   return { kind: 'put off', uid, message: `${what}: ${refused}` };
 }

@@ -47,6 +47,7 @@ export interface Observed {
   readonly progress?: ObservedProgress;
 }
 
+/** How far a long data migration is, as its pod's log says. */
 export interface ObservedProgress {
   /** What its log told last; undefined while nothing could be read in it. */
   readonly told: ProgressReport | undefined;
@@ -54,6 +55,7 @@ export interface ObservedProgress {
   readonly requeueAt: number;
 }
 
+/** The GlanceSchema, reduced to what is decided by. */
 export interface ObservedSchema {
   readonly name: string;
   readonly namespace: string;
@@ -74,6 +76,7 @@ export interface ObservedSchema {
   readonly reservedSequence: number;
 }
 
+/** A Job of the GlanceSchema, with what its pods say. */
 export interface ObservedJob {
   readonly name: string;
   readonly uid: string;
@@ -94,6 +97,7 @@ export interface ObservedJob {
   readonly held?: boolean;
 }
 
+/** Whether a Job is at work, and how it ended if it is not. */
 export type JobState =
   /** Not finished, or a pod of it is still there: `pod` tells how its newest pod is. */
   | { readonly kind: 'active'; readonly pod: PodState; readonly lastReport: MigrationReport | undefined }
@@ -109,6 +113,7 @@ export type JobState =
       readonly deadlineExceeded: boolean;
     };
 
+/** How the newest pod of a Job that is at work is. */
 export type PodState =
   /** No pod is there yet, or all there were have ended or are gone; since when, RFC 3339, where that is known, and after how many failures. */
   | { readonly kind: 'none'; readonly since: string | undefined; readonly failed: number }

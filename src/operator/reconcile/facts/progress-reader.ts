@@ -26,6 +26,10 @@ interface Watched {
   reading: boolean;
 }
 
+/**
+ * Reads the progress of migrations in the logs of their pods, on the side: a reconcile gets what
+ * was read last.
+ */
 export function progressReader(cluster: Pick<Cluster, 'readLog'>, now: () => Date): ProgressReader {
   const watched = new Map<string, Watched>();
 

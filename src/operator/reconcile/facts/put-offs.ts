@@ -23,6 +23,10 @@ interface PutOff {
   readonly since: number;
 }
 
+/**
+ * Remembers in this process what the API server refused of a Job's patch or the release of a
+ * finalizer, and since when.
+ */
 export function putOffMemory(now: () => Date): PutOffs {
   const known = new Map<string, Map<string, PutOff>>();
 

@@ -11,6 +11,7 @@ export interface Refusal {
   readonly requeueAfter: number | undefined;
 }
 
+/** An effect whose refusal by the API server is shown in the status. */
 export type RefusableEffect = 'startJob' | 'deleteBlockedJob' | 'releaseFinalizer';
 
 /** Which GlanceSchema, and which version of its spec. */
@@ -39,6 +40,7 @@ interface Remembered extends SpecVersion {
   readonly until: number;
 }
 
+/** Remembers in this process which effect the API server refused last, for each spec of a GlanceSchema. */
 export function refusalMemory(now: () => Date): Refusals {
   const known = new Map<string, Remembered>();
   return {

@@ -41,6 +41,7 @@ const purposeSchema = z.object({
 /** What a Job is for, written on it when it is made, so that the Job alone tells it after any loss of status. */
 export type Purpose = z.output<typeof purposeSchema>;
 
+/** What a migration's Job is made of. */
 export interface MigrationJobInput {
   readonly schema: { readonly name: string; readonly namespace: string; readonly uid: string };
   readonly spec: GlanceSchemaSpec;

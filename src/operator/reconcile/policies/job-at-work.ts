@@ -125,6 +125,7 @@ function blockedAfter(pod: PodState, now: number): number | undefined {
     : Math.min(patience, Math.max(0, Date.parse(since) + patience - now));
 }
 
+/** A Job has not ended: it is waited for, and what holds up its pod is named. */
 export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdict | undefined {
   if (job?.state.kind !== 'active') {
     return undefined;
@@ -196,6 +197,7 @@ function count(rows: number): string {
   return rows.toLocaleString('en-US');
 }
 
+/** A pod is alive whose Job is gone: it may still change the database, so its end is waited for. */
 export function podsOutliveTheirJob({ livePods, livePod, now }: Facts): Verdict | undefined {
   const [pod] = livePods;
   if (pod === undefined) {
