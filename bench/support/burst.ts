@@ -12,6 +12,7 @@ import type { KubeObject } from '../../lab/kubernetes/test-api.ts';
 import { bundle } from '../../lab/process/bundle.ts';
 import { eventually } from '../../lab/process/eventually.ts';
 import type { MigrationReport } from '../../src/contract/report.ts';
+import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import { type ProcessUse, processUse } from './process-use.ts';
 
 /** What a controller took for a burst. */
@@ -81,7 +82,7 @@ async function prepare(plane: ControlPlane): Promise<void> {
     [['apply', '-f', '-'], asList(given)],
     [['wait', '--for=condition=Established', 'crd/glanceschemas.db.glance.openstack.org'], undefined],
   ] as const) {
-    const { code, stderr } = await kubectl(plane.kubeconfigPath, args, input === undefined ? {} : { input });
+    const { code, stderr } = await kubectl(plane.kubeconfigPath, args, withoutUndefined({ input }));
     if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
   }
   const api = plane.api();

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import { eventually } from '../process/eventually.ts';
 import { freePort } from '../process/free-port.ts';
 import { reaper } from '../process/reaper.ts';
@@ -105,8 +106,8 @@ export async function startGlanceApi(glance: RealGlance, options: GlanceApiOptio
     async function call(method: string, path: string, body?: GlanceBody): Promise<GlanceAnswer> {
       const answer = await fetch(`${base}${path}`, {
         method,
-        headers: { ...headers, ...(body === undefined ? {} : { 'Content-Type': body.type }) },
-        ...(body === undefined ? {} : { body: body.content }),
+        headers: { ...headers, ...withoutUndefined({ 'Content-Type': body?.type }) },
+        ...withoutUndefined({ body: body?.content }),
       });
       return { status: answer.status, text: await answer.text() };
     }

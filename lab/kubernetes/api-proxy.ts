@@ -14,6 +14,7 @@ import { Agent, createServer, request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import { freePort } from '../process/free-port.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
@@ -266,7 +267,7 @@ export async function startApiProxy(plane: ControlPlane): Promise<ApiProxy> {
         server: address,
         caFile: plane.caFile,
         token,
-        ...(namespace === undefined ? {} : { namespace }),
+        ...withoutUndefined({ namespace }),
       });
     },
     async stop() {

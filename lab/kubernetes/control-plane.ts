@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeConfig } from '@kubernetes/client-node';
+import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import { type Binaries, ensureBinaries } from '../cluster/binaries.ts';
 import { freePort } from '../process/free-port.ts';
 import { reaper } from '../process/reaper.ts';
@@ -233,7 +234,7 @@ async function start(
   const clients: TestApi[] = [];
 
   function api(token = adminToken, userAgent?: string): TestApi {
-    const client = testApi({ server, token, ca, ...(userAgent === undefined ? {} : { userAgent }) });
+    const client = testApi({ server, token, ca, ...withoutUndefined({ userAgent }) });
     clients.push(client);
     return client;
   }

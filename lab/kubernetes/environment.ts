@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import { startPostgres, type TestPostgres } from '../databases/postgres.ts';
 import { bundle } from '../process/bundle.ts';
 import { eventually } from '../process/eventually.ts';
@@ -182,6 +183,6 @@ async function makeTenant(
 }
 
 async function applied(plane: ControlPlane, args: readonly string[], input?: string): Promise<void> {
-  const result = await kubectl(plane.kubeconfigPath, args, input === undefined ? {} : { input });
+  const result = await kubectl(plane.kubeconfigPath, args, withoutUndefined({ input }));
   expect(result.code, result.stderr).to.equal(0);
 }

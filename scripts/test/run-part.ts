@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { alone, removeCgroups } from '../../lab/kubernetes/real-node.ts';
 import { reaper } from '../../lab/process/reaper.ts';
+import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import type { RunEnd, TestResult } from '../../test/support/reporter.ts';
 import type { Part } from './suites.ts';
 
@@ -102,7 +103,7 @@ function start(part: Part, { root, title, log, ports }: RunOptions, folder: stri
       TEST_PORTS: ports.join('-'),
       // Compiled sources are kept for the next process.
       NODE_COMPILE_CACHE: join(root, 'dist/compile-cache'),
-      ...(smallDisk === undefined ? {} : { SMALL_DISK: smallDisk }),
+      ...withoutUndefined({ SMALL_DISK: smallDisk }),
     },
     stdio: ['ignore', output, output, 'ipc'],
   });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { specSchema, statusSchema } from '../contract/glance-schema.ts';
 import { GROUP, KIND, PLURAL, VERSION } from '../contract/names.ts';
+import { withoutUndefined } from '../glance/without-undefined.ts';
 import {
   type AdmissionRule,
   annotationsKeepConfinement,
@@ -116,7 +117,7 @@ function fix(schema: Schema): Schema {
   if (isIntOrString(schema)) {
     const { anyOf, ...rest } = schema;
     const { maxLength } = anyOf.find((option) => option.type === 'string') ?? {};
-    return { ...rest, ...(maxLength === undefined ? {} : { maxLength }), 'x-kubernetes-int-or-string': true };
+    return { ...rest, ...withoutUndefined({ maxLength }), 'x-kubernetes-int-or-string': true };
   }
   const fixed: Schema = { ...schema };
   if (fixed.type === 'integer') {

@@ -1,5 +1,6 @@
 import type { ExpectedTable } from './expected-schema.ts';
 import type { Column, ColumnType, Engine, ForeignKey, Index, Trigger, Unique } from './steps.ts';
+import { withoutUndefined } from './without-undefined.ts';
 
 /** A table as the catalog of a database tells it. */
 export interface FoundTable {
@@ -131,7 +132,7 @@ function compareColumns(table: ExpectedTable, found: FoundTable, engine: Engine)
     if (there === undefined) return [difference];
     const is = describeColumn(there);
     const caution = whatMayBeLost(column.name, there, asFound(column, engine));
-    return is === wanted ? [] : [{ ...difference, found: is, ...(caution === undefined ? {} : { caution }) }];
+    return is === wanted ? [] : [{ ...difference, found: is, ...withoutUndefined({ caution }) }];
   });
 }
 

@@ -3,6 +3,7 @@ import { appliedScripts, positionOf, scriptsOf, unknownHeads } from './heads.ts'
 import type { KnownSchema } from './known-schema.ts';
 import { formatPosition, type Position } from './position.ts';
 import { LATEST_SUPPORTED, LEGACY_NUMBERS } from './revisions.ts';
+import { withoutUndefined } from './without-undefined.ts';
 
 /** What a look into a database found. */
 export interface Found {
@@ -222,7 +223,7 @@ function verify(
         // no node can have begun to live with what is there without the triggers.
         underWay: early.length > 0 && (known.transactional || isInUse(found, known)),
         lacking: absent,
-        ...(adopt === undefined ? {} : { adopt }),
+        ...withoutUndefined({ adopt }),
       };
 }
 

@@ -6,6 +6,7 @@ import { knownSchema } from './known-schema.ts';
 import { comparePositions, formatPosition } from './position.ts';
 import { LATEST_SUPPORTED } from './revisions.ts';
 import type { DataMigration, Migration, Registry, Step } from './steps.ts';
+import { withoutUndefined } from './without-undefined.ts';
 
 /** What to do with a database to get to a goal. */
 export type RunPlan = Refused | Settled | Run;
@@ -152,7 +153,7 @@ function planMigrations(facts: Facts, located: Located, goal: Goal, registry: Re
     : {
         kind: 'run',
         ...placed,
-        ...(adopt === undefined ? {} : { adopt }),
+        ...withoutUndefined({ adopt }),
         units: commitUnits(steps, applied),
       };
 }

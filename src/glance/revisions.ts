@@ -1,3 +1,5 @@
+import { withoutUndefined } from './without-undefined.ts';
+
 /**
  * The chain of Glance, the one place that says which revisions there are. All else is derived from this table: the scripts, the
  * names that a user may write, the rules of the CRD, `db history`, the registry of migrations, and the table in docs/migrations.md.
@@ -131,7 +133,7 @@ export const SCRIPTS: readonly Script[] = CHAIN.flatMap((row, index): Script[] =
     revision,
     kind,
     after: [before?.trunk === undefined ? branchName(before?.name ?? '', kind) : before.name, ...needs],
-    ...(row[kind] === undefined ? {} : { changes: row[kind] }),
+    ...withoutUndefined({ changes: row[kind] }),
   });
   const expand = script('expand', []);
   return [expand, script('contract', [expand.name])];

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataMigration, Engine } from '../glance/steps.ts';
+import { withoutUndefined } from '../glance/without-undefined.ts';
 import type { Row, Writer } from './engine/engine.ts';
 import { databaseError, isDeadlock, isLockTimeout } from './errors/database-error.ts';
 
@@ -89,7 +90,7 @@ async function moveAlongKey(run: MoveRun, moved: (rows: number) => void): Promis
   let size = FIRST_BATCH;
   const beyond = (): string => (after === undefined ? '' : `${data.key} > :after`);
   for (;;) {
-    const from: Row = after === undefined ? {} : { after };
+    const from: Row = withoutUndefined({ after });
     const [bound] = await writer.query(
       `SELECT ${data.key} AS last FROM ${data.table}${after === undefined ? '' : ` WHERE ${beyond()}`} ORDER BY ${data.key} LIMIT 1 OFFSET ${size - 1}`,
       from,

@@ -5,6 +5,7 @@ import { headsOf } from '../glance/heads.ts';
 import { planRun, type Run, type Settled, scriptsIn, stepsOf } from '../glance/plan.ts';
 import type { Position } from '../glance/position.ts';
 import type { DataMigration, Migration } from '../glance/steps.ts';
+import { withoutUndefined } from '../glance/without-undefined.ts';
 import { countPending } from './backfill.ts';
 import type { ConnectionTarget } from './connection/url.ts';
 import type { Connection, DatabaseState, PlannedStatement } from './engine/engine.ts';
@@ -155,7 +156,7 @@ async function planData(
   return {
     name: data.name,
     kind: 'data',
-    ...(rows === undefined ? {} : { rows }),
+    ...withoutUndefined({ rows }),
     statements: [
       {
         sql: `UPDATE ${data.table} SET ${data.set[state.engine]} WHERE ${condition}${data.pending[state.engine]}${online ? ')' : ''}`,

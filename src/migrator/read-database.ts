@@ -3,6 +3,7 @@ import { type Facts, type Located, locate } from '../glance/detect.ts';
 import { knownSchema } from '../glance/known-schema.ts';
 import { dataToAsk, openData } from '../glance/plan.ts';
 import type { DataMigration } from '../glance/steps.ts';
+import { withoutUndefined } from '../glance/without-undefined.ts';
 import { isPending } from './backfill.ts';
 import { connect } from './connect.ts';
 import type { ConnectionTarget } from './connection/url.ts';
@@ -116,7 +117,7 @@ export function readDatabase(target: ConnectionTarget): Promise<Outcome & { read
 export function outcomeOfLook(facts: Facts, located: Located): Outcome {
   const position = located.kind === 'empty' ? undefined : located.position;
   return {
-    ...(position === undefined ? {} : { from: position, to: position }),
+    ...withoutUndefined({ from: position, to: position }),
     heads: [...(facts.alembic ?? [])].sort(),
     applied: [],
   };

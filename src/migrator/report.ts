@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import type { MigrationReport, ReportedPosition } from '../contract/report.ts';
 import type { Position } from '../glance/position.ts';
+import { withoutUndefined } from '../glance/without-undefined.ts';
 import { Failure } from './errors/failure.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -39,8 +40,7 @@ export function buildReport(input: ReportInput): MigrationReport {
     heads: outcome.heads?.slice(0, MAX_HEADS) ?? null,
     adopted: outcome.adoption !== undefined,
     applied: outcome.applied,
-    ...(outcome.progress === undefined ? {} : { progress: outcome.progress }),
-    ...(input.next === undefined ? {} : { next: input.next }),
+    ...withoutUndefined({ progress: outcome.progress, next: input.next }),
     ...(outcome.repaired === undefined ? {} : { repaired: first(outcome.repaired) }),
     ...(outcome.differences === undefined ? {} : { differences: first(outcome.differences) }),
     startedAt: input.startedAt.toISOString(),

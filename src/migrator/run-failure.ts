@@ -1,5 +1,6 @@
 import type { Run } from '../glance/plan.ts';
 import { describeStep, type Step } from '../glance/steps.ts';
+import { withoutUndefined } from '../glance/without-undefined.ts';
 import type { Connection, DatabaseState, LockHolder, Writer } from './engine/engine.ts';
 import {
   type DatabaseError,
@@ -55,7 +56,7 @@ export function toFailure(thrown: unknown, progress: RunProgress, options: RunOp
   const name = running?.name ?? 'the adoption';
   const inner = innermostFailure(thrown);
   const error = databaseError(thrown);
-  const details = { cause: thrown, ...(running === undefined ? {} : { migration: running.name }) };
+  const details = { cause: thrown, ...withoutUndefined({ migration: running?.name }) };
   const partial = !options.state.transactional && (progress.kept.length > 0 || progress.begun.length > 0);
   const failed = `'${progress.doing}' failed with ${describeDatabaseError(error)}${neededBy(error, progress)}`;
   const again = describeOutcome(name, progress, options, AGAIN);

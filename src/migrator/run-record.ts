@@ -4,6 +4,7 @@ import type { Facts } from '../glance/detect.ts';
 import { headsOf, positionOf } from '../glance/heads.ts';
 import { openData, type Run } from '../glance/plan.ts';
 import type { DataMigration } from '../glance/steps.ts';
+import { withoutUndefined } from '../glance/without-undefined.ts';
 import type { Outcome } from './outcome.ts';
 import type { RunEvents } from './run-events.ts';
 
@@ -38,7 +39,7 @@ export function recordRun(
     },
     outcome() {
       const to = positionOf(done, pending);
-      return { ...outcome, ...(to === undefined ? {} : { to }), applied };
+      return { ...outcome, ...withoutUndefined({ to }), applied };
     },
     events: {
       ...events,

@@ -4,6 +4,7 @@ import { type ApiProxy, startApiProxy } from '../../lab/kubernetes/api-proxy.ts'
 import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import type { TestApi } from '../../lab/kubernetes/test-api.ts';
 import { eventually } from '../../lab/process/eventually.ts';
+import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import { KubeClient } from '../../src/operator/kube/client.ts';
 import { type Reflected, Reflector } from '../../src/operator/kube/informer.ts';
 import { openKubeConfig } from '../../src/operator/kube/open-kube-config.ts';
@@ -45,7 +46,7 @@ describe('a watch', () => {
       path: MAPS,
       onChange: () => undefined,
       onTrouble: ({ message }) => troubles.push(message),
-      ...(silence === undefined ? {} : { silence }),
+      ...withoutUndefined({ silence }),
     });
     const before = watches();
     running = reflector.run();

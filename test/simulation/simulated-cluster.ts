@@ -10,6 +10,7 @@ import {
 } from '../../src/contract/names.ts';
 import { agrees } from '../../src/glance/detect.ts';
 import { REVISIONS } from '../../src/glance/revisions.ts';
+import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import type {
   Cluster,
   JobCreation,
@@ -55,7 +56,7 @@ interface JobSpec {
 function secretOf({ template }: JobSpec): { readonly secret?: string } {
   const variable = template.spec.containers[0].env.find(({ name }) => name === CONNECTION_VARIABLE);
   const secret = variable?.valueFrom?.secretKeyRef?.name;
-  return secret === undefined ? {} : { secret };
+  return withoutUndefined({ secret });
 }
 
 function sequenceOf({ metadata }: JobObject): number {

@@ -10,6 +10,7 @@ import {
 import type { MigrationReport } from '../../src/contract/report.ts';
 import type { Position } from '../../src/glance/position.ts';
 import { REVISIONS as CHAIN } from '../../src/glance/revisions.ts';
+import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../src/operator/kube/cluster.ts';
 import { hasEnded, isFinished } from '../../src/operator/reconcile/facts/observe.ts';
 import { migrationJobName, parsePurpose } from '../../src/operator/reconcile/job/job.ts';
@@ -532,7 +533,7 @@ export class World {
           exitCode,
           reason: exitCode === 0 ? 'Completed' : 'Error',
           finishedAt: this.now(),
-          ...(message === undefined ? {} : { message }),
+          ...withoutUndefined({ message }),
         },
       },
       disrupted,
@@ -549,7 +550,7 @@ export class World {
       metadata: { ...pod.object.metadata, resourceVersion: this.version() },
       status: {
         phase,
-        containerStatuses: [{ name: 'migrate', ...(state === undefined ? {} : { state }) }],
+        containerStatuses: [{ name: 'migrate', ...withoutUndefined({ state }) }],
         conditions: disrupted ? [{ type: 'DisruptionTarget', status: 'True' }] : [],
       },
     };
@@ -655,7 +656,7 @@ export class World {
 
   createSchema(revision: string, status?: SchemaObject['status']): void {
     this.putSchema({
-      ...(status === undefined ? {} : { status }),
+      ...withoutUndefined({ status }),
       metadata: {
         name: NAME,
         namespace: NAMESPACE,

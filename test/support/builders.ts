@@ -5,6 +5,7 @@ import { FINALIZER, PURPOSE_ANNOTATION, SCHEMA_UID_LABEL } from '../../src/contr
 import type { MigrationReport } from '../../src/contract/report.ts';
 import { headsOf, scriptsOf } from '../../src/glance/heads.ts';
 import type { Position } from '../../src/glance/position.ts';
+import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../src/operator/kube/cluster.ts';
 import { observe } from '../../src/operator/reconcile/facts/observe.ts';
 import { migrationJob, type Purpose, podTemplateHash } from '../../src/operator/reconcile/job/job.ts';
@@ -45,7 +46,7 @@ export function aSchema(
       database: { secretRef: { name: 'glance-db', key: 'connection' } },
       ...changes.spec,
     },
-    ...(changes.status === undefined ? {} : { status: changes.status }),
+    ...withoutUndefined({ status: changes.status }),
   };
 }
 
@@ -121,12 +122,12 @@ export function aJob(
         changes.ttl === undefined ? [] : [{ uid: SCHEMA_UID, name: 'glance', controller: true }],
       ...changes.metadata,
     },
-    spec: changes.ttl === undefined ? {} : { ttlSecondsAfterFinished: changes.ttl },
+    spec: withoutUndefined({ ttlSecondsAfterFinished: changes.ttl }),
     status:
       changes.end === undefined
         ? {}
         : {
-            ...(changes.failed === undefined ? {} : { failed: changes.failed }),
+            ...withoutUndefined({ failed: changes.failed }),
             completionTime: FINISHED,
             conditions: [
               {

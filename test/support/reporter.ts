@@ -4,6 +4,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import Mocha from 'mocha';
+import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 
 /** One test as it ends. */
 export interface TestResult {
@@ -33,7 +34,7 @@ class Reporter extends Mocha.reporters.Spec {
         state,
         title: test.fullTitle(),
         milliseconds: test.duration ?? 0,
-        ...(error === undefined ? {} : { error }),
+        ...withoutUndefined({ error }),
       });
     runner.on('pass', (test) => told(test, 'passed'));
     runner.on('pending', (test) => told(test, 'skipped'));

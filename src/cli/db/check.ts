@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { CHECK_EXIT_CODES } from '../../contract/failures.ts';
 import type { NextPhase } from '../../glance/plan.ts';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
 import { readNextPhase } from '../../migrator/next-phase.ts';
 import type { Outcome } from '../../migrator/outcome.ts';
@@ -56,7 +57,7 @@ async function run(version: string | undefined, flags: CheckFlags): Promise<void
     flags,
     log: { failed: (_reason, message) => process.stderr.write(`${message}\n`) },
     summary: summarise(outcome.next),
-    ...(outcome.next === undefined ? {} : { next: outcome.next }),
+    ...withoutUndefined({ next: outcome.next }),
   });
   if (outcome.error === undefined && outcome.next !== undefined) {
     process.exitCode = CHECK_EXIT_CODES[outcome.next];

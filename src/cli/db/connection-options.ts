@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { CONNECTION_SOURCE_VARIABLE } from '../../contract/names.ts';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import { readConnectionValue } from '../../migrator/connection/connection-value.ts';
 import { type ConfiguredConnection, readDatabaseConnection } from '../../migrator/connection/oslo-config.ts';
 import {
@@ -95,7 +96,7 @@ export function resolveConnection(flags: ConnectionFlags, environment: Environme
   const mode = flags.tlsMode === undefined ? undefined : parseTlsMode(flags.tlsMode, '--tls-mode');
   const tls = {
     ...withOwnFiles(target.tls, flags),
-    ...(mode === undefined ? {} : { mode }),
+    ...withoutUndefined({ mode }),
     ...(source === undefined ? {} : ({ fromGlanceSchema: true } as const)),
   };
   if (target.missingOptionFile !== undefined && flags.tlsCa === undefined && mode === undefined) {
@@ -150,7 +151,7 @@ function withOwnFiles(tls: TlsOptions, { tlsCa, tlsCert, tlsKey }: ConnectionFla
   }
   const { key: _key, passphrase: _passphrase, ...withoutKey } = authority;
   const mode = MAY_BE_PLAIN.includes(authority.mode) ? 'require' : authority.mode;
-  return { ...withoutKey, mode, cert: tlsCert, ...(tlsKey === undefined ? {} : { key: tlsKey }) };
+  return { ...withoutKey, mode, cert: tlsCert, ...withoutUndefined({ key: tlsKey }) };
 }
 
 function configured(flags: ConnectionFlags, environment: Environment): ConfiguredConnection {

@@ -1,3 +1,4 @@
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import { parseOptionFile } from './option-file.ts';
 import type { ConnectionTarget, Surroundings, TlsMode, TlsOptions } from './target.ts';
 import {
@@ -100,7 +101,7 @@ export function readMysql(url: UrlAddress, query: Query, surroundings: Surroundi
     port: readPort(option('port') ?? (url.port || file.values.get('port')), 3306),
     ...given({ user: option('user') ?? (url.user || file.values.get('user')) }),
     // An empty one is given as such, so that the server can say that it wants one.
-    ...(password === undefined ? {} : { password }),
+    ...withoutUndefined({ password }),
     database,
     tls: readTls(option, file.values),
     connectTimeoutSeconds: readTimeout(option('connect_timeout')),

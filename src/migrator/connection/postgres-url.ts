@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import {
   type ConnectionTarget,
   type HostAddress,
@@ -139,7 +140,7 @@ export function readPostgres(url: UrlAddress, query: Query, surroundings: Surrou
     ...first,
     ...(others.length === 0 ? {} : { others }),
     ...given({ user, database, options: options.get('options') }),
-    ...(password === undefined ? {} : { password }),
+    ...withoutUndefined({ password }),
     tls,
     connectTimeoutSeconds: readTimeout(options.get('connect_timeout')),
   };

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates } from 'node:tls';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import type { TlsOptions, TlsVersion } from '../connection/target.ts';
 import { tlsSetting } from '../connection/tls-mode.ts';
 import { databaseError } from '../errors/database-error.ts';
@@ -47,11 +48,10 @@ export function readTlsFiles(tls: TlsOptions): TlsFiles {
         ? {}
         : { key: readPem(tls.cert) }
       : { key: readPem(tls.key) }),
-    ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
+    ...withoutUndefined({ passphrase: tls.passphrase }),
     ...(tls.crl === undefined ? {} : { crl: readPem(tls.crl) }),
     ...(tls.cipher === undefined ? {} : { ciphers: `${tls.cipher}:${TLS_1_3_CIPHERS}` }),
-    ...(tls.minVersion === undefined ? {} : { minVersion: tls.minVersion }),
-    ...(tls.maxVersion === undefined ? {} : { maxVersion: tls.maxVersion }),
+    ...withoutUndefined({ minVersion: tls.minVersion, maxVersion: tls.maxVersion }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import type { ConnectionOptions, Connection as DriverConnection, RowDataPacket } from 'mysql2/promise';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import { type ConnectionTarget, describeTarget } from '../connection/target.ts';
 import { tlsSetting } from '../connection/tls-mode.ts';
 import { mysqlGreeting, onMysqlSocketClosed } from '../engine/driver-internals.ts';
@@ -42,10 +43,7 @@ export async function openSession(target: ConnectionTarget): Promise<Session> {
       ...(target.host.startsWith('/')
         ? { socketPath: target.host }
         : { host: target.host, port: target.port }),
-      ...(target.user === undefined ? {} : { user: target.user }),
-      ...(target.password === undefined ? {} : { password: target.password }),
-      ...(target.database === undefined ? {} : { database: target.database }),
-      ...(ssl === undefined ? {} : { ssl }),
+      ...withoutUndefined({ user: target.user, password: target.password, database: target.database, ssl }),
       authPlugins: authPlugins(target.password ?? '', isTrusted(target, ssl), tlsSetting(target.tls, 'ca')),
       ...(target.tls.mode === 'verify-full' && isIP(target.host) !== 0
         ? { stream: () => connectByAddress(target.host, target.port) }

@@ -1,4 +1,5 @@
 import type { Column, ColumnType, Index, Step, Table, Trigger, Unique } from '../../glance/steps.ts';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import { type Catalog, type ColumnFacts, withSteps } from './catalog.ts';
 
 /** What a statement does to a table that is in use, the least first. */
@@ -75,7 +76,7 @@ export function planSteps(steps: readonly Step[], catalog: Catalog | undefined):
         joins && last !== undefined
           ? last
           : {
-              ...(piece.alter === undefined ? {} : { alter: piece.alter }),
+              ...withoutUndefined({ alter: piece.alter }),
               clauses: [],
               table: 'table' in step && typeof step.table === 'string' ? step.table : undefined,
               sql: '',

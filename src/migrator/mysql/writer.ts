@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import driver from 'mysql2';
 import { type Options, QueryTypes, type Sequelize, type Transaction } from 'sequelize';
 import type { Step } from '../../glance/steps.ts';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import { hasTransactionEnded } from '../engine/driver-internals.ts';
 import type { Row, StepProgress, Writer, WriterOptions } from '../engine/engine.ts';
 import { newSequelize } from '../engine/new-sequelize.ts';
@@ -337,11 +338,7 @@ function openSequelize({ options }: Session): Sequelize {
   const settings: UntypedOptions = {
     dialect: 'mysql',
     dialectModule: driver,
-    ...(host === undefined ? {} : { host }),
-    ...(port === undefined ? {} : { port }),
-    ...(user === undefined ? {} : { username: user }),
-    ...(password === undefined ? {} : { password }),
-    ...(database === undefined ? {} : { database }),
+    ...withoutUndefined({ host, port, username: user, password, database }),
     dialectOptions: rest,
     databaseVersion: '5.7.0',
     pool: { max: 1, min: 0, idle: 3_600_000, acquire: 60_000 },

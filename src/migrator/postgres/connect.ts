@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import { type ConnectionTarget, describeTarget } from '../connection/target.ts';
 import { destroyPostgresSocket } from '../engine/driver-internals.ts';
 import { explainNetwork } from '../engine/explain-network.ts';
@@ -78,10 +79,12 @@ async function openOne(target: ConnectionTarget): Promise<Session> {
     const config: pg.ClientConfig = {
       host: target.address ?? target.host,
       port: target.port,
-      ...(target.user === undefined ? {} : { user: target.user }),
-      ...(target.password === undefined ? {} : { password: target.password }),
-      ...(target.database === undefined ? {} : { database: target.database }),
-      ...(target.options === undefined ? {} : { options: target.options }),
+      ...withoutUndefined({
+        user: target.user,
+        password: target.password,
+        database: target.database,
+        options: target.options,
+      }),
       ssl,
       application_name: APPLICATION_NAME,
       connectionTimeoutMillis: target.connectTimeoutSeconds * 1000,

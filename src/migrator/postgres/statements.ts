@@ -1,5 +1,6 @@
 import type { Found } from '../../glance/detect.ts';
 import type { Column, EnumType, Step } from '../../glance/steps.ts';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import type { PlannedStatement } from '../engine/engine.ts';
 import { columnDefinition, indexName, renderStep, type SqlTarget } from './render-step.ts';
 
@@ -47,7 +48,7 @@ export function offlineStatements(steps: readonly Step[], target: SqlTarget): St
       return {
         step,
         sql: step.do === 'create enum' ? sql.map((text) => unlessThere(step.type, text)) : sql,
-        ...(lock === undefined ? {} : { lock }),
+        ...withoutUndefined({ lock }),
       };
     }),
   };
@@ -139,7 +140,7 @@ export function plannedStatements(
     statement.sql.map((sql) => ({
       sql,
       alone: 'alone' in statement,
-      ...(statement.lock === undefined ? {} : { lock: statement.lock }),
+      ...withoutUndefined({ lock: statement.lock }),
     })),
   );
 }
@@ -198,7 +199,7 @@ function forbidNulls(step: Step, table: string, column: Column): readonly Unit[]
 function repeatable(step: Step, target: SqlTarget): Omit<Statement, 'step'> {
   const sql = renderStep(step, target);
   const lock = offlineLock(step);
-  const withLock = lock === undefined ? {} : { lock };
+  const withLock = withoutUndefined({ lock });
   switch (step.do) {
     case 'create enum':
       return { sql: sql.map((text) => unlessThere(step.type, text)) };

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import driver from 'pg';
 import { type Options, QueryTypes, type Sequelize, Transaction } from 'sequelize';
 import type { Step } from '../../glance/steps.ts';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import { destroyPostgresSocket } from '../engine/driver-internals.ts';
 import type { LockHolder, Row, StepProgress, Writer, WriterOptions } from '../engine/engine.ts';
 import { newSequelize } from '../engine/new-sequelize.ts';
@@ -457,15 +458,13 @@ function openSequelize({ config }: Session, state: PostgresState): Sequelize {
   const settings: UntypedOptions = {
     dialect: 'postgres',
     dialectModule: driver,
-    ...(config.host === undefined ? {} : { host: config.host }),
-    ...(config.port === undefined ? {} : { port: config.port }),
-    ...(config.user === undefined ? {} : { username: config.user }),
+    ...withoutUndefined({ host: config.host, port: config.port, username: config.user }),
     ...(typeof config.password === 'string' ? { password: config.password } : {}),
-    ...(config.database === undefined ? {} : { database: config.database }),
+    ...withoutUndefined({ database: config.database }),
     dialectOptions: {
       application_name: config.application_name,
       ssl: config.ssl,
-      ...(config.options === undefined ? {} : { options: config.options }),
+      ...withoutUndefined({ options: config.options }),
       keepAlive: true,
       connectionTimeoutMillis: config.connectionTimeoutMillis,
       // A pooler would hand a setting of the session on to others.

@@ -1,5 +1,6 @@
 import { HttpMethod, RequestContext } from '@kubernetes/client-node';
 import { request } from 'undici';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import { causeOf, KubeError } from './kube-error.ts';
 import type { PooledKubeConfig } from './pooled-kube-config.ts';
 
@@ -119,7 +120,7 @@ export class KubeClient {
         ...(body === undefined ? {} : { 'content-type': type ?? contentType(method) }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      ...(dispatcher === undefined ? {} : { dispatcher }),
+      ...withoutUndefined({ dispatcher }),
       signal,
     });
     if (response.statusCode < 200 || response.statusCode > 299) {

@@ -1,3 +1,4 @@
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import type { KubeClient } from './client.ts';
 import { KubeError } from './kube-error.ts';
 import { pause } from './pause.ts';
@@ -147,7 +148,7 @@ export class Reflector<T extends Reflected> {
           query: {
             ...this.#selector(),
             limit: String(PAGE),
-            ...(next === undefined ? {} : { continue: next }),
+            ...withoutUndefined({ continue: next }),
           },
         },
         this.#stop.signal,
@@ -256,7 +257,7 @@ export class Reflector<T extends Reflected> {
 
   #selector(): Record<string, string> {
     const { labelSelector } = this.#options;
-    return labelSelector === undefined ? {} : { labelSelector };
+    return withoutUndefined({ labelSelector });
   }
 }
 

@@ -1,4 +1,5 @@
 import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import type { Observed } from './facts/observe.ts';
 import { failedForGood, nextAttemptNotDue } from './policies/attempts.ts';
 import { housekeeping, mayRun } from './policies/housekeeping.ts';
@@ -62,8 +63,7 @@ export function decide(observed: Observed, now: Date): Decision {
   const { nextAttemptAt } = verdict;
   const status = {
     ...rest,
-    ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),
-    ...(facts.sharer === undefined ? {} : { sharesSecretWith: facts.sharer }),
+    ...withoutUndefined({ nextAttemptAt, sharesSecretWith: facts.sharer }),
   };
   // A result goes into the status before anything else happens: from then on it can no longer be lost.
   const resultIsNew = job?.state.kind === 'finished' && !isRecorded(schema.status, job);

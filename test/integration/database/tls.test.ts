@@ -9,6 +9,7 @@ import { startPostgres, type TestPostgres } from '../../../lab/databases/postgre
 import { runCli } from '../../../lab/process/bundle.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
 import type { ConnectionFlags } from '../../../src/cli/db/connection-options.ts';
+import { withoutUndefined } from '../../../src/glance/without-undefined.ts';
 import {
   differences,
   type Expected,
@@ -109,7 +110,7 @@ describe('TLS with PostgreSQL', () => {
       const attempt = (server: TlsServer): Promise<TlsResult> => {
         const given: ConnectionFlags = {
           connection: url(server, options.replace('CA', ca(server))),
-          ...(tlsMode === undefined ? {} : { tlsMode }),
+          ...withoutUndefined({ tlsMode }),
           ...(tlsCa ? { tlsCa: ca(server) } : {}),
         };
         return tryTls(given, IS_TLS);

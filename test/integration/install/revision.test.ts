@@ -7,6 +7,7 @@ import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/co
 import { helm, prepareHelm } from '../../../lab/kubernetes/helm.ts';
 import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import type { TestApi } from '../../../lab/kubernetes/test-api.ts';
+import { withoutUndefined } from '../../../src/glance/without-undefined.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SCHEMAS = '/apis/db.glance.openstack.org/v1alpha1/namespaces/default/glanceschemas';
@@ -53,7 +54,7 @@ describe('spec.revision, as text', () => {
   });
 
   async function run(args: readonly string[], input?: string) {
-    return kubectl(plane.kubeconfigPath, args, input === undefined ? {} : { input });
+    return kubectl(plane.kubeconfigPath, args, withoutUndefined({ input }));
   }
 
   async function succeeds(args: readonly string[], input?: string): Promise<string> {

@@ -12,6 +12,7 @@ import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../..
 import { runCli } from '../../../lab/process/bundle.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
 import type { ConnectionFlags } from '../../../src/cli/db/connection-options.ts';
+import { withoutUndefined } from '../../../src/glance/without-undefined.ts';
 import {
   differences,
   type Expected,
@@ -134,7 +135,7 @@ describe('TLS with MariaDB', () => {
       const attempt = (server: TlsServer): Promise<TlsResult> => {
         const given: ConnectionFlags = {
           connection: url(server, options.replace('=CA', `=${ca(server)}`)),
-          ...(tlsMode === undefined ? {} : { tlsMode }),
+          ...withoutUndefined({ tlsMode }),
           ...(tlsCa ? { tlsCa: ca(server) } : {}),
         };
         return tryTls(given, IS_TLS);

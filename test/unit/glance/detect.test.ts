@@ -4,6 +4,7 @@ import { type Found, type Located, locate, type MigrateRow } from '../../../src/
 import { appliedScripts } from '../../../src/glance/heads.ts';
 import { type KnownSchema, knownSchema } from '../../../src/glance/known-schema.ts';
 import { formatPosition } from '../../../src/glance/position.ts';
+import { withoutUndefined } from '../../../src/glance/without-undefined.ts';
 
 const KNOWN_SCHEMA = knownSchema(REGISTRY, true);
 
@@ -44,7 +45,7 @@ function found(look: Look): Found {
   return {
     tables,
     ...(look.pending === undefined ? {} : { pending: new Set(look.pending) }),
-    ...(look.alembic === undefined ? {} : { alembic: look.alembic }),
+    ...withoutUndefined({ alembic: look.alembic }),
     ...(look.migrate === undefined
       ? {}
       : {

@@ -7,6 +7,7 @@ import { knownSchema } from '../../../src/glance/known-schema.ts';
 import { dataToAsk, nextPhase, openData, planRun, type RunPlan, stepsOf } from '../../../src/glance/plan.ts';
 import type { Position } from '../../../src/glance/position.ts';
 import { LATEST_SUPPORTED } from '../../../src/glance/revisions.ts';
+import { withoutUndefined } from '../../../src/glance/without-undefined.ts';
 
 /** What is otherwise than in a database that is whole where its version table says; tables are left out, columns put beside. */
 interface Otherwise extends Partial<Facts> {
@@ -515,7 +516,7 @@ describe('what runs, in order,', () => {
     ...left,
   ]) {
     it(`${name}: ${expected || 'nothing'}`, () => {
-      const otherwise = { ...(found === undefined ? {} : { triggers: found }), ...(begun ? BEGUN : {}) };
+      const otherwise = { ...withoutUndefined({ triggers: found }), ...(begun ? BEGUN : {}) };
       const facts = heads === undefined ? EMPTY : at(heads, pending, otherwise);
       expect(brief(plan(facts, goal)).replace(/^online:( |$)/, '')).to.equal(expected);
     });

@@ -16,6 +16,7 @@ import { printable } from '../../../contract/printable.ts';
 import type { ProgressReport } from '../../../contract/progress.ts';
 import type { MigrationReport } from '../../../contract/report.ts';
 import { parseMigrationReport } from '../../../contract/report-schema.ts';
+import { withoutUndefined } from '../../../glance/without-undefined.ts';
 import type { JobObject, JobReference, PodObject, SchemaObject } from '../../kube/cluster.ts';
 import { migrationJobName, type Purpose, parsePurpose } from '../job/job.ts';
 import type { Refusal } from './refusals.ts';
@@ -240,10 +241,7 @@ function isOfAnother({ metadata, status }: SchemaObject, near: readonly JobWithP
 
 function onlyHistory({ observedGeneration, history, lastMigration, conditions }: GlanceSchemaStatus) {
   return {
-    ...(observedGeneration === undefined ? {} : { observedGeneration }),
-    ...(lastMigration === undefined ? {} : { lastMigration }),
-    ...(history === undefined ? {} : { history }),
-    ...(conditions === undefined ? {} : { conditions }),
+    ...withoutUndefined({ observedGeneration, lastMigration, history, conditions }),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Position } from '../../../glance/position.ts';
+import { withoutUndefined } from '../../../glance/without-undefined.ts';
 import { databaseOf, migrationJobName, type Purpose, podTemplateHash } from '../job/job.ts';
 import type { Effect, Facts } from './policy.ts';
 
@@ -11,13 +12,13 @@ export function startJob(facts: Facts, kind: Purpose['kind'], target: Position |
   const purpose: Purpose = {
     kind,
     target,
-    ...(why === undefined ? {} : { why }),
+    ...withoutUndefined({ why }),
     // Whoever noted a place may still be about to make that Job: only under the same name can there be no second one.
     sequence: Math.max((last?.sequence ?? 0) + 1, lastSequence + 1, schema.reservedSequence),
     attempt: again ? last.attempt + 1 : 1,
     generation: schema.generation,
     ...(kind === 'Observe' && schema.observe !== undefined ? { observe: schema.observe } : {}),
-    ...(schema.retry === undefined ? {} : { retry: schema.retry }),
+    ...withoutUndefined({ retry: schema.retry }),
     shape: podTemplateHash(schema),
     database: databaseOf(schema.spec),
     image: schema.image,

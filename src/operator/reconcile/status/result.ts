@@ -8,6 +8,7 @@ import { agrees } from '../../../glance/detect.ts';
 import { isPast, isReached } from '../../../glance/goal.ts';
 import { formatPosition, type Position } from '../../../glance/position.ts';
 import { REVISIONS } from '../../../glance/revisions.ts';
+import { withoutUndefined } from '../../../glance/without-undefined.ts';
 import type { ObservedJob, ObservedSchema } from '../facts/observe.ts';
 
 const MOST_HISTORY = 10;
@@ -42,11 +43,11 @@ export function recordJob(
     attempt: job.purpose?.attempt ?? known?.attempt ?? (status.job?.attempt ?? 0) + 1,
     generation: job.purpose?.generation ?? schema.generation,
     startedAt: job.createdAt,
-    ...(job.purpose?.image === undefined ? {} : { image: job.purpose.image }),
+    ...withoutUndefined({ image: job.purpose?.image }),
   };
   // Of a Job that does not say what it was for, nobody can tell what it has answered: each annotation counts once.
   const { retry, observe } = job.purpose ?? schema;
-  const retried = retry === undefined ? {} : { handledRetry: retry };
+  const retried = withoutUndefined({ handledRetry: retry });
   const entry = historyEntry(job, status);
   if (job.state.kind === 'active') {
     // What cannot be read at the moment leaves what was read before, but not of another Job.
@@ -70,10 +71,10 @@ export function recordJob(
     entry !== undefined && (entry.applied.length > 0 || failureMeaning(failure?.reason)?.inHistory === true);
   return {
     ...recordPosition(before, job, report),
-    ...(report?.progress === undefined ? {} : { progress: report.progress }),
+    ...withoutUndefined({ progress: report?.progress }),
     ...retried,
     ...(observe === undefined || readingOf(report) === undefined ? {} : { handledObserve: observe }),
-    job: { ...statusJob, finishedAt, ...(failure === undefined ? {} : { failure }) },
+    job: { ...statusJob, finishedAt, ...withoutUndefined({ failure }) },
     // A schema that somebody else has changed does not undo the migration.
     ...(worthTelling && (failure === undefined || failure.reason === 'SchemaDiffers')
       ? { lastMigration: entry }
@@ -145,10 +146,13 @@ function recordPosition(
   const differs = whatDiffers(status, purpose, report);
   return {
     ...rest,
-    ...(position === undefined ? {} : { recordedRevision: position.revision, recordedPhase: position.phase }),
-    ...(purpose?.database === undefined ? {} : { recordedFrom: purpose.database }),
+    ...withoutUndefined({
+      recordedRevision: position?.revision,
+      recordedPhase: position?.phase,
+      recordedFrom: purpose?.database,
+    }),
     databaseHeads: [...heads],
-    ...(differs === undefined ? {} : { schemaDiffers: differs }),
+    ...withoutUndefined({ schemaDiffers: differs }),
   };
 }
 
@@ -281,7 +285,7 @@ function historyEntry(ended: ObservedJob, before: GlanceSchemaStatus): HistoryEn
     startedAt: first.startedAt,
     finishedAt: last.finishedAt,
     applied: reports.flatMap(({ applied }) => applied.map((script) => script.name)).slice(0, MOST_SCRIPTS),
-    ...(rows === undefined ? {} : { rows }),
+    ...withoutUndefined({ rows }),
     job: name,
     ...(error === undefined ? {} : { error: printable(error, LONGEST_MESSAGE) }),
   };

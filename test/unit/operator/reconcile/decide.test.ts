@@ -7,6 +7,7 @@ import {
   RESERVED_SEQUENCE_ANNOTATION,
   RETRY_ANNOTATION,
 } from '../../../../src/contract/names.ts';
+import { withoutUndefined } from '../../../../src/glance/without-undefined.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../../../src/operator/kube/cluster.ts';
 import { type Decision, decide } from '../../../../src/operator/reconcile/decide.ts';
 import { observe } from '../../../../src/operator/reconcile/facts/observe.ts';
@@ -1159,7 +1160,7 @@ const ROWS: readonly Row[] = [
 function failedAt(finishedAt: string | undefined, message = 'x'): GlanceSchemaStatus {
   const { finishedAt: _finishedAt, ...job } = failedJob();
   const failure = { reason: 'LockTimeout', message, databaseRead: true };
-  return { job: { ...job, failure, ...(finishedAt === undefined ? {} : { finishedAt }) } };
+  return { job: { ...job, failure, ...withoutUndefined({ finishedAt }) } };
 }
 
 /** The status after a Job that only reads has failed. */
@@ -1211,7 +1212,7 @@ function aPodWithSidecar(report = aReport()): PodObject {
 /** What a status tells of a Job that has ended well. */
 function endedWell(): GlanceSchemaStatus {
   const { job } = stored();
-  return job === undefined ? {} : { job };
+  return withoutUndefined({ job });
 }
 
 /** The status after the result of `aJob` was stored. */

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { GlanceSchemaStatus } from '../../../../src/contract/glance-schema.ts';
 import type { Reason } from '../../../../src/contract/reasons.ts';
+import { withoutUndefined } from '../../../../src/glance/without-undefined.ts';
 import type { SchemaEvent, SchemaObject } from '../../../../src/operator/kube/cluster.ts';
 import { eventDeduplicator, eventsFor } from '../../../../src/operator/reconcile/events.ts';
 import { withVerdict } from '../../../../src/operator/reconcile/status/status.ts';
@@ -35,9 +36,7 @@ describe('eventsFor', () => {
   it('a change of nothing but the message is not', () => {
     const before = says('UpToDate');
     const conditions = before.conditions?.map((condition) => ({ ...condition, message: 'Another.' }));
-    expect(
-      eventsFor(before, { ...before, ...(conditions === undefined ? {} : { conditions }) }),
-    ).to.deep.equal([]);
+    expect(eventsFor(before, { ...before, ...withoutUndefined({ conditions }) })).to.deep.equal([]);
   });
 
   it('a further Job that failed is told though the reason stays', () => {

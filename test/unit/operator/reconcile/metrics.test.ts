@@ -1,6 +1,7 @@
 import { Registry } from '@prometheus-io/client';
 import { expect } from 'chai';
 import type { GlanceSchemaStatus } from '../../../../src/contract/glance-schema.ts';
+import { withoutUndefined } from '../../../../src/glance/without-undefined.ts';
 import type { SchemaObject } from '../../../../src/operator/kube/cluster.ts';
 import { observe } from '../../../../src/operator/reconcile/facts/observe.ts';
 import { type StatusCounter, schemaMetrics } from '../../../../src/operator/reconcile/metrics.ts';
@@ -193,6 +194,6 @@ function ended(
   status?: GlanceSchemaStatus,
 ): Parameters<typeof recordJob> {
   const job = aJob({ end: report.error === null ? 'Complete' : 'Failed' });
-  const seen = observe(aSchema(status === undefined ? {} : { status }), [job], [aPodThatReported(report)]);
+  const seen = observe(aSchema(withoutUndefined({ status })), [job], [aPodThatReported(report)]);
   return [seen.schema, seen.job];
 }

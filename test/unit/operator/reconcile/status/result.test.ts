@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { GlanceSchemaStatus } from '../../../../../src/contract/glance-schema.ts';
 import type { MigrationReport } from '../../../../../src/contract/report.ts';
+import { withoutUndefined } from '../../../../../src/glance/without-undefined.ts';
 import { observe } from '../../../../../src/operator/reconcile/facts/observe.ts';
 import { recordJob } from '../../../../../src/operator/reconcile/status/result.ts';
 import {
@@ -18,7 +19,7 @@ import {
 function statusAfter(report: MigrationReport | undefined, status?: GlanceSchemaStatus): GlanceSchemaStatus {
   const end = report?.error == null ? 'Complete' : 'Failed';
   const pods = report === undefined ? [] : [aPodThatReported(report)];
-  const { schema, job } = observe(aSchema(status === undefined ? {} : { status }), [aJob({ end })], pods);
+  const { schema, job } = observe(aSchema(withoutUndefined({ status })), [aJob({ end })], pods);
   return recordJob(schema, job);
 }
 
