@@ -36,6 +36,11 @@ function caKey(kind: 'Secret' | 'ConfigMap') {
   });
 }
 
+/** A host name, an IPv4 or an IPv6 address, and nothing that has a meaning in a URL, in a path or to Kubernetes. */
+const DATABASE_HOST = /^([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)$/;
+
+const DATABASE_NAME = /^[A-Za-z0-9_][-A-Za-z0-9_.]*$/;
+
 /** A map of at most 64 entries. */
 function few<T extends z.ZodType>(value: T) {
   return z.record(z.string(), value).meta({ maxProperties: 64 });
@@ -47,11 +52,51 @@ const MOST = 2_147_483_647;
 /** Linux keeps it in 32 bits and Kubernetes in 31. */
 const userNumber = z.int().min(0).max(MOST);
 
+/** Of the other form of `database`: a connection whose parts are kept apart. None of them can refer to a variable of the pod. */
+function credential(what: string) {
+  return z.strictObject({
+    name: secretName,
+    key: keyName.describe(`The key in the Secret whose value is the ${what}.`),
+  });
+}
+
 const database = z
   .strictObject({
-    secretRef: secretKey.describe(
-      "Where the connection is: a URL as in glance-api.conf (`postgresql+psycopg2://user:password@host/glance`), or a file as glance-api.conf is; see docs/connections.md. Only the migration's pod reads it; the operator does not.",
-    ),
+    secretRef: secretKey
+      .optional()
+      .describe(
+        "Where the connection is: a URL as in glance-api.conf (`postgresql+psycopg2://user:password@host/glance`), or a file as glance-api.conf is; see docs/connections.md. Only the migration's pod reads it; the operator does not. In its place the parts can be named: `engine`, `host`, `name`, `userSecretRef` and `passwordSecretRef`.",
+      ),
+    engine: z
+      .enum(['mysql', 'postgresql'])
+      .optional()
+      .describe('What the database is, without secretRef; `mysql` is MariaDB too.'),
+    host: z
+      .string()
+      .min(1)
+      .max(253)
+      .regex(DATABASE_HOST)
+      .optional()
+      .describe('The name or the address of one host, without secretRef.'),
+    port: z
+      .int()
+      .min(1)
+      .max(65_535)
+      .optional()
+      .describe('The port, without secretRef; 3306 for `mysql` and 5432 for `postgresql` if absent.'),
+    name: z
+      .string()
+      .min(1)
+      .max(64)
+      .regex(DATABASE_NAME)
+      .optional()
+      .describe('The name of the database, without secretRef.'),
+    userSecretRef: credential("user's name")
+      .optional()
+      .describe("Where the user's name is, without secretRef. A line break at its end is left out."),
+    passwordSecretRef: credential('password')
+      .optional()
+      .describe('Where the password is, without secretRef. A line break at its end is left out.'),
     tls: z
       .strictObject({
         caSecretRef: caKey('Secret')
@@ -263,13 +308,15 @@ export const statusSchema = z
       .string()
       .max(512)
       .optional()
-      .describe('The Secret and its key by which that database was reached: `glance-db/connection`.'),
+      .describe(
+        'Which database that is: the Secret and its key by which it was reached, `glance-db/connection`, or, where the parts of the connection are named, where it is: `mysql://db.example.org:3306/glance`.',
+      ),
     sharesSecretWith: z
       .string()
       .max(253)
       .optional()
       .describe(
-        'The oldest of the other GlanceSchemas of this namespace that name the same key of the same Secret, where it is older than this one: both are of one database.',
+        'The oldest of the other GlanceSchemas of this namespace that name the same key of the same Secret, or the same database, where it is older than this one: both are of one database.',
       ),
     databaseHeads: z
       .array(z.string().max(64))

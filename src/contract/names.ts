@@ -58,3 +58,13 @@ export const CONNECTION_SOURCE_VARIABLE = 'GLANCE_SCHEMA_CONNECTION_SOURCE';
 
 /** The environment variable of that container which holds the database's connection URL. */
 export const CONNECTION_VARIABLE = 'DATABASE_CONNECTION';
+
+/** The environment variables of that container which hold the parts of a connection, where a GlanceSchema names each by itself. */
+export const PART_VARIABLES = {
+  engine: 'GLANCE_SCHEMA_DATABASE_ENGINE',
+  host: 'GLANCE_SCHEMA_DATABASE_HOST',
+  port: 'GLANCE_SCHEMA_DATABASE_PORT',
+  name: 'GLANCE_SCHEMA_DATABASE_NAME',
+  user: 'GLANCE_SCHEMA_DATABASE_USER',
+  password: 'GLANCE_SCHEMA_DATABASE_PASSWORD',
+} as const;

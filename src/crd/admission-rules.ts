@@ -75,6 +75,18 @@ export function annotationsKeepConfinement(): AdmissionRule {
   };
 }
 
+/** On `spec.database`: a Secret with the whole connection, or its parts. */
+export function oneConnection(): AdmissionRule {
+  const parts = ['engine', 'host', 'name', 'userSecretRef', 'passwordSecretRef'];
+  const none = [...parts, 'port'].map((part) => `!has(self.${part})`).join(' && ');
+  const all = parts.map((part) => `has(self.${part})`).join(' && ');
+  return {
+    rule: `has(self.secretRef) ? ${none} : ${all}`,
+    message:
+      'Cannot tell how the database is reached. Set secretRef alone, or without it engine, host, name, userSecretRef and passwordSecretRef.',
+  };
+}
+
 /** On `spec.database.tls`. */
 export function oneAuthority(): AdmissionRule {
   return {

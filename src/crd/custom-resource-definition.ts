@@ -6,6 +6,7 @@ import {
   type AdmissionRule,
   annotationsKeepConfinement,
   oneAuthority,
+  oneConnection,
   revisionIsSupported,
   targetIsNotLower,
   variablesAreAllowed,
@@ -28,6 +29,7 @@ export function customResourceDefinition(): object {
   addRule(at(spec, 'revision'), revisionIsSupported());
   addRule(at(spec, 'job', 'env', '[]'), ...variablesAreAllowed());
   addRule(at(spec, 'job', 'annotations'), annotationsKeepConfinement());
+  addRule(at(spec, 'database'), oneConnection());
   addRule(at(spec, 'database', 'tls'), oneAuthority());
   Object.assign(at(status, 'conditions'), {
     'x-kubernetes-list-type': 'map',

@@ -6,6 +6,7 @@ import { CONNECTION_SOURCE_VARIABLE } from '../../contract/names.ts';
 import { withoutUndefined } from '../../glance/without-undefined.ts';
 import { readConnectionValue } from '../../migrator/connection/connection-value.ts';
 import { type ConfiguredConnection, readDatabaseConnection } from '../../migrator/connection/oslo-config.ts';
+import { hasParts, readParts } from '../../migrator/connection/parts.ts';
 import {
   type ConnectionTarget,
   TLS_MODES,
@@ -91,8 +92,8 @@ export function addConnectionOptions(command: Command): Command {
 export function resolveConnection(flags: ConnectionFlags, environment: Environment): ConnectionTarget {
   // Of a Job: it says what a GlanceSchema calls the place.
   const source = environment[CONNECTION_SOURCE_VARIABLE];
-  const { url, parameters } = configured(flags, environment);
-  const target = parseUrl(url, parameters, environment, source);
+  const subject = hasParts(environment) ? source : `the connection URL${whence(source)}`;
+  const target = withSubject(subject, () => readTarget(flags, environment));
   const mode = flags.tlsMode === undefined ? undefined : parseTlsMode(flags.tlsMode, '--tls-mode');
   const tls = {
     ...withOwnFiles(target.tls, flags),
@@ -105,30 +106,26 @@ export function resolveConnection(flags: ConnectionFlags, environment: Environme
       `Cannot read ${target.missingOptionFile}, which the connection URL${whence(source)} names: there is no such file, and it may ask for TLS. ${source === undefined ? 'Mount it, or set' : 'Set'} ${tlsSetting(tls, 'mode')} or ${tlsSetting(tls, 'ca')}, which go before it.`,
     );
   }
-  try {
-    checkTls(tls, target.engine);
-  } catch (error) {
-    throw named(error, source);
-  }
+  withSubject(subject, () => checkTls(tls, target.engine));
   return { ...target, tls };
 }
 
-function parseUrl(
-  url: string,
-  parameters: string,
-  environment: Environment,
-  source: string | undefined,
-): ConnectionTarget {
-  try {
-    return parseConnectionUrl(url, parameters, { environment, home: ownFolder(), readText: readIfThere });
-  } catch (error) {
-    throw named(error, source);
+function readTarget(flags: ConnectionFlags, environment: Environment): ConnectionTarget {
+  const surroundings = { environment, home: ownFolder(), readText: readIfThere };
+  if (hasParts(environment)) {
+    return readParts(surroundings);
   }
+  const { url, parameters } = configured(flags, environment);
+  return parseConnectionUrl(url, parameters, surroundings);
 }
 
 /** In a Job, nobody sees a URL: it is told where it is. */
-function named(error: unknown, source: string | undefined): unknown {
-  return error instanceof UnusableUrl ? new UnusableUrl(error.found, whence(source)) : error;
+function withSubject<T>(subject: string | undefined, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof UnusableUrl ? new UnusableUrl(error.found, subject) : error;
+  }
 }
 
 function whence(source: string | undefined): string {

@@ -119,8 +119,8 @@ export class UnusableUrl extends Failure {
   /** What was found and what to do, for who knows where the URL is from. */
   readonly found: string;
 
-  constructor(found: string, where = '') {
-    super('ConnectionInvalid', `Cannot use the connection URL${where}: ${found}`);
+  constructor(found: string, subject = 'the connection URL') {
+    super('ConnectionInvalid', `Cannot use ${subject}: ${found}`);
     this.found = found;
   }
 }

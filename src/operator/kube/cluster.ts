@@ -100,7 +100,7 @@ export interface Refused {
  */
 export interface Cluster {
   schema(key: string): SchemaObject | undefined;
-  /** The other schemas of its namespace that name the same key of the same Secret for their database. */
+  /** The other schemas of its namespace that name the same database: the same key of the same Secret, or the same place. */
   sharersOf(schema: SchemaObject): readonly SchemaObject[];
   /** The Jobs that carry the label of the schema with this UID, whoever owns them. */
   jobsOf(schemaUid: string): readonly JobObject[];

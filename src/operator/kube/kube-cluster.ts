@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { databaseName } from '../../contract/database-name.ts';
+import type { GlanceSchemaSpec } from '../../contract/glance-schema.ts';
 import {
   API_VERSION,
   CONTAINER_NAME,
@@ -63,7 +65,7 @@ export class KubeCluster implements Cluster {
       api: `/apis/${GROUP}/${VERSION}`,
       plural: PLURAL,
       namespaces,
-      indexers: { [BY_UID]: ({ metadata }) => [metadata.uid], [BY_SECRET]: secretsOf },
+      indexers: { [BY_UID]: ({ metadata }) => [metadata.uid], [BY_DATABASE]: databasesOf },
       onChange: (schema) => {
         onKey(keyOf(schema));
         if (this.schema(keyOf(schema))?.metadata.uid !== schema.metadata.uid) {
@@ -148,10 +150,10 @@ export class KubeCluster implements Cluster {
   }
 
   sharersOf(schema: SchemaObject): readonly SchemaObject[] {
-    const [secret] = secretsOf(schema);
+    const [secret] = databasesOf(schema);
     return secret === undefined
       ? []
-      : this.#schemas.by(BY_SECRET, secret).filter(({ metadata }) => metadata.uid !== schema.metadata.uid);
+      : this.#schemas.by(BY_DATABASE, secret).filter(({ metadata }) => metadata.uid !== schema.metadata.uid);
   }
 
   jobsOf(schemaUid: string): readonly JobObject[] {
@@ -401,17 +403,16 @@ function isOwnedBy({ ownerReferences }: JobObject['metadata'], { metadata }: Sch
 /** The indexes of the caches. */
 const BY_UID = 'uid';
 const BY_SCHEMA = 'schema';
-const BY_SECRET = 'secret';
+const BY_DATABASE = 'database';
 
 const MOST_SHARERS = 10;
 
-/** Where the connection of a GlanceSchema is; none where it does not have the CRD's shape. */
-function secretsOf({ metadata, spec }: SchemaObject): readonly string[] {
-  const { database } = (spec ?? {}) as {
-    readonly database?: { readonly secretRef?: { readonly name?: string; readonly key?: string } };
-  };
-  const { name, key } = database?.secretRef ?? {};
-  return name === undefined ? [] : [`${metadata.namespace}/${name}/${key}`];
+/** What a GlanceSchema calls its database, in its namespace; none where it does not have the CRD's shape. */
+function databasesOf({ metadata, spec }: SchemaObject): readonly string[] {
+  const { database } = (spec ?? {}) as Partial<GlanceSchemaSpec>;
+  return database?.secretRef === undefined && database?.host === undefined
+    ? []
+    : [`${metadata.namespace}/${databaseName(database)}`];
 }
 
 /** The UID of the GlanceSchema that a Job is for. */

@@ -55,7 +55,7 @@ export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () =
   };
 }
 
-/** The name of the oldest other schema with the same Secret, where this one is not the oldest itself. */
+/** The name of the oldest other schema of the same database, where this one is not the oldest itself. */
 function olderSharerOf(cluster: Cluster, schema: SchemaObject): string | undefined {
   const oldest = cluster.sharersOf(schema).reduce(older, schema);
   return oldest === schema ? undefined : oldest.metadata.name;

@@ -9,6 +9,15 @@ import { LATEST_SUPPORTED } from '../../../src/glance/revisions.ts';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SCHEMAS = '/apis/db.glance.openstack.org/v1alpha1/namespaces/default/glanceschemas';
 const DATABASE = { secretRef: { name: 'glance-db' } };
+const PARTS = {
+  engine: 'mysql',
+  host: 'db.example.org',
+  name: 'glance',
+  userSecretRef: { name: 'glance-db', key: 'username' },
+  passwordSecretRef: { name: 'glance-db', key: 'password' },
+};
+const ONE_CONNECTION =
+  'Cannot tell how the database is reached. Set secretRef alone, or without it engine, host, name, userSecretRef and passwordSecretRef.';
 
 describe('the CRD on a real API server', () => {
   let plane: ControlPlane;
@@ -97,7 +106,30 @@ describe('the CRD on a real API server', () => {
   const REFUSED: readonly (readonly [string, unknown, string])[] = [
     ['no spec', undefined, 'spec: Required value'],
     ['no database', { revision: 'ocata01' }, 'spec.database: Required value'],
-    ['no Secret', { database: {} }, 'spec.database.secretRef: Required value'],
+    ['no Secret', { database: {} }, ONE_CONNECTION],
+    ['a Secret and a host', { database: { ...DATABASE, host: 'db' } }, ONE_CONNECTION],
+    ['a Secret and a port', { database: { ...DATABASE, port: 3306 } }, ONE_CONNECTION],
+    ['a Secret and the parts', { database: { ...DATABASE, ...PARTS } }, ONE_CONNECTION],
+    ...Object.keys(PARTS).map((part): [string, unknown, string] => [
+      `the parts without ${part}`,
+      { database: { ...PARTS, [part]: undefined } },
+      ONE_CONNECTION,
+    ]),
+    ['another engine', { database: { ...PARTS, engine: 'sqlite' } }, 'Unsupported value: "sqlite"'],
+    ...['db/x', 'db?x=1', 'user@db', 'db,other', '/run/mysqld', 'db:3306/', '$(HOME)', 'db\n', '-db'].map(
+      (host): [string, unknown, string] => [
+        `the host ${JSON.stringify(host)}`,
+        { database: { ...PARTS, host } },
+        'spec.database.host in body should match',
+      ],
+    ),
+    ...['glance?ssl_mode=DISABLED', '$(HOME)', '../x', 'a b', 'glance\n'].map(
+      (name): [string, unknown, string] => [
+        `the database ${JSON.stringify(name)}`,
+        { database: { ...PARTS, name } },
+        'spec.database.name in body should match',
+      ],
+    ),
     [
       'no name of a Secret',
       { database: { secretRef: { key: 'x' } } },

@@ -39,7 +39,7 @@ describe('two GlanceSchemas with one Secret', () => {
     const later = await upToDate(tenant, 'again');
     expect(later.status.sharesSecretWith).to.equal('glance');
     expect(later.status.conditions[0].message).to.equal(
-      'The database is at mitaka02. GlanceSchema glance, which is older, names the same Secret and key: both are of one database, and their migrations wait for each other. Delete one of the two, or give each a Secret of its own.',
+      'The database is at mitaka02. GlanceSchema glance, which is older, names the same database: their migrations wait for each other. Delete one of the two, or give each a database of its own.',
     );
     const first = await upToDate(tenant, 'glance');
     expect(first.status.conditions[0].message).to.equal('The database is at mitaka01.');

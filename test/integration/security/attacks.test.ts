@@ -231,6 +231,17 @@ describe('attacks past the shipped admission policy', () => {
       expect(answer.body.message).to.contain('job.env takes no valueFrom here');
     });
 
+    it('a Secret of the namespace to a host of its choice, by the policy', async () => {
+      const where = await tenant();
+      const key = { name: 'own-ca', key: 'ca.crt' };
+      const database = { engine: 'mysql', host: '127.0.0.1', name: 'x', userSecretRef: key };
+      const answer = await where.attempt(
+        { database: { ...database, passwordSecretRef: key } },
+        '?dryRun=All',
+      );
+      expect(answer.body.message).to.contain('database takes secretRef only here');
+    });
+
     it("an annotation by which the container's confinement is another, and any other by the policy", async () => {
       const where = await tenant();
       for (const [name, says] of [

@@ -38,7 +38,7 @@ export interface Observed {
   readonly putOff?: readonly string[];
   /** What the API server has refused though the migration depends on it, and is not asked for yet. */
   readonly refusal?: Refusal | undefined;
-  /** The oldest of the other schemas with the same Secret and key, where it is older than this one. */
+  /** The oldest of the other schemas that name the same database, where it is older than this one. */
   readonly sharer?: string | undefined;
   /** Names of pods of this schema that may still run, whether their Job is there or not. */
   readonly livePods: readonly string[];

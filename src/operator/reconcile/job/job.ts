@@ -4,8 +4,6 @@ import { FINAL_EXIT_CODES } from '../../../contract/failures.ts';
 import type { GlanceSchemaSpec } from '../../../contract/glance-schema.ts';
 import { isAllowedAnnotation, isAllowedVariable } from '../../../contract/job-environment.ts';
 import {
-  CONNECTION_SOURCE_VARIABLE,
-  CONNECTION_VARIABLE,
   CONTAINER_NAME,
   MANAGED_BY,
   MANAGED_BY_LABEL,
@@ -15,6 +13,7 @@ import {
 } from '../../../contract/names.ts';
 import { PHASES } from '../../../glance/phase.ts';
 import type { Position } from '../../../glance/position.ts';
+import { connectionVariables } from './job-connection.ts';
 import { tlsArguments, tlsVolume } from './job-tls.ts';
 
 const purposeSchema = z.object({
@@ -33,7 +32,7 @@ const purposeSchema = z.object({
   retry: z.string().optional(),
   /** Stands for everything that shapes the pod. */
   shape: z.string(),
-  /** The Secret and its key by which the database is reached, and what the pod runs. */
+  /** What the spec calls the database, and what the pod runs. */
   database: z.string().max(512).optional(),
   image: z.string().max(1024).optional(),
 });
@@ -59,11 +58,6 @@ export function parsePurpose(annotation: string | undefined): Purpose | undefine
   } catch {
     return undefined;
   }
-}
-
-/** Names the database of a spec as far as anybody can who does not read the Secret. */
-export function databaseOf({ database }: GlanceSchemaSpec): string {
-  return `${database.secretRef.name}/${database.secretRef.key}`;
 }
 
 /** Stands for everything that shapes the pod: two specs of one shape give the same pod. */
@@ -165,13 +159,7 @@ export function migrationJob(input: MigrationJobInput): object {
               args: [...commandFor(purpose, job?.lockTimeoutSeconds), ...tlsArguments(spec.database.tls)],
               env: [
                 ...(job?.env ?? []).filter(isAllowedVariable),
-                { name: CONNECTION_SOURCE_VARIABLE, value: connectionSource(schema, spec) },
-                {
-                  name: CONNECTION_VARIABLE,
-                  valueFrom: {
-                    secretKeyRef: { name: spec.database.secretRef.name, key: spec.database.secretRef.key },
-                  },
-                },
+                ...connectionVariables(spec.database, schema.namespace),
               ],
               resources: job?.resources ?? {
                 requests: { cpu: '50m', memory: '128Mi' },
@@ -196,14 +184,6 @@ export function migrationJob(input: MigrationJobInput): object {
 
 function allowedAnnotations(annotations: Readonly<Record<string, string>> = {}): Record<string, string> {
   return Object.fromEntries(Object.entries(annotations).filter(([name]) => isAllowedAnnotation(name)));
-}
-
-/** `key 'connection' of Secret openstack/glance-db` */
-function connectionSource(
-  { namespace }: MigrationJobInput['schema'],
-  { database: { secretRef } }: GlanceSchemaSpec,
-): string {
-  return `key '${secretRef.key}' of Secret ${namespace}/${secretRef.name}`;
 }
 
 function commandFor(purpose: Purpose, lockTimeoutSeconds: number | undefined): readonly string[] {

@@ -1,6 +1,7 @@
+import { databaseName } from '../../../contract/database-name.ts';
 import type { Position } from '../../../glance/position.ts';
 import { withoutUndefined } from '../../../glance/without-undefined.ts';
-import { databaseOf, migrationJobName, type Purpose, podTemplateHash } from '../job/job.ts';
+import { migrationJobName, type Purpose, podTemplateHash } from '../job/job.ts';
 import type { Effect, Facts } from './policy.ts';
 
 /** The effect that makes the next Job. */
@@ -20,7 +21,7 @@ export function startJob(facts: Facts, kind: Purpose['kind'], target: Position |
     ...(kind === 'Observe' && schema.observe !== undefined ? { observe: schema.observe } : {}),
     ...withoutUndefined({ retry: schema.retry }),
     shape: podTemplateHash(schema),
-    database: databaseOf(schema.spec),
+    database: databaseName(schema.spec.database),
     image: schema.image,
   };
   return {

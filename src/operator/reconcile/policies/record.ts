@@ -1,6 +1,6 @@
+import { databaseName, describeDatabase } from '../../../contract/database-name.ts';
 import { agrees } from '../../../glance/detect.ts';
 import { unknownHeads } from '../../../glance/heads.ts';
-import { databaseOf } from '../job/job.ts';
 import { nextAttemptNotDue } from './attempts.ts';
 import { startJob } from './next-job.ts';
 import { type Facts, unlessRefused, type Verdict } from './policy.ts';
@@ -17,10 +17,13 @@ export function observeAsked(facts: Facts): Verdict | undefined {
 /** What is recorded was read from the database of another Secret. */
 export function databaseMoved(facts: Facts): Verdict | undefined {
   const { schema, status } = facts;
-  const now = databaseOf(schema.spec);
+  const now = databaseName(schema.spec.database);
   return status.recordedFrom === undefined || status.recordedFrom === now
     ? undefined
-    : readAgain(facts, `The database of Secret ${now} is read; that of ${status.recordedFrom} was before.`);
+    : readAgain(
+        facts,
+        `The database ${describeDatabase(now)} is read; that ${describeDatabase(status.recordedFrom)} was before.`,
+      );
 }
 
 /** What is recorded is not what the rows beside it say: somebody has changed the status. */

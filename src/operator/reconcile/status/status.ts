@@ -51,6 +51,6 @@ export function sharingOf({ sharesSecretWith: other }: GlanceSchemaStatus): read
   return other === undefined
     ? []
     : [
-        `GlanceSchema ${other}, which is older, names the same Secret and key: both are of one database, and their migrations wait for each other. Delete one of the two, or give each a Secret of its own.`,
+        `GlanceSchema ${other}, which is older, names the same database: their migrations wait for each other. Delete one of the two, or give each a database of its own.`,
       ];
 }

@@ -145,6 +145,25 @@ describe('caches of the cluster', () => {
     expect(told).not.to.include('openstack/glance-3');
   });
 
+  it('those of one place are found too, whatever their users', () => {
+    const ofPlace = (count: number, host: string, name: string) => ({
+      metadata: metadataOf(`glance-${count}`, `schema-${count}`, {}, '2'),
+      spec: {
+        database: { engine: 'mysql', host, name, userSecretRef: { name: `user-${count}`, key: 'user' } },
+      },
+    });
+    for (const schema of [
+      ...[ofPlace(1, 'db', 'glance'), ofPlace(2, 'DB', 'glance'), ofPlace(3, 'db', 'glance2')],
+    ]) {
+      client.send('glanceschemas', schema);
+    }
+    const sharersOf = (count: number) => {
+      const schema = cluster.schema(`openstack/glance-${count}`) ?? expect.fail('it is not there');
+      return cluster.sharersOf(schema).map(({ metadata }) => metadata.name);
+    };
+    expect([1, 2, 3].map(sharersOf)).to.deep.equal([['glance-2'], ['glance-1'], []]);
+  });
+
   it('of Jobs and pods nothing is kept that nobody reads', () => {
     const [job] = cluster.jobsOf('schema-7');
     expect(job?.spec).to.deep.equal({ suspend: false, ttlSecondsAfterFinished: 60 });

@@ -30,6 +30,15 @@ import {
 
 const NOW = new Date('2026-11-23T07:01:05Z');
 
+/** A connection whose parts are kept apart. */
+const PARTS = {
+  engine: 'mysql',
+  host: 'db.example.org',
+  name: 'glance',
+  userSecretRef: { name: 'glance-db', key: 'username' },
+  passwordSecretRef: { name: 'glance-db', key: 'password' },
+};
+
 interface Row {
   readonly fact: string;
   readonly schema?: SchemaObject;
@@ -751,7 +760,36 @@ const ROWS: readonly Row[] = [
     schema: aSchema({ status: recordedAt('ocata01', { recordedFrom: 'other/connection' }) }),
     effect: 'startJob',
     reason: 'Observing',
-    says: 'The database of Secret glance-db/connection is read; that of other/connection was before.',
+    says: 'The database of Secret glance-db/connection is read; that of Secret other/connection was before.',
+  },
+  {
+    fact: 'the host is another one than that of the record',
+    schema: aSchema({
+      spec: { database: PARTS },
+      status: recordedAt('ocata01', { recordedFrom: 'mysql://old.example.org:3306/glance' }),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+    says: 'The database at mysql://db.example.org:3306/glance is read; that at mysql://old.example.org:3306/glance was before.',
+  },
+  {
+    fact: 'the host is another one where there was a Secret',
+    schema: aSchema({
+      spec: { database: PARTS },
+      status: recordedAt('ocata01', { recordedFrom: 'glance-db/connection' }),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+    says: 'The database at mysql://db.example.org:3306/glance is read; that of Secret glance-db/connection was before.',
+  },
+  {
+    fact: 'the host is that of the record, and the user is another one',
+    schema: aSchema({
+      spec: { database: { ...PARTS, userSecretRef: { name: 'new', key: 'user' } } },
+      status: recordedAt('ocata01', { recordedFrom: 'mysql://db.example.org:3306/glance' }),
+    }),
+    effect: 'none',
+    reason: 'UpToDate',
   },
   {
     fact: 'the Secret is another one, and it is suspended',

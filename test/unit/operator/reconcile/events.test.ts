@@ -58,7 +58,7 @@ describe('eventsFor', () => {
       type: 'Warning',
       reason: 'SecretShared',
       message:
-        'GlanceSchema glance-0, which is older, names the same Secret and key: both are of one database, and their migrations wait for each other. Delete one of the two, or give each a Secret of its own.',
+        'GlanceSchema glance-0, which is older, names the same database: their migrations wait for each other. Delete one of the two, or give each a database of its own.',
     };
     expect(eventsFor(says('UpToDate'), shared)).to.deep.equal([warning]);
     expect(eventsFor(says('MigrationRunning'), shared).map(({ reason }) => reason)).to.deep.equal([

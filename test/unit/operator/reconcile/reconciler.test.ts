@@ -107,7 +107,7 @@ describe('reconciler', () => {
     });
   }
 
-  const SHARED = / GlanceSchema first, which is older, names the same Secret and key: /;
+  const SHARED = / GlanceSchema first, which is older, names the same database: /;
 
   for (const [what, metadata, isTold] of [
     ['was made before', { name: 'first', creationTimestamp: '2026-01-01T00:00:00Z' }, true],

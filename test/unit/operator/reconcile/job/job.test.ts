@@ -85,6 +85,29 @@ describe('migration Job', () => {
     ]);
   });
 
+  it('hands the parts of a connection over one by one, user and password from their Secrets', () => {
+    const database = {
+      engine: 'mysql',
+      host: 'db.example.org',
+      port: 3307,
+      name: 'glance',
+      userSecretRef: { name: 'glance-user', key: 'username' },
+      passwordSecretRef: { name: 'glance-password', key: 'password' },
+    };
+    const [container] = jobFor({ database }).spec.template.spec.containers;
+    const secretKey = (name: string, key: string) => ({ valueFrom: { secretKeyRef: { name, key } } });
+    expect(container.env).to.deep.equal([
+      { name: 'GLANCE_SCHEMA_CONNECTION_SOURCE', value: 'spec.database' },
+      { name: 'GLANCE_SCHEMA_DATABASE_ENGINE', value: 'mysql' },
+      { name: 'GLANCE_SCHEMA_DATABASE_HOST', value: 'db.example.org' },
+      { name: 'GLANCE_SCHEMA_DATABASE_PORT', value: '3307' },
+      { name: 'GLANCE_SCHEMA_DATABASE_NAME', value: 'glance' },
+      { name: 'GLANCE_SCHEMA_DATABASE_USER', ...secretKey('glance-user', 'username') },
+      { name: 'GLANCE_SCHEMA_DATABASE_PASSWORD', ...secretKey('glance-password', 'password') },
+    ]);
+    expect(container.args.join(' ')).not.to.match(/db[.]example|glance-user|glance-password/);
+  });
+
   it('asks sidecars to stay out of its pod, which they would keep from ever ending', () => {
     const { metadata } = jobFor().spec.template;
     expect(metadata.labels).to.include({ 'sidecar.istio.io/inject': 'false' });
