@@ -21,7 +21,7 @@ export interface Certificates {
   readonly rightRevoked: string;
   /** For `localhost`. */
   readonly right: CertifiedKey;
-  /** For `elsewhere.test`, and for the address 127.0.0.1. */
+  /** For `elsewhere.test`, Services of the namespace openstack, and the address 127.0.0.1. */
   readonly otherName: CertifiedKey;
   /** For `localhost`, and over. */
   readonly expired: CertifiedKey;
@@ -110,7 +110,7 @@ export function makeCertificates(): Certificates {
     );
   }
   const right = certify('right', 'DNS:localhost');
-  const otherName = certify('otherName', 'DNS:elsewhere.test,IP:127.0.0.1');
+  const otherName = certify('otherName', 'DNS:elsewhere.test,DNS:*.openstack.svc,IP:127.0.0.1');
   const expired = certify('expired', 'DNS:localhost', '20210101000000Z');
   const client = certify('client', 'DNS:client');
   openssl('ca', '-gencrl', '-crldays', '2', '-out', 'none-revoked.pem');
