@@ -7,7 +7,6 @@ import { KubeCluster } from './kube/kube-cluster.ts';
 import { LeaderLease } from './kube/lease.ts';
 import { openKubeConfig } from './kube/open-kube-config.ts';
 import type { PooledKubeConfig } from './kube/pooled-kube-config.ts';
-import { exponentialBackoff } from './loop/backoff.ts';
 import { messageOf, openLog } from './loop/log.ts';
 import { runtimeMetrics } from './loop/metrics.ts';
 import { WorkQueue } from './loop/queue.ts';
@@ -16,6 +15,7 @@ import { ownImage } from './own-image.ts';
 import { schemaMetrics } from './reconcile/metrics.ts';
 import type { StoredStatus } from './reconcile/status-writer.ts';
 import { openServers } from './servers.ts';
+import { exponentialBackoff } from './time/backoff.ts';
 import { runWorkers } from './workers.ts';
 
 const QUEUE_BACKOFF = { first: 50, most: 60_000 };

@@ -7,6 +7,7 @@ import type { OperatorOptions } from './options.ts';
 import type { DefaultImage } from './reconcile/facts/observe.ts';
 import { type Outcome, reconciler } from './reconcile/reconciler.ts';
 import type { StoredStatus } from './reconcile/status-writer.ts';
+import { pause } from './time/pause.ts';
 
 /** How often every GlanceSchema is looked at though nothing happened, in milliseconds. It makes no request. */
 const RESYNC = 600_000;
@@ -32,7 +33,7 @@ export async function runWorkers(parts: {
   };
   addAll();
   while (!cluster.begun && !signal.aborted) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await pause(20, signal);
   }
   const reconcile = reconciler({
     cluster,

@@ -1,3 +1,4 @@
+import { exponentialBackoff } from '../time/backoff.ts';
 import type { KubeClient } from './client.ts';
 import { KubeError } from './kube-error.ts';
 
@@ -153,8 +154,7 @@ export class EventRecorder {
       return RETRY.first;
     }
     const asked = error instanceof KubeError ? (error.retryAfter ?? 0) : 0;
-    const delay = Math.min(RETRY.most, RETRY.first * 2 ** (failures - 1));
-    return Math.max(asked, delay * (0.5 + Math.random() / 2));
+    return Math.max(asked, exponentialBackoff(failures, RETRY));
   }
 
   #forget(pending: Pending): void {

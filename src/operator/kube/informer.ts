@@ -1,7 +1,8 @@
 import { withoutUndefined } from '../../glance/without-undefined.ts';
+import { exponentialBackoff } from '../time/backoff.ts';
+import { pause } from '../time/pause.ts';
 import type { KubeClient } from './client.ts';
 import { KubeError } from './kube-error.ts';
-import { pause } from './pause.ts';
 import { type Indexers, Store } from './store.ts';
 
 /** What a reflector needs to know of an object. */
@@ -125,8 +126,7 @@ export class Reflector<T extends Reflected> {
         failures = isShort(this.#openSince) ? failures + 1 : 1;
         this.#options.onTrouble(error instanceof Error ? error : new Error(String(error)));
         const asked = error instanceof KubeError ? (error.retryAfter ?? 0) : 0;
-        const delay = Math.min(RETRY.most, RETRY.first * 2 ** Math.min(failures - 1, 10));
-        await pause(Math.max(asked, delay * (0.5 + Math.random() / 2)), this.#stop.signal);
+        await pause(Math.max(asked, exponentialBackoff(failures, RETRY)), this.#stop.signal);
       }
     }
   }

@@ -1,6 +1,6 @@
+import { pause } from '../time/pause.ts';
 import type { KubeClient } from './client.ts';
 import { hasStatus } from './kube-error.ts';
-import { pause } from './pause.ts';
 
 /** Which lease is held, and as whom. */
 export interface LeaderLeaseOptions {

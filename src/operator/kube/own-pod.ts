@@ -1,6 +1,6 @@
+import { pause } from '../time/pause.ts';
 import type { KubeClient } from './client.ts';
 import { hasStatus } from './kube-error.ts';
-import { pause } from './pause.ts';
 
 /** What a Job is given of the pod that the operator runs in. */
 export interface OwnPod {

@@ -1,4 +1,4 @@
-import { exponentialBackoff, fractionOf } from '../../loop/backoff.ts';
+import { exponentialBackoff, fractionOf } from '../../time/backoff.ts';
 
 /**
  * Remembers what the API server has refused though nothing depends on it: the TTL of a Job, its owner, the release of a finalizer.

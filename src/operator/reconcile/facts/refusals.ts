@@ -1,4 +1,4 @@
-import { exponentialBackoff, fractionOf } from '../../loop/backoff.ts';
+import { exponentialBackoff, fractionOf } from '../../time/backoff.ts';
 
 /** What the API server has refused of a GlanceSchema though its migration depends on it. */
 export interface Refusal {

@@ -1,6 +1,6 @@
 import { failureMeaning } from '../../../contract/failures.ts';
 import { knownReason, type Reason } from '../../../contract/reasons.ts';
-import { exponentialBackoff, fractionOf } from '../../loop/backoff.ts';
+import { exponentialBackoff, fractionOf } from '../../time/backoff.ts';
 import { NO_RESULT } from '../status/result.ts';
 import { type Facts, sentence, type Verdict } from './policy.ts';
 

@@ -1,6 +1,7 @@
 import { failureMeaning } from '../../../contract/failures.ts';
 import type { GlanceSchemaStatus } from '../../../contract/glance-schema.ts';
 import { formatPosition } from '../../../glance/position.ts';
+import { exponentialBackoff } from '../../time/backoff.ts';
 import type { JobState, ObservedJob, PodState } from '../facts/observe.ts';
 import { podTemplateHash } from '../job/job.ts';
 import type { ReadyCondition } from '../status/status.ts';
@@ -52,6 +53,9 @@ export function blockedJobUnwanted(facts: Facts): Verdict | undefined {
 /** How long the Job controller may take to make a pod, or to notice the end of one, before a person should look, in milliseconds. */
 const POD_PATIENCE = 30_000;
 
+/** How long the Job controller waits before the next pod of a Job, in milliseconds. */
+const POD_BACKOFF = { first: 10_000, most: 600_000 };
+
 /** How long a node may take to start the container, its image pulled, in milliseconds. Of a volume that it cannot mount it says nothing in the pod. */
 const START_PATIENCE = 120_000;
 
@@ -89,7 +93,7 @@ function whyBlocked(job: string, pod: PodState, now: number): ReadyCondition | u
  * Source: kubernetes.io/docs/concepts/workloads/controllers/job, Pod backoff failure policy.
  */
 function patienceFor({ failed }: Extract<PodState, { kind: 'none' }>): number {
-  return POD_PATIENCE + (failed === 0 ? 0 : Math.min(600_000, 10_000 * 2 ** (failed - 1)));
+  return POD_PATIENCE + (failed === 0 ? 0 : exponentialBackoff(failed, POD_BACKOFF, () => 0));
 }
 
 /** That nobody can tell whether a pod runs, where that is so. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { exponentialBackoff } from '../../../../src/operator/loop/backoff.ts';
+import { exponentialBackoff } from '../../../../src/operator/time/backoff.ts';
 
 const BOUNDS = { first: 100, most: 1000 };
 
