@@ -1,6 +1,6 @@
 # Everything sets itself up: Node packages, the bundle and, for tests and demo, Kubernetes itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-e2e test-faults test-mutation test-guards build lint audit sbom release generate check-generated bench bench-migrations bench-operator clean
+.PHONY: help setup demo test test-e2e test-gitops test-faults test-mutation test-guards build lint audit sbom release generate check-generated bench bench-migrations bench-operator clean
 .DELETE_ON_ERROR:
 
 # Node 24 comes with the packages on Linux; elsewhere scripts/check-tools.sh asks the machine for it.
@@ -23,6 +23,9 @@ test: $(BUNDLE) ## Run all tests; ONLY="unit integration/database" runs some of 
 
 test-e2e: $(BUNDLE) ## Build the image and run the operator and its Jobs as pods on a real node; as root, on Debian
 	@ONLY="$(or $(ONLY),e2e)" node scripts/test/main.ts
+
+test-gitops: $(BUNDLE) ## Have Flux sync commits of a Git repository on loopback; its build takes ten minutes, the first time
+	@ONLY=gitops node scripts/test/main.ts
 
 test-faults: $(BUNDLE) ## Run the fault tests alone: frozen, killed, full and cut-off servers; see docs/faults.md
 	@ONLY=faults node scripts/test/main.ts

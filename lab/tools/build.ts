@@ -4,7 +4,7 @@ import { ensureTool, toolNames } from './ensure-tool.ts';
 
 const progress = progressLine(process.stderr);
 try {
-  for (const name of toolNames()) {
+  for (const name of toolNames(true)) {
     const path = await ensureTool(name, progress.say);
     progress.end();
     console.log(`${name}: ${path}`);

@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { withBuildLock } from './build-lock.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { executable } from './executable.ts';
@@ -17,6 +19,8 @@ interface Tool {
   readonly flags: (version: string) => readonly string[];
   /** How long its first build takes, in a reader's words. */
   readonly takes: string;
+  /** Takes too long to be built ahead of all tests: the suite that runs it has it built. */
+  readonly onDemand?: true;
 }
 
 // One entry for each tool, which has a folder beside this file with its go.mod and go.sum.
@@ -52,14 +56,40 @@ const tools = {
     flags: () => ['-ldflags', '-s -w'],
     takes: 'some seconds',
   },
+  'flux-source-controller': {
+    module: 'github.com/fluxcd/source-controller',
+    package: 'github.com/fluxcd/source-controller',
+    flags: () => ['-ldflags', '-s -w'],
+    takes: 'about 8 minutes',
+    onDemand: true,
+  },
+  'flux-kustomize-controller': {
+    module: 'github.com/fluxcd/kustomize-controller',
+    package: 'github.com/fluxcd/kustomize-controller',
+    flags: () => ['-ldflags', '-s -w'],
+    takes: 'about 2 minutes',
+    onDemand: true,
+  },
 } satisfies Readonly<Record<string, Tool>>;
 
 /** A Go program that tests use and that is built from its pinned source. */
 export type ToolName = keyof typeof tools;
 
-/** All of them, to be built ahead. */
-export function toolNames(): readonly ToolName[] {
-  return Object.keys(tools).filter((name): name is ToolName => name in tools);
+/** Those that are built ahead, or all others. */
+export function toolNames(ahead: boolean): readonly ToolName[] {
+  const known: Readonly<Record<string, Tool>> = tools;
+  return Object.keys(tools)
+    .filter((name): name is ToolName => name in tools)
+    .filter((name) => (known[name]?.onDemand ?? false) !== ahead);
+}
+
+/** The folder in which Go has the source of a tool, with the files that belong to it. */
+export async function toolSource(name: ToolName): Promise<string> {
+  const tool: Tool = tools[name];
+  const { stdout } = await promisify(execFile)('go', ['mod', 'download', '-json', tool.module], {
+    cwd: fileURLToPath(new URL(name, import.meta.url)),
+  });
+  return JSON.parse(stdout).Dir;
 }
 
 /**
@@ -84,7 +114,8 @@ export async function ensureTool(
   const onWait = (owner: number): void => say(`Waiting for process ${owner}, which is building ${what}`);
   await withBuildLock(`${into}.lock`, onWait, async () => {
     if ((await executable(path)) !== null) return;
-    const programs = [{ name, package: tool.package, builtAs: name }];
+    const builtAs = tool.package === '.' ? name : basename(tool.package);
+    const programs = [{ name, package: tool.package, builtAs }];
     await goBuild({ what, takes: tool.takes, moduleFolder, programs, flags: tool.flags(version), into, say });
   });
   return path;

@@ -174,6 +174,7 @@ function describe({ passed, failed, skipped }: Sum): string {
 function aloneCommand(part: Part, title: string): string {
   // A title is not looked for in what runs by its name only.
   if (part.needs.includes('pods')) return `make test-e2e ONLY=${part.name}`;
+  if (part.needs.includes('flux')) return 'make test-gitops';
   const only = / hook (for|in) "/.test(title) ? part.name : title;
   // For the shell and for make.
   return `make test ONLY='${only.replaceAll("'", `'\\''`).replaceAll('$', '$$$$')}'`;

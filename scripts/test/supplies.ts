@@ -7,7 +7,7 @@ import { ensureTool, toolNames } from '../../lab/tools/ensure-tool.ts';
 import { ensureMysql, foundMysql } from '../../lab/tools/mysql.ts';
 
 /** What suites need besides the npm packages; each is fetched or built the first time, into the cache folder. */
-export type Supply = 'packages' | 'mysql' | 'kubernetes' | 'tools' | 'glance' | 'pods';
+export type Supply = 'packages' | 'mysql' | 'kubernetes' | 'tools' | 'glance' | 'pods' | 'flux';
 
 /** Supplies on their way: started at once, each waited for by those who need it. */
 export interface Supplies {
@@ -86,7 +86,11 @@ export function bringSupplies(wanted: ReadonlySet<Supply>, say: (line: string) =
   });
   bring('tools', async (tell) => {
     await running.get('kubernetes');
-    for (const name of toolNames()) await ensureTool(name, tell);
+    for (const name of toolNames(true)) await ensureTool(name, tell);
+  });
+  bring('flux', async (tell) => {
+    await running.get('kubernetes');
+    for (const name of toolNames(false)) await ensureTool(name, tell);
   });
   bring('glance', async (tell) => {
     await running.get('packages');
