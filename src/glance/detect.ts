@@ -22,7 +22,7 @@ export interface Found {
 /** All that is known of a database when it is decided what to run on it. */
 export interface Facts extends Found {
   /** `host:port/database`, for messages. */
-  readonly place: string;
+  readonly address: string;
   /** Whether a script of ours is one transaction with its record there. */
   readonly transactional: boolean;
   /** The triggers of ours that make every write fail; absent where nobody looked. */
@@ -36,7 +36,7 @@ export interface MigrateRow {
 }
 
 /** Where a database is. Messages are the second half of a `Cannot ...: ...` sentence. */
-export type Located =
+export type Detected =
   | { readonly kind: 'empty' }
   | {
       readonly kind: 'at';
@@ -47,7 +47,7 @@ export type Located =
       /** What is gone that only a script which is still to come drops, as `table` or `table.column`: that script has begun. */
       readonly lacking: readonly string[];
       /** What to write into `alembic_version` before anything else, and what it stands for. */
-      readonly adopt?: Adoption;
+      readonly baseline?: Baseline;
     }
   | {
       readonly kind: 'refused';
@@ -60,7 +60,7 @@ export type Located =
     };
 
 /** How a database that Glance made otherwise is stamped, so that Alembic's scripts can go on. */
-export interface Adoption {
+export interface Baseline {
   /** `migrate_version 44`, `alembic_version 'ocata01'`. */
   readonly from: string;
   readonly heads: readonly string[];
@@ -81,28 +81,29 @@ export function agrees(position: Position, rows: readonly string[]): boolean {
     return position.phase === 'Contract' && Object.values(LEGACY_NUMBERS).includes(position.revision);
   }
   const heads = rows.map((row) => RENAMED[row] ?? row);
-  const told = unknownHeads(heads).length > 0 ? undefined : positionOf(appliedScripts(heads));
+  const recorded = unknownHeads(heads).length > 0 ? undefined : positionOf(appliedScripts(heads));
   return (
-    told?.revision === position.revision && (told.phase === 'Contract') === (position.phase === 'Contract')
+    recorded?.revision === position.revision &&
+    (recorded.phase === 'Contract') === (position.phase === 'Contract')
   );
 }
 
 const VERSION_TABLES = ['alembic_version', 'migrate_version'];
 
 /** Places a database in the chain, or says why it cannot be placed. Nothing is taken on trust that can be seen. */
-export function locate(found: Found, known: KnownSchema): Located {
+export function detect(found: Found, known: KnownSchema): Detected {
   const rows = found.alembic ?? [];
   if (rows.length > 0) {
-    return locateByAlembic(rows, found, known);
+    return detectByAlembic(rows, found, known);
   }
   const migrate = glanceRow(found.migrate ?? []);
   if (migrate !== undefined && migrate.version !== 0) {
-    return locateByMigrate(migrate, found, known);
+    return detectByMigrate(migrate, found, known);
   }
-  return locateUnmanaged(found, known);
+  return detectUnmanaged(found, known);
 }
 
-function locateByAlembic(rows: readonly string[], found: Found, known: KnownSchema): Located {
+function detectByAlembic(rows: readonly string[], found: Found, known: KnownSchema): Detected {
   const heads = rows.map((row) => RENAMED[row] ?? row).sort();
   const unknown = unknownHeads(heads);
   const says = `alembic_version says ${quoted(rows)}`;
@@ -131,7 +132,7 @@ function locateByAlembic(rows: readonly string[], found: Found, known: KnownSche
   );
 }
 
-function locateByMigrate(row: MigrateRow, found: Found, known: KnownSchema): Located {
+function detectByMigrate(row: MigrateRow, found: Found, known: KnownSchema): Detected {
   const says = `migrate_version says ${row.version}`;
   const number = row.version ?? 0;
   const revision = LEGACY_NUMBERS[number];
@@ -155,7 +156,7 @@ function locateByMigrate(row: MigrateRow, found: Found, known: KnownSchema): Loc
 }
 
 /** No version table has anything to say. */
-function locateUnmanaged(found: Found, known: KnownSchema): Located {
+function detectUnmanaged(found: Found, known: KnownSchema): Detected {
   // Where a script is not one transaction, the first may have been ended after its tables and before its record.
   const begun: TableColumns =
     !known.transactional && found.alembic !== undefined ? known.next(new Set()) : new Map();
@@ -185,11 +186,11 @@ function verify(
   says: string,
   found: Found,
   known: KnownSchema,
-  adopt: Adoption | undefined,
-): Located {
+  baseline: Baseline | undefined,
+): Detected {
   const position = positionOf(applied, found.pending);
   if (position === undefined) {
-    throw new RangeError('Cannot place a database without scripts');
+    throw new RangeError('Cannot detect the revision of a database without scripts');
   }
   const expected = known.after(applied);
   const mayLack = known.mayLack(applied, found.tables);
@@ -223,7 +224,7 @@ function verify(
         // no node can have begun to live with what is there without the triggers.
         underWay: early.length > 0 && (known.transactional || isInUse(found, known)),
         lacking: absent,
-        ...withoutUndefined({ adopt }),
+        ...withoutUndefined({ baseline }),
       };
 }
 

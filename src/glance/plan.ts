@@ -1,4 +1,4 @@
-import { type Adoption, type Facts, type Located, locate } from './detect.ts';
+import { type Baseline, type Detected, detect, type Facts } from './detect.ts';
 import { dropped } from './fold.ts';
 import { type Goal, isPast, type OpenGoal, planScripts, type StampGoal, targetOf } from './goal.ts';
 import { appliedScripts, expandedOnly, headsOf, scriptsOf } from './heads.ts';
@@ -14,27 +14,27 @@ export type RunPlan = Refused | Settled | Run;
 /** Nothing may be done. */
 export interface Refused {
   readonly kind: 'refused';
-  readonly located: Located;
+  readonly detected: Detected;
   readonly reason: 'DatabaseNotGlance' | 'DatabaseNewer' | 'DowngradeNotSupported' | 'OutOfOrder';
   /** A whole sentence: what cannot be done, why, and what helps. */
   readonly message: string;
 }
 
 /** All is there already. */
-export interface Settled extends Placed {
+export interface Settled extends PlannedFrom {
   readonly kind: 'settled';
 }
 
 /** Units to run, in order, each committed before the next begins. */
-export interface Run extends Placed {
+export interface Run extends PlannedFrom {
   readonly kind: 'run';
   /** What to write into `alembic_version` before the first of them. */
-  readonly adopt?: Adoption;
+  readonly baseline?: Baseline;
   readonly units: readonly CommitUnit[];
 }
 
-interface Placed {
-  readonly located: Located;
+interface PlannedFrom {
+  readonly detected: Detected;
   /** The scripts that the database has had. */
   readonly applied: ReadonlySet<string>;
   /** Whether nodes of Glance may be at work on the tables. */
@@ -57,10 +57,10 @@ export type CommitUnit =
 
 /** Chooses what to run on a database to get to a goal, or says why nothing may be run. Pure. */
 export function planRun(facts: Facts, goal: Goal | OpenGoal | StampGoal, registry: Registry): RunPlan {
-  const located = locate(facts, knownSchema(registry, facts.transactional));
+  const detected = detect(facts, knownSchema(registry, facts.transactional));
   return goal.kind === 'stamp'
-    ? planStamp(facts, located, goal, registry)
-    : planMigrations(facts, located, closeGoal(goal, located), registry);
+    ? planStamp(facts, detected, goal, registry)
+    : planMigrations(facts, detected, closeGoal(goal, detected), registry);
 }
 
 /** The phase that comes next on the way to a revision, if any does. */
@@ -81,9 +81,9 @@ export function nextPhase(facts: Facts, revision: string, registry: Registry): N
 
 /** The data migrations whose rows tell where a database is, and have to be looked at before it is decided what to run. */
 export function dataToAsk(facts: Facts, registry: Registry): readonly DataMigration[] {
-  const located = locate(facts, knownSchema(registry, facts.transactional));
-  return located.kind === 'at'
-    ? openData(located.applied, registry).filter((data) => !isMoved(data, located.lacking, registry))
+  const detected = detect(facts, knownSchema(registry, facts.transactional));
+  return detected.kind === 'at'
+    ? openData(detected.applied, registry).filter((data) => !isMoved(data, detected.lacking, registry))
     : [];
 }
 
@@ -109,51 +109,51 @@ export function scriptsIn(plan: Settled | Run): readonly Migration[] {
 }
 
 /** Without a revision the newest is meant whose cycle is under way; with none under way, the newest of all. */
-function closeGoal(goal: Goal | OpenGoal, located: Located): Goal {
+function closeGoal(goal: Goal | OpenGoal, detected: Detected): Goal {
   if (goal.kind === 'position' || goal.revision !== undefined) {
     return goal;
   }
-  const open = located.kind === 'at' ? expandedOnly(located.applied) : [];
+  const open = detected.kind === 'at' ? expandedOnly(detected.applied) : [];
   return { kind: goal.kind, revision: open.at(-1) ?? LATEST_SUPPORTED };
 }
 
-function planMigrations(facts: Facts, located: Located, goal: Goal, registry: Registry): RunPlan {
+function planMigrations(facts: Facts, detected: Detected, goal: Goal, registry: Registry): RunPlan {
   const refuse = (reason: Refused['reason'], why: string): Refused => ({
     kind: 'refused',
-    located,
+    detected,
     reason,
-    message: `Cannot ${sayGoal(goal, facts.place)}: ${why}`,
+    message: `Cannot ${sayGoal(goal, facts.address)}: ${why}`,
   });
-  if (located.kind === 'refused') {
-    return refuse(located.reason, located.message);
+  if (detected.kind === 'refused') {
+    return refuse(detected.reason, detected.message);
   }
-  if (located.kind === 'empty' && !fillsEmpty(goal)) {
+  if (detected.kind === 'empty' && !fillsEmpty(goal)) {
     return refuse('DatabaseNotGlance', "the database is empty. Run 'db sync' to fill it.");
   }
-  if (located.kind === 'at' && goal.kind === 'position' && isPast(located.position, goal.target)) {
-    const at = formatPosition(located.position);
+  if (detected.kind === 'at' && goal.kind === 'position' && isPast(detected.position, goal.target)) {
+    const at = formatPosition(detected.position);
     return refuse(
       'DowngradeNotSupported',
       `the database is already at '${at}', which is later, and Glance has no downgrades. Restore a backup, or name '${at}' or later.`,
     );
   }
-  const applied = located.kind === 'at' ? located.applied : new Set<string>();
+  const applied = detected.kind === 'at' ? detected.applied : new Set<string>();
   const pending = facts.pending ?? new Set();
   const tooEarly = outOfOrder(applied, pending, goal);
   if (tooEarly !== undefined) {
     return refuse('OutOfOrder', tooEarly);
   }
-  const lacking = located.kind === 'at' ? located.lacking : [];
-  const online = isOnline(goal, located);
+  const lacking = detected.kind === 'at' ? detected.lacking : [];
+  const online = isOnline(goal, detected);
   const steps = orderSteps({ ...facts, applied, pending, lacking, online }, goal, registry);
-  const adopt = located.kind === 'at' ? located.adopt : undefined;
-  const placed: Placed = { located, applied, online };
-  return steps.length === 0 && adopt === undefined
+  const baseline = detected.kind === 'at' ? detected.baseline : undefined;
+  const placed: PlannedFrom = { detected, applied, online };
+  return steps.length === 0 && baseline === undefined
     ? { kind: 'settled', ...placed }
     : {
         kind: 'run',
         ...placed,
-        ...withoutUndefined({ adopt }),
+        ...withoutUndefined({ baseline }),
         units: commitUnits(steps, applied),
       };
 }
@@ -162,18 +162,18 @@ function planMigrations(facts: Facts, located: Located, goal: Goal, registry: Re
  * Only where tables and columns are those of the revision, and never below a place that the database is at already. All
  * others that cannot be placed are what this is for.
  */
-function planStamp(facts: Facts, located: Located, { revision }: StampGoal, registry: Registry): RunPlan {
+function planStamp(facts: Facts, detected: Detected, { revision }: StampGoal, registry: Registry): RunPlan {
   const refuse = (reason: Refused['reason'], why: string): Refused => ({
     kind: 'refused',
-    located,
+    detected,
     reason,
-    message: `Cannot place ${facts.place} at '${revision}': ${why}`,
+    message: `Cannot stamp ${facts.address} with '${revision}': ${why}`,
   });
-  if (located.kind === 'refused' && located.reason === 'DatabaseNewer') {
-    return refuse(located.reason, located.message);
+  if (detected.kind === 'refused' && detected.reason === 'DatabaseNewer') {
+    return refuse(detected.reason, detected.message);
   }
-  if (located.kind === 'at' && comparePositions({ revision, phase: 'Contract' }, located.position) < 0) {
-    const at = formatPosition(located.position);
+  if (detected.kind === 'at' && comparePositions({ revision, phase: 'Contract' }, detected.position) < 0) {
+    const at = formatPosition(detected.position);
     return refuse(
       'DowngradeNotSupported',
       `its version table says '${at}', its tables agree, and that is later. Name '${at}', or leave it as it is.`,
@@ -183,15 +183,15 @@ function planStamp(facts: Facts, located: Located, { revision }: StampGoal, regi
     .slice(-1)
     .map(({ name }) => name);
   // What somebody says is believed less than a record: nothing may be missing, whoever has made the tables.
-  const wanted = locate({ tables: facts.tables, alembic: heads }, knownSchema(registry, true));
+  const wanted = detect({ tables: facts.tables, alembic: heads }, knownSchema(registry, true));
   if (wanted.kind !== 'at' || wanted.underWay) {
     const wrong = wanted.kind === 'refused' ? wanted.wrong : 'the script after it has begun';
     return refuse('DatabaseNotGlance', `${wrong}. Name the revision that the tables are of.`);
   }
-  const placed: Placed = { located, applied: appliedScripts(heads), online: false };
+  const placed: PlannedFrom = { detected, applied: appliedScripts(heads), online: false };
   return facts.alembic?.join() === heads.join()
     ? { kind: 'settled', ...placed }
-    : { kind: 'run', ...placed, adopt: { from: sayRecord(facts), heads }, units: [] };
+    : { kind: 'run', ...placed, baseline: { from: sayRecord(facts), heads }, units: [] };
 }
 
 function sayRecord({ alembic = [], migrate }: Facts): string {
@@ -202,10 +202,10 @@ function sayRecord({ alembic = [], migrate }: Facts): string {
   return number === undefined ? 'no version table' : `migrate_version ${number}`;
 }
 
-function sayGoal(goal: Goal, place: string): string {
+function sayGoal(goal: Goal, address: string): string {
   return goal.kind === 'position'
-    ? `upgrade ${place} to '${formatPosition(goal.target)}'`
-    : `${goal.kind} ${place} up to '${goal.revision}'`;
+    ? `upgrade ${address} to '${formatPosition(goal.target)}'`
+    : `${goal.kind} ${address} up to '${goal.revision}'`;
 }
 
 function fillsEmpty(goal: Goal): boolean {
@@ -213,11 +213,11 @@ function fillsEmpty(goal: Goal): boolean {
 }
 
 /** Somebody on the way through the phases has nodes at work; so has whoever asks for one phase. */
-function isOnline(goal: Goal, located: Located): boolean {
+function isOnline(goal: Goal, detected: Detected): boolean {
   return (
     goal.kind !== 'position' ||
     goal.target.phase !== 'Contract' ||
-    (located.kind === 'at' && (located.underWay || located.position.phase !== 'Contract'))
+    (detected.kind === 'at' && (detected.underWay || detected.position.phase !== 'Contract'))
   );
 }
 
@@ -243,7 +243,7 @@ function outOfOrder(
     : undefined;
 }
 
-interface Situation extends Pick<Facts, 'triggers' | 'brokenTriggers'> {
+interface PlanFacts extends Pick<Facts, 'triggers' | 'brokenTriggers'> {
   readonly applied: ReadonlySet<string>;
   readonly pending: ReadonlySet<string>;
   /** What is gone that only a script which is still to come drops, as `table` or `table.column`. */
@@ -277,13 +277,13 @@ function commitUnits(steps: readonly PlannedStep[], before: ReadonlySet<string>)
 }
 
 /** @throws RangeError for a script that the registry lacks */
-function orderSteps(situation: Situation, goal: Goal, registry: Registry): readonly PlannedStep[] {
-  const ended = endedMigration(situation, goal, registry);
-  const applied = new Set([...situation.applied, ...(ended?.scripts ?? [])]);
+function orderSteps(facts: PlanFacts, goal: Goal, registry: Registry): readonly PlannedStep[] {
+  const ended = endedMigration(facts, goal, registry);
+  const applied = new Set([...facts.applied, ...(ended?.scripts ?? [])]);
   let scripts = planScripts(applied, goal);
-  let due = registry.data.filter((data) => isDue(data, situation, goal, scripts.length > 0, registry));
+  let due = registry.data.filter((data) => isDue(data, facts, goal, scripts.length > 0, registry));
   // Nobody can write into a table while it has them.
-  const first = [leftTriggers(situation, goal, registry), remadeTriggers(situation, goal, registry), ended];
+  const first = [leftTriggers(facts, goal, registry), remadeTriggers(facts, goal, registry), ended];
   const steps: PlannedStep[] = first.filter((migration) => migration !== undefined);
   const moveData = (): void => {
     steps.push(...due.filter((data) => canRun(data, applied)));
@@ -291,7 +291,7 @@ function orderSteps(situation: Situation, goal: Goal, registry: Registry): reado
   };
   moveData();
   while (scripts.length > 0) {
-    const migration = nextMigration(scripts, situation, registry);
+    const migration = nextMigration(scripts, facts, registry);
     steps.push(migration);
     for (const script of migration.scripts) {
       applied.add(script);
@@ -306,11 +306,10 @@ function orderSteps(situation: Situation, goal: Goal, registry: Registry): reado
  * Several scripts in one that have come as far as to drop the old form, without their record: what is left of them is
  * run first, for there is no way back to the first of these scripts alone.
  */
-function endedMigration(situation: Situation, goal: Goal, registry: Registry): Migration | undefined {
-  const [next] = planScripts(situation.applied, goal);
+function endedMigration(facts: PlanFacts, goal: Goal, registry: Registry): Migration | undefined {
+  const [next] = planScripts(facts.applied, goal);
   return registry.squashed.find(
-    (squashed) =>
-      squashed.scripts[0] === next && situation.lacking.some((name) => dropped([squashed]).has(name)),
+    (squashed) => squashed.scripts[0] === next && facts.lacking.some((name) => dropped([squashed]).has(name)),
   );
 }
 
@@ -318,12 +317,12 @@ function endedMigration(situation: Situation, goal: Goal, registry: Registry): M
  * What drops the triggers that are there although a contract that should have dropped them is done: an expand has made them
  * and another tool has contracted. No script of Glance's chain, and so recorded nowhere.
  */
-function leftTriggers(situation: Situation, goal: Goal, registry: Registry): Migration | undefined {
+function leftTriggers(facts: PlanFacts, goal: Goal, registry: Registry): Migration | undefined {
   if (goal.kind !== 'position' && goal.kind !== 'contract') {
     return undefined;
   }
-  const steps = stepsBehind(situation, registry).filter(
-    (step) => step.do === 'drop trigger' && situation.triggers?.has(step.trigger) === true,
+  const steps = stepsBehind(facts, registry).filter(
+    (step) => step.do === 'drop trigger' && facts.triggers?.has(step.trigger) === true,
   );
   return steps.length === 0 ? undefined : { name: 'left_triggers', scripts: [], steps };
 }
@@ -332,26 +331,26 @@ function leftTriggers(situation: Situation, goal: Goal, registry: Registry): Mig
  * What makes the triggers anew that nobody can write with, for a goal that does not just drop them. No script of Glance's chain,
  * and so recorded nowhere.
  */
-function remadeTriggers(situation: Situation, goal: Goal, registry: Registry): Migration | undefined {
+function remadeTriggers(facts: PlanFacts, goal: Goal, registry: Registry): Migration | undefined {
   if (goal.kind === 'contract') {
     return undefined;
   }
-  const steps = stepsBehind(situation, registry).flatMap((step): readonly Step[] =>
-    step.do === 'create trigger' && situation.brokenTriggers?.has(step.trigger.name) === true
+  const steps = stepsBehind(facts, registry).flatMap((step): readonly Step[] =>
+    step.do === 'create trigger' && facts.brokenTriggers?.has(step.trigger.name) === true
       ? [{ do: 'drop trigger', table: step.table, trigger: step.trigger.name }, step]
       : [],
   );
   return steps.length === 0 ? undefined : { name: 'remade_triggers', scripts: [], steps };
 }
 
-function stepsBehind({ applied }: Situation, { migrations }: Registry): readonly Step[] {
+function stepsBehind({ applied }: PlanFacts, { migrations }: Registry): readonly Step[] {
   return migrations
     .filter(({ scripts }) => scripts.every((script) => applied.has(script)))
     .flatMap(({ steps }) => steps);
 }
 
-function nextMigration(scripts: readonly string[], situation: Situation, registry: Registry): Migration {
-  const squashed = situation.online
+function nextMigration(scripts: readonly string[], facts: PlanFacts, registry: Registry): Migration {
+  const squashed = facts.online
     ? undefined
     : registry.squashed.find((candidate) =>
         candidate.scripts.every((script, index) => scripts[index] === script),
@@ -365,12 +364,12 @@ function nextMigration(scripts: readonly string[], situation: Situation, registr
 
 function isDue(
   data: DataMigration,
-  situation: Situation,
+  facts: PlanFacts,
   goal: Goal,
   scriptsFollow: boolean,
   registry: Registry,
 ): boolean {
-  if (isMoved(data, situation.lacking, registry)) {
+  if (isMoved(data, facts.lacking, registry)) {
     return false;
   }
   const inReach = comparePositions({ revision: data.revision, phase: 'Migrate' }, targetOf(goal)) <= 0;
@@ -380,8 +379,8 @@ function isDue(
   // Not asked of the rows where nothing else is to do: a run that has nothing to do should find that out at once.
   return (
     scriptsFollow ||
-    situation.pending.has(data.revision) ||
-    (goal.kind === 'migrate' && isLate(data, situation.applied))
+    facts.pending.has(data.revision) ||
+    (goal.kind === 'migrate' && isLate(data, facts.applied))
   );
 }
 

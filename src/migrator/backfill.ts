@@ -25,7 +25,7 @@ const FIRST_BATCH = 500;
 const LARGEST_BATCH = 5000;
 
 /** How long a batch waits for a row that another session has locked, in milliseconds, with its own rows locked. */
-const PATIENCE_MILLISECONDS = 100;
+const LOCK_TIMEOUT_MILLISECONDS = 100;
 
 /** So few are not worth a walk along the whole key. */
 const FEW = 500;
@@ -41,7 +41,9 @@ const MOST_STRAGGLER_BATCHES = 1000;
 export async function backfill(options: MoveOptions): Promise<number> {
   const { writer, engine, data } = options;
   if (!options.online) {
-    return writer.changeAlone(`UPDATE ${data.table} SET ${data.set[engine]} WHERE ${data.pending[engine]}`);
+    return writer.changeAndCommit(
+      `UPDATE ${data.table} SET ${data.set[engine]} WHERE ${data.pending[engine]}`,
+    );
   }
   const total = await countPending(writer, engine, data);
   const run: MoveRun = { ...options, stuckSince: undefined };
@@ -154,18 +156,18 @@ async function moveBatch(run: MoveRun, where: readonly string[], values: Row): P
     // Wrapped, so that the planner goes by the key and not by an index of what is pending, which is nearly everything.
     const pending = `CASE WHEN ${data.pending[engine]} THEN 1 ELSE 0 END = 1`;
     // A row that changes meanwhile is looked at again by the database before it is written.
-    const rows = await writer.changeAlone(
+    const rows = await writer.changeAndCommit(
       `UPDATE ${data.table} SET ${data.set[engine]} WHERE ${[...where, pending].join(' AND ')}`,
       values,
-      PATIENCE_MILLISECONDS,
+      LOCK_TIMEOUT_MILLISECONDS,
     );
     run.stuckSince = undefined;
     return { kind: 'moved', rows, milliseconds: Math.max(performance.now() - started, 1) };
   } catch (error) {
     const cause = databaseError(error);
     run.stuckSince ??= started;
-    const patient = performance.now() - run.stuckSince < run.lockTimeoutSeconds * 1000;
-    if (!patient || !(isLockTimeout(cause) || isDeadlock(cause))) {
+    const mayRetry = performance.now() - run.stuckSince < run.lockTimeoutSeconds * 1000;
+    if (!mayRetry || !(isLockTimeout(cause) || isDeadlock(cause))) {
       throw error;
     }
     await sleep(50 + Math.random() * 200, undefined, { signal });

@@ -4,7 +4,7 @@ import { appliedScripts, unknownHeads } from '../glance/heads.ts';
 import { formatPosition, type Position } from '../glance/position.ts';
 import type { ConnectionTarget } from './connection/target.ts';
 import { Failure } from './errors/failure.ts';
-import { lookAtDatabase, placeOf } from './read-database.ts';
+import { detectIn, lookAtDatabase } from './read-database.ts';
 import { findDifferences } from './verify.ts';
 
 /** How the schema of a database differs from that of a revision. */
@@ -33,22 +33,22 @@ export function diffDatabase(
   target: Position | undefined,
 ): Promise<{ readonly diff?: DatabaseDiff; readonly error?: Failure }> {
   return lookAtDatabase(connectionTarget, async ({ state, facts }) => {
-    const located = placeOf(facts);
-    const { place, alembic: heads = [] } = facts;
-    const position = located.kind === 'empty' ? undefined : located.position;
+    const detected = detectIn(facts);
+    const { address, alembic: heads = [] } = facts;
+    const position = detected.kind === 'empty' ? undefined : detected.position;
     const applied =
       target !== undefined
         ? new Set(planScripts(new Set(), { kind: 'position', target }))
-        : located.kind === 'at'
-          ? located.applied
+        : detected.kind === 'at'
+          ? detected.applied
           : unknownHeads(heads).length === 0
             ? appliedScripts(heads)
             : new Set<string>();
     if (applied.size === 0) {
       return {
         error: new Failure(
-          located.kind === 'refused' ? located.reason : 'DatabaseNotGlance',
-          `Cannot tell which revision ${place} is at: ${located.kind === 'refused' ? located.message : 'the database is empty'}. Name the revision to compare it with, as in 'glance-schema db diff ocata01'`,
+          detected.kind === 'refused' ? detected.reason : 'DatabaseNotGlance',
+          `Cannot tell which revision ${address} is at: ${detected.kind === 'refused' ? detected.message : 'the database is empty'}. Name the revision to compare it with, as in 'glance-schema db diff ocata01'`,
         ),
       };
     }
@@ -56,7 +56,7 @@ export function diffDatabase(
     const revision = target ?? position;
     return {
       diff: {
-        database: place,
+        database: address,
         engine: state.engine,
         revision: revision === undefined ? heads.join(', ') : formatPosition(revision),
         differences: differences.map((each) => ({

@@ -19,7 +19,7 @@ export interface LockOptions {
   readonly waiting: (holder: LockHolder | undefined, secondsWaited: number) => void;
 }
 
-const TELL_EVERY_SECONDS = 10;
+const REPORT_EVERY_SECONDS = 10;
 
 /**
  * Waits for the one lock that every migrator of this database takes; the connection then holds it until it is closed.
@@ -28,19 +28,19 @@ const TELL_EVERY_SECONDS = 10;
  */
 export async function acquireLock(connection: Connection, options: LockOptions): Promise<void> {
   const started = performance.now();
-  let told = Number.NEGATIVE_INFINITY;
+  let reportedAt = Number.NEGATIVE_INFINITY;
   try {
-    while (!(await unlessStopped(options.signal, connection.place, connection.tryLock()))) {
+    while (!(await unlessStopped(options.signal, connection.address, connection.tryLock()))) {
       const waited = (performance.now() - started) / 1000;
       if (waited >= options.timeoutSeconds) {
         const holder = await connection.lockHolder();
         throw new Failure(
           'LockTimeout',
-          `Cannot start on ${connection.place}: another migrator has had the lock for longer than ${options.timeoutSeconds} s${holder === undefined ? '' : ` (${describeHolder(holder)})`}. Wait for it, or end it.`,
+          `Cannot start on ${connection.address}: another migrator has had the lock for longer than ${options.timeoutSeconds} s${holder === undefined ? '' : ` (${describeHolder(holder)})`}. Wait for it, or end it.`,
         );
       }
-      if (waited - told >= TELL_EVERY_SECONDS) {
-        told = waited;
+      if (waited - reportedAt >= REPORT_EVERY_SECONDS) {
+        reportedAt = waited;
         options.waiting(await connection.lockHolder(), Math.round(waited));
       }
       await sleep(150 + Math.random() * 200, undefined, { signal: options.signal });
@@ -49,7 +49,7 @@ export async function acquireLock(connection: Connection, options: LockOptions):
     if (options.signal.aborted) {
       throw new Failure(
         'Interrupted',
-        `Stopped while waiting for the lock on ${connection.place}: nothing was changed`,
+        `Stopped while waiting for the lock on ${connection.address}: nothing was changed`,
       );
     }
     if (error instanceof Failure) {
@@ -58,14 +58,14 @@ export async function acquireLock(connection: Connection, options: LockOptions):
     const cause = databaseError(error);
     const forbidden = whyForbidden(cause);
     if (forbidden !== undefined) {
-      throw new Failure('MigrationFailed', `Cannot take the lock on ${connection.place}: ${forbidden}`, {
+      throw new Failure('MigrationFailed', `Cannot take the lock on ${connection.address}: ${forbidden}`, {
         cause: error,
       });
     }
     const what =
       connection.lost.aborted || isConnectionLoss(cause)
-        ? `Lost the connection to ${connection.place} while waiting for the lock`
-        : `Cannot take the lock on ${connection.place}`;
+        ? `Lost the connection to ${connection.address} while waiting for the lock`
+        : `Cannot take the lock on ${connection.address}`;
     throw new Failure(
       connection.lost.aborted || isRetryable(cause) ? 'DatabaseUnreachable' : 'MigrationFailed',
       `${what}: ${describeDatabaseError(cause)}`,

@@ -27,7 +27,7 @@ import {
 } from './read-database.ts';
 import type { RunEvents } from './run-events.ts';
 import { recordRun } from './run-record.ts';
-import { findDifferences, repairable, tellDifferences, verifySchema } from './verify.ts';
+import { describeDifferences, findDifferences, repairable, verifySchema } from './verify.ts';
 
 /** What a run tells while it runs. */
 export interface MigrationEvents extends RunEvents {
@@ -56,11 +56,11 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
   let connection: Connection | undefined;
   try {
     connection = await connect(options.connection);
-    const { place } = connection;
-    const soon = <T>(work: Promise<T>): Promise<T> => unlessStopped(signal, place, work);
+    const { address } = connection;
+    const soon = <T>(work: Promise<T>): Promise<T> => unlessStopped(signal, address, work);
 
     const before = await soon(planFrom(readUnlocked(connection), goal));
-    outcome = outcomeOfLook(before.facts, before.plan.located);
+    outcome = outcomeOfLook(before.facts, before.plan.detected);
     if (before.plan.kind === 'refused') {
       return { ...outcome, error: refusal(before.plan) };
     }
@@ -68,26 +68,26 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
       const differences = await soon(findDifferences(before.state, comparable(before.plan, goal)));
       // Glance may be at work: nothing is completed that it would wait for.
       if (repairable(differences, true).length === 0) {
-        return { ...outcome, ...tellDifferences(differences, place, outcome.to) };
+        return { ...outcome, ...describeDifferences(differences, address, outcome.to) };
       }
     }
     // Before the lock, which on a cluster is a write.
     const checked = scriptsIn(before.plan);
-    await soon(preflight(before.state, checked, place));
+    await soon(preflight(before.state, checked, address));
 
     await acquireLock(connection, { timeoutSeconds: lockTimeoutSeconds, signal, waiting: events.waiting });
     // Whoever had the lock before may have done the work.
     const { state, facts, plan } = await soon(planFrom(readFacts(connection), goal));
-    outcome = outcomeOfLook(facts, plan.located);
+    outcome = outcomeOfLook(facts, plan.detected);
     if (plan.kind === 'refused') {
       return { ...outcome, error: refusal(plan) };
     }
     if (plan.kind === 'settled') {
       const reached = { applied: comparable(plan, goal), online: true };
-      return { ...outcome, ...(await verifySchema(state, reached, outcome, options, place)) };
+      return { ...outcome, ...(await verifySchema(state, reached, outcome, options, address)) };
     }
     if (scriptsIn(plan).some((migration) => !checked.includes(migration))) {
-      await soon(preflight(state, scriptsIn(plan), place));
+      await soon(preflight(state, scriptsIn(plan), address));
     }
 
     if (goal.kind !== 'stamp') {
@@ -113,7 +113,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
       return outcome;
     }
     const reached = { applied: record.done, online: plan.online };
-    return { ...outcome, ...(await verifySchema(state, reached, outcome, options, place)) };
+    return { ...outcome, ...(await verifySchema(state, reached, outcome, options, address)) };
   } catch (error) {
     return { ...outcome, error: asFailure(error) };
   } finally {
@@ -138,7 +138,7 @@ function refusal({ reason, message }: Refused): Failure {
  * The scripts whose schema a database has to have where nothing is to run. Of one that is in the middle of a script nothing is
  * said, as the next run ends that first; nor of one that is only placed.
  */
-function comparable({ located, applied }: Settled, goal: MigrateOptions['goal']): ReadonlySet<string> {
-  const inTheMiddle = located.kind === 'at' && located.lacking.length > 0;
+function comparable({ detected, applied }: Settled, goal: MigrateOptions['goal']): ReadonlySet<string> {
+  const inTheMiddle = detected.kind === 'at' && detected.lacking.length > 0;
   return inTheMiddle || goal.kind === 'stamp' ? new Set() : applied;
 }

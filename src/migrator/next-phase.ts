@@ -2,8 +2,8 @@ import { REGISTRY } from '../../migrations/registry.ts';
 import { type NextPhase, nextPhase } from '../glance/plan.ts';
 import type { ConnectionTarget } from './connection/url.ts';
 import type { Outcome } from './outcome.ts';
-import { lookAtDatabase, outcomeOfLook, placeOf, whyNotPlaced } from './read-database.ts';
-import { findDifferences, tellDifferences } from './verify.ts';
+import { detectIn, lookAtDatabase, outcomeOfLook, whyNotDetected } from './read-database.ts';
+import { describeDifferences, findDifferences } from './verify.ts';
 
 /**
  * Looks which phase is next on the way to a revision. Never changes anything.
@@ -16,18 +16,18 @@ export function readNextPhase(
   withSchema: boolean,
 ): Promise<Outcome & { readonly next?: NextPhase }> {
   return lookAtDatabase(target, async ({ state, facts }) => {
-    const located = placeOf(facts);
-    const seen = outcomeOfLook(facts, located);
-    if (located.kind === 'refused') {
-      return { ...seen, ...whyNotPlaced(facts, located) };
+    const detected = detectIn(facts);
+    const seen = outcomeOfLook(facts, detected);
+    if (detected.kind === 'refused') {
+      return { ...seen, ...whyNotDetected(facts, detected) };
     }
     const next = nextPhase(facts, revision, REGISTRY);
     if (next !== undefined) {
       return { ...seen, next };
     }
-    const applied = located.kind === 'at' ? located.applied : new Set<string>();
+    const applied = detected.kind === 'at' ? detected.applied : new Set<string>();
     return withSchema
-      ? { ...seen, ...tellDifferences(await findDifferences(state, applied), facts.place, seen.to) }
+      ? { ...seen, ...describeDifferences(await findDifferences(state, applied), facts.address, seen.to) }
       : seen;
   });
 }

@@ -34,14 +34,14 @@ export async function obstaclesOf(
 export async function preflight(
   state: DatabaseState,
   migrations: readonly Migration[],
-  place: string,
+  address: string,
 ): Promise<void> {
   await state.preflight(migrations);
   const obstacles = await obstaclesOf(state, migrations);
   if (obstacles.length > 0) {
     throw new Failure(
       'MigrationFailed',
-      `Cannot change ${place}: ${obstacles.join('; ')}, which a script drops. Nothing was changed. Drop what needs it, and make it anew after the migration`,
+      `Cannot change ${address}: ${obstacles.join('; ')}, which a script drops. Nothing was changed. Drop what needs it, and make it anew after the migration`,
     );
   }
 }

@@ -1,5 +1,5 @@
 import type { AppliedScript } from '../contract/report.ts';
-import type { Adoption } from '../glance/detect.ts';
+import type { Baseline } from '../glance/detect.ts';
 import type { Position } from '../glance/position.ts';
 import type { Failure } from './errors/failure.ts';
 
@@ -12,7 +12,7 @@ export interface Outcome {
   /** The rows of `alembic_version`, sorted; absent when they were not read. */
   readonly heads?: readonly string[];
   /** What this run wrote into `alembic_version` for a database of the old tool. */
-  readonly adoption?: Adoption;
+  readonly baseline?: Baseline;
   readonly applied: readonly AppliedScript[];
   /** How far a data migration came that did not end. */
   readonly progress?: { readonly migration: string; readonly done: number; readonly total: number };

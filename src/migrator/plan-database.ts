@@ -1,6 +1,6 @@
 import { REGISTRY } from '../../migrations/registry.ts';
 import { describeDifference } from '../glance/compare.ts';
-import type { Adoption } from '../glance/detect.ts';
+import type { Baseline } from '../glance/detect.ts';
 import { headsOf } from '../glance/heads.ts';
 import { planRun, type Run, type Settled, scriptsIn, stepsOf } from '../glance/plan.ts';
 import type { Position } from '../glance/position.ts';
@@ -25,7 +25,7 @@ export interface DatabasePlan {
   readonly target: Position;
   /** Whether it is done so that nodes of Glance can be at work meanwhile. */
   readonly online: boolean;
-  readonly adopt: Adoption | null;
+  readonly adopt: Baseline | null;
   readonly steps: readonly DatabasePlanStep[];
   /** What has to go before the run, which refuses to begin as long as it is there; a phrase for each. */
   readonly obstacles: readonly string[];
@@ -54,7 +54,7 @@ export function planDatabase(
     if (run.kind === 'refused') {
       return { error: new Failure(run.reason, run.message) };
     }
-    const adopt = run.kind === 'run' ? run.adopt : undefined;
+    const baseline = run.kind === 'run' ? run.baseline : undefined;
     const scripts = scriptsIn(run);
     const statements = await state.statements(
       scripts.map((migration) => migration.steps),
@@ -64,7 +64,7 @@ export function planDatabase(
     const steps: DatabasePlanStep[] =
       control.length === 0 ? [] : [{ name: 'alembic_version', kind: 'control', statements: control }];
     const applied = new Set(run.applied);
-    let rows: readonly string[] = adopt?.heads ?? facts.alembic ?? [];
+    let rows: readonly string[] = baseline?.heads ?? facts.alembic ?? [];
     for (const step of run.kind === 'run' ? stepsOf(run.units) : []) {
       if (!('steps' in step)) {
         steps.push(await planData(step, connection, state, run.online));
@@ -80,17 +80,17 @@ export function planDatabase(
       });
       rows = after;
     }
-    if (run.located.kind === 'at') {
+    if (run.detected.kind === 'at') {
       steps.push(...(await planRepair(state, run, applied)));
     }
     return {
       plan: {
-        database: facts.place,
+        database: facts.address,
         engine: state.engine,
-        from: run.located.kind === 'at' ? run.located.position : null,
+        from: run.detected.kind === 'at' ? run.detected.position : null,
         target,
         online: run.online,
-        adopt: adopt ?? null,
+        adopt: baseline ?? null,
         steps,
         obstacles: await obstaclesOf(state, scripts),
       },

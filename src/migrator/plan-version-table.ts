@@ -12,7 +12,7 @@ import { createVersionTable, versionRowChanges } from './engine/version-rows.ts'
 export function planControl(
   engine: Engine,
   rows: readonly string[] | undefined,
-  run: Pick<Settled, 'kind'> | Pick<Run, 'kind' | 'adopt'>,
+  run: Pick<Settled, 'kind'> | Pick<Run, 'kind' | 'baseline'>,
 ): readonly PlannedStatement[] {
   if (run.kind === 'settled') {
     return [];
@@ -20,7 +20,7 @@ export function planControl(
   const before = rows ?? [];
   return [
     ...(rows === undefined ? [{ sql: createVersionTable(engine), alone: false }] : []),
-    ...planRecord(before, run.adopt?.heads ?? before),
+    ...planRecord(before, run.baseline?.heads ?? before),
   ];
 }
 

@@ -1,5 +1,5 @@
 import { REGISTRY } from '../../migrations/registry.ts';
-import { type Facts, type Located, locate } from '../glance/detect.ts';
+import { type Detected, detect, type Facts } from '../glance/detect.ts';
 import { knownSchema } from '../glance/known-schema.ts';
 import { dataToAsk, openData } from '../glance/plan.ts';
 import type { DataMigration } from '../glance/steps.ts';
@@ -24,8 +24,8 @@ export interface Look {
  */
 export async function readFacts(connection: Connection): Promise<Look> {
   const state = await connection.readState();
-  const { place } = connection;
-  const facts = { ...state.found, place, transactional: state.transactional };
+  const { address } = connection;
+  const facts = { ...state.found, address, transactional: state.transactional };
   const pending = await askPending(connection, state, dataToAsk(facts, REGISTRY));
   return { state, facts: { ...facts, pending } };
 }
@@ -44,7 +44,7 @@ export async function readUnlocked(connection: Connection): Promise<Look> {
   for (let looks = 1; ; looks += 1) {
     const look = await readFacts(connection);
     const record = JSON.stringify([look.facts.alembic, look.facts.migrate]);
-    if (placeOf(look.facts).kind !== 'refused' || record === before || looks === MOST_LOOKS) {
+    if (detectIn(look.facts).kind !== 'refused' || record === before || looks === MOST_LOOKS) {
       return look;
     }
     before = record;
@@ -52,8 +52,8 @@ export async function readUnlocked(connection: Connection): Promise<Look> {
 }
 
 /** Where a database is. */
-export function placeOf(facts: Facts): Located {
-  return locate(facts, knownSchema(REGISTRY, facts.transactional));
+export function detectIn(facts: Facts): Detected {
+  return detect(facts, knownSchema(REGISTRY, facts.transactional));
 }
 
 /** The same, with a look at whether anybody can write with the triggers of our scripts, where there are some. */
@@ -61,7 +61,7 @@ export async function withBrokenTriggers({ state, facts }: Look): Promise<Look> 
   const { triggers } = knownSchema(REGISTRY, facts.transactional);
   const ours = new Set([...triggers].filter((name) => facts.triggers?.has(name)));
   // Of a database that is not Glance's nothing is tried out.
-  return ours.size === 0 || placeOf(facts).kind !== 'at'
+  return ours.size === 0 || detectIn(facts).kind !== 'at'
     ? { state, facts }
     : { state, facts: { ...facts, brokenTriggers: await state.findBrokenTriggers(ours) } };
 }
@@ -106,16 +106,16 @@ export async function lookAtDatabase<Result extends object>(
 }
 
 /** Reads where a database is. */
-export function readDatabase(target: ConnectionTarget): Promise<Outcome & { readonly located?: Located }> {
+export function readDatabase(target: ConnectionTarget): Promise<Outcome & { readonly detected?: Detected }> {
   return lookAtDatabase(target, ({ facts }) => {
-    const located = placeOf(facts);
-    return { ...outcomeOfLook(facts, located), located, ...whyNotPlaced(facts, located) };
+    const detected = detectIn(facts);
+    return { ...outcomeOfLook(facts, detected), detected, ...whyNotDetected(facts, detected) };
   });
 }
 
 /** The part of an outcome that a look tells. */
-export function outcomeOfLook(facts: Facts, located: Located): Outcome {
-  const position = located.kind === 'empty' ? undefined : located.position;
+export function outcomeOfLook(facts: Facts, detected: Detected): Outcome {
+  const position = detected.kind === 'empty' ? undefined : detected.position;
   return {
     ...withoutUndefined({ from: position, to: position }),
     heads: [...(facts.alembic ?? [])].sort(),
@@ -124,8 +124,13 @@ export function outcomeOfLook(facts: Facts, located: Located): Outcome {
 }
 
 /** The failure that a database is which cannot be placed. */
-export function whyNotPlaced(facts: Facts, located: Located): Pick<Outcome, 'error'> {
-  return located.kind === 'refused'
-    ? { error: new Failure(located.reason, `Cannot place ${facts.place}: ${located.message}`) }
+export function whyNotDetected(facts: Facts, detected: Detected): Pick<Outcome, 'error'> {
+  return detected.kind === 'refused'
+    ? {
+        error: new Failure(
+          detected.reason,
+          `Cannot detect the revision of ${facts.address}: ${detected.message}`,
+        ),
+      }
     : {};
 }

@@ -38,7 +38,7 @@ export function buildReport(input: ReportInput): MigrationReport {
     from: reported(outcome.from),
     to: reported(outcome.to),
     heads: outcome.heads?.slice(0, MAX_HEADS) ?? null,
-    adopted: outcome.adoption !== undefined,
+    adopted: outcome.baseline !== undefined,
     applied: outcome.applied,
     ...withoutUndefined({ progress: outcome.progress, next: input.next }),
     ...(outcome.repaired === undefined ? {} : { repaired: first(outcome.repaired) }),

@@ -1,10 +1,10 @@
-import type { Adoption } from '../glance/detect.ts';
+import type { Baseline } from '../glance/detect.ts';
 import type { DataMigration, Migration, Step } from '../glance/steps.ts';
 import type { LockHolder } from './engine/engine.ts';
 
 /** What a run tells while it runs. */
 export interface RunEvents {
-  adopted(adoption: Adoption): void;
+  stamped(baseline: Baseline): void;
   started(migration: Migration): void;
   step(migration: Migration, step: Step, index: number): void;
   /** The migration and its record are committed. */

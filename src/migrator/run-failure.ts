@@ -51,7 +51,7 @@ export interface RunProgress {
 
 /** What a run that was ended is told as. */
 export function toFailure(thrown: unknown, progress: RunProgress, options: RunOptions): Failure {
-  const { place, lost } = options.lock;
+  const { address, lost } = options.lock;
   const { running, writer } = progress;
   const name = running?.name ?? 'the adoption';
   const inner = innermostFailure(thrown);
@@ -63,7 +63,7 @@ export function toFailure(thrown: unknown, progress: RunProgress, options: RunOp
   if (progress.recording && isConnectionLoss(error)) {
     return new Failure(
       'DatabaseUnreachable',
-      `Lost the connection to ${place} while ${name} was committed: ${describeDatabaseError(error)}; whether it is done is not known. Run the same again: nothing is done twice.`,
+      `Lost the connection to ${address} while ${name} was committed: ${describeDatabaseError(error)}; whether it is done is not known. Run the same again: nothing is done twice.`,
       details,
     );
   }
@@ -74,7 +74,7 @@ export function toFailure(thrown: unknown, progress: RunProgress, options: RunOp
     return new Failure('MigrationFailed', message, details);
   }
   if (options.signal.aborted) {
-    const stopped = `Stopped ${place} as asked: ${again}`;
+    const stopped = `Stopped ${address} as asked: ${again}`;
     return new Failure(
       'Interrupted',
       writer.abandoned === undefined ? stopped : joined(stopped, writer.abandoned),
@@ -84,7 +84,7 @@ export function toFailure(thrown: unknown, progress: RunProgress, options: RunOp
   if (lost.aborted || isConnectionLoss(error)) {
     return new Failure(
       'DatabaseUnreachable',
-      `Lost the connection to ${place} during ${name}${inner === undefined ? `: ${describeDatabaseError(error)}` : ''}; ${again}`,
+      `Lost the connection to ${address} during ${name}${inner === undefined ? `: ${describeDatabaseError(error)}` : ''}; ${again}`,
       details,
     );
   }
@@ -94,20 +94,20 @@ export function toFailure(thrown: unknown, progress: RunProgress, options: RunOp
   if (isLockTimeout(error)) {
     return new Failure(
       'LockTimeout',
-      `Cannot run ${name} on ${place}: '${progress.doing}' waited for another session's lock for ${options.lockTimeoutSeconds} s${describeHolders(progress.holders)}; ${again}`,
+      `Cannot run ${name} on ${address}: '${progress.doing}' waited for another session's lock for ${options.lockTimeoutSeconds} s${describeHolders(progress.holders)}; ${again}`,
       details,
     );
   }
   if (isRetryable(error)) {
     return new Failure(
       'DatabaseUnreachable',
-      `Cannot run ${name} on ${place} at the moment: ${failed}; ${again}`,
+      `Cannot run ${name} on ${address} at the moment: ${failed}; ${again}`,
       details,
     );
   }
   return new Failure(
     partial ? 'PartiallyApplied' : 'MigrationFailed',
-    `Cannot run ${name} on ${place}: ${failed}; ${describeOutcome(name, progress, options, MENDED)}`,
+    `Cannot run ${name} on ${address}: ${failed}; ${describeOutcome(name, progress, options, MENDED)}`,
     details,
   );
 }

@@ -32,10 +32,10 @@ export async function runMigrations(options: RunOptions): Promise<void> {
   const cancel = (): void => writer.cancel();
   signal.addEventListener('abort', cancel);
   try {
-    if (run.adopt !== undefined) {
+    if (run.baseline !== undefined) {
       await begin(progress, options);
-      await record(progress, run.adopt.heads);
-      options.events.adopted(run.adopt);
+      await record(progress, run.baseline.heads);
+      options.events.stamped(run.baseline);
     }
     const umzug = new Umzug<RunProgress>({
       context: progress,
@@ -96,10 +96,10 @@ async function runScripts(
 ): Promise<void> {
   start({ kind: 'script', ...migration }, progress);
   options.events.started(migration);
-  const told = stepProgress(migration, progress, options);
-  await progress.writer.prepare(migration.steps, told);
+  const progressOfSteps = stepProgress(migration, progress, options);
+  await progress.writer.prepare(migration.steps, progressOfSteps);
   await begin(progress, options);
-  await progress.writer.run(migration.steps, told);
+  await progress.writer.run(migration.steps, progressOfSteps);
   stopIfAsked(options);
   for (const empty of behind) {
     options.events.started(empty);
@@ -181,6 +181,6 @@ function stopIfAsked(options: RunOptions): void {
     throw new Failure('Interrupted', 'stopped');
   }
   if (options.lock.lost.aborted) {
-    throw new Failure('DatabaseUnreachable', `Lost the lock on ${options.lock.place}`);
+    throw new Failure('DatabaseUnreachable', `Lost the lock on ${options.lock.address}`);
   }
 }

@@ -22,12 +22,12 @@ export interface RunRecord {
 
 /** Keeps a record of a run, from what a look had found. */
 export function recordRun(
-  { applied: whenAdopted, located }: Run,
+  { applied: whenStamped, detected }: Run,
   { pending: unmoved = new Set() }: Facts,
   found: Outcome,
   events: RunEvents,
 ): RunRecord {
-  const done = new Set(located.kind === 'at' ? located.applied : []);
+  const done = new Set(detected.kind === 'at' ? detected.applied : []);
   let pending = new Set(unmoved);
   const moved = new Set<DataMigration>();
   const applied: AppliedScript[] = [];
@@ -43,12 +43,12 @@ export function recordRun(
     },
     events: {
       ...events,
-      adopted(adoption) {
-        for (const script of whenAdopted) {
+      stamped(baseline) {
+        for (const script of whenStamped) {
           done.add(script);
         }
-        outcome = { ...outcome, heads: [...adoption.heads].sort(), adoption };
-        events.adopted(adoption);
+        outcome = { ...outcome, heads: [...baseline.heads].sort(), baseline };
+        events.stamped(baseline);
       },
       applied(migration, milliseconds) {
         for (const script of migration.scripts) {

@@ -40,29 +40,29 @@ export async function verifySchema(
   reached: { readonly applied: ReadonlySet<string>; readonly online: boolean },
   { to, heads = [] }: Outcome,
   options: Omit<WriterOptions, 'online'>,
-  place: string,
+  address: string,
 ): Promise<Verdict> {
   const find = (): Promise<readonly Difference[]> =>
-    unlessStopped(options.signal, place, findDifferences(state, reached.applied));
+    unlessStopped(options.signal, address, findDifferences(state, reached.applied));
   const before = await find();
   const due = repairable(before, reached.online);
   if (due.length === 0) {
-    return tellDifferences(before, place, to);
+    return describeDifferences(before, address, to);
   }
-  await repairSchema(state, due, { ...options, heads }, place);
+  await repairSchema(state, due, { ...options, heads }, address);
   const after = await find();
   const left = new Set(after.map(describeDifference));
   const repaired = before.map(describeDifference).filter((what) => !left.has(what));
-  return { ...(repaired.length === 0 ? {} : { repaired }), ...tellDifferences(after, place, to) };
+  return { ...(repaired.length === 0 ? {} : { repaired }), ...describeDifferences(after, address, to) };
 }
 
 /** So many are told in a message; the report has more, and `db diff` all. */
 const MOST_DIFFERENCES = 5;
 
 /** Differences as an outcome has them: in words, and as the failure that they are. */
-export function tellDifferences(
+export function describeDifferences(
   differences: readonly Difference[],
-  place: string,
+  address: string,
   to: Position | undefined,
 ): Pick<Outcome, 'differences' | 'error'> {
   if (differences.length === 0) {
@@ -75,7 +75,7 @@ export function tellDifferences(
     differences: names,
     error: new Failure(
       'SchemaDiffers',
-      `${place} is at ${at}, but its schema is not what that revision has: ${names.slice(0, MOST_DIFFERENCES).join('; ')}${more}. Run 'glance-schema db diff' for all of it and for the SQL that mends it`,
+      `${address} is at ${at}, but its schema is not what that revision has: ${names.slice(0, MOST_DIFFERENCES).join('; ')}${more}. Run 'glance-schema db diff' for all of it and for the SQL that mends it`,
     ),
   };
 }
@@ -110,7 +110,7 @@ async function repairSchema(
   state: DatabaseState,
   due: readonly Difference[],
   options: RepairOptions,
-  place: string,
+  address: string,
 ): Promise<void> {
   // Indexes are built and dropped while others write, whatever else the run does.
   const writer = await state.openWriter({ ...options, online: true });
@@ -120,7 +120,7 @@ async function repairSchema(
     for (const difference of due) {
       await repair(difference, state, writer, options.heads).catch(async (error: unknown) => {
         await writer.rollback();
-        throwIfPassing(error, options, `${describeDifference(difference)} on ${place}`);
+        throwIfPassing(error, options, `${describeDifference(difference)} on ${address}`);
       });
     }
   } finally {
@@ -139,7 +139,7 @@ async function repair(
   await writer.begin(heads);
   await writer.rollback();
   if (difference.what !== 'index' || !state.transactional) {
-    for (const sql of state.mend(difference)) await writer.changeAlone(sql);
+    for (const sql of state.mend(difference)) await writer.changeAndCommit(sql);
     return;
   }
   const { table, index, found } = difference;

@@ -83,14 +83,14 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     version: options.version,
     schemas: () => (leading ? cluster.schemas() : []),
   });
-  const onStored = ({ key, before, after, notices, answered }: StoredStatus): void => {
+  const onStored = ({ key, before, after, events, answered }: StoredStatus): void => {
     // Nothing is counted twice; what another leader may have counted is not.
     if (answered) {
       count(before, after);
     }
-    for (const notice of notices) {
-      const say = notice.type === 'Warning' ? log.warn : log.info;
-      say(`${key}: ${notice.message}`, { key, reason: notice.reason });
+    for (const event of events) {
+      const say = event.type === 'Warning' ? log.warn : log.info;
+      say(`${key}: ${event.message}`, { key, reason: event.reason });
     }
   };
   const servers = await openServers(options, cluster, registry).catch((error: unknown) => {

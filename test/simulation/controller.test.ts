@@ -8,7 +8,7 @@ import { reconciler } from '../../src/operator/reconcile/reconciler.ts';
 import type { StoredStatus } from '../../src/operator/reconcile/status-writer.ts';
 import { exponentialBackoff } from '../../src/operator/time/backoff.ts';
 import { Crash, SimulatedCluster } from './simulated-cluster.ts';
-import { tapeOf } from './tape.ts';
+import { traceOf } from './trace.ts';
 import { KEY, NAME, NAMESPACE, NEWER, NO_IMAGE, schemaOf, specOf, World } from './world.ts';
 
 /** No attempt is further away, in milliseconds, and no further try of what was refused. */
@@ -130,10 +130,10 @@ class Controller {
   }
 }
 
-/** A history: faults and edits as the tape has them, then peace until nothing happens any more. */
+/** A history: faults and edits as the trace has them, then quiescence until nothing happens any more. */
 async function live(numbers: readonly number[]): Promise<World> {
-  const tape = tapeOf(numbers);
-  const world = new World(tape);
+  const trace = traceOf(numbers);
+  const world = new World(trace);
   const controllers: Controller[] = [];
   let depth = 0;
   /** For how many turns no operator is there. */
@@ -146,25 +146,25 @@ async function live(numbers: readonly number[]): Promise<World> {
     }
     depth += 1;
     // A process can be stopped for long, and go on with what it knew before.
-    for (let events = tape.happens('paused', 60) ? tape.next(60) : tape.next(4); events > 0; events -= 1) {
+    for (let events = trace.happens('paused', 60) ? trace.next(60) : trace.next(4); events > 0; events -= 1) {
       await anything();
     }
     depth -= 1;
   }
 
   async function anything(): Promise<void> {
-    const controller = tape.pick([first, second]);
-    switch (tape.choose({ step: 4, edit: 1, 'catch up': 2, pass: 1, 'set clock': 1 })) {
+    const controller = trace.pick([first, second]);
+    switch (trace.choose({ step: 4, edit: 1, 'catch up': 2, pass: 1, 'set clock': 1 })) {
       case 'step':
         return world.step();
       case 'edit':
         return world.edit();
       case 'catch up':
-        return controller.catchUp(1 + tape.next(5));
+        return controller.catchUp(1 + trace.next(5));
       case 'pass':
         return away > 0 ? undefined : controller.pass();
       case 'set clock':
-        return controller.setClock(tape.pick([0, -3_600_000, 3_600_000]));
+        return controller.setClock(trace.pick([0, -3_600_000, 3_600_000]));
     }
   }
 
@@ -172,14 +172,14 @@ async function live(numbers: readonly number[]): Promise<World> {
   const second = new Controller(world, meanwhile);
   controllers.push(first, second);
   world.begin();
-  while (!tape.ended) {
+  while (!trace.ended) {
     await anything();
-    if (away > 0 || tape.happens('no operator is there', 60)) {
-      away = away > 0 ? away - 1 : tape.next(60);
+    if (away > 0 || trace.happens('no operator is there', 60)) {
+      away = away > 0 ? away - 1 : trace.next(60);
       continue;
     }
-    const controller = tape.pick([first, second]);
-    controller.catchUp(1 + tape.next(20));
+    const controller = trace.pick([first, second]);
+    controller.catchUp(1 + trace.next(20));
     await controller.pass();
   }
   first.setClock(0);
@@ -189,7 +189,7 @@ async function live(numbers: readonly number[]): Promise<World> {
   if (world.refusesCourtesies) {
     await underPolicy(world, first);
   }
-  await peace(world, first);
+  await quiesce(world, first);
   return world;
 }
 
@@ -202,7 +202,7 @@ async function outage(world: World, controller: Controller): Promise<void> {
     await controller.pass();
   }
   // Twelve tries with doubled delays, and what there may have been to do before, up to the end of a Job that was suspended.
-  expect(world.writes - before, `writes in an outage: ${tell(world)}`).to.be.at.most(50);
+  expect(world.writes - before, `writes in an outage: ${describeWorld(world)}`).to.be.at.most(50);
   world.webhookAway = false;
 }
 
@@ -210,7 +210,7 @@ async function outage(world: World, controller: Controller): Promise<void> {
 async function underPolicy(world: World, controller: Controller): Promise<void> {
   for (let rounds = 0, still = 0; still < 50; rounds += 1) {
     if (rounds > 3000) {
-      throw new Error(`It never comes to rest under a policy: ${tell(world)}`);
+      throw new Error(`It never comes to rest under a policy: ${describeWorld(world)}`);
     }
     const before = world.moment;
     world.step();
@@ -228,7 +228,7 @@ async function underPolicy(world: World, controller: Controller): Promise<void> 
 }
 
 /** With no more faults, one controller alone brings everything to rest, and then writes nothing. */
-async function peace(world: World, controller: Controller): Promise<void> {
+async function quiesce(world: World, controller: Controller): Promise<void> {
   async function round(): Promise<void> {
     world.step();
     controller.catchUp(100);
@@ -236,7 +236,7 @@ async function peace(world: World, controller: Controller): Promise<void> {
   }
   for (let rounds = 0, still = 0; still < 50; rounds += 1) {
     if (rounds > 3000) {
-      throw new Error(`It never comes to rest: ${tell(world)}`);
+      throw new Error(`It never comes to rest: ${describeWorld(world)}`);
     }
     const before = world.moment;
     await round();
@@ -257,13 +257,13 @@ async function peace(world: World, controller: Controller): Promise<void> {
     controller.resync();
     await round();
   }
-  expect(world.writes, `writes at rest: ${tell(world)}`).to.equal(writes);
+  expect(world.writes, `writes at rest: ${describeWorld(world)}`).to.equal(writes);
   controller.restart();
   await round();
-  expect(world.writes, `writes after a restart: ${tell(world)}`).to.equal(writes);
+  expect(world.writes, `writes after a restart: ${describeWorld(world)}`).to.equal(writes);
 }
 
-function tell(world: World): string {
+function describeWorld(world: World): string {
   return JSON.stringify({
     database: world.revision,
     schema: world.schema,
@@ -279,7 +279,7 @@ function tell(world: World): string {
 /** What must hold once all is at rest. */
 function expectRest(world: World): void {
   const { schema } = world;
-  const what = tell(world);
+  const what = describeWorld(world);
   const alive = [...world.pods.values()].filter((pod) => !hasEnded(pod.object));
   const image = schema === undefined ? undefined : specOf(schema).job.image;
   const deleted = schema?.metadata.deletionTimestamp !== undefined;
@@ -305,7 +305,7 @@ function expectRest(world: World): void {
   expect(schema.status?.observedGeneration, what).to.equal(schema.metadata.generation);
   expect(schema.status?.progress, what).to.equal(undefined);
   if (world.hadLateJob(schema.metadata.uid) && schema.status?.recordedRevision !== world.revision) {
-    // It has moved the database beside the Job of the right place, whose word counts; see `World.excuse`.
+    // It has moved the database beside the Job of the right place, whose word counts; see `World.knowRace`.
     return;
   }
   const reason = reasonAtRest(world, schema);

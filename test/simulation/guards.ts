@@ -80,7 +80,7 @@ const GUARDS: readonly Guard[] = [
   ]),
   guard('a suspended Job is said', ['job.spec.suspend === true ?', 'job.metadata.name === "" ?']),
   guard('a Job gets its TTL', [
-    "job?.state.kind === 'finished' && !job.ttlArmed",
+    "job?.state.kind === 'finished' && !job.hasTtl",
     "job?.state.kind === 'finished' && job.name === ''",
   ]),
   guard('the finalizer stays while a migrator may run', [
@@ -90,8 +90,8 @@ const GUARDS: readonly Guard[] = [
   guard('the finalizer stays while a Job cannot be made', ["    next?.kind !== 'startJob' &&\n", '']),
   guard('a pod that has started is not taken away', ['if (pods.some(isRunning))', "if (effect.name === '')"]),
   guard('a clock put back does not make it wait for a pod', [
-    'Math.min(patience, Math.max(0, Date.parse(since) + patience - now))',
-    'Math.max(0, Date.parse(since) + patience - now)',
+    'Math.min(grace, Math.max(0, Date.parse(since) + grace - now))',
+    'Math.max(0, Date.parse(since) + grace - now)',
   ]),
   guard('the record is of one database', ['{ recordedFrom: purpose.database }', '{}']),
   guard('the finalizer goes', [
@@ -161,8 +161,8 @@ const GUARDS: readonly Guard[] = [
     'who decided on an old state starts nothing',
     ['const fenced = await cluster.mark(', 'let fenced = await cluster.mark('],
     [
-      "if (fenced === 'stale') {",
-      "if (fenced === 'stale') fenced = schema;\n    if (schema.metadata.name === '') {",
+      "if (fenced === 'conflict') {",
+      "if (fenced === 'conflict') fenced = schema;\n    if (schema.metadata.name === '') {",
     ],
   ),
   guard('pods are read before a Job is made', [
@@ -261,7 +261,7 @@ const GUARDS: readonly Guard[] = [
     "pod?.kind === 'held' && job.name === '' && isLastEnd",
   ]),
   guard('a Job that a sidecar holds is deleted', ['job?.held === true &&', "job?.name === '' &&"]),
-  guard('of two Jobs of one second the later counts', ['placeOf(b.purpose) - placeOf(a.purpose) ||', '']),
+  guard('of two Jobs of one second the later counts', ['sequenceOf(b.purpose) - sequenceOf(a.purpose) ||', '']),
   guard('a pod that is gone may have been the last', ['isMissingOne(job, ended)\n', 'false\n']),
   guard('the last pod knows', [
     'byCreation(b, a) ||\n    b.metadata.name.localeCompare',

@@ -13,6 +13,7 @@ import { REVISIONS } from '../../src/glance/revisions.ts';
 import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import type {
   Cluster,
+  Conflict,
   JobCreation,
   JobObject,
   JobReference,
@@ -21,7 +22,6 @@ import type {
   Refused,
   SchemaEvent,
   SchemaObject,
-  Stale,
 } from '../../src/operator/kube/cluster.ts';
 import { hasEnded, isFinished } from '../../src/operator/reconcile/facts/observe.ts';
 import { migrationJobName, type Purpose, parsePurpose } from '../../src/operator/reconcile/job/job.ts';
@@ -104,9 +104,9 @@ export class SimulatedCluster implements Cluster {
     this.#world = world;
     this.#lookedAt = lookedAt;
     this.#meanwhile = meanwhile;
-    this.#schemas = new SimulatedWatch('schemas', world.tape, () => world.schemas, world.schemaChanges);
-    this.#jobs = new SimulatedWatch('Jobs', world.tape, () => world.jobs, world.jobChanges);
-    this.#pods = new SimulatedWatch('pods', world.tape, () => world.podObjects(), world.podChanges);
+    this.#schemas = new SimulatedWatch('schemas', world.trace, () => world.schemas, world.schemaChanges);
+    this.#jobs = new SimulatedWatch('Jobs', world.trace, () => world.jobs, world.jobChanges);
+    this.#pods = new SimulatedWatch('pods', world.trace, () => world.podObjects(), world.podChanges);
   }
 
   /** Takes in up to so many changes of each collection; the watches know nothing of one another. */
@@ -179,12 +179,12 @@ export class SimulatedCluster implements Cluster {
 
   /** What a node says, if anything: it need not be true, nor ours. */
   async readLog(): Promise<string> {
-    const { tape } = this.#world;
-    switch (tape.next(5)) {
+    const { trace } = this.#world;
+    switch (trace.next(5)) {
       case 1:
         throw new Error('the node is away');
       case 2:
-        return `ocata_migrate01: ${tape.next(1000)} of 1000 rows\n`;
+        return `ocata_migrate01: ${trace.next(1000)} of 1000 rows\n`;
       case 3:
         return 'ocata_migrate01: 1000 rows moved after 1.00 s\n';
       case 4:
@@ -197,7 +197,7 @@ export class SimulatedCluster implements Cluster {
   async mark(
     schema: SchemaObject,
     { finalizers, reservedSequence }: Mark,
-  ): Promise<SchemaObject | Stale | Refused> {
+  ): Promise<SchemaObject | Conflict | Refused> {
     const isRelease = reservedSequence === undefined && schema.metadata.deletionTimestamp === undefined;
     if (isRelease && this.#world.refusesCourtesies) {
       const refused = await this.#request((): Refused => ({ refused: 'a policy', passing: false }));
@@ -217,7 +217,7 @@ export class SimulatedCluster implements Cluster {
       const annotations = after === undefined ? others : { ...others, [RESERVED_SEQUENCE_ANNOTATION]: after };
       return { ...current, metadata: { ...current.metadata, finalizers, annotations } };
     });
-    if (marked !== 'stale' && !finalizers.includes(FINALIZER)) {
+    if (marked !== 'conflict' && !finalizers.includes(FINALIZER)) {
       this.#refuseFor(schema);
     }
     return marked;
@@ -235,7 +235,7 @@ export class SimulatedCluster implements Cluster {
   async writeStatus(
     schema: SchemaObject,
     status: NonNullable<SchemaObject['status']>,
-  ): Promise<SchemaObject | Stale> {
+  ): Promise<SchemaObject | Conflict> {
     return this.#write(schema, (current) => {
       this.#checkReady(current, status);
       this.#checkRefusal(current, status);
@@ -264,19 +264,19 @@ export class SimulatedCluster implements Cluster {
         this.#jobs.remember(existing);
         return { kind: 'exists', job: existing };
       }
-      this.#checkPatience();
+      this.#checkBackoff();
       if (this.#world.webhookAway) {
         this.#world.writes += 1;
         return { kind: 'unsettled', message: 'failed calling webhook', retryAfter: undefined };
       }
-      if (this.#world.tape.happens('quota', 20)) {
+      if (this.#world.trace.happens('quota', 20)) {
         this.#holds = true;
         return { kind: 'refused', message: 'exceeded quota' };
       }
       this.#checkStart(metadata.annotations?.[PURPOSE_ANNOTATION]);
       this.#world.checkAlone(metadata.labels?.[SCHEMA_UID_LABEL], this.#began);
       this.#world.writes += 1;
-      this.#world.excuse(this.#looked);
+      this.#world.knowRace(this.#looked);
       const uid = this.#world.uid();
       const created = this.#world.putJob({
         metadata: {
@@ -292,7 +292,7 @@ export class SimulatedCluster implements Cluster {
       });
       // Stopped after it had noted the place of this Job; another has made it since, somebody has deleted it, and there is a later one.
       if (this.#world.startingOf(created) > sequenceOf(created)) {
-        this.#world.excuseJob(created);
+        this.#world.knowJobRace(created);
       }
       this.#jobs.remember(created);
       return { kind: 'created', job: created };
@@ -361,11 +361,11 @@ export class SimulatedCluster implements Cluster {
   #write(
     schema: SchemaObject,
     change: (current: SchemaObject) => SchemaObject,
-  ): Promise<SchemaObject | Stale> {
-    return this.#request((): SchemaObject | Stale => {
+  ): Promise<SchemaObject | Conflict> {
+    return this.#request((): SchemaObject | Conflict => {
       const current = this.#world.schemas.get(schema.metadata.uid);
       if (current === undefined || current.metadata.resourceVersion !== schema.metadata.resourceVersion) {
-        return 'stale';
+        return 'conflict';
       }
       const changed = change(current);
       this.#world.writes += 1;
@@ -385,7 +385,7 @@ export class SimulatedCluster implements Cluster {
   }
 
   /** A Job that was refused is not asked for again at once, unless the spec has changed or the clock has jumped. */
-  #checkPatience(): void {
+  #checkBackoff(): void {
     const refused = this.#refused;
     if (this.#fenced === undefined || refused?.wanted !== wantedBy(this.#fenced)) {
       return;
@@ -505,11 +505,11 @@ export class SimulatedCluster implements Cluster {
 
   /** What is told of a refused Job is of what is wanted now, and the resource is not held by it. */
   #checkRefusal(schema: SchemaObject, { conditions }: NonNullable<SchemaObject['status']>): void {
-    const told = conditions?.some(({ message }) => message.includes('does not take Job')) ?? false;
-    if (told && this.#holds) {
+    const reported = conditions?.some(({ message }) => message.includes('does not take Job')) ?? false;
+    if (reported && this.#holds) {
       throw new Error(`A refused Job holds up its resource (${schema.metadata.uid})`);
     }
-    if (told && this.#refusedFor !== wantedBy(schema)) {
+    if (reported && this.#refusedFor !== wantedBy(schema)) {
       throw new Error(`What is wanted now was never refused (${schema.metadata.uid})`);
     }
   }
@@ -520,9 +520,9 @@ export class SimulatedCluster implements Cluster {
    */
   #checkReady(schema: SchemaObject, status: NonNullable<SchemaObject['status']>): void {
     const ready = status.conditions?.find((condition) => condition.type === 'Ready');
-    const excused =
+    const inKnownRace =
       this.#world.readAt <= this.#world.restoredAt || this.#world.hadLateJob(schema.metadata.uid);
-    if (ready?.status === 'True' && !excused && this.#world.revision !== status.recordedRevision) {
+    if (ready?.status === 'True' && !inKnownRace && this.#world.revision !== status.recordedRevision) {
       throw new Error(
         `Ready, though the database is not at ${status.recordedRevision} (${schema.metadata.uid})`,
       );
@@ -531,9 +531,9 @@ export class SimulatedCluster implements Cluster {
 
   /** A request takes a while, and can fail before or after it took effect; so can the process that makes it. */
   async #request<T>(effect: () => T): Promise<T> {
-    const { tape } = this.#world;
+    const { trace } = this.#world;
     await this.#meanwhile();
-    const fate = tape.choose({
+    const fate = trace.choose({
       'all is well': 20,
       'crash before the request': 1,
       'request lost': 1,

@@ -1,5 +1,5 @@
 import type { Reflected } from '../../src/operator/kube/informer.ts';
-import type { Tape } from './tape.ts';
+import type { Trace } from './trace.ts';
 
 /** What a watch tells of one object; undefined when it is gone. */
 export interface Change<T> {
@@ -13,7 +13,7 @@ export interface Change<T> {
  */
 export class SimulatedWatch<T extends Reflected> {
   readonly #kind: string;
-  readonly #tape: Tape;
+  readonly #trace: Trace;
   readonly #current: () => ReadonlyMap<string, T>;
   readonly #changes: readonly Change<T>[];
   /** By name, as there is one namespace. */
@@ -26,12 +26,12 @@ export class SimulatedWatch<T extends Reflected> {
   /** Begins with what there is. */
   constructor(
     kind: string,
-    tape: Tape,
+    trace: Trace,
     current: () => ReadonlyMap<string, T>,
     changes: readonly Change<T>[],
   ) {
     this.#kind = kind;
-    this.#tape = tape;
+    this.#trace = trace;
     this.#current = current;
     this.#changes = changes;
     this.#objects = new Map([...current().values()].map((object) => [object.metadata.name, object]));
@@ -53,22 +53,22 @@ export class SimulatedWatch<T extends Reflected> {
 
   /** Takes in up to so many changes; tells whether there were any. */
   catchUp(most: number): boolean {
-    if (this.#silent > 0 && !this.#tape.ended) {
+    if (this.#silent > 0 && !this.#trace.ended) {
       this.#silent -= 1;
       return false;
     }
-    if (this.#tape.happens(`watch of ${this.#kind} lost`, 40)) {
+    if (this.#trace.happens(`watch of ${this.#kind} lost`, 40)) {
       this.#readAnew();
       return true;
     }
-    if (this.#tape.happens(`watch of ${this.#kind} silent`, 15)) {
-      this.#silent = this.#tape.next(60);
+    if (this.#trace.happens(`watch of ${this.#kind} silent`, 15)) {
+      this.#silent = this.#trace.next(60);
     }
     const from = Math.max(
       0,
-      this.#read - (this.#tape.happens(`${this.#kind} told twice`, 10) ? this.#tape.next(4) : 0),
+      this.#read - (this.#trace.happens(`${this.#kind} told twice`, 10) ? this.#trace.next(4) : 0),
     );
-    const until = Math.min(this.#changes.length, this.#read + most - this.#tape.next(most));
+    const until = Math.min(this.#changes.length, this.#read + most - this.#trace.next(most));
     for (const change of this.#changes.slice(from, until)) {
       this.#take(change);
     }

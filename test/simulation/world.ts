@@ -16,7 +16,7 @@ import { hasEnded, isFinished } from '../../src/operator/reconcile/facts/observe
 import { migrationJobName, parsePurpose } from '../../src/operator/reconcile/job/job.ts';
 import { NO_RESULT } from '../../src/operator/reconcile/status/result.ts';
 import type { Change } from './simulated-watch.ts';
-import type { Tape } from './tape.ts';
+import type { Trace } from './trace.ts';
 
 export const NAMESPACE = 'openstack';
 export const NAME = 'glance';
@@ -111,7 +111,7 @@ interface SimulatedPod {
  * ones. It checks by itself what must hold at every moment.
  */
 export class World {
-  readonly tape: Tape;
+  readonly trace: Trace;
   /** Milliseconds since the epoch. */
   clock = Date.parse('2026-11-23T07:00:00Z');
   readonly schemas = new Map<string, SchemaObject>();
@@ -142,9 +142,9 @@ export class World {
   /** When the Job ended whose result was stored last. */
   readAt = 0;
   writes = 0;
-  /** Pods of Jobs deleted by hand beside which another Job may be: see `excuse`. */
-  readonly #excused = new Set<string>();
-  /** UIDs of Jobs that were made too late, and of their schemas: see `excuseJob`. */
+  /** Pods of Jobs deleted by hand beside which another Job may be: see `knowRace`. */
+  readonly #inKnownRace = new Set<string>();
+  /** UIDs of Jobs that were made too late, and of their schemas: see `knowJobRace`. */
   readonly #late = new Map<string, string>();
   /** UIDs of Jobs that had an owner from the start, and how many changes there were then. */
   readonly #owned = new Map<string, number>();
@@ -160,8 +160,8 @@ export class World {
   #wiped = 0;
   #versions = 0;
 
-  constructor(tape: Tape) {
-    this.tape = tape;
+  constructor(trace: Trace) {
+    this.trace = trace;
   }
 
   get schema(): SchemaObject | undefined {
@@ -222,12 +222,12 @@ export class World {
 
   /** Begins with a database and a schema that are new, or that have a past. */
   begin(): void {
-    const { tape } = this;
+    const { trace } = this;
     const database = this.databaseOf(undefined);
-    database.at = tape.next(4) - 1;
+    database.at = trace.next(4) - 1;
     const recorded = this.revision;
-    const wanted = tape.pick(['ocata01', 'mitaka01', 'mitaka02']);
-    if (recorded === undefined || tape.next(3) === 0) {
+    const wanted = trace.pick(['ocata01', 'mitaka01', 'mitaka02']);
+    if (recorded === undefined || trace.next(3) === 0) {
       this.createSchema(wanted);
       return;
     }
@@ -288,7 +288,7 @@ export class World {
       this.putJob({ ...job, metadata: { ...job.metadata, deletionTimestamp: this.now() } });
     }
     for (const pod of this.#podsOf(uid)) {
-      pod.killAt ??= this.clock + (pod.process === undefined ? 0 : this.tape.next(GRACE));
+      pod.killAt ??= this.clock + (pod.process === undefined ? 0 : this.trace.next(GRACE));
     }
   }
 
@@ -303,17 +303,17 @@ export class World {
    * the same name since, and somebody has deleted that by hand though its pod is alive, no request can tell: Kubernetes has
    * no creation that depends on another object. There the lock of the database is the guard.
    */
-  excuse(lookedAfter: number): void {
+  knowRace(lookedAfter: number): void {
     for (const { object, madeAfter } of this.pods.values()) {
       const gone = !this.jobs.has(ownerOf(object));
       if (gone && madeAfter >= lookedAfter) {
-        this.#excused.add(object.metadata.uid);
+        this.#inKnownRace.add(object.metadata.uid);
       }
     }
   }
 
   /** The same for a Job that is made too late. */
-  excuseJob(job: JobObject): void {
+  knowJobRace(job: JobObject): void {
     this.#late.set(job.metadata.uid, schemaOf(job));
   }
 
@@ -335,7 +335,7 @@ export class World {
 
   /** One small thing happens: a pod starts, a script is applied, a Job is marked, time passes. */
   step(): void {
-    this.clock += 100 + this.tape.next(2000);
+    this.clock += 100 + this.trace.next(2000);
     for (const pod of [...this.pods.values()]) {
       this.#stepPod(pod);
     }
@@ -366,8 +366,8 @@ export class World {
         }
         return;
       }
-      if (!this.tape.happens('start takes its time', 3)) {
-        const busyUntil = this.clock + (this.tape.happens('many rows', 4) ? this.tape.next(60_000) : 0);
+      if (!this.trace.happens('start takes its time', 3)) {
+        const busyUntil = this.clock + (this.trace.happens('many rows', 4) ? this.trace.next(60_000) : 0);
         pod.process = {
           target: pod.target,
           from: pod.database.at,
@@ -385,7 +385,7 @@ export class World {
       const { state } = pod.object.status?.containerStatuses?.[0] ?? {};
       // Where the Job would try again, somebody takes the pod away, as the message asks for.
       const isAskedFor = ![0, ...FINAL_EXIT_CODES].includes(state?.terminated?.exitCode ?? 0);
-      if (!isAskedFor && !this.tape.happens('the sidecar ends', 40)) {
+      if (!isAskedFor && !this.trace.happens('the sidecar ends', 40)) {
         return;
       }
       this.#putPod(pod, state?.terminated?.exitCode === 0 ? 'Succeeded' : 'Failed', state);
@@ -426,19 +426,19 @@ export class World {
       this.#endWith(pod, process, 'DatabaseUnreachable', false);
       return;
     }
-    if (this.clock < this.#tightUntil && this.tape.next(2) === 1) {
+    if (this.clock < this.#tightUntil && this.trace.next(2) === 1) {
       this.#end(pod, 137, undefined, false);
       return;
     }
     if (
       pod.killAt === undefined &&
       this.clock < process.busyUntil &&
-      !this.tape.happens('end in the middle', 20)
+      !this.trace.happens('end in the middle', 20)
     ) {
       return;
     }
     switch (
-      this.tape.choose({ 'goes on': 12, killed: 1, evicted: 1, 'cut off': 1, fails: 1, 'stops short': 1 })
+      this.trace.choose({ 'goes on': 12, killed: 1, evicted: 1, 'cut off': 1, fails: 1, 'stops short': 1 })
     ) {
       case 'goes on':
         break;
@@ -501,16 +501,16 @@ export class World {
       error:
         reason === undefined ? null : { reason, message: `Cannot go on: found ${reason}`, migration: null },
     };
-    const told =
-      reason === undefined && this.tape.happens('broken report', 10) ? this.#broken(report) : report;
+    const reported =
+      reason === undefined && this.trace.happens('broken report', 10) ? this.#broken(report) : report;
     const goal = process.target === null ? -1 : REVISIONS.indexOf(process.target.revision);
-    pod.broken = told !== report || (reason === undefined && pod.database.at < goal);
-    this.#end(pod, reason === undefined ? 0 : exitCodeOf(reason), JSON.stringify(told), false);
+    pod.broken = reported !== report || (reason === undefined && pod.database.at < goal);
+    this.#end(pod, reason === undefined ? 0 : exitCodeOf(reason), JSON.stringify(reported), false);
   }
 
   /** What a broken or hostile image tells, as far as anybody can see that it is not true. */
   #broken(report: MigrationReport): MigrationReport {
-    return this.tape.pick<MigrationReport>([
+    return this.trace.pick<MigrationReport>([
       { ...report, heads: null },
       { ...report, to: positionAt(3), heads: ['mitaka01'] },
       { ...report, error: { reason: 'MigrationFailed', message: 'It failed', migration: null } },
@@ -523,7 +523,7 @@ export class World {
     this.#left.set(ownerOf(pod.object), pod.database.at);
     if (pod.killAt !== undefined) {
       // The grace is for what runs.
-      pod.killAt = Math.min(pod.killAt, this.clock + this.tape.next(2000));
+      pod.killAt = Math.min(pod.killAt, this.clock + this.trace.next(2000));
     }
     this.#putPod(
       pod,
@@ -575,7 +575,7 @@ export class World {
     if (job.spec.suspend && !isFinished(job)) {
       for (const pod of own) {
         if (!hasEnded(pod.object)) {
-          pod.killAt ??= this.clock + (pod.process === undefined ? 0 : this.tape.next(GRACE));
+          pod.killAt ??= this.clock + (pod.process === undefined ? 0 : this.trace.next(GRACE));
         }
       }
       return;
@@ -593,7 +593,7 @@ export class World {
     if (
       justMade ||
       own.some(({ object }) => object.status?.phase === 'Pending' || object.status?.phase === 'Running') ||
-      this.tape.happens('Job controller is slow', 4)
+      this.trace.happens('Job controller is slow', 4)
     ) {
       return;
     }
@@ -633,7 +633,7 @@ export class World {
           killAt: undefined,
           madeAfter: this.moment,
           endedAfter: undefined,
-          sidecar: this.tape.happens('sidecar', 10),
+          sidecar: this.trace.happens('sidecar', 10),
         },
         'Pending',
         undefined,
@@ -677,9 +677,9 @@ export class World {
 
   /** Somebody does something that the API server lets through. */
   edit(): void {
-    const { schema, tape } = this;
+    const { schema, trace } = this;
     if (schema === undefined) {
-      this.createSchema(tape.pick(['ocata01', 'mitaka01', 'mitaka02', 'liberty']));
+      this.createSchema(trace.pick(['ocata01', 'mitaka01', 'mitaka02', 'liberty']));
       return;
     }
     const annotate = (name: string) =>
@@ -690,10 +690,10 @@ export class World {
           annotations: { ...schema.metadata.annotations, [name]: this.version() },
         },
       });
-    switch (tape.choose(EDITS)) {
+    switch (trace.choose(EDITS)) {
       case 'wants': {
         // A CRD of before lets the line be dropped.
-        const wanted = tape.pick(['ocata01', 'mitaka02', 'mitaka01', 'liberty', NEWER, 'nothing']);
+        const wanted = trace.pick(['ocata01', 'mitaka02', 'mitaka01', 'liberty', NEWER, 'nothing']);
         this.#editSpec(schema, { revision: wanted === 'nothing' ? undefined : wanted, suspend: false });
         return;
       }
@@ -701,7 +701,7 @@ export class World {
         this.#editSpec(schema, { revision: schema.status?.recordedRevision ?? 'mitaka02', suspend: false });
         return;
       case 'suspends':
-        this.#editSpec(schema, { suspend: tape.next(2) === 1 });
+        this.#editSpec(schema, { suspend: trace.next(2) === 1 });
         return;
       case 'asks to observe':
         annotate(OBSERVE_ANNOTATION);
@@ -711,9 +711,9 @@ export class World {
         return;
       case 'deletes a Job': {
         const jobs = [...this.jobs.values()].reverse();
-        const job = jobs[tape.next(Math.max(1, jobs.length))];
+        const job = jobs[trace.next(Math.max(1, jobs.length))];
         if (job !== undefined) {
-          this.deleteJob(job.metadata.uid, tape.next(2) === 1 ? 'Foreground' : 'Background');
+          this.deleteJob(job.metadata.uid, trace.next(2) === 1 ? 'Foreground' : 'Background');
         }
         return;
       }
@@ -727,15 +727,15 @@ export class World {
       }
       case 'deletes a pod': {
         const pods = [...this.pods.values()].reverse();
-        const pod = pods[tape.next(Math.max(1, pods.length))];
+        const pod = pods[trace.next(Math.max(1, pods.length))];
         if (pod !== undefined) {
-          pod.killAt ??= this.clock + (pod.process === undefined ? 0 : tape.next(GRACE));
+          pod.killAt ??= this.clock + (pod.process === undefined ? 0 : trace.next(GRACE));
         }
         return;
       }
       case 'deletes the resource':
         if (schema.metadata.deletionTimestamp === undefined) {
-          const cascade = tape.pick([[], ['foregroundDeletion'], ['orphan']]);
+          const cascade = trace.pick([[], ['foregroundDeletion'], ['orphan']]);
           const finalizers = [...(schema.metadata.finalizers ?? []), ...cascade];
           this.putSchema({
             ...schema,
@@ -751,7 +751,7 @@ export class World {
         return;
       }
       case 'makes or lifts a policy':
-        this.refusesCourtesies = tape.next(2) === 1;
+        this.refusesCourtesies = trace.next(2) === 1;
         this.hadPolicy ||= this.refusesCourtesies;
         return;
       case 'wipes the status': {
@@ -768,7 +768,7 @@ export class World {
         return;
       case 'changes the record':
         if (schema.status?.recordedRevision !== undefined) {
-          const recordedRevision = tape.pick(['ocata01', 'mitaka02', 'mitaka01', 'liberty']);
+          const recordedRevision = trace.pick(['ocata01', 'mitaka02', 'mitaka01', 'liberty']);
           this.putSchema({ ...schema, status: { ...schema.status, recordedRevision } });
         }
         return;
@@ -780,29 +780,29 @@ export class World {
         this.#restore();
         return;
       case 'names an image':
-        this.#editSpec(schema, { job: tape.next(2) === 1 ? { image: NO_IMAGE } : {} });
+        this.#editSpec(schema, { job: trace.next(2) === 1 ? { image: NO_IMAGE } : {} });
         return;
       case 'moves the database':
-        this.#editSpec(schema, { database: { secretRef: { name: tape.pick(SECRETS), key: 'connection' } } });
+        this.#editSpec(schema, { database: { secretRef: { name: trace.pick(SECRETS), key: 'connection' } } });
         return;
       case 'breaks or mends a webhook':
-        this.webhookAway = tape.next(2) === 1;
+        this.webhookAway = trace.next(2) === 1;
         return;
       case 'cuts the database off':
-        this.#awayUntil = this.clock + tape.next(120_000);
+        this.#awayUntil = this.clock + trace.next(120_000);
         return;
       case 'takes memory':
-        this.#tightUntil = this.clock + tape.next(120_000);
+        this.#tightUntil = this.clock + trace.next(120_000);
         return;
       case 'breaks or mends the database':
-        this.#fails = tape.pick([undefined, 'MigrationFailed', 'PartiallyApplied']);
+        this.#fails = trace.pick([undefined, 'MigrationFailed', 'PartiallyApplied']);
         return;
     }
   }
 
   /** As a backup has it, of a resource that was there before under another UID, or somebody pastes it. */
   #statusOfAnother(): GlanceSchemaStatus {
-    const at = this.tape.next(REVISIONS.length);
+    const at = this.trace.next(REVISIONS.length);
     return {
       recordedRevision: REVISIONS[at] ?? '',
       recordedPhase: 'Contract',
@@ -857,7 +857,7 @@ export class World {
     if (
       deletionTimestamp === undefined ||
       cascade === undefined ||
-      this.tape.happens('collector is slow', 2)
+      this.trace.happens('collector is slow', 2)
     ) {
       return;
     }
@@ -877,7 +877,7 @@ export class World {
 
   /** The owner that an operator of before gave a Job as it made it. */
   ownersOf(uid: string, job: JobObject): Pick<JobObject['metadata'], 'ownerReferences'> {
-    if (!this.tape.happens('an older operator made it', 20)) {
+    if (!this.trace.happens('an older operator made it', 20)) {
       return {};
     }
     this.#owned.set(uid, this.moment);
@@ -953,7 +953,7 @@ export class World {
   #check(): void {
     const live = [...this.pods.values()].filter(
       ({ object }) =>
-        !hasEnded(object) && !this.#excused.has(object.metadata.uid) && !this.#late.has(ownerOf(object)),
+        !hasEnded(object) && !this.#inKnownRace.has(object.metadata.uid) && !this.#late.has(ownerOf(object)),
     );
     const perSchema = Map.groupBy(live, (pod) => pod.object.metadata.labels?.[SCHEMA_UID_LABEL]);
     for (const pods of perSchema.values()) {

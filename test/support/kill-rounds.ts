@@ -203,7 +203,7 @@ async function kill(url: string, step: Step, after: number): Promise<boolean> {
 const QUIET: MigrateOptions['events'] = {
   waiting: () => undefined,
   planned: () => undefined,
-  adopted: () => undefined,
+  stamped: () => undefined,
   started: () => undefined,
   step: () => undefined,
   applied: () => undefined,

@@ -35,7 +35,7 @@ export async function upgradeOcataOnline(options: OnlineOptions): Promise<readon
     const nodes = await startGlanceNodes(nodesUrl, style, 4, `alone-${style}`);
     await sleep(ALONE);
     const tally = await nodes.stop();
-    tellNodes(`${style} nodes, no migration at work`, tally);
+    printNodes(`${style} nodes, no migration at work`, tally);
     return tally;
   };
   const oldAlone = await alone('old');
@@ -62,7 +62,7 @@ export async function upgradeOcataOnline(options: OnlineOptions): Promise<readon
   ] as const) {
     const phase = phases.findLast(({ started }) => started < tally.longestAt);
     const after = ((tally.longestAt - (phase?.started ?? 0)) / 1000).toFixed(1);
-    tellNodes(`${name}, the longest ${after} s into ${phase?.name}`, tally);
+    printNodes(`${name}, the longest ${after} s into ${phase?.name}`, tally);
   }
   const newAlone = await alone('new');
   const touched = new Set([oldAlone, oldTally, newTally, newAlone].flatMap((tally) => [...tally.touched]));
@@ -111,7 +111,7 @@ function watchTorn(options: OnlineOptions): { stop(): Promise<number> } {
 }
 
 /** Prints what nodes saw, and fails when a query of theirs did. */
-export function tellNodes(what: string, tally: NodeTally): void {
+export function printNodes(what: string, tally: NodeTally): void {
   const statement = tally.longestStatement.replaceAll(/\s+/g, ' ').slice(0, 50);
   process.stdout.write(
     `      ${what}: ${tally.queries} queries, longest ${tally.longest.toFixed(0)} ms (${statement})\n`,

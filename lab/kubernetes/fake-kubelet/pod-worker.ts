@@ -193,7 +193,7 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
           if (error instanceof ContainerConfigError && error.kind === 'env') {
             wait(record, 'CreateContainerConfigError', error.message);
           } else if (error instanceof ContainerConfigError) {
-            if (attempt === 0) await tellOfMount(error.message);
+            if (attempt === 0) await reportMount(error.message);
           }
           // Anything else is a broken connection: tried again without a word, as a kubelet would.
         }
@@ -211,7 +211,7 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
   }
 
   /** A volume that cannot be mounted shows in an Event only; the container goes on saying ContainerCreating. */
-  async function tellOfMount(message: string): Promise<void> {
+  async function reportMount(message: string): Promise<void> {
     const { name, namespace, uid } = pod.metadata;
     const now = new Date().toISOString();
     await untilAnswered(() =>

@@ -33,14 +33,14 @@ export function dbHistoryCommand(): Command {
 }
 
 async function run(flags: HistoryFlags): Promise<void> {
-  const { located, heads = [], error } = await look(flags);
+  const { detected, heads = [], error } = await look(flags);
   if (error !== undefined) {
     process.exitCode = exitCodeOf(error.reason);
     process.stderr.write(`${error.message}\n`);
     return;
   }
-  const applied: ReadonlySet<string> = located?.kind === 'at' ? located.applied : new Set();
-  const at = located?.kind === 'at' ? located.position : null;
+  const applied: ReadonlySet<string> = detected?.kind === 'at' ? detected.applied : new Set();
+  const at = detected?.kind === 'at' ? detected.position : null;
   const scripts = SCRIPTS.map((script) => ({
     name: script.name,
     revision: script.revision,

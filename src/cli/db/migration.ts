@@ -203,13 +203,13 @@ function summarise(outcome: Outcome): string {
 }
 
 function summariseRun(outcome: Outcome, at: string): string {
-  if (outcome.applied.length === 0 && outcome.adoption === undefined) {
+  if (outcome.applied.length === 0 && outcome.baseline === undefined) {
     if (outcome.repaired !== undefined) return `Database is at ${at}: no migrations needed.`;
     return `Database is up to date at ${at}. No migrations needed.`;
   }
   const seconds = outcome.applied.reduce((sum, script) => sum + script.milliseconds, 0) / 1000;
   const names = outcome.applied.map((script) => script.name).join(', ');
   return names === ''
-    ? `Database is at ${at}: adopted from ${outcome.adoption?.from}, nothing to run.`
+    ? `Database is at ${at}: adopted from ${outcome.baseline?.from}, nothing to run.`
     : `Database is at ${at}: applied ${names} in ${seconds.toFixed(2)} s.`;
 }

@@ -39,7 +39,7 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
     bar?.clear();
     writeLine(line);
   };
-  let toldAt = Date.now();
+  let loggedAt = Date.now();
   return {
     waiting(holder, seconds) {
       const who = holder === undefined ? 'another migrator' : describeHolder(holder);
@@ -59,11 +59,11 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
       });
       bar?.start(steps.reduce((sum, step) => sum + ('steps' in step ? step.steps.length : 1), 0));
     },
-    adopted(adoption) {
+    stamped(baseline) {
       write({
         level: 'info',
-        message: `adopted: ${adoption.from} is now alembic_version ${adoption.heads.join(', ')}`,
-        facts: { ...adoption },
+        message: `adopted: ${baseline.from} is now alembic_version ${baseline.heads.join(', ')}`,
+        facts: { ...baseline },
       });
     },
     started(migration) {
@@ -85,15 +85,15 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
       });
     },
     moving(data, done, total) {
-      const told = progressLine({ migration: data.name, done, total });
-      bar?.tell(told);
+      const line = progressLine({ migration: data.name, done, total });
+      bar?.show(line);
       const now = Date.now();
-      if (now - toldAt >= TELL_EVERY_MILLISECONDS) {
-        toldAt = now;
+      if (now - loggedAt >= LOG_EVERY_MILLISECONDS) {
+        loggedAt = now;
         bar?.clear();
         write({
           level: 'info',
-          message: told,
+          message: line,
           facts: { migration: data.name, done, total },
         });
       }
@@ -109,8 +109,8 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
     },
     waitingForTables(tables, seconds, holders) {
       const now = Date.now();
-      if (now - toldAt >= TELL_EVERY_MILLISECONDS) {
-        toldAt = now;
+      if (now - loggedAt >= LOG_EVERY_MILLISECONDS) {
+        loggedAt = now;
         bar?.clear();
         write({
           level: 'warn',
@@ -130,7 +130,7 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
 }
 
 /** How often what goes on and on is told in a line, in milliseconds. */
-const TELL_EVERY_MILLISECONDS = 5_000;
+const LOG_EVERY_MILLISECONDS = 5_000;
 
 const LONGEST_LINE = 65_536;
 
@@ -168,7 +168,7 @@ interface Bar {
   start(total: number): void;
   step(what: string): void;
   /** Says more of the same step. */
-  tell(what: string): void;
+  show(what: string): void;
   /** Makes room for a line of text. */
   clear(): void;
   stop(): void;
@@ -189,7 +189,7 @@ async function openBar(): Promise<Bar> {
       bar.update(done, { what });
       done += 1;
     },
-    tell: (what) => bar.update({ what }),
+    show: (what) => bar.update({ what }),
     clear: () => process.stderr.write('\r\u001b[K'),
     stop: () => bar.stop(),
   };

@@ -54,7 +54,7 @@ async function run(version: string | undefined, flags: ConnectionFlags & OutputF
     flags,
     log,
     summary:
-      outcome.adoption === undefined
+      outcome.baseline === undefined
         ? `Database is at ${revision} already.`
         : `Database is placed at ${revision}: alembic_version says ${outcome.heads?.join(', ')}.`,
   });

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { Located } from '../../glance/detect.ts';
+import type { Detected } from '../../glance/detect.ts';
 import { formatPosition } from '../../glance/position.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
 import type { Outcome } from '../../migrator/outcome.ts';
@@ -34,11 +34,11 @@ async function run(flags: ConnectionFlags & OutputFlags): Promise<void> {
     outcome,
     flags,
     log: { failed: (_reason, message) => process.stderr.write(`${message}\n`) },
-    summary: summarise(outcome, outcome.located),
+    summary: summarise(outcome, outcome.detected),
   });
 }
 
-async function look(flags: ConnectionFlags): Promise<Outcome & { readonly located?: Located }> {
+async function look(flags: ConnectionFlags): Promise<Outcome & { readonly detected?: Detected }> {
   try {
     return await readDatabase(resolveConnection(flags, process.env));
   } catch (error) {
@@ -50,14 +50,14 @@ async function look(flags: ConnectionFlags): Promise<Outcome & { readonly locate
 }
 
 /** The heads as glance-manage prints them; a database without any gets a sentence. */
-function summarise(outcome: Outcome, located: Located | undefined): string {
+function summarise(outcome: Outcome, detected: Detected | undefined): string {
   if (outcome.heads !== undefined && outcome.heads.length > 0) {
     return outcome.heads.join('\n');
   }
-  if (located?.kind === 'empty') {
+  if (detected?.kind === 'empty') {
     return "Database is empty and not under migration control; 'db sync' places it there.";
   }
-  return located?.kind === 'at'
-    ? `Database is at ${formatPosition(located.position)} by ${located.adopt?.from} and not yet under Alembic's control; 'db sync' places it there.`
+  return detected?.kind === 'at'
+    ? `Database is at ${formatPosition(detected.position)} by ${detected.baseline?.from} and not yet under Alembic's control; 'db sync' places it there.`
     : '';
 }

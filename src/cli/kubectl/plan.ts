@@ -46,7 +46,7 @@ async function planText({ metadata, spec, status = {} }: SchemaView, title: stri
     throw new Error(run.message);
   }
   const planned = run.kind === 'run' ? stepsOf(run.units) : [];
-  const from = run.located.kind === 'at' ? formatPosition(run.located.position) : 'nothing';
+  const from = run.detected.kind === 'at' ? formatPosition(run.detected.position) : 'nothing';
   const what =
     planned.length === 0
       ? 'nothing to run'
@@ -92,7 +92,7 @@ async function factsOf(
         `Cannot plan ${title}: Job ${job.name} has not read its database. Ask again once one has.`,
       );
     }
-    return { place: title, transactional: true, tables: new Map() };
+    return { address: title, transactional: true, tables: new Map() };
   }
   const revision = REVISIONS.find(({ name }) => name === recordedRevision)?.name;
   if (revision === undefined) {
@@ -107,7 +107,7 @@ async function factsOf(
     ...appliedScripts(heads),
   ]);
   return {
-    place: title,
+    address: title,
     transactional: true,
     tables: knownSchema(REGISTRY, true).after(applied),
     alembic: headsOf(applied),

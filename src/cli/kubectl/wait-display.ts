@@ -2,7 +2,7 @@ import type { SchemaView } from './schema-access.ts';
 
 /** Tells on stderr what is waited for: a line for each change, and on a terminal a bar while rows are moved. */
 export interface WaitDisplay {
-  tell(view: SchemaView): void;
+  show(view: SchemaView): void;
   /** A sentence besides; the same one in a row is told once. */
   line(text: string): void;
   /** Leaves the terminal as it was. */
@@ -34,7 +34,7 @@ export async function openWaitDisplay(terminal: boolean): Promise<WaitDisplay> {
 
   return {
     line,
-    tell({ metadata, status }) {
+    show({ metadata, status }) {
       const ready = status?.conditions?.find((condition) => condition.type === 'Ready');
       const progress = status?.progress;
       if (ready === undefined || ready.observedGeneration !== metadata.generation) {

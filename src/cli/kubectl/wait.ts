@@ -71,7 +71,7 @@ async function untilItEnds(schema: SchemaAccess, display: WaitDisplay, deadline:
     }
     const asked = notTakenUp(view);
     if (asked === undefined) {
-      display.tell(view);
+      display.show(view);
     } else {
       display.line(`The operator has not taken up the annotation ${asked} yet`);
     }
@@ -121,7 +121,7 @@ function endOf(view: SchemaView, { title, commandFor }: SchemaAccess): End | und
     ? undefined
     : {
         exitCode: STALLED,
-        message: `${title} is stalled, ${stalled.reason}: ${stalled.message}\nWhat to do is told by '${commandFor('status')}'`,
+        message: `${title} is stalled, ${stalled.reason}: ${stalled.message}\nWhat to do is shown by '${commandFor('status')}'`,
       };
 }
 

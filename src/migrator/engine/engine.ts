@@ -16,7 +16,7 @@ export interface Engine {
 /** The first connection of a run: it looks, and it holds the lock. */
 export interface Connection {
   /** `host:port/database`. */
-  readonly place: string;
+  readonly address: string;
   /** Aborted when the server or the network has ended the connection. */
   readonly lost: AbortSignal;
   /**
@@ -139,7 +139,7 @@ export interface Writer {
    * @param patience how long to wait for a row that another session has locked, in milliseconds; absent means
    *   `lockTimeoutSeconds`
    */
-  changeAlone(sql: string, values?: Row, patience?: number): Promise<number>;
+  changeAndCommit(sql: string, values?: Row, lockTimeout?: number): Promise<number>;
   /** Undoes what is not committed. Never throws. */
   rollback(): Promise<void>;
   /** Ends the statement that runs, unless it is the commit; where the server does not, lets go of the connection within a second. */

@@ -2,10 +2,10 @@ import { databaseError, describeDatabaseError, isConnectionLoss } from '../error
 import { Failure } from '../errors/failure.ts';
 
 /** Why a look at a database did not succeed: the connection was lost, or the server refused. */
-export function readFailure(error: unknown, place: string): Failure {
+export function readFailure(error: unknown, address: string): Failure {
   const cause = databaseError(error);
   const what = isConnectionLoss(cause)
-    ? `Lost the connection to ${place} while reading`
-    : `Cannot read ${place}`;
+    ? `Lost the connection to ${address} while reading`
+    : `Cannot read ${address}`;
   return new Failure('DatabaseUnreachable', `${what}: ${describeDatabaseError(cause)}`, { cause: error });
 }

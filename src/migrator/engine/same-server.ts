@@ -16,7 +16,7 @@ export interface Reached<T> {
  *
  * @throws Failure `DatabaseUnreachable` after some tries: another run may have more luck
  */
-export async function reachSameServer<T>(place: string, open: () => Promise<Reached<T>>): Promise<T> {
+export async function reachSameServer<T>(address: string, open: () => Promise<Reached<T>>): Promise<T> {
   const wrong: Reached<T>[] = [];
   try {
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
@@ -31,6 +31,6 @@ export async function reachSameServer<T>(place: string, open: () => Promise<Reac
   }
   throw new Failure(
     'DatabaseUnreachable',
-    `Cannot go on with ${place}: the server that has the lock was not reached again by ${MOST_TRIES} further connections, as behind a balancer that leads to several servers. Name one server, or let the balancer keep to one for each client.`,
+    `Cannot go on with ${address}: the server that has the lock was not reached again by ${MOST_TRIES} further connections, as behind a balancer that leads to several servers. Name one server, or let the balancer keep to one for each client.`,
   );
 }

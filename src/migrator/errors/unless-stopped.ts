@@ -5,10 +5,11 @@ import { Failure } from './failure.ts';
  *
  * @throws Failure `Interrupted`
  */
-export async function unlessStopped<T>(signal: AbortSignal, place: string, look: Promise<T>): Promise<T> {
+export async function unlessStopped<T>(signal: AbortSignal, address: string, look: Promise<T>): Promise<T> {
   let stop = (): void => undefined;
   const stopped = new Promise<never>((_resolve, reject) => {
-    stop = () => reject(new Failure('Interrupted', `Stopped while looking at ${place}: nothing was changed`));
+    stop = () =>
+      reject(new Failure('Interrupted', `Stopped while looking at ${address}: nothing was changed`));
   });
   signal.addEventListener('abort', stop);
   if (signal.aborted) {

@@ -2,7 +2,7 @@ import { reachSameServer } from '../engine/same-server.ts';
 import { databaseError, isDeadlock, isLockTimeout } from '../errors/database-error.ts';
 import type { Session } from './connect.ts';
 import type { ServerLock } from './lock.ts';
-import { NO_ROW_PATIENCE } from './row-patience.ts';
+import { NO_ROW_LOCK_WAIT } from './row-lock-timeout.ts';
 import { ensureVersionTable } from './version-table.ts';
 
 /** The lock that holds on every node of a Galera cluster. */
@@ -41,7 +41,7 @@ export async function tryClusterLock(
   try {
     own.keepAlive();
     await own.query(STREAMED);
-    await own.query(NO_ROW_PATIENCE);
+    await own.query(NO_ROW_LOCK_WAIT);
     await own.query('START TRANSACTION');
     await own.query('INSERT INTO alembic_version (version_num) VALUES (?)', [ROW]);
   } catch (error) {
@@ -69,7 +69,7 @@ export async function tryClusterLock(
 
 /** Another session on the server that has the lock. */
 function openBeside(session: Session, { there }: ServerLock): Promise<Session> {
-  return reachSameServer(session.place, async () => {
+  return reachSameServer(session.address, async () => {
     const connection = await session.another();
     const [row] = await connection.query(`SELECT ${there} AS there`);
     return { connection, right: Number(row?.there) === 1, close: () => connection.close() };

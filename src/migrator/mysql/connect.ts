@@ -18,7 +18,7 @@ import { settleLook } from './session-settings.ts';
 export interface Session {
   readonly options: ConnectionOptions;
   /** `host:port/database`. */
-  readonly place: string;
+  readonly address: string;
   /** Aborted when the server or the network has ended the connection. */
   readonly lost: AbortSignal;
   query(sql: string, values?: readonly (string | number)[]): Promise<readonly Row[]>;
@@ -36,7 +36,7 @@ export interface Session {
  * @throws Failure `DatabaseUnreachable` with the cause, `Usage` for a certificate file that cannot be read
  */
 export async function openSession(target: ConnectionTarget): Promise<Session> {
-  const place = describeTarget(target);
+  const address = describeTarget(target);
   const attempts = tlsAttempts(target);
   for (const [index, ssl] of attempts.entries()) {
     const options: ConnectionOptions = {
@@ -57,11 +57,11 @@ export async function openSession(target: ConnectionTarget): Promise<Session> {
       dateStrings: true,
     };
     try {
-      return await open(options, place);
+      return await open(options, address);
     } catch (error) {
       const cause = databaseError(error);
       if (index === attempts.length - 1 || !isAboutTls(cause)) {
-        throw new Failure('DatabaseUnreachable', `Cannot connect to ${place}: ${explain(cause, target)}`, {
+        throw new Failure('DatabaseUnreachable', `Cannot connect to ${address}: ${explain(cause, target)}`, {
           cause: error,
         });
       }
@@ -70,7 +70,7 @@ export async function openSession(target: ConnectionTarget): Promise<Session> {
   throw new RangeError('no attempt was made');
 }
 
-async function open(options: ConnectionOptions, place: string): Promise<Session> {
+async function open(options: ConnectionOptions, address: string): Promise<Session> {
   const { default: driver } = await import('mysql2/promise');
   const client = await driver.createConnection(options);
   const lost = new AbortController();
@@ -84,13 +84,13 @@ async function open(options: ConnectionOptions, place: string): Promise<Session>
   }
   return {
     options,
-    place,
+    address,
     lost: lost.signal,
     async query(sql, values = []) {
       const [rows] = await client.query<RowDataPacket[]>(sql, [...values]);
       return Array.isArray(rows) ? rows : [];
     },
-    another: () => open(options, place),
+    another: () => open(options, address),
     keepAlive() {
       forget = keepAlive(
         () => client.query('DO 0'),

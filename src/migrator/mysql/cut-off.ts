@@ -12,13 +12,13 @@ const BEHIND = 1205;
  *
  * @throws Failure `DatabaseUnreachable`
  */
-export function throwIfCutOff(error: unknown, place: string): void {
+export function throwIfCutOff(error: unknown, address: string): void {
   const { number } = databaseError(error);
   if (number === NOT_READY || number === BEHIND) {
     const why = number === NOT_READY ? 'and serves nothing' : 'or does not catch up with it';
     throw new Failure(
       'DatabaseUnreachable',
-      `Cannot use ${place}: the Galera node has lost its cluster ${why}. Name another node, or repair the cluster.`,
+      `Cannot use ${address}: the Galera node has lost its cluster ${why}. Name another node, or repair the cluster.`,
       { cause: error },
     );
   }

@@ -23,13 +23,13 @@ export const mysql: Engine = {
 };
 
 class MysqlConnection implements Connection {
-  readonly place: string;
+  readonly address: string;
   readonly #session: Session;
   readonly #lost = new AbortController();
   #lock: LockHolding | undefined;
 
   constructor(session: Session) {
-    this.place = session.place;
+    this.address = session.address;
     this.#session = session;
     this.#watch(session.lost);
   }
@@ -71,7 +71,7 @@ class MysqlConnection implements Connection {
     try {
       return await this.#session.query(sql);
     } catch (error) {
-      throw readFailure(error, this.place);
+      throw readFailure(error, this.address);
     }
   }
 
@@ -88,7 +88,7 @@ class MysqlConnection implements Connection {
       return false;
     }
     const cluster = await tryClusterLock(this.#session, lock).catch((error: unknown) => {
-      throwIfCutOff(error, this.place);
+      throwIfCutOff(error, this.address);
       throw error;
     });
     if (cluster === 'taken') {

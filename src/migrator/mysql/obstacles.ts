@@ -20,7 +20,7 @@ export async function findObstacles(session: Session, steps: readonly Step[]): P
     if (tables.length > 0) found.push(...(await onTables(session, tables.join(', '))));
     return found;
   } catch (error) {
-    throw readFailure(error, session.place);
+    throw readFailure(error, session.address);
   }
 }
 

@@ -23,7 +23,7 @@ const COMPARED = `SELECT TABLE_NAME AS tab, COLUMN_NAME AS name, COLLATION_NAME 
   WHERE TABLE_SCHEMA = DATABASE() AND (TABLE_NAME, COLUMN_NAME) IN (('images', 'id'), ('image_members', 'image_id'))`;
 
 /** How full the disk with the tables is, in bytes. Source: mariadb.com/docs, Information Schema DISKS Table (a plugin). */
-const ROOM = `SELECT Available * 1024 AS free FROM information_schema.DISKS WHERE @@datadir LIKE CONCAT(Path, '%')
+const FREE_SPACE = `SELECT Available * 1024 AS free FROM information_schema.DISKS WHERE @@datadir LIKE CONCAT(Path, '%')
   ORDER BY LENGTH(Path) DESC LIMIT 1`;
 
 const GLANCE_TABLES = everCreated(MIGRATIONS);
@@ -36,7 +36,7 @@ const NEEDED = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'ALTER
  * @throws Failure `DatabaseUnreachable`, `MigrationFailed`
  */
 export async function checkChanges(session: Session, migrations: readonly Migration[]): Promise<void> {
-  const cannot = `Cannot change ${session.place}`;
+  const cannot = `Cannot change ${session.address}`;
   try {
     const settings = pairs(await session.query(SETTINGS));
     const unusable = whyUnusable(settings, pairs(await session.query(STATUS)));
@@ -187,11 +187,11 @@ async function whyNoRoom(session: Session, migrations: readonly Migration[]): Pr
     `SELECT TABLE_NAME AS tab, DATA_LENGTH + INDEX_LENGTH AS size FROM information_schema.TABLES
       WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (${names}) ORDER BY 2 DESC LIMIT 1`,
   );
-  const [room] = await session.query(ROOM).catch(() => []);
+  const [disk] = await session.query(FREE_SPACE).catch(() => []);
   const needed = Number(largest?.size ?? 0);
-  return room === undefined || Number(room.free) >= needed
+  return disk === undefined || Number(disk.free) >= needed
     ? undefined
-    : `the disk of the server has ${mebibytes(Number(room.free))} left and writing ${largest?.tab} anew takes about ${mebibytes(needed)}. Make room.`;
+    : `the disk of the server has ${mebibytes(Number(disk.free))} left and writing ${largest?.tab} anew takes about ${mebibytes(needed)}. Make room.`;
 }
 
 const REWRITES = ['drop column', 'change column', 'add filled column'];

@@ -94,6 +94,6 @@ export async function readTables(
     }
     return found;
   } catch (error) {
-    throw readFailure(error, session.place);
+    throw readFailure(error, session.address);
   }
 }

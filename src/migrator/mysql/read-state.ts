@@ -29,8 +29,8 @@ export async function readFound(session: Session): Promise<Found> {
     }
     return { tables, triggers, ...(await readVersions(session, tables)) };
   } catch (error) {
-    throwIfCutOff(error, session.place);
-    throw readFailure(error, session.place);
+    throwIfCutOff(error, session.address);
+    throw readFailure(error, session.address);
   }
 }
 

@@ -15,7 +15,7 @@ import type { ClusterLock } from './cluster-lock.ts';
 import type { Session } from './connect.ts';
 import { kill, type ServerLock, WRITER_LOCK, WRITER_MARK } from './lock.ts';
 import { planSteps } from './plan-steps.ts';
-import { NO_ROW_PATIENCE } from './row-patience.ts';
+import { NO_ROW_LOCK_WAIT } from './row-lock-timeout.ts';
 import { settle } from './session-settings.ts';
 import { ensureVersionTable } from './version-table.ts';
 
@@ -25,15 +25,15 @@ interface UntypedOptions extends Options {
   readonly databaseVersion: string;
 }
 
-const ROW_PATIENCE_SECONDS = 5;
+const ROW_LOCK_TIMEOUT_SECONDS = 5;
 
 /**
  * A statement that waits for a table makes all later ones of that table wait behind it: so it waits for a second, lets
  * them pass, and tries again.
  */
-const PATIENCE: readonly string[] = [
+const LOCK_TIMEOUTS: readonly string[] = [
   'lock_wait_timeout = 1',
-  `innodb_lock_wait_timeout = ${ROW_PATIENCE_SECONDS}`,
+  `innodb_lock_wait_timeout = ${ROW_LOCK_TIMEOUT_SECONDS}`,
 ];
 
 /** How long the server may take to end a statement that is to be cancelled, in milliseconds. */
@@ -107,7 +107,7 @@ class MysqlWriter implements Writer {
         progress.started(step, numberOf(step));
       }
       progress.together?.([...new Set([...ends, ...begins])]);
-      await this.#patiently(
+      await this.#withLockRetry(
         () => this.#execute(sql),
         (seconds) => {
           progress.waiting?.(table === undefined ? [] : [table], seconds);
@@ -152,16 +152,16 @@ class MysqlWriter implements Writer {
     return affectedRows(result);
   }
 
-  async changeAlone(sql: string, values: Row = {}, patience?: number): Promise<number> {
+  async changeAndCommit(sql: string, values: Row = {}, lockTimeout?: number): Promise<number> {
     await this.#connect();
     // It counts in seconds: at once or with patience, there is nothing between. Who calls tries again.
     await this.#execute(
-      patience === undefined
-        ? `SET SESSION innodb_lock_wait_timeout = ${ROW_PATIENCE_SECONDS}`
-        : NO_ROW_PATIENCE,
+      lockTimeout === undefined
+        ? `SET SESSION innodb_lock_wait_timeout = ${ROW_LOCK_TIMEOUT_SECONDS}`
+        : NO_ROW_LOCK_WAIT,
     );
-    return patience === undefined
-      ? this.#patiently(
+    return lockTimeout === undefined
+      ? this.#withLockRetry(
           () => this.change(sql, values),
           () => undefined,
         )
@@ -198,7 +198,7 @@ class MysqlWriter implements Writer {
   }
 
   /** Waits for others to let go of a table or of rows, again and again; loses no time where nobody has them. */
-  async #patiently<T>(work: () => Promise<T>, waiting: (seconds: number) => void): Promise<T> {
+  async #withLockRetry<T>(work: () => Promise<T>, waiting: (seconds: number) => void): Promise<T> {
     const started = performance.now();
     for (;;) {
       try {
@@ -232,13 +232,13 @@ class MysqlWriter implements Writer {
     const { transaction, id, there } = await this.#begin(this.#sequelize);
     this.#transaction = transaction;
     if (id !== this.#id || !there) {
-      throw new Failure('DatabaseUnreachable', `Lost the connection to ${this.#session.place}`);
+      throw new Failure('DatabaseUnreachable', `Lost the connection to ${this.#session.address}`);
     }
   }
 
   /** A pool of one connection, which is on the server that has the lock. */
   async #reach(): Promise<{ sequelize: Sequelize; transaction: Transaction; id: number }> {
-    const reached = await reachSameServer(this.#session.place, async () => {
+    const reached = await reachSameServer(this.#session.address, async () => {
       const sequelize = this.#open();
       const { transaction, id, there } = await this.#begin(sequelize);
       return {
@@ -256,7 +256,7 @@ class MysqlWriter implements Writer {
   /** Takes the connection out of its pool: a transaction of Sequelize's keeps it, and nothing is open in it. */
   async #begin(sequelize: Sequelize): Promise<{ transaction: Transaction; id: number; there: boolean }> {
     if (this.#session.lost.aborted) {
-      throw new Failure('DatabaseUnreachable', `Lost the lock on ${this.#session.place}`);
+      throw new Failure('DatabaseUnreachable', `Lost the lock on ${this.#session.address}`);
     }
     const transaction = await sequelize.transaction();
     try {
@@ -281,7 +281,7 @@ class MysqlWriter implements Writer {
       await closePool(sequelize, transaction);
       throw new Failure(
         'DatabaseUnreachable',
-        `Cannot go on with ${this.#session.place}: what a migrator before has left at work there has not ended yet`,
+        `Cannot go on with ${this.#session.address}: what a migrator before has left at work there has not ended yet`,
       );
     }
   }
@@ -294,7 +294,7 @@ class MysqlWriter implements Writer {
         throw new RangeError('the driver has another kind of connection');
       }
       this.#drop = () => connection.stream.destroy();
-      await settle((sql) => connection.promise().query(sql), PATIENCE);
+      await settle((sql) => connection.promise().query(sql), LOCK_TIMEOUTS);
     });
     return sequelize;
   }
@@ -312,7 +312,7 @@ class MysqlWriter implements Writer {
 
   async #checkRows(): Promise<void> {
     if ((await this.#lock.cluster?.isHeld()) === false) {
-      throw new Failure('DatabaseUnreachable', `Lost the lock on the cluster of ${this.#session.place}`);
+      throw new Failure('DatabaseUnreachable', `Lost the lock on the cluster of ${this.#session.address}`);
     }
     const found = await this.query('SELECT version_num FROM alembic_version');
     const now = found.map((row) => String(row.version_num)).sort();
@@ -324,7 +324,7 @@ class MysqlWriter implements Writer {
   #movedMeanwhile(to: string): Failure {
     return new Failure(
       'MigrationFailed',
-      `Cannot go on with ${this.#session.place}: another tool has changed alembic_version to ${to} meanwhile. Let it finish, and run this again.`,
+      `Cannot go on with ${this.#session.address}: another tool has changed alembic_version to ${to} meanwhile. Let it finish, and run this again.`,
     );
   }
 

@@ -14,7 +14,7 @@ export interface Session {
   readonly client: pg.Client;
   readonly config: pg.ClientConfig;
   /** `host:port/database`. */
-  readonly place: string;
+  readonly address: string;
   readonly connectTimeoutSeconds: number;
   /** Aborted when the server or the network has ended the connection. */
   readonly lost: AbortSignal;
@@ -73,7 +73,7 @@ async function takesWrites({ client }: Session): Promise<boolean> {
 }
 
 async function openOne(target: ConnectionTarget): Promise<Session> {
-  const place = describeTarget(target);
+  const address = describeTarget(target);
   const attempts = tlsAttempts(target);
   for (const [index, ssl] of attempts.entries()) {
     const config: pg.ClientConfig = {
@@ -95,7 +95,7 @@ async function openOne(target: ConnectionTarget): Promise<Session> {
       return {
         ...(await open(config)),
         config,
-        place,
+        address,
         connectTimeoutSeconds: target.connectTimeoutSeconds,
       };
     } catch (error) {

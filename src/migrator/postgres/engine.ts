@@ -16,14 +16,14 @@ export const postgres: Engine = {
     const session = await openSession(target);
     let holder: number | undefined;
     return {
-      place: session.place,
+      address: session.address,
       lost: session.lost,
       readState: () => look(session, () => holder),
       async query(sql) {
         try {
           return await ask(session, sql);
         } catch (error) {
-          throw readFailure(error, session.place);
+          throw readFailure(error, session.address);
         }
       },
       async tryLock() {
@@ -51,7 +51,7 @@ async function look(session: Session, holder: () => number | undefined): Promise
     statements: async (scripts, online) =>
       scripts.map((steps) => plannedStatements(remainingSteps(steps, state.found.tables), state, online)),
     async preflight(migrations) {
-      checkChanges(state, migrations, session.place);
+      checkChanges(state, migrations, session.address);
     },
     async openWriter(options) {
       const { openWriter } = await import('./writer.ts');

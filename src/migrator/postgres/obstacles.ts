@@ -42,6 +42,6 @@ ORDER BY 1, 2`;
       return `${thing} needs ${what}`;
     });
   } catch (error) {
-    throw readFailure(error, session.place);
+    throw readFailure(error, session.address);
   }
 }

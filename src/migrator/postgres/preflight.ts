@@ -7,8 +7,8 @@ import type { PostgresState } from './read-state.ts';
  *
  * @throws Failure `DatabaseUnreachable`, `MigrationFailed`
  */
-export function checkChanges(state: PostgresState, migrations: readonly Migration[], place: string): void {
-  const cannot = `Cannot change ${place}`;
+export function checkChanges(state: PostgresState, migrations: readonly Migration[], address: string): void {
+  const cannot = `Cannot change ${address}`;
   if (state.readOnly !== undefined) {
     throw new Failure('DatabaseUnreachable', `${cannot}: ${state.readOnly}`);
   }

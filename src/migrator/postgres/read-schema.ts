@@ -67,7 +67,7 @@ export async function readTables(
       ]),
     );
   } catch (error) {
-    throw readFailure(error, session.place);
+    throw readFailure(error, session.address);
   }
 }
 

@@ -91,7 +91,7 @@ export async function readState(session: Session): Promise<PostgresState> {
       notOwned: new Set(catalog.tables.filter((table) => !table.owned).map((table) => table.name)),
     };
   } catch (error) {
-    throw readFailure(error, session.place);
+    throw readFailure(error, session.address);
   }
 }
 

@@ -33,13 +33,13 @@ interface UntypedOptions extends Options {
 }
 
 /** How long a waiting lock may hold up those who come after it, in milliseconds. */
-const PATIENCE_MILLISECONDS = 150;
+const LOCK_TIMEOUT_MILLISECONDS = 150;
 
 /** How long the server may take to end a statement that is to be cancelled, in milliseconds. */
 const CANCEL_MILLISECONDS = 800;
 
 /** After how long a wait it is told who has the table. */
-const TELL_AFTER_SECONDS = 1;
+const NAME_HOLDERS_AFTER_SECONDS = 1;
 
 /** Who has the lock while migrations run. */
 export interface LockHolding {
@@ -69,18 +69,18 @@ export async function openWriter(
   const { session } = lock;
   const pool = openPool(session, state);
   const { sequelize } = pool;
-  const patience = session.config.connectionTimeoutMillis ?? 0;
+  const timeout = session.config.connectionTimeoutMillis ?? 0;
   const timer = new AbortController();
   // What fails here fails again with the first statement, which tells of it.
   const answer = sequelize.authenticate().catch(() => undefined);
   // A pooler lets everybody in and then may have no server connection to give, as the lock has the only one.
-  const silence = sleep(patience, 'silent', { signal: timer.signal }).catch(() => undefined);
+  const silence = sleep(timeout, 'silent', { signal: timer.signal }).catch(() => undefined);
   if ((await Promise.race([answer, silence])) === 'silent') {
     // It is answered once the lock has been given back, and must not keep the process then.
     answer.then(() => sequelize.close()).catch(() => undefined);
     throw new Failure(
       'DatabaseUnreachable',
-      `Cannot change ${session.place}: the connection for the work got no answer within ${patience / 1000} s though the one for the lock is alive, as behind a pooler with one server connection. Give it two (PgBouncer: default_pool_size).`,
+      `Cannot change ${session.address}: the connection for the work got no answer within ${timeout / 1000} s though the one for the lock is alive, as behind a pooler with one server connection. Give it two (PgBouncer: default_pool_size).`,
     );
   }
   timer.abort();
@@ -130,7 +130,7 @@ class PostgresWriter implements Writer {
     if (now !== [...rows].sort().join(', ')) {
       throw new Failure(
         'MigrationFailed',
-        `Cannot go on with ${this.#session.place}: another tool has changed alembic_version to ${now || 'nothing'} meanwhile. Let it finish, and run this again.`,
+        `Cannot go on with ${this.#session.address}: another tool has changed alembic_version to ${now || 'nothing'} meanwhile. Let it finish, and run this again.`,
       );
     }
   }
@@ -139,7 +139,7 @@ class PostgresWriter implements Writer {
     for (const unit of this.#statements(steps).before) {
       if (unit.kind === 'alone') {
         progress.started(unit.statement.step, numberOf(unit.statement.step, steps));
-        await this.#runAlone(unit.statement, progress);
+        await this.#runInAutocommit(unit.statement, progress);
       } else {
         await this.#open();
         await this.#runAll(unit.statements, steps, progress);
@@ -175,11 +175,11 @@ class PostgresWriter implements Writer {
     return rowCount(result);
   }
 
-  async changeAlone(sql: string, values: Row = {}, patience?: number): Promise<number> {
+  async changeAndCommit(sql: string, values: Row = {}, lockTimeout?: number): Promise<number> {
     await this.#open();
     try {
-      if (patience !== undefined) {
-        await this.#execute(`SET LOCAL lock_timeout = '${patience}ms'`);
+      if (lockTimeout !== undefined) {
+        await this.#execute(`SET LOCAL lock_timeout = '${lockTimeout}ms'`);
       }
       const rows = await this.change(sql, values);
       await this.#commit();
@@ -231,12 +231,12 @@ class PostgresWriter implements Writer {
     if (this.#reached) {
       const { right } = await this.#begin(this.#pool);
       if (!right) {
-        throw new Failure('DatabaseUnreachable', `Lost the lock on ${this.#session.place}`);
+        throw new Failure('DatabaseUnreachable', `Lost the lock on ${this.#session.address}`);
       }
       return;
     }
     let pool: Pool | undefined = this.#pool;
-    this.#pool = await reachSameServer(this.#session.place, async () => {
+    this.#pool = await reachSameServer(this.#session.address, async () => {
       const connection = pool ?? openPool(this.#session, this.#state);
       pool = undefined;
       try {
@@ -296,12 +296,12 @@ class PostgresWriter implements Writer {
    */
   async #lockTables(locks: ReadonlyMap<string, string>, progress: StepProgress): Promise<void> {
     const statements = [...locks].map(([table, mode]) => `LOCK TABLE ${table} IN ${mode} MODE`);
-    await this.#patiently([...locks.keys()], progress, async () => {
+    await this.#withLockRetry([...locks.keys()], progress, async () => {
       await this.#execute('SAVEPOINT locks');
       try {
         await this.#execute(
           [
-            `SET LOCAL lock_timeout = '${PATIENCE_MILLISECONDS}ms'`,
+            `SET LOCAL lock_timeout = '${LOCK_TIMEOUT_MILLISECONDS}ms'`,
             ...statements,
             `SET LOCAL lock_timeout = '${this.#lockTimeout}'`,
           ].join('; '),
@@ -314,7 +314,7 @@ class PostgresWriter implements Writer {
   }
 
   /** Tries again, less and less often, while others have locked what is needed. */
-  async #patiently(
+  async #withLockRetry(
     tables: readonly string[],
     progress: StepProgress,
     work: () => Promise<void>,
@@ -329,7 +329,11 @@ class PostgresWriter implements Writer {
         if (!(isLockTimeout(cause) || isDeadlock(cause)) || waited >= this.#options.lockTimeoutSeconds) {
           throw error;
         }
-        progress.waiting?.(tables, waited, waited < TELL_AFTER_SECONDS ? [] : await this.#holdersOf(tables));
+        progress.waiting?.(
+          tables,
+          waited,
+          waited < NAME_HOLDERS_AFTER_SECONDS ? [] : await this.#holdersOf(tables),
+        );
         const pause = Math.min(100 * 2 ** attempt, 2000) * (0.5 + Math.random() / 2);
         await sleep(pause, undefined, { signal: this.#options.signal });
       }
@@ -341,12 +345,12 @@ class PostgresWriter implements Writer {
     return tables.length === 0 ? [] : tableHolders(this.#session, tables, this.#pid ?? 0).catch(() => []);
   }
 
-  async #runAlone({ step, sql, lock }: Statement, progress: StepProgress): Promise<void> {
+  async #runInAutocommit({ step, sql, lock }: Statement, progress: StepProgress): Promise<void> {
     if (!this.#reached) {
       await this.#open();
       await this.rollback();
     }
-    await this.#patiently(lock === undefined ? [] : [lock.table], progress, async () => {
+    await this.#withLockRetry(lock === undefined ? [] : [lock.table], progress, async () => {
       if (step.do === 'create index') {
         await this.#endLeftBehind(step.index.name, step.table);
         await this.#dropUnfinished(step.index.name, step.table);
@@ -368,7 +372,7 @@ class PostgresWriter implements Writer {
     return databaseError(error).code === '57014' && this.#state.pooled && !this.#options.signal.aborted
       ? new Failure(
           'MigrationFailed',
-          `Cannot go on with ${this.#session.place}: the server ended '${this.#alone?.statement}' by a statement_timeout, which cannot be lifted through a pooler. Name the server itself, or lift it for this user.`,
+          `Cannot go on with ${this.#session.address}: the server ended '${this.#alone?.statement}' by a statement_timeout, which cannot be lifted through a pooler. Name the server itself, or lift it for this user.`,
           { cause: error },
         )
       : error;

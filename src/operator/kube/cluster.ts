@@ -82,7 +82,7 @@ export interface SchemaEvent {
 }
 
 /** A conflict: a write was not done because the object has changed or is gone. It is read and decided upon again. */
-export type Stale = 'stale';
+export type Conflict = 'conflict';
 
 /** A write that the API server has answered and not done, in its own words: a policy, a right that is missing, a webhook that is away. */
 export interface Refused {
@@ -121,7 +121,7 @@ export interface Cluster {
    */
   readLog(namespace: string, pod: string): Promise<string>;
   /** Changes the metadata, provided that the schema is still at the resource version that is given. */
-  mark(schema: SchemaObject, mark: Mark): Promise<SchemaObject | Stale | Refused>;
+  mark(schema: SchemaObject, mark: Mark): Promise<SchemaObject | Conflict | Refused>;
   createJob(namespace: string, job: object): Promise<JobCreation>;
   /** Deletes a Job and its pods, provided that it is still the one that is given. */
   deleteJob(job: JobObject): Promise<Refused | undefined>;
@@ -138,9 +138,9 @@ export interface Cluster {
   /** Takes the schema with this UID off the owners of a Job, so that no deletion of it ends that Job. */
   disown(namespace: string, job: JobReference, schemaUid: string): Promise<Refused | undefined>;
   /** Writes the status, provided that the schema is still at the resource version that is given. */
-  writeStatus(schema: SchemaObject, status: GlanceSchemaStatus): Promise<SchemaObject | Stale>;
+  writeStatus(schema: SchemaObject, status: GlanceSchemaStatus): Promise<SchemaObject | Conflict>;
   /** Tells people, once the API server can. Never fails, as a notice must not hold up a migration. */
-  notify(schema: SchemaObject, notice: SchemaEvent): void;
+  notify(schema: SchemaObject, event: SchemaEvent): void;
 }
 
 /** One Job, and no later one of the same name. */

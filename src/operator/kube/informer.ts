@@ -215,12 +215,12 @@ export class Reflector<T extends Reflected> {
     if (known !== undefined && !isNewer(object, known)) {
       // Our own write, which was remembered already; whoever made it has acted on it.
       if (known.metadata.resourceVersion === object.metadata.resourceVersion) {
-        this.#tell(known);
+        this.#notify(known);
       }
       return;
     }
     this.#store.put(object);
-    this.#tell(object);
+    this.#notify(object);
   }
 
   #remove(object: T): void {
@@ -234,7 +234,7 @@ export class Reflector<T extends Reflected> {
       }
       this.#deleted.delete(uid);
     }
-    this.#tell(object);
+    this.#notify(object);
   }
 
   /** What is known under the name of this object. */
@@ -247,7 +247,7 @@ export class Reflector<T extends Reflected> {
     return this.#options.keep?.(kept) ?? kept;
   }
 
-  #tell(object: T): void {
+  #notify(object: T): void {
     try {
       this.#options.onChange(object);
     } catch (error) {

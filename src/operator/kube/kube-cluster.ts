@@ -14,6 +14,7 @@ import {
 import type { KubeClient } from './client.ts';
 import type {
   Cluster,
+  Conflict,
   JobCreation,
   JobObject,
   JobReference,
@@ -22,7 +23,6 @@ import type {
   Refused,
   SchemaEvent,
   SchemaObject,
-  Stale,
 } from './cluster.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { Reflectors } from './informers.ts';
@@ -52,7 +52,7 @@ export class KubeCluster implements Cluster {
   constructor(options: KubeClusterOptions) {
     this.#options = options;
     const { client, namespaces, onKey, onTrouble } = options;
-    const tellOwner = (object: JobObject | PodObject) => {
+    const queueOwner = (object: JobObject | PodObject) => {
       const schema = this.#schemaWithUid(object.metadata.labels?.[SCHEMA_UID_LABEL]);
       if (schema === undefined) {
         onKey(leftoverKey(object.metadata.namespace, object.metadata.labels?.[SCHEMA_UID_LABEL] ?? ''));
@@ -84,7 +84,7 @@ export class KubeCluster implements Cluster {
       labelSelector: SCHEMA_UID_LABEL,
       indexers: { [BY_SCHEMA]: schemaOfJob },
       keep: keptOfJob,
-      onChange: tellOwner,
+      onChange: queueOwner,
       onTrouble: (error) => onTrouble('watch of Jobs', error),
     });
     this.#pods = new Reflectors<PodObject>({
@@ -95,7 +95,7 @@ export class KubeCluster implements Cluster {
       labelSelector: SCHEMA_UID_LABEL,
       indexers: { [BY_SCHEMA]: ({ metadata }) => [metadata.labels?.[SCHEMA_UID_LABEL] ?? ''] },
       keep: keptOfPod,
-      onChange: tellOwner,
+      onChange: queueOwner,
       onTrouble: (error) => onTrouble('watch of Pods', error),
     });
     this.#events = new EventRecorder({ client, onTrouble: (error) => onTrouble('Events', error) });
@@ -218,7 +218,7 @@ export class KubeCluster implements Cluster {
   async mark(
     schema: SchemaObject,
     { finalizers, reservedSequence }: Mark,
-  ): Promise<SchemaObject | Stale | Refused> {
+  ): Promise<SchemaObject | Conflict | Refused> {
     const annotations =
       reservedSequence === undefined
         ? {}
@@ -238,7 +238,7 @@ export class KubeCluster implements Cluster {
     }
   }
 
-  async writeStatus(schema: SchemaObject, status: SchemaObject['status']): Promise<SchemaObject | Stale> {
+  async writeStatus(schema: SchemaObject, status: SchemaObject['status']): Promise<SchemaObject | Conflict> {
     return this.#writeSchema(schema, {
       method: 'PUT',
       path: `${schemaPath(schema)}/status`,
@@ -338,7 +338,7 @@ export class KubeCluster implements Cluster {
     }
   }
 
-  notify(schema: SchemaObject, notice: SchemaEvent): void {
+  notify(schema: SchemaObject, event: SchemaEvent): void {
     const { namespace, name, uid, resourceVersion } = schema.metadata;
     this.#events.record({
       apiVersion: 'events.k8s.io/v1',
@@ -348,9 +348,9 @@ export class KubeCluster implements Cluster {
         namespace,
       },
       eventTime: new Date().toISOString().replace('Z', '000Z'),
-      type: notice.type,
-      reason: notice.reason,
-      note: cutToBytes(notice.message, LONGEST_NOTE),
+      type: event.type,
+      reason: event.reason,
+      note: cutToBytes(event.message, LONGEST_NOTE),
       action: 'Reconcile',
       regarding: { apiVersion: API_VERSION, kind: KIND, namespace, name, uid, resourceVersion },
       reportingController: GROUP,
@@ -366,7 +366,7 @@ export class KubeCluster implements Cluster {
   async #writeSchema(
     schema: SchemaObject,
     request: { readonly method: 'PATCH' | 'PUT'; readonly path: string; readonly body: object },
-  ): Promise<SchemaObject | Stale> {
+  ): Promise<SchemaObject | Conflict> {
     try {
       const written = await this.#options.client.request<SchemaObject>(request);
       // The last finalizer of a deleted object is off: it is gone, and its event may have been here before this answer.
@@ -376,7 +376,7 @@ export class KubeCluster implements Cluster {
       return written;
     } catch (error) {
       if (hasStatus(error, 409) || hasStatus(error, 404)) {
-        return 'stale';
+        return 'conflict';
       }
       throw error;
     }

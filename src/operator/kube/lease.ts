@@ -161,7 +161,7 @@ export class LeaderLease {
     const free = !lease.spec.holderIdentity;
     const expired = performance.now() - seen.at > (lease.spec.leaseDurationSeconds ?? DURATION) * 1000;
     if (!free && !expired && lease.spec.holderIdentity !== identity) {
-      this.#tellOtherLeader(lease.spec.holderIdentity);
+      this.#reportOtherLeader(lease.spec.holderIdentity);
       return false;
     }
     try {
@@ -184,7 +184,7 @@ export class LeaderLease {
     }
   }
 
-  #tellOtherLeader(identity: string | undefined): void {
+  #reportOtherLeader(identity: string | undefined): void {
     if (identity !== undefined && identity !== this.#otherLeader) {
       this.#otherLeader = identity;
       this.#options.onOtherLeader(identity);

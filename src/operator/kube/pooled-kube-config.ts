@@ -1,7 +1,7 @@
 import type { AgentOptions } from 'node:https';
 import { type Cluster, KubeConfig, type RequestContext } from '@kubernetes/client-node';
 import { Agent, type buildConnector, type Dispatcher } from 'undici';
-import { observeRequests, type RequestOutcome } from './tell-requests.ts';
+import { observeRequests, type RequestOutcome } from './observe-requests.ts';
 
 type DispatcherOptions = ReturnType<KubeConfig['createDispatcherOptions']>;
 type ConnectOptions = Extract<DispatcherOptions, { type: 'agent' }>['connect'];

@@ -49,16 +49,16 @@ export class Store<T extends Stored> {
 
   /** Puts an object in the place of the one of the same namespace and name. */
   put(object: T): void {
-    const place = placeOf(object);
-    this.#unindex(place);
-    this.#objects.set(place, object);
+    const key = keyOf(object);
+    this.#unindex(key);
+    this.#objects.set(key, object);
     for (const [index, values] of this.#indexes) {
       for (const value of this.#indexers[index]?.(object) ?? []) {
         const found = values.get(value);
         if (found === undefined) {
-          values.set(value, new Map([[place, object]]));
+          values.set(value, new Map([[key, object]]));
         } else {
-          found.set(place, object);
+          found.set(key, object);
         }
       }
     }
@@ -66,20 +66,20 @@ export class Store<T extends Stored> {
 
   /** Takes away what there is of this namespace and name. */
   delete(namespace: string, name: string): void {
-    const place = `${namespace}/${name}`;
-    this.#unindex(place);
-    this.#objects.delete(place);
+    const key = `${namespace}/${name}`;
+    this.#unindex(key);
+    this.#objects.delete(key);
   }
 
-  #unindex(place: string): void {
-    const object = this.#objects.get(place);
+  #unindex(key: string): void {
+    const object = this.#objects.get(key);
     if (object === undefined) {
       return;
     }
     for (const [index, values] of this.#indexes) {
       for (const value of this.#indexers[index]?.(object) ?? []) {
         const found = values.get(value);
-        found?.delete(place);
+        found?.delete(key);
         if (found?.size === 0) {
           values.delete(value);
         }
@@ -88,6 +88,6 @@ export class Store<T extends Stored> {
   }
 }
 
-function placeOf({ metadata }: Stored): string {
+function keyOf({ metadata }: Stored): string {
   return `${metadata.namespace ?? ''}/${metadata.name}`;
 }

@@ -53,7 +53,7 @@ const POLICIES: readonly Policy[] = [
 export function decide(observed: Observed, now: Date): Decision {
   const { schema } = observed;
   const job = observed.job && endOfHeld(observed.job, now.getTime());
-  const recorded = withTarget(recordJob(schema, job, observed.progress?.told), schema.spec.revision);
+  const recorded = withTarget(recordJob(schema, job, observed.progress?.reported), schema.spec.revision);
   const facts: Facts = { ...observed, job, status: recorded, now: now.getTime() };
   if (schema.deleting && !mayRun(facts)) {
     return whenNothingHoldsTheDeletion(facts, now);

@@ -37,7 +37,7 @@ function hasFailedSince(before: GlanceSchemaStatus, after: GlanceSchemaStatus): 
 
 /** Says whether a notice is news. */
 export interface EventDeduplicator {
-  isNew(schema: SchemaObject, after: GlanceSchemaStatus, notice: SchemaEvent): boolean;
+  isNew(schema: SchemaObject, after: GlanceSchemaStatus, event: SchemaEvent): boolean;
   /** The GlanceSchema with this key is gone. */
   forget(key: string): void;
 }
@@ -50,12 +50,12 @@ const EVENT_LIFE = 3_600_000;
  * through the same reasons: while the Event that tells of one is still there, no other tells the same of the same spec.
  */
 export function eventDeduplicator(now: () => Date): EventDeduplicator {
-  const told = new Map<string, Map<string, number>>();
+  const sent = new Map<string, Map<string, number>>();
   return {
     isNew({ metadata }, after, { reason }) {
       const key = `${metadata.namespace}/${metadata.name}`;
       const time = now().getTime();
-      const old = [...(told.get(key) ?? [])].filter(([, at]) => time - at < EVENT_LIFE);
+      const old = [...(sent.get(key) ?? [])].filter(([, at]) => time - at < EVENT_LIFE);
       // Messages name Jobs and times; the cause of a failure does not.
       const what = JSON.stringify([
         metadata.uid,
@@ -68,9 +68,9 @@ export function eventDeduplicator(now: () => Date): EventDeduplicator {
       if (old.some(([known]) => known === what)) {
         return false;
       }
-      told.set(key, new Map([...old, [what, time]]));
+      sent.set(key, new Map([...old, [what, time]]));
       return true;
     },
-    forget: (key) => void told.delete(key),
+    forget: (key) => void sent.delete(key),
   };
 }

@@ -2,7 +2,7 @@ import { SCHEMA_UID_LABEL } from '../../contract/names.ts';
 import type { Cluster, JobObject, Refused } from '../kube/cluster.ts';
 import { hasEnded, heldSince, isFinished, isRunning } from './facts/observe.ts';
 import { DEFAULT_TTL } from './policies/housekeeping.ts';
-import { HELD_PATIENCE } from './policies/job-at-work.ts';
+import { HELD_GRACE } from './policies/job-at-work.ts';
 
 /** The clock, and who hears what the API server has refused. */
 export interface LeftoverOptions {
@@ -18,7 +18,7 @@ export interface LeftoverOptions {
  * @param key has the UID of the GlanceSchema in the place of its name
  * @returns after how many milliseconds to look again; undefined for "when something happens"
  */
-export async function takeLeaveOf(
+export async function finishLeftovers(
   cluster: Cluster,
   key: string,
   options: LeftoverOptions,
@@ -29,7 +29,7 @@ export async function takeLeaveOf(
     const isArranged = isFinished(job) && job.spec.ttlSecondsAfterFinished !== undefined;
     // The cache of Jobs can be ahead of that of GlanceSchemas.
     if (!isArranged && (await cluster.isGone(namespace, labels?.[SCHEMA_UID_LABEL] ?? ''))) {
-      const left = await takeLeaveOfJob(cluster, job, options.now());
+      const left = await finishLeftoverJob(cluster, job, options.now());
       if (typeof left === 'number') {
         requeueAfter = Math.min(left, requeueAfter ?? left);
       } else if (left !== undefined) {
@@ -42,7 +42,7 @@ export async function takeLeaveOf(
 }
 
 /** Returns what was refused, or after how many milliseconds to look again. */
-async function takeLeaveOfJob(
+async function finishLeftoverJob(
   cluster: Cluster,
   job: JobObject,
   now: Date,
@@ -57,7 +57,7 @@ async function takeLeaveOfJob(
   }
   const [held] = pods.flatMap((pod) => heldSince(pod) ?? []).sort();
   if (held !== undefined) {
-    const wait = Math.min(HELD_PATIENCE, Date.parse(held) + HELD_PATIENCE - now.getTime());
+    const wait = Math.min(HELD_GRACE, Date.parse(held) + HELD_GRACE - now.getTime());
     return wait > 0 ? wait : cluster.deleteJob(job);
   }
   return job.spec.suspend !== true && pods.some(hasEnded) ? undefined : cluster.deleteJob(job);

@@ -8,7 +8,7 @@ import { setTtl } from './effects/set-ttl.ts';
 import { startJob } from './effects/start-job.ts';
 import type { DefaultImage } from './facts/observe.ts';
 import { gatherer } from './gather.ts';
-import { takeLeaveOf } from './leftovers.ts';
+import { finishLeftovers } from './leftovers.ts';
 import type { Effect } from './policies/policy.ts';
 import { type StoredStatus, statusWriter } from './status-writer.ts';
 
@@ -42,9 +42,9 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
     if (schema === undefined) {
       facts.forget(key);
       statuses.forget(key);
-      return { kind: 'done', requeueAfter: await takeLeaveOf(cluster, key, { now, onPutOff }) };
+      return { kind: 'done', requeueAfter: await finishLeftovers(cluster, key, { now, onPutOff }) };
     }
-    statuses.tellUnanswered(key, schema);
+    statuses.publishUnanswered(key, schema);
     const outcome = await pass(key, schema);
     const due = facts.putOffs.dueAfter(key);
     return outcome.kind === 'requeue' || due === undefined

@@ -9,7 +9,7 @@ export interface StoredStatus {
   readonly before: GlanceSchemaStatus;
   readonly after: GlanceSchemaStatus;
   /** What has changed, for a person; none where only the message or the progress did. */
-  readonly notices: readonly SchemaEvent[];
+  readonly events: readonly SchemaEvent[];
   /** Whether the API server said so; otherwise it was found stored, and another leader may have written the very same. */
   readonly answered: boolean;
 }
@@ -24,7 +24,7 @@ export interface StatusWriter {
    */
   write(schema: SchemaObject, after: GlanceSchemaStatus): Promise<'stored' | 'conflict'>;
   /** A status that was sent and not answered is told of as soon as it is seen to be stored. */
-  tellUnanswered(key: string, schema: SchemaObject): void;
+  publishUnanswered(key: string, schema: SchemaObject): void;
   /** The GlanceSchema with this key is gone. */
   forget(key: string): void;
 }
@@ -35,7 +35,7 @@ export function statusWriter(
   now: () => Date,
   onStored: ((stored: StoredStatus) => void) | undefined,
 ): StatusWriter {
-  const told = eventDeduplicator(now);
+  const deduplicator = eventDeduplicator(now);
   const unanswered = new Map<string, readonly Unanswered[]>();
 
   async function write(schema: SchemaObject, after: GlanceSchemaStatus): Promise<'stored' | 'conflict'> {
@@ -51,11 +51,11 @@ export function statusWriter(
         unanswered.set(key, [...others.slice(1 - MOST_UNANSWERED), { before: schema, after }]);
         throw error;
       });
-      if (written === 'stale') {
+      if (written === 'conflict') {
         return 'conflict';
       }
       unanswered.delete(key);
-      tell(written, { key, before, after, answered: true });
+      publish(written, { key, before, after, answered: true });
       if (!isDeepStrictEqual(plain(written.status ?? {}), plain(after))) {
         throw new Error(
           `Cannot keep the status of ${namespace}/${name}: the CRD is older than this operator. Apply the CRD of its version.`,
@@ -65,7 +65,7 @@ export function statusWriter(
     return 'stored';
   }
 
-  function tellUnanswered(key: string, schema: SchemaObject): void {
+  function publishUnanswered(key: string, schema: SchemaObject): void {
     const { uid, resourceVersion } = schema.metadata;
     const sent = unanswered.get(key) ?? [];
     if (sent.every(({ before }) => before.metadata.resourceVersion === resourceVersion)) {
@@ -79,23 +79,23 @@ export function statusWriter(
     );
     if (stored !== undefined) {
       const before = stored.before.status ?? {};
-      tell(schema, { key, before, after: stored.after, answered: false });
+      publish(schema, { key, before, after: stored.after, answered: false });
     }
   }
 
-  function tell(schema: SchemaObject, stored: Omit<StoredStatus, 'notices'>): void {
-    const notices = eventsFor(stored.before, stored.after);
-    for (const notice of notices.filter((each) => told.isNew(schema, stored.after, each))) {
-      cluster.notify(schema, notice);
+  function publish(schema: SchemaObject, stored: Omit<StoredStatus, 'events'>): void {
+    const events = eventsFor(stored.before, stored.after);
+    for (const event of events.filter((each) => deduplicator.isNew(schema, stored.after, each))) {
+      cluster.notify(schema, event);
     }
-    onStored?.({ ...stored, notices });
+    onStored?.({ ...stored, events });
   }
 
   return {
     write,
-    tellUnanswered,
+    publishUnanswered,
     forget(key) {
-      told.forget(key);
+      deduplicator.forget(key);
       unanswered.delete(key);
     },
   };

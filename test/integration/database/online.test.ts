@@ -9,7 +9,7 @@ import { startCli } from '../../../lab/process/bundle.ts';
 import { onlineCases } from '../../support/cases/online.ts';
 import { succeeds } from '../../support/db-command.ts';
 import { type LongestWait, watchLocks } from '../../support/lock-watch.ts';
-import { tellNodes, upgradeOcataOnline } from '../../support/online-ocata.ts';
+import { printNodes, upgradeOcataOnline } from '../../support/online-ocata.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
 import { newtonDatabase } from '../../support/test-engine.ts';
 
@@ -23,7 +23,7 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
   this.timeout(900_000);
   const engine = postgresEngine(suitePostgres());
 
-  function tellWait(wait: LongestWait): void {
+  function printWait(wait: LongestWait): void {
     const query = wait.query.replaceAll(/\s+/g, ' ').slice(0, 50);
     process.stdout.write(`      longest wait for a lock: ${wait.milliseconds.toFixed(0)} ms (${query})\n`);
     expect(wait.milliseconds, query).to.be.lessThan(LONGEST);
@@ -35,7 +35,7 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
     const url = await newtonDatabase(engine, IMAGES);
     const locks = await watchLocks(url, 'glance-api-%');
     await upgradeOcataOnline({ engine, url, images: IMAGES });
-    tellWait(await locks.stop());
+    printWait(await locks.stop());
     expect((await readSchema(url)).tables.images).to.deep.equal(
       goldenSchema('ocata_contract01').tables.images,
     );
@@ -54,8 +54,8 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
     await reader.end();
     const result = await run.done;
     expect(result.code, result.stderr).to.equal(0);
-    tellNodes('old nodes', await nodes.stop());
-    tellWait(await locks.stop());
+    printNodes('old nodes', await nodes.stop());
+    printWait(await locks.stop());
   });
 
   it('SIGTERM while an index is built beside the work: exit 22, and the next run builds it', async () => {

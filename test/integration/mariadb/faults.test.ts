@@ -16,7 +16,7 @@ import { askMysql, mysqlOptions, withMysql } from '../../../lab/databases/mysql-
 import { bundle, type CliRun, runCli, startCli } from '../../../lab/process/bundle.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
 import { startTcpProxy } from '../../../lab/process/tcp-proxy.ts';
-import { NO_ROW_PATIENCE } from '../../../src/migrator/mysql/row-patience.ts';
+import { NO_ROW_LOCK_WAIT } from '../../../src/migrator/mysql/row-lock-timeout.ts';
 
 const IMAGES = 20_000;
 
@@ -306,7 +306,7 @@ describe('a migrator or a MariaDB that is killed', () => {
     for (const url of [server.url(''), other.url('')]) {
       patience.push(
         await withMysql(url, async (client) => {
-          await client.query(`SET SESSION sql_mode = 'STRICT_ALL_TABLES'; ${NO_ROW_PATIENCE}`);
+          await client.query(`SET SESSION sql_mode = 'STRICT_ALL_TABLES'; ${NO_ROW_LOCK_WAIT}`);
           const [rows] = await client.query<RowDataPacket[]>('SELECT @@innodb_lock_wait_timeout AS seconds');
           return rows[0]?.seconds;
         }),

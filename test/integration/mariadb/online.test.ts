@@ -10,7 +10,7 @@ import { startCli } from '../../../lab/process/bundle.ts';
 import { onlineCases } from '../../support/cases/online.ts';
 import { type LongestWait, watchMysqlLocks } from '../../support/lock-watch.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
-import { tellNodes, upgradeOcataOnline } from '../../support/online-ocata.ts';
+import { printNodes, upgradeOcataOnline } from '../../support/online-ocata.ts';
 
 /** ONLINE_IMAGES=1000000 for the real size. */
 const IMAGES = Number(process.env.ONLINE_IMAGES ?? 40_000);
@@ -26,7 +26,7 @@ describe('Ocata with old and new nodes of Glance at work on MariaDB', function (
   const server = suiteMariaDb();
   const engine = mysqlEngine(server);
 
-  function tellWait(wait: LongestWait): void {
+  function printWait(wait: LongestWait): void {
     const query = wait.query.replaceAll(/\s+/g, ' ').slice(0, 50);
     process.stdout.write(
       `      longest query that waited for a lock: ${wait.milliseconds.toFixed(0)} ms (${query})\n`,
@@ -47,7 +47,7 @@ describe('Ocata with old and new nodes of Glance at work on MariaDB', function (
       nodesUrl: server().adminUrl('online'),
       images: IMAGES,
     });
-    tellWait(await locks.stop());
+    printWait(await locks.stop());
     for (const { longest, longestStatement } of tallies) {
       expect(longest, longestStatement).to.be.lessThan(LONGEST);
     }
@@ -70,9 +70,9 @@ describe('Ocata with old and new nodes of Glance at work on MariaDB', function (
     await reader.end();
     const result = await run.done;
     expect(result.code, result.stderr).to.equal(0);
-    tellNodes('old nodes', await nodes.stop());
+    printNodes('old nodes', await nodes.stop());
     const wait = await locks.stop();
     expect(wait.query, 'the nodes were held up behind the ALTER').to.match(/images/);
-    tellWait(wait);
+    printWait(wait);
   });
 });

@@ -62,9 +62,9 @@ const FAILED = statusOf(aSchema(), [aJob({ end: 'Failed' })], [aPodThatReported(
 const UNREACHABLE = statusOf(aSchema({ status: failedWith('DatabaseUnreachable') }));
 
 function atWork(done: number): GlanceSchemaStatus {
-  const told = { migration: 'ocata_migrate01', done, total: 1_000_000 };
+  const reported = { migration: 'ocata_migrate01', done, total: 1_000_000 };
   const schema = aSchema({ status: recordedAt('mitaka02') });
-  return statusOf(schema, [aJob()], [RUNNING], { told, requeueAt: 0 });
+  return statusOf(schema, [aJob()], [RUNNING], { reported, requeueAt: 0 });
 }
 
 describe('kubectl glanceschema', () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { REGISTRY } from '../../../migrations/registry.ts';
-import { type Found, type Located, locate, type MigrateRow } from '../../../src/glance/detect.ts';
+import { type Detected, detect, type Found, type MigrateRow } from '../../../src/glance/detect.ts';
 import { appliedScripts } from '../../../src/glance/heads.ts';
 import { type KnownSchema, knownSchema } from '../../../src/glance/known-schema.ts';
 import { formatPosition } from '../../../src/glance/position.ts';
@@ -68,17 +68,17 @@ function without(
 }
 
 /** `empty`, `mitaka02`, `mitaka02 adopted from ...` or the reason of a refusal. */
-function brief(located: Located): string {
-  switch (located.kind) {
+function brief(detected: Detected): string {
+  switch (detected.kind) {
     case 'empty':
       return 'empty';
     case 'refused':
-      return located.reason;
+      return detected.reason;
     case 'at': {
-      const at = `${formatPosition(located.position)}${located.underWay ? ', under way' : ''}${located.lacking.map((name) => `, lacking ${name}`).join('')}`;
-      return located.adopt === undefined
+      const at = `${formatPosition(detected.position)}${detected.underWay ? ', under way' : ''}${detected.lacking.map((name) => `, lacking ${name}`).join('')}`;
+      return detected.baseline === undefined
         ? at
-        : `${at}, from ${located.adopt.from} to ${located.adopt.heads.join()}`;
+        : `${at}, from ${detected.baseline.from} to ${detected.baseline.heads.join()}`;
     }
   }
 }
@@ -249,7 +249,7 @@ describe('locate', () => {
   ];
   for (const [name, look, expected] of rows) {
     it(`${name}: ${expected}`, () => {
-      expect(brief(locate(found(look), KNOWN_SCHEMA))).to.equal(expected);
+      expect(brief(detect(found(look), KNOWN_SCHEMA))).to.equal(expected);
     });
   }
 
@@ -315,14 +315,14 @@ describe('locate', () => {
   ];
   for (const [name, look, message] of messages) {
     it(`says of ${name}: ${message}`, () => {
-      expect(locate(found(look), KNOWN_SCHEMA)).to.deep.include({ kind: 'refused', message });
+      expect(detect(found(look), KNOWN_SCHEMA)).to.deep.include({ kind: 'refused', message });
     });
   }
 
   it('says which columns are missing, and where the stamp claims to be', () => {
     const look = found({ schema: 'mitaka02', alembic: ['mitaka02'] });
     const missing = ['is_public', 'name'];
-    expect(locate({ ...look, tables: without(look.tables, 'images', missing) }, KNOWN_SCHEMA)).to.deep.equal({
+    expect(detect({ ...look, tables: without(look.tables, 'images', missing) }, KNOWN_SCHEMA)).to.deep.equal({
       kind: 'refused',
       reason: 'DatabaseNotGlance',
       message:
@@ -333,7 +333,7 @@ describe('locate', () => {
   });
 
   it('tells all of a database that is where its version table says', () => {
-    expect(locate(found({ schema: 'liberty', alembic: ['liberty'] }), KNOWN_SCHEMA)).to.deep.equal({
+    expect(detect(found({ schema: 'liberty', alembic: ['liberty'] }), KNOWN_SCHEMA)).to.deep.equal({
       kind: 'at',
       position: { revision: 'liberty', phase: 'Contract' },
       applied: new Set(['liberty']),
@@ -356,19 +356,19 @@ describe('locate', () => {
         expect(others, 'there are more than one').to.not.deep.equal([]);
         const seen = triggers === undefined ? look : { ...look, triggers: new Set(triggers) };
         expect(
-          brief(locate(seen, { ...KNOWN_SCHEMA, transactional: false, mayLack: () => new Set() })),
+          brief(detect(seen, { ...KNOWN_SCHEMA, transactional: false, mayLack: () => new Set() })),
         ).to.equal(expected);
       });
     }
 
     it('is under way without triggers too where each script is one transaction', () => {
       const seen = { ...look, triggers: new Set<string>() };
-      expect(brief(locate(seen, KNOWN_SCHEMA))).to.equal('mitaka02, under way');
+      expect(brief(detect(seen, KNOWN_SCHEMA))).to.equal('mitaka02, under way');
     });
 
     it('is not under way where nothing of it is there, whatever triggers there are', () => {
       const seen = { ...found({ schema: 'mitaka02', alembic: ['mitaka02'] }), triggers: new Set([trigger]) };
-      expect(brief(locate(seen, KNOWN_SCHEMA))).to.equal('mitaka02');
+      expect(brief(detect(seen, KNOWN_SCHEMA))).to.equal('mitaka02');
     });
   });
 
@@ -408,12 +408,12 @@ describe('locate', () => {
       ],
     ];
     for (const [fact, look, expected] of begun) {
-      it(`${fact}: ${expected}`, () => expect(brief(locate(look, piecemeal))).to.equal(expected));
+      it(`${fact}: ${expected}`, () => expect(brief(detect(look, piecemeal))).to.equal(expected));
     }
 
     it('a first table is refused where it is one', () => {
       const look = { tables: new Map([...version, ...images]), alembic: [] };
-      expect(brief(locate(look, KNOWN_SCHEMA))).to.equal('DatabaseNotGlance');
+      expect(brief(detect(look, KNOWN_SCHEMA))).to.equal('DatabaseNotGlance');
     });
 
     const look = found({ schema: 'ocata_expand01', alembic: ['ocata_expand01'] });
@@ -425,7 +425,7 @@ describe('locate', () => {
     for (const [fact, gone, expected] of lacking) {
       it(`${fact}: ${expected}`, () => {
         const tables = without(look.tables, 'images', gone);
-        expect(brief(locate({ ...look, tables }, piecemeal))).to.equal(expected);
+        expect(brief(detect({ ...look, tables }, piecemeal))).to.equal(expected);
       });
     }
   });
@@ -434,8 +434,8 @@ describe('locate', () => {
     const look = found({ schema: 'mitaka02', migrate: 44 });
     const tables = new Map(look.tables);
     tables.set('images', new Set([...(tables.get('images') ?? [])].filter((name) => name !== 'is_public')));
-    const located = locate({ ...look, tables }, KNOWN_SCHEMA);
-    expect(located).to.deep.include({
+    const detected = detect({ ...look, tables }, KNOWN_SCHEMA);
+    expect(detected).to.deep.include({
       kind: 'refused',
       message:
         "migrate_version says 44 ('mitaka02'), but images.is_public is not there. Restore a backup, or correct the version table by 'db version_control REVISION'.",
@@ -443,7 +443,7 @@ describe('locate', () => {
   });
 
   it('says the number of a database from before Liberty', () => {
-    expect(locate(found({ schema: 'liberty', migrate: 37 }), KNOWN_SCHEMA)).to.deep.include({
+    expect(detect(found({ schema: 'liberty', migrate: 37 }), KNOWN_SCHEMA)).to.deep.include({
       message:
         "migrate_version says 37, which is before Liberty (42). Upgrade to Liberty with Glance's own tool first.",
     });

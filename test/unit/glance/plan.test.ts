@@ -28,7 +28,7 @@ function at(heads: readonly string[], pending: readonly string[] = [], otherwise
     }),
   );
   return {
-    place: 'db:5432/glance',
+    address: 'db:5432/glance',
     transactional: true,
     tables,
     alembic: heads,
@@ -37,7 +37,7 @@ function at(heads: readonly string[], pending: readonly string[] = [], otherwise
   };
 }
 
-const EMPTY: Facts = { place: 'db:5432/glance', transactional: true, tables: new Map() };
+const EMPTY: Facts = { address: 'db:5432/glance', transactional: true, tables: new Map() };
 
 /** An expand that has begun without its record, with nodes at work. */
 const BEGUN: Otherwise = { with: ['images.visibility'] };
@@ -232,16 +232,16 @@ describe('a run', () => {
     const { alembic: _, ...legacy } = at(['mitaka02'], [], {
       migrate: [{ repository: 'Glance Migrations', version: 44 }],
     });
-    const adopt = { from: 'migrate_version 44', heads: ['mitaka02'] };
+    const baseline = { from: 'migrate_version 44', heads: ['mitaka02'] };
     const found = plan(legacy, to('mitaka02'));
-    expect(found).to.deep.include({ kind: 'run', adopt, units: [], online: false });
+    expect(found).to.deep.include({ kind: 'run', baseline, units: [], online: false });
     expect(found).to.have.deep.property('applied', appliedScripts(['mitaka02']));
     expect(plan(at(['mitaka02']), to('ocata01'))).to.not.have.property('adopt');
   });
 
   it('is settled where there is neither a step nor a name to adopt', () => {
-    const { located, ...settled } = plan(at(['mitaka02']), to('mitaka02'));
-    expect(located.kind).to.equal('at');
+    const { detected, ...settled } = plan(at(['mitaka02']), to('mitaka02'));
+    expect(detected.kind).to.equal('at');
     expect(settled).to.deep.equal({ kind: 'settled', applied: appliedScripts(['mitaka02']), online: false });
   });
 
@@ -312,7 +312,7 @@ describe('a version table that is written by hand', () => {
       ? `${run.reason}: ${run.message}`
       : run.kind === 'settled'
         ? 'settled'
-        : `${run.adopt?.from} -> ${run.adopt?.heads.join()}, ${run.units.length} units`;
+        : `${run.baseline?.from} -> ${run.baseline?.heads.join()}, ${run.units.length} units`;
   };
   const { alembic: _, ...lost } = at(['pike_contract01']);
   const rows: readonly (readonly [string, Facts, string, string])[] = [
@@ -334,25 +334,25 @@ describe('a version table that is written by hand', () => {
       'a revision before the one that the tables agree with',
       at(['pike_contract01']),
       'ocata01',
-      "DowngradeNotSupported: Cannot place db:5432/glance at 'ocata01': its version table says 'pike01', its tables agree, and that is later. Name 'pike01', or leave it as it is.",
+      "DowngradeNotSupported: Cannot stamp db:5432/glance with 'ocata01': its version table says 'pike01', its tables agree, and that is later. Name 'pike01', or leave it as it is.",
     ],
     [
       'a revision whose tables are others',
       lost,
       'rocky01',
-      "DatabaseNotGlance: Cannot place db:5432/glance at 'rocky01': images.os_hidden is not there. Name the revision that the tables are of.",
+      "DatabaseNotGlance: Cannot stamp db:5432/glance with 'rocky01': images.os_hidden is not there. Name the revision that the tables are of.",
     ],
     [
       'a revision after which the next has begun',
       { ...at(['mitaka02'], [], BEGUN), alembic: [] },
       'mitaka02',
-      "DatabaseNotGlance: Cannot place db:5432/glance at 'mitaka02': the script after it has begun. Name the revision that the tables are of.",
+      "DatabaseNotGlance: Cannot stamp db:5432/glance with 'mitaka02': the script after it has begun. Name the revision that the tables are of.",
     ],
     [
       'a database of a newer release',
       { ...lost, alembic: ['2027_1_expand01'] },
       'pike01',
-      "DatabaseNewer: Cannot place db:5432/glance at 'pike01': alembic_version says '2027_1_expand01', which is newer than '2024_1_01', the latest revision that this version supports. Use a newer glance-schema.",
+      "DatabaseNewer: Cannot stamp db:5432/glance with 'pike01': alembic_version says '2027_1_expand01', which is newer than '2024_1_01', the latest revision that this version supports. Use a newer glance-schema.",
     ],
   ];
   for (const [fact, facts, revision, expected] of rows) {
@@ -416,7 +416,7 @@ describe('what runs, in order,', () => {
     ['ocata_expand01', { heads: ['ocata_expand01'] }, to('ocata01'), 'ocata_migrate01 ocata_contract01'],
     ['ocata_contract01', { heads: ['ocata_contract01'] }, to('ocata01'), ''],
     [
-      'the data of Train, in its place',
+      'the data of Train, in its turn',
       { heads: ['rocky_contract02'] },
       to('ussuri01'),
       'train_expand01 train_migrate01 train_contract01 ussuri_expand01 ussuri_contract01',
@@ -428,7 +428,7 @@ describe('what runs, in order,', () => {
       'train_migrate01 wallaby_expand01 wallaby_contract01',
     ],
     [
-      'the data of two revisions, each in its place',
+      'the data of two revisions, each in its turn',
       { heads: ['mitaka02'], begun: true },
       to('train01'),
       'ocata_expand01 ocata_migrate01 ocata_contract01 pike_expand01 pike_contract01 queens_expand01 queens_contract01 rocky_expand01 rocky_contract01 rocky_expand02 rocky_contract02 train_expand01 train_migrate01 train_contract01',

@@ -71,7 +71,7 @@ describe('the rows of the version table', () => {
 });
 
 describe('a database comes under version control', () => {
-  const adopt = { from: 'migrate_version 44', heads: ['mitaka02'] };
+  const baseline = { from: 'migrate_version 44', heads: ['mitaka02'] };
   const insert = "INSERT INTO alembic_version (version_num) VALUES ('mitaka02')";
   const rows: readonly (readonly [
     string,
@@ -83,12 +83,12 @@ describe('a database comes under version control', () => {
     ['no table and nothing to run', undefined, { kind: 'settled' }, []],
     ['an empty table and scripts to run', [], { kind: 'run' }, []],
     ['rows and scripts to run', ['liberty'], { kind: 'run' }, []],
-    ['no table and an older record', undefined, { kind: 'run', adopt }, [CREATE, insert]],
-    ['an empty table and an older record', [], { kind: 'run', adopt }, [insert]],
+    ['no table and an older record', undefined, { kind: 'run', baseline }, [CREATE, insert]],
+    ['an empty table and an older record', [], { kind: 'run', baseline }, [insert]],
     [
       'a row by an older name',
       ['pike01'],
-      { kind: 'run', adopt: { from: "alembic_version 'pike01'", heads: ['pike_contract01'] } },
+      { kind: 'run', baseline: { from: "alembic_version 'pike01'", heads: ['pike_contract01'] } },
       [
         "DELETE FROM alembic_version WHERE version_num IN ('pike01')",
         "INSERT INTO alembic_version (version_num) VALUES ('pike_contract01')",

@@ -12,7 +12,7 @@ export async function releaseFinalizer(target: Target): Promise<Acted> {
   }
   const finalizers = (schema.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
   const released = await cluster.mark(schema, { finalizers });
-  if (released === 'stale') {
+  if (released === 'conflict') {
     return { kind: 'conflict', why: 'a conflict: the schema has changed before its finalizer was released' };
   }
   if ('refused' in released) {

@@ -18,7 +18,7 @@ export async function startJob(
     finalizers: [...others, FINALIZER],
     reservedSequence: effect.purpose.sequence,
   });
-  if (fenced === 'stale') {
+  if (fenced === 'conflict') {
     return { kind: 'conflict', why: 'a conflict: the schema has changed before its Job was started' };
   }
   if ('refused' in fenced) {
@@ -75,7 +75,7 @@ export async function startJob(
     finalizers: others,
     ...(ours ? { reservedSequence: null } : {}),
   });
-  return released === 'stale'
+  return released === 'conflict'
     ? { kind: 'conflict', why: 'a conflict: the schema has changed while its Job was refused' }
     : {
         kind: 'refused',

@@ -51,7 +51,7 @@ export interface Observed {
 /** How far a long data migration is, as its pod's log says. */
 export interface ObservedProgress {
   /** What its log told last; undefined while nothing could be read in it. */
-  readonly told: ProgressReport | undefined;
+  readonly reported: ProgressReport | undefined;
   /** When there may be more to know, in milliseconds since the epoch. */
   readonly requeueAt: number;
 }
@@ -86,7 +86,7 @@ export interface ObservedJob {
   /** RFC 3339. */
   readonly createdAt: string;
   /** Whether Kubernetes deletes it by itself: after its TTL, and with the schema unless that is being deleted already. */
-  readonly ttlArmed: boolean;
+  readonly hasTtl: boolean;
   /** Whether the Job controller has marked it as complete or failed. */
   readonly marked: boolean;
   /** Whether somebody has deleted it, and it is still there. */
@@ -202,9 +202,9 @@ export function observe(
       reservedSequence: /^\d{1,9}$/.test(reservedSequence) ? Number(reservedSequence) : 0,
     },
     job: newest === undefined ? undefined : observeJob(schema, newest, nearPods),
-    lastSequence: Math.max(0, ...near.map(({ purpose }) => placeOf(purpose))),
+    lastSequence: Math.max(0, ...near.map(({ purpose }) => sequenceOf(purpose))),
     olderJobsWithoutTtl: older
-      .filter(({ job }) => isFinished(job) && !isArmed(job, schema))
+      .filter(({ job }) => isFinished(job) && !hasTtlAndOwner(job, schema))
       .map(({ job }) => referenceTo(job)),
     olderHeldJobs: older
       .filter(({ job }) => !isFinished(job) && isHeld(podsOf(job, nearPods)))
@@ -266,9 +266,9 @@ function parseSpec(spec: unknown): GlanceSchemaSpec {
   const known = structuredClone(spec);
   for (const issue of parsed.error.issues) {
     if (issue.code === 'unrecognized_keys') {
-      const place = issue.path.reduce<unknown>((at, step) => Object(at)[step], known);
+      const parent = issue.path.reduce<unknown>((at, step) => Object(at)[step], known);
       for (const key of issue.keys) {
-        Reflect.deleteProperty(Object(place), key);
+        Reflect.deleteProperty(Object(parent), key);
       }
     }
   }
@@ -295,15 +295,15 @@ function withPurpose(job: JobObject): JobWithPurpose {
  */
 function isHiddenBy({ job, purpose }: JobWithPurpose, last: JobWithPurpose | undefined): boolean {
   const isDoneWith = last?.job.spec.ttlSecondsAfterFinished !== undefined && isFinished(last.job);
-  return isDoneWith && !isFinished(job) && placeOf(purpose) > placeOf(last.purpose);
+  return isDoneWith && !isFinished(job) && sequenceOf(purpose) > sequenceOf(last.purpose);
 }
 
-function placeOf(purpose: Purpose | undefined): number {
+function sequenceOf(purpose: Purpose | undefined): number {
   return purpose?.sequence ?? 0;
 }
 
 /** A schema that is being deleted gets no new dependents: the cascade that somebody chose is for those that there were. */
-function isArmed(job: JobObject, schema: SchemaObject): boolean {
+function hasTtlAndOwner(job: JobObject, schema: SchemaObject): boolean {
   const goesAlong = schema.metadata.deletionTimestamp !== undefined || isOwnedBy(job, schema);
   return goesAlong && job.spec.ttlSecondsAfterFinished !== undefined;
 }
@@ -345,7 +345,7 @@ function referenceTo({ metadata }: JobObject): JobReference {
 function newestJobFirst(a: JobWithPurpose, b: JobWithPurpose): number {
   return (
     byCreation(b.job, a.job) ||
-    placeOf(b.purpose) - placeOf(a.purpose) ||
+    sequenceOf(b.purpose) - sequenceOf(a.purpose) ||
     b.job.metadata.name.localeCompare(a.job.metadata.name)
   );
 }
@@ -361,7 +361,7 @@ function observeJob(
     uid: job.metadata.uid,
     purpose,
     createdAt: job.metadata.creationTimestamp,
-    ttlArmed: isArmed(job, schema),
+    hasTtl: hasTtlAndOwner(job, schema),
     marked: isFinished(job),
     deleting: job.metadata.deletionTimestamp !== undefined,
     reports: own

@@ -26,9 +26,9 @@ export function podAbsence(now: () => Date): PodAbsence {
       // A clock that was put back must not make it wait for longer.
       const since = known?.job === job.uid ? Math.min(known.since, time) : time;
       absent.set(key, { job: job.uid, since });
-      const isTold = readyReason(schema.status) === 'JobBlocked' && schema.status.job?.uid === job.uid;
+      const isReported = readyReason(schema.status) === 'JobBlocked' && schema.status.job?.uid === job.uid;
       const pod = { ...job.state.pod, since: new Date(since).toISOString() };
-      return isTold ? observed : { ...observed, job: { ...job, state: { ...job.state, pod } } };
+      return isReported ? observed : { ...observed, job: { ...job, state: { ...job.state, pod } } };
     },
     forget: (key) => void absent.delete(key),
   };

@@ -20,7 +20,7 @@ export interface ProgressReader {
 
 interface Watched {
   readonly pod: string;
-  told: ProgressReport | undefined;
+  reported: ProgressReport | undefined;
   /** When the log is read next. */
   due: number;
   reading: boolean;
@@ -36,7 +36,7 @@ export function progressReader(cluster: Pick<Cluster, 'readLog'>, now: () => Dat
   async function read(namespace: string, pod: Watched): Promise<void> {
     pod.reading = true;
     try {
-      pod.told = parseProgress(await cluster.readLog(namespace, pod.pod)) ?? pod.told;
+      pod.reported = parseProgress(await cluster.readLog(namespace, pod.pod)) ?? pod.reported;
     } catch {
       // Progress is a courtesy: what cannot be read is left out, and nobody is told.
     } finally {
@@ -61,7 +61,7 @@ export function progressReader(cluster: Pick<Cluster, 'readLog'>, now: () => Dat
       let known = watched.get(key);
       if (known?.pod !== pod) {
         // Its time counts from here and not from its own word: the clock of its node may be another.
-        known = { pod, told: undefined, due: time + PACE, reading: false };
+        known = { pod, reported: undefined, due: time + PACE, reading: false };
         watched.set(key, known);
       }
       // A clock that was put back must not hold it up.
@@ -70,7 +70,7 @@ export function progressReader(cluster: Pick<Cluster, 'readLog'>, now: () => Dat
         known.due = time + PACE;
         void read(schema.namespace, known);
       }
-      return { told: known.told, requeueAt: known.reading ? time + READING : known.due };
+      return { reported: known.reported, requeueAt: known.reading ? time + READING : known.due };
     },
     forget: (key) => void watched.delete(key),
   };

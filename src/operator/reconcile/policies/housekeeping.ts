@@ -29,7 +29,7 @@ export function housekeeping(facts: Facts, next?: Effect): Effect | undefined {
     return { kind: 'setTtl', job: older, ttl: ttlOf(schema) };
   }
   const isStored = job !== undefined && (schema.deleting || isRecorded(schema.status, job));
-  if (job?.state.kind === 'finished' && !job.ttlArmed && isStored && isTaken(job)) {
+  if (job?.state.kind === 'finished' && !job.hasTtl && isStored && isTaken(job)) {
     const { failure } = schema.status.job ?? {};
     const ttl = failure !== undefined && !isFinal(failure.reason) ? REPEATED_TTL : Number.POSITIVE_INFINITY;
     return { kind: 'setTtl', job: { name: job.name, uid: job.uid }, ttl: Math.min(ttlOf(schema), ttl) };

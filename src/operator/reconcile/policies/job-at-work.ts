@@ -9,7 +9,7 @@ import { type Effect, type Facts, sentence, unlessRefused, type Verdict } from '
 import { recordedPosition } from './positions.ts';
 
 /** How long the other containers of a pod may take to end after the migration has, in milliseconds. */
-export const HELD_PATIENCE = 30_000;
+export const HELD_GRACE = 30_000;
 
 /**
  * What the container of the migration left counts, though the Job controller waits for the others. A failure after which the Job
@@ -17,7 +17,7 @@ export const HELD_PATIENCE = 30_000;
  */
 export function endOfHeld(job: ObservedJob, now: number): ObservedJob {
   const pod = job.state.kind === 'active' ? job.state.pod : undefined;
-  return pod?.kind === 'held' && isLastEnd(pod.end) && now - Date.parse(pod.since) >= HELD_PATIENCE
+  return pod?.kind === 'held' && isLastEnd(pod.end) && now - Date.parse(pod.since) >= HELD_GRACE
     ? { ...job, state: pod.end, held: true }
     : job;
 }
@@ -51,13 +51,13 @@ export function blockedJobUnwanted(facts: Facts): Verdict | undefined {
 }
 
 /** How long the Job controller may take to make a pod, or to notice the end of one, before a person should look, in milliseconds. */
-const POD_PATIENCE = 30_000;
+const POD_GRACE = 30_000;
 
 /** How long the Job controller waits before the next pod of a Job, in milliseconds. */
 const POD_BACKOFF = { first: 10_000, most: 600_000 };
 
 /** How long a node may take to start the container, its image pulled, in milliseconds. Of a volume that it cannot mount it says nothing in the pod. */
-const START_PATIENCE = 120_000;
+const START_GRACE = 120_000;
 
 /** Why no container of a Job can start, where that is known or it has had time enough. */
 function whyBlocked(job: string, pod: PodState, now: number): ReadyCondition | undefined {
@@ -65,11 +65,11 @@ function whyBlocked(job: string, pod: PodState, now: number): ReadyCondition | u
     case 'blocked':
       return { reason: pod.reason, message: `The pod of Job ${job} cannot start: ${pod.message}.` };
     case 'starting':
-      return now - Date.parse(pod.since) < START_PATIENCE
+      return now - Date.parse(pod.since) < START_GRACE
         ? undefined
         : {
             reason: 'JobBlocked',
-            message: `Pod ${pod.pod} of Job ${job} has not started for ${START_PATIENCE / 60_000} minutes: see \`kubectl describe pod ${pod.pod}\` for a volume that cannot be mounted, as of a CA's Secret that is missing, or an image that takes long.`,
+            message: `Pod ${pod.pod} of Job ${job} has not started for ${START_GRACE / 60_000} minutes: see \`kubectl describe pod ${pod.pod}\` for a volume that cannot be mounted, as of a CA's Secret that is missing, or an image that takes long.`,
           };
     case 'suspended':
       return {
@@ -77,7 +77,7 @@ function whyBlocked(job: string, pod: PodState, now: number): ReadyCondition | u
         message: `Job ${job} is suspended, by a queue such as Kueue or by a person, and has no pod. It goes on when its own spec.suspend is false again.`,
       };
     case 'none':
-      return pod.since === undefined || now - Date.parse(pod.since) < patienceFor(pod)
+      return pod.since === undefined || now - Date.parse(pod.since) < podGrace(pod)
         ? undefined
         : {
             reason: 'JobBlocked',
@@ -92,8 +92,8 @@ function whyBlocked(job: string, pod: PodState, now: number): ReadyCondition | u
  *
  * Source: kubernetes.io/docs/concepts/workloads/controllers/job, Pod backoff failure policy.
  */
-function patienceFor({ failed }: Extract<PodState, { kind: 'none' }>): number {
-  return POD_PATIENCE + (failed === 0 ? 0 : exponentialBackoff(failed, POD_BACKOFF, () => 0));
+function podGrace({ failed }: Extract<PodState, { kind: 'none' }>): number {
+  return POD_GRACE + (failed === 0 ? 0 : exponentialBackoff(failed, POD_BACKOFF, () => 0));
 }
 
 /** That nobody can tell whether a pod runs, where that is so. */
@@ -113,7 +113,7 @@ function whyLost(pod: PodState | undefined, now: number): ReadyCondition | undef
 }
 
 function overdueAt(endsBy: string): number {
-  return Date.parse(endsBy) + POD_PATIENCE;
+  return Date.parse(endsBy) + POD_GRACE;
 }
 
 /** When `whyBlocked` may have another answer though nothing happens, in milliseconds; undefined for never. */
@@ -121,12 +121,10 @@ function blockedAfter(pod: PodState, now: number): number | undefined {
   if ('endsBy' in pod && pod.endsBy !== undefined) {
     return Math.max(1_000, overdueAt(pod.endsBy) - now);
   }
-  const patience = pod.kind === 'none' ? patienceFor(pod) : START_PATIENCE;
+  const grace = pod.kind === 'none' ? podGrace(pod) : START_GRACE;
   const since = 'since' in pod ? pod.since : undefined;
   // A clock that is behind, and put right meanwhile, must not make it wait for longer.
-  return since === undefined
-    ? undefined
-    : Math.min(patience, Math.max(0, Date.parse(since) + patience - now));
+  return since === undefined ? undefined : Math.min(grace, Math.max(0, Date.parse(since) + grace - now));
 }
 
 /** A Job has not ended: it is waited for, and what holds up its pod is named. */
@@ -147,7 +145,7 @@ export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdic
     return {
       reason: job.purpose?.target === null ? 'Observing' : 'MigrationRunning',
       message: `The migration in pod ${pod.pod} has ended, and ${by} keeps the pod. Its result is taken in a moment, and Job ${job.name} is then deleted; keep sidecars out of the pods of the operator's Jobs.${waitsForIt}`,
-      requeueAfter: Math.min(HELD_PATIENCE, Math.max(0, Date.parse(pod.since) + HELD_PATIENCE - now)),
+      requeueAfter: Math.min(HELD_GRACE, Math.max(0, Date.parse(pod.since) + HELD_GRACE - now)),
     };
   }
   const blocked = whyLost(pod, now) ?? whyBlocked(job.name, pod, now);

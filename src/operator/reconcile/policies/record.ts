@@ -53,7 +53,7 @@ export function recordContradicted(facts: Facts): Verdict | undefined {
  *
  * @param tells whether the Job is to tell the message while it reads
  */
-export function readAgain(facts: Facts, message: string, tells = false): Verdict {
+export function readAgain(facts: Facts, message: string, withMessage = false): Verdict {
   if (facts.status.job?.purpose === 'Observe') {
     const waiting = nextAttemptNotDue(facts);
     if (waiting !== undefined) {
@@ -63,7 +63,7 @@ export function readAgain(facts: Facts, message: string, tells = false): Verdict
   return unlessRefused(facts, {
     reason: 'Observing',
     message,
-    effect: startJob(facts, 'Observe', null, tells ? message : undefined),
+    effect: startJob(facts, 'Observe', null, withMessage ? message : undefined),
   });
 }
 

@@ -22,7 +22,7 @@ const LONGEST_MESSAGE = 2048;
 export function recordJob(
   schema: ObservedSchema,
   newest: ObservedJob | undefined,
-  told?: ProgressReport,
+  reported?: ProgressReport,
 ): GlanceSchemaStatus {
   const { status } = schema;
   const job = newest !== undefined && isOlder(status, newest) ? undefined : newest;
@@ -51,7 +51,7 @@ export function recordJob(
   const entry = historyEntry(job, status);
   if (job.state.kind === 'active') {
     // What cannot be read at the moment leaves what was read before, but not of another Job.
-    const progress = told ?? (known && live);
+    const progress = reported ?? (known && live);
     // The Job may be gone before its end is seen: what a pod has done that did not end well is told at once. Of one that did, the
     // end of its Job tells in a moment.
     const early = job.state.lastReport?.error != null;

@@ -1301,13 +1301,13 @@ describe('decide', () => {
       [aJob()],
       [aPod('Running', { running: {} })],
     );
-    const told = { migration: 'ocata_migrate01', done: 41_000, total: 1_000_000 };
-    const progress = { told, requeueAt: NOW.getTime() + 7_000 };
+    const reported = { migration: 'ocata_migrate01', done: 41_000, total: 1_000_000 };
+    const progress = { reported, requeueAt: NOW.getTime() + 7_000 };
 
     it('is told with how far it is, and looked at again in time', () => {
       const { effect, status, requeueAfter } = decide({ ...observed, progress }, NOW);
       expect(effect).to.equal(undefined);
-      expect(status.progress).to.deep.equal(told);
+      expect(status.progress).to.deep.equal(reported);
       expect(status.conditions?.[0]?.message).to.equal(
         'Job glance-1-bd7662a5 brings the database from mitaka02 to ocata01; ocata_migrate01: 41,000 of 1,000,000 rows.',
       );
@@ -1317,7 +1317,7 @@ describe('decide', () => {
     it('is not written again while it says the same', () => {
       const first = decide({ ...observed, progress }, NOW).status;
       const schema = { ...observed.schema, status: first };
-      for (const again of [progress, { ...progress, told: undefined }]) {
+      for (const again of [progress, { ...progress, reported: undefined }]) {
         expect(decide({ ...observed, schema, progress: again }, NOW).status).to.deep.equal(first);
       }
     });
@@ -1511,7 +1511,7 @@ describe('decide', () => {
   it('looks once more when nobody knows since when there is no pod, as soon as its log may tell more', () => {
     const observed = observe(aSchema(), [aJob()], [aPod('Failed')]);
     expect(decide(observed, NOW).requeueAfter).to.equal(undefined);
-    const progress = { told: undefined, requeueAt: NOW.getTime() + 5 };
+    const progress = { reported: undefined, requeueAt: NOW.getTime() + 5 };
     expect(decide({ ...observed, progress }, NOW).requeueAfter).to.equal(5);
   });
 

@@ -14,8 +14,8 @@ function says(reason: Reason, status: GlanceSchemaStatus = {}): GlanceSchemaStat
   return withVerdict(status, { reason, message: `It is ${reason}.` }, 1, new Date(START));
 }
 
-function notice(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEvent {
-  return eventsFor(before, after)[0] ?? expect.fail('there is no notice');
+function event(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEvent {
+  return eventsFor(before, after)[0] ?? expect.fail('there is no event');
 }
 
 describe('eventsFor', () => {
@@ -29,7 +29,7 @@ describe('eventsFor', () => {
       'ConnectionInvalid',
       'JobBlocked',
     ] as const) {
-      expect(notice({}, says(reason)).type, reason).to.equal('Warning');
+      expect(event({}, says(reason)).type, reason).to.equal('Warning');
     }
   });
 
@@ -42,14 +42,14 @@ describe('eventsFor', () => {
   it('a further Job that failed is told though the reason stays', () => {
     const before = says('DatabaseUnreachable');
     const after = says('DatabaseUnreachable', failedWith('DatabaseUnreachable'));
-    expect(notice(before, after).reason).to.equal('DatabaseUnreachable');
+    expect(event(before, after).reason).to.equal('DatabaseUnreachable');
   });
 
   it('a further Job that failed the very same way is told, and the same failure read anew is not', () => {
     const before = says('DatabaseUnreachable', failedWith('DatabaseUnreachable'));
     expect(eventsFor(before, structuredClone(before))).to.deep.equal([]);
     const after = structuredClone({ ...before, job: before.job && { ...before.job, uid: 'next' } });
-    expect(notice(before, after).reason).to.equal('DatabaseUnreachable');
+    expect(event(before, after).reason).to.equal('DatabaseUnreachable');
   });
 
   it('that a Secret is shared is told once, beside the reason', () => {
@@ -78,15 +78,15 @@ describe('eventDeduplicator', () => {
   /** What is told of a night in which each of so many attempts fails for the same cause, five minutes apart. */
   function night(attempts: number): readonly string[] {
     now = START;
-    const board = eventDeduplicator(() => new Date(now));
+    const deduplicator = eventDeduplicator(() => new Date(now));
     const told: string[] = [];
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       for (const [before, after] of [
         [down, running],
         [running, down],
       ] as const) {
-        if (board.isNew(aSchema(), after, notice(before, after))) {
-          told.push(`${(now - START) / MINUTE} ${notice(before, after).reason}`);
+        if (deduplicator.isNew(aSchema(), after, event(before, after))) {
+          told.push(`${(now - START) / MINUTE} ${event(before, after).reason}`);
         }
         now += 2.5 * MINUTE;
       }
@@ -110,9 +110,9 @@ describe('eventDeduplicator', () => {
   ];
   for (const [what, schema, status] of NEWS) {
     it(`${what} is told at once`, () => {
-      const board = eventDeduplicator(() => new Date(START));
+      const deduplicator = eventDeduplicator(() => new Date(START));
       const isNew = (of: SchemaObject, after: GlanceSchemaStatus) =>
-        board.isNew(of, after, notice({}, after));
+        deduplicator.isNew(of, after, event({}, after));
       expect([isNew(aSchema(), down), isNew(aSchema(), down), isNew(schema, status)]).to.deep.equal([
         true,
         false,
@@ -122,10 +122,10 @@ describe('eventDeduplicator', () => {
   }
 
   it('of what is gone nothing is kept', () => {
-    const board = eventDeduplicator(() => new Date(START));
-    const isNew = () => board.isNew(aSchema(), down, notice({}, down));
+    const deduplicator = eventDeduplicator(() => new Date(START));
+    const isNew = () => deduplicator.isNew(aSchema(), down, event({}, down));
     expect(isNew()).to.equal(true);
-    board.forget('openstack/glance');
+    deduplicator.forget('openstack/glance');
     expect(isNew()).to.equal(true);
   });
 });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { GlanceSchemaStatus } from '../../../../src/contract/glance-schema.ts';
 import { readyReason } from '../../../../src/contract/glance-schema.ts';
-import type { Cluster, SchemaObject, Stale } from '../../../../src/operator/kube/cluster.ts';
+import type { Cluster, Conflict, SchemaObject } from '../../../../src/operator/kube/cluster.ts';
 import { reconciler } from '../../../../src/operator/reconcile/reconciler.ts';
 import { aSchema } from '../../../support/builders.ts';
 
@@ -35,11 +35,11 @@ describe('reconciler', () => {
     deleteJob: nothing,
     setTtl: nothing,
     disown: nothing,
-    async writeStatus(schema, status): Promise<SchemaObject | Stale> {
+    async writeStatus(schema, status): Promise<SchemaObject | Conflict> {
       const fate = fates.shift() ?? 'answered';
       if (fate !== 'not stored, answer lost') {
         if (stored?.metadata.resourceVersion !== schema.metadata.resourceVersion) {
-          return 'stale';
+          return 'conflict';
         }
         stored = changed(stored, { status });
       }
@@ -69,9 +69,9 @@ describe('reconciler', () => {
     reconcile = reconciler({
       cluster,
       defaultImage: { name: 'image', pullSecrets: [] },
-      onStored: ({ before, after, notices: [notice], answered }) =>
+      onStored: ({ before, after, events: [event], answered }) =>
         told.push(
-          `${readyReason(before) ?? 'none'} to ${readyReason(after)}, ${notice?.reason ?? 'no'} Event, ${answered ? 'answered' : 'found'}`,
+          `${readyReason(before) ?? 'none'} to ${readyReason(after)}, ${event?.reason ?? 'no'} Event, ${answered ? 'answered' : 'found'}`,
         ),
     });
   });
@@ -109,21 +109,23 @@ describe('reconciler', () => {
 
   const SHARED = / GlanceSchema first, which is older, names the same database: /;
 
-  for (const [what, metadata, isTold] of [
+  for (const [what, metadata, isReported] of [
     ['was made before', { name: 'first', creationTimestamp: '2026-01-01T00:00:00Z' }, true],
     ['was made later', { name: 'first', creationTimestamp: '2027-01-01T00:00:00Z' }, false],
     ['was made in the same second, and is before it by name', { name: 'first' }, true],
     ['was made in the same second, and is behind it by name', { name: 'later' }, false],
   ] as const) {
-    it(`another GlanceSchema with the same Secret ${what}: ${isTold ? 'the status says so until that is gone' : 'nothing is said'}`, async () => {
+    it(`another GlanceSchema with the same Secret ${what}: ${isReported ? 'the status says so until that is gone' : 'nothing is said'}`, async () => {
       const sharer = aSchema({ metadata: { ...metadata, uid: 'sharer' } });
       const third = aSchema({ metadata: { name: 'third', uid: 'third' } });
       sharers = [third, sharer];
       await pass();
-      expect(stored?.status?.sharesSecretWith).to.equal(isTold ? 'first' : undefined);
-      expect(stored?.status?.conditions?.map(({ message }) => SHARED.test(message))).to.deep.equal([isTold]);
+      expect(stored?.status?.sharesSecretWith).to.equal(isReported ? 'first' : undefined);
+      expect(stored?.status?.conditions?.map(({ message }) => SHARED.test(message))).to.deep.equal([
+        isReported,
+      ]);
       expect(told.filter((what) => what.startsWith('Event'))).to.deep.equal(
-        isTold ? ['Event Suspended', 'Event SecretShared'] : ['Event Suspended'],
+        isReported ? ['Event Suspended', 'Event SecretShared'] : ['Event Suspended'],
       );
       told = [];
       sharers = [third];

@@ -33,7 +33,7 @@ describe('progress reader', () => {
     clock += seconds * 1000;
     const known = reader.of(KEY, observed);
     await new Promise(setImmediate);
-    return known === undefined ? [] : [known.told, (known.requeueAt - clock) / 1000];
+    return known === undefined ? [] : [known.reported, (known.requeueAt - clock) / 1000];
   }
 
   it('a pod that has just begun is not asked', async () => {

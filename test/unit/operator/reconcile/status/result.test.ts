@@ -268,16 +268,16 @@ describe('recordJob', () => {
       expect(ended.lastMigration).to.not.have.property('error');
     });
 
-    it('is told with how the Job ended when its next pod leaves no word', () => {
+    it('is reported with how the Job ended when its next pod leaves no word', () => {
       const { schema, job } = observe(
         aSchema({ status: recordedAt('liberty') }),
         [aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded' })],
         [aPod('Failed', { terminated: { exitCode: 137, reason: 'OOMKilled' } }), early],
       );
-      const { history, job: told } = recordJob(schema, job);
-      expect(told?.failure?.reason).to.equal('NoResult');
+      const { history, job: reported } = recordJob(schema, job);
+      expect(reported?.failure?.reason).to.equal('NoResult');
       expect(history?.map(({ applied, error }) => [applied.length, error])).to.deep.equal([
-        [2, told?.failure?.message],
+        [2, reported?.failure?.message],
       ]);
     });
   });

@@ -4,4 +4,4 @@
  *
  * Source: the manuals of both, innodb_lock_wait_timeout.
  */
-export const NO_ROW_PATIENCE = "SET SESSION innodb_lock_wait_timeout = IF(VERSION() LIKE '%MariaDB%', 0, 1)";
+export const NO_ROW_LOCK_WAIT = "SET SESSION innodb_lock_wait_timeout = IF(VERSION() LIKE '%MariaDB%', 0, 1)";

@@ -1,12 +1,12 @@
 /** The numbers that a history is made of; when they are used up nothing unusual happens any more. */
-export interface Tape {
-  /** A number in [0, bound); 0 when the tape has ended, so that 0 must mean "as usual". */
+export interface Trace {
+  /** A number in [0, bound); 0 when the trace has ended, so that 0 must mean "as usual". */
   next(bound: number): number;
   /** Whether something happens that does once in `odds` times, over all histories: in some often, in others never. */
   happens(what: string, odds: number): boolean;
-  /** One of the values; the first when the tape has ended. */
+  /** One of the values; the first when the trace has ended. */
   pick<T>(values: readonly [T, ...T[]]): T;
-  /** One of the kinds by their weights, each of which is larger in some histories and none in others; the first, when the tape has ended. */
+  /** One of the kinds by their weights, each of which is larger in some histories and none in others; the first, when the trace has ended. */
   choose<T extends string>(kinds: Readonly<Record<T, number>>): T;
   readonly ended: boolean;
 }
@@ -17,7 +17,7 @@ export interface Tape {
  */
 const TEMPERS = [1, 0, 1, 0, 1, 4, 10] as const;
 
-export function tapeOf(numbers: readonly number[]): Tape {
+export function traceOf(numbers: readonly number[]): Trace {
   const tempers = new Map<string, number>();
   let position = 0;
 

@@ -13,7 +13,7 @@ export interface RequestOutcome {
 
 /** Has a dispatcher tell of each request once: when its answer begins, or when it fails before. Watches are requests too. */
 export function observeRequests(
-  tell: (outcome: RequestOutcome) => void,
+  onRequest: (outcome: RequestOutcome) => void,
 ): Dispatcher.DispatcherComposeInterceptor {
   const hosts = new Map<string, string>();
   return (dispatch) => (options, handler) => {
@@ -22,11 +22,11 @@ export function observeRequests(
     const host = hosts.get(origin) ?? new URL(origin).host;
     hosts.set(origin, host);
     const began = performance.now();
-    let told = false;
+    let answered = false;
     const once = (status: number | undefined): void => {
-      if (!told) {
-        told = true;
-        tell({ method, host, status, seconds: (performance.now() - began) / 1000 });
+      if (!answered) {
+        answered = true;
+        onRequest({ method, host, status, seconds: (performance.now() - began) / 1000 });
       }
     };
     return dispatch(options, {
