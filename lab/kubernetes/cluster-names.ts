@@ -11,6 +11,7 @@ export interface ClusterNames {
   remove(): void;
 }
 
+/** Lets programs of Node on this machine resolve Services of the cluster, by a file that is loaded before them. */
 export function clusterNames(): ClusterNames {
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-names-'));
   chmodSync(folder, 0o755);

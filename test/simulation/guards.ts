@@ -93,7 +93,7 @@ const GUARDS: readonly Guard[] = [
     'Math.min(grace, Math.max(0, Date.parse(since) + grace - now))',
     'Math.max(0, Date.parse(since) + grace - now)',
   ]),
-  guard('the record is of one database', ['{ recordedFrom: purpose.database }', '{}']),
+  guard('the record is of one database', ['recordedFrom: purpose?.database', 'recordedFrom: undefined']),
   guard('the finalizer goes', [
     'schema.hasFinalizer &&\n    !mayRun(facts)',
     'schema.hasFinalizer && schema.name === ""',
@@ -261,7 +261,10 @@ const GUARDS: readonly Guard[] = [
     "pod?.kind === 'held' && job.name === '' && isLastEnd",
   ]),
   guard('a Job that a sidecar holds is deleted', ['job?.held === true &&', "job?.name === '' &&"]),
-  guard('of two Jobs of one second the later counts', ['sequenceOf(b.purpose) - sequenceOf(a.purpose) ||', '']),
+  guard('of two Jobs of one second the later counts', [
+    'sequenceOf(b.purpose) - sequenceOf(a.purpose) ||',
+    '',
+  ]),
   guard('a pod that is gone may have been the last', ['isMissingOne(job, ended)\n', 'false\n']),
   guard('the last pod knows', [
     'byCreation(b, a) ||\n    b.metadata.name.localeCompare',
