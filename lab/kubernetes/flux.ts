@@ -8,6 +8,7 @@ import { ensureTool, toolSource } from '../tools/ensure-tool.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { kubectl } from './kubectl.ts';
 
+/** The controllers of Flux, as processes of this machine. */
 export interface Flux {
   stop(): Promise<void>;
 }
