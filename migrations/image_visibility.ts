@@ -135,7 +135,7 @@ END`,
 };
 
 /**
- * What keeps `is_public` and `visibility` in step while both live, in the order in which they are made. MySQL makes one after
+ * What keeps `is_public` and `visibility` in sync while both live, in the order in which they are made. MySQL makes one after
  * the other while nodes write: an image that gets its visibility when it is made, and whose `is_public` then changes before the
  * trigger for that is there, would keep the wrong one for ever.
  *

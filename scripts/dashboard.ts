@@ -75,7 +75,7 @@ export function dashboard(): Dashboard {
       [`${BY_SCHEMA} (glanceschema_attempts{${CHOSEN}})`, SCHEMA],
     ]),
     new RowBuilder('Operator'),
-    lines('Versions', 'Of the replicas, and the newest revision that each carries.', 'short', [
+    lines('Versions', 'Of the replicas, and the latest revision that each supports.', 'short', [
       [
         `count by (version, newest_revision) (glanceschema_operator_info{${OPERATOR}})`,
         '{{version}} up to {{newest_revision}}',

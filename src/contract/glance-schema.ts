@@ -352,7 +352,7 @@ export const statusSchema = z
             message: z.string().max(2048),
             databaseRead: z
               .boolean()
-              .describe('Whether it could tell where it left the database; if not, the record may be old.'),
+              .describe('Whether it could say where it left the database; if not, the record may be old.'),
           })
           .optional()
           .describe('Why it failed; absent when it did not.'),
@@ -370,7 +370,7 @@ export const statusSchema = z
       })
       .optional()
       .describe(
-        'How far a data migration has come that takes longer than some seconds: the newest that its log tells; after a Job that did not end it, where that stopped.',
+        'How far a data migration has come that takes longer than some seconds: the newest that its log reports; after a Job that did not end it, where that stopped.',
       ),
     lastMigration: historyEntry.optional().describe('The newest migration that ended well.'),
     history: z

@@ -24,7 +24,7 @@ export const RETRY_ANNOTATION = `${GROUP}/retry`;
 
 /**
  * Written by the operator together with the finalizer: the sequence number of the Job that is about to be made. A Job that
- * was made and lost before the status told of it is known by this.
+ * was made and lost before the status reported it is known by this.
  */
 export const RESERVED_SEQUENCE_ANNOTATION = `${GROUP}/reserved-sequence`;
 

@@ -67,7 +67,7 @@ export const REASONS = {
     ready: 'False',
     also: 'Stalled',
     warns: true,
-    meaning: 'The wanted revision is not one that this operator carries, or none is named.',
+    meaning: 'The wanted revision is not one that this operator supports, or none is named.',
     doThis: 'Name one of those that the message lists, or upgrade the operator.',
   },
   DatabaseNewer: {
@@ -75,7 +75,7 @@ export const REASONS = {
     also: 'Stalled',
     warns: true,
     verb: 'retry',
-    meaning: 'The database is past what this operator carries. Nothing was changed.',
+    meaning: 'The database is past what this operator supports. Nothing was changed.',
     doThis: 'Upgrade the operator, then set the annotation `retry`.',
   },
   DatabaseUnreachable: {
@@ -101,7 +101,7 @@ export const REASONS = {
     warns: true,
     verb: 'retry',
     meaning:
-      'The database has tables that neither alembic_version nor migrate_version can place. Nothing was changed.',
+      'The database has tables, and neither alembic_version nor migrate_version says at which revision they are. Nothing was changed.',
     doThis: 'Point the Secret at the right database, then set the annotation `retry`.',
   },
   SecretNotReady: {

@@ -36,7 +36,7 @@ export interface MigrationReport {
   readonly applied: readonly AppliedScript[];
   /** How far a data migration came that did not end; absent when none was left like that. */
   readonly progress?: ReportedProgress | undefined;
-  /** What comes next, as `db check` tells it; absent when nothing does, or another command reports. */
+  /** What comes next, as `db check` says it; absent when nothing does, or another command reports. */
   readonly next?: 'expand' | 'migrate' | 'contract' | undefined;
   /** What this run completed of the schema, such as an index that was missing; absent when nothing. */
   readonly repaired?: readonly string[] | undefined;

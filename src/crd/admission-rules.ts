@@ -19,7 +19,7 @@ export interface AdmissionRule {
   readonly fieldPath?: string;
 }
 
-/** On `spec.revision`: only what this operator carries, by any of its names, in any case. */
+/** On `spec.revision`: only what this operator supports, by any of its names, in any case. */
 export function revisionIsSupported(): AdmissionRule {
   const names = REVISIONS.flatMap((revision) => [revision.name, ...revision.aliases]);
   const numbers = Object.entries(LEGACY_NUMBERS);
@@ -130,7 +130,7 @@ export function targetIsNotLower(): AdmissionRule {
   };
 }
 
-/** Every name of every known revision, with its place at phase Contract; the recorded one may be newer than we carry. */
+/** Every name of every known revision, with its place at phase Contract; the recorded one may be newer than we support. */
 const ORDER = celMap(
   REVISIONS.flatMap((revision) =>
     [revision.name, ...revision.aliases].map(

@@ -2,7 +2,7 @@ import type { ExpectedTable } from './expected-schema.ts';
 import type { Column, ColumnType, Engine, ForeignKey, Index, Trigger, Unique } from './steps.ts';
 import { withoutUndefined } from './without-undefined.ts';
 
-/** A table as the catalog of a database tells it. */
+/** A table as the catalog of a database describes it. */
 export interface FoundTable {
   readonly columns: ReadonlyMap<string, FoundColumn>;
   readonly indexes: readonly FoundIndex[];

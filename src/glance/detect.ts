@@ -55,7 +55,7 @@ export type Detected =
       readonly message: string;
       /** What of the schema is not that of the revision which the version table names, if that is why. */
       readonly wrong?: string;
-      /** Where the version table says that the database is, if it can be told. */
+      /** Where the version table says that the database is, if that is known. */
       readonly position?: Position;
     };
 
@@ -90,7 +90,7 @@ export function agrees(position: Position, rows: readonly string[]): boolean {
 
 const VERSION_TABLES = ['alembic_version', 'migrate_version'];
 
-/** Places a database in the chain, or says why it cannot be placed. Nothing is taken on trust that can be seen. */
+/** Detects the revision of a database, or says why it cannot. Nothing is taken on trust that can be seen. */
 export function detect(found: Found, known: KnownSchema): Detected {
   const rows = found.alembic ?? [];
   if (rows.length > 0) {

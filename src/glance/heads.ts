@@ -36,7 +36,7 @@ export function unknownHeads(heads: readonly string[]): readonly string[] {
  * one contracted. Undefined for a database with none. An expanded revision whose data is all moved, or that has none to
  * move, is at `Migrate`.
  *
- * @param pending the revisions with rows that are still to be moved, which only the rows tell
+ * @param pending the revisions with rows that are still to be moved, which only the rows show
  */
 export function positionOf(
   applied: ReadonlySet<string>,

@@ -79,7 +79,7 @@ export function nextPhase(facts: Facts, revision: string, registry: Registry): N
   return isNext(contract) ? 'contract' : undefined;
 }
 
-/** The data migrations whose rows tell where a database is, and have to be looked at before it is decided what to run. */
+/** The data migrations whose rows show where a database is, and have to be looked at before it is decided what to run. */
 export function dataToAsk(facts: Facts, registry: Registry): readonly DataMigration[] {
   const detected = detect(facts, knownSchema(registry, facts.transactional));
   return detected.kind === 'at'

@@ -5,7 +5,7 @@ import { withoutUndefined } from './without-undefined.ts';
  * names that a user may write, the rules of the CRD, `db history`, the registry of migrations, and the table in docs/migrations.md.
  */
 
-/** A revision as a row of the table. The words tell what a script changes; one that is not named changes nothing. */
+/** A revision as a row of the table. The words say what a script changes; one that is not named changes nothing. */
 type Row = {
   /** The name in the Glance manual (`ocata01`). */
   readonly name: string;

@@ -115,7 +115,7 @@ export type Step =
   | { readonly do: 'create trigger'; readonly table: string; readonly trigger: Trigger }
   /** Drops it where it is there: a tool that knows of no triggers may have made the database. */
   | { readonly do: 'drop trigger'; readonly table: string; readonly trigger: string }
-  /** Changes rows of `table`; safe to run again. `where` tells which, for a plan; absent means that any may be. */
+  /** Changes rows of `table`; safe to run again. `where` says which, for a plan; absent means that any may be. */
   | {
       readonly do: 'change data';
       readonly table: string;
@@ -155,7 +155,7 @@ export interface DataMigration {
   readonly late?: boolean;
 }
 
-/** The migrations that a build carries. */
+/** The migrations that a build has. */
 export interface Registry {
   /** One for each script of the chain, in its order. */
   readonly migrations: readonly Migration[];

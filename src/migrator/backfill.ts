@@ -30,13 +30,13 @@ const LOCK_TIMEOUT_MILLISECONDS = 100;
 /** So few are not worth a walk along the whole key. */
 const FEW = 500;
 
-/** Nodes may write faster than rows are moved; what is left then is told by the position that is reported. */
+/** Nodes may write faster than rows are moved; what is left then shows in the position that is reported. */
 const MOST_STRAGGLER_BATCHES = 1000;
 
 /**
  * Moves every pending row, each in one write: in one statement where nobody is at work, else in short transactions, first
  * along the primary key and then wherever nodes have left rows behind. Ended anywhere, the next run goes on, as the rows
- * themselves tell what is done. Gives how many rows it moved.
+ * themselves show what is done. Gives how many rows it moved.
  */
 export async function backfill(options: MoveOptions): Promise<number> {
   const { writer, engine, data } = options;

@@ -29,7 +29,7 @@ import type { RunEvents } from './run-events.ts';
 import { recordRun } from './run-record.ts';
 import { describeDifferences, findDifferences, repairable, verifySchema } from './verify.ts';
 
-/** What a run tells while it runs. */
+/** What a run reports while it goes on. */
 export interface MigrationEvents extends RunEvents {
   /** Another migrator is at work. */
   readonly waiting: LockOptions['waiting'];

@@ -113,7 +113,7 @@ export function readDatabase(target: ConnectionTarget): Promise<Outcome & { read
   });
 }
 
-/** The part of an outcome that a look tells. */
+/** The part of an outcome that is known from reading alone. */
 export function outcomeOfLook(facts: Facts, detected: Detected): Outcome {
   const position = detected.kind === 'empty' ? undefined : detected.position;
   return {
@@ -123,7 +123,7 @@ export function outcomeOfLook(facts: Facts, detected: Detected): Outcome {
   };
 }
 
-/** The failure that a database is which cannot be placed. */
+/** The failure for a database whose revision cannot be detected. */
 export function whyNotDetected(facts: Facts, detected: Detected): Pick<Outcome, 'error'> {
   return detected.kind === 'refused'
     ? {

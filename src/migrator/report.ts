@@ -81,7 +81,7 @@ export function encodeReport(report: MigrationReport): string {
 }
 
 /**
- * Empties the report's file, so that it never tells of an earlier run, and shows that it can be written.
+ * Empties the report's file, so that it is never that of an earlier run, and shows that it can be written.
  *
  * @throws Failure `Usage`
  */

@@ -49,7 +49,7 @@ export interface RunProgress {
   recording: boolean;
 }
 
-/** What a run that was ended is told as. */
+/** The failure as which a run that was ended is reported. */
 export function toFailure(thrown: unknown, progress: RunProgress, options: RunOptions): Failure {
   const { address, lost } = options.lock;
   const { running, writer } = progress;

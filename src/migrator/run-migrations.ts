@@ -12,7 +12,7 @@ import { type RunOptions, type RunProgress, toFailure } from './run-failure.ts';
  * the order, the record and the lock are ours.
  *
  * @throws Failure `MigrationFailed`, `PartiallyApplied`, `DatabaseUnreachable`, `LockTimeout` or `Interrupted`; what was
- *   told by `events.applied` is committed
+ *   reported by `events.applied` is committed
  */
 export async function runMigrations(options: RunOptions): Promise<void> {
   const { lockTimeoutSeconds, signal, run } = options;

@@ -12,9 +12,9 @@ import type { RunEvents } from './run-events.ts';
 export interface RunRecord {
   /** The scripts that the database has had. */
   readonly done: ReadonlySet<string>;
-  /** For the run to tell what it does; handed on to whoever else listens. */
+  /** For the run to report what it does; handed on to whoever else listens. */
   readonly events: RunEvents;
-  /** Says which revisions have rows left to move, which only the rows tell; absent where nobody could look. */
+  /** Says which revisions have rows left to move, which only the rows show; absent where nobody could look. */
   leaves(pending: ReadonlySet<string> | undefined): void;
   /** The outcome, had the run ended now. */
   outcome(): Outcome;

@@ -27,11 +27,11 @@ export async function findDifferences(
   return compareSchema(expected, await state.readTables([...expected.keys()]), state.engine);
 }
 
-/** What is told of a schema when a run ends. */
+/** What a run reports of the schema in the end. */
 type Verdict = Pick<Outcome, 'repaired' | 'differences' | 'error'>;
 
 /**
- * Looks at the schema of what was reached, completes what can be, and tells the rest. The lock is held.
+ * Looks at the schema of what was reached, completes what can be, and reports the rest. The lock is held.
  *
  * @throws Failure as `repairSchema`
  */
@@ -56,7 +56,7 @@ export async function verifySchema(
   return { ...(repaired.length === 0 ? {} : { repaired }), ...describeDifferences(after, address, to) };
 }
 
-/** So many are told in a message; the report has more, and `db diff` all. */
+/** So many are named in a message; the report has more, and `db diff` all. */
 const MOST_DIFFERENCES = 5;
 
 /** Differences as an outcome has them: in words, and as the failure that they are. */
@@ -150,7 +150,7 @@ async function repair(
   await writer.prepare(steps, { started: () => undefined });
 }
 
-/** Any other error is a fact of the database, such as rows that a key does not allow; the difference stays, and is told. */
+/** Any other error is a fact of the database, such as rows that a key does not allow; the difference stays, and is reported. */
 function throwIfPassing(
   error: unknown,
   { signal, lockTimeoutSeconds }: Omit<WriterOptions, 'online'>,

@@ -126,7 +126,7 @@ describe('journeys on a real node', function () {
     expect(status.recordedRevision).to.equal('ocata01');
   });
 
-  it('a wrong password is told, and a mended Secret is enough', async () => {
+  it('a wrong password is reported, and a mended Secret is enough', async () => {
     const url = await cluster.postgres.createDatabase('password');
     const tenant = await cluster.tenant('password', fromPods(url).replace('glance-secret', 'wrong-secret'));
     await tenant.apply({ job: { backoffLimit: 0 } });
@@ -218,7 +218,7 @@ describe('journeys on a real node', function () {
     await cluster.kubectl('rollout', 'status', OPERATOR, SYSTEM, '--timeout=5m');
   });
 
-  it('a pod without enough memory is OOM-killed, which is told; more memory mends it', async () => {
+  it('a pod without enough memory is OOM-killed, which is reported; more memory mends it', async () => {
     const { tenant } = await newton('memory');
     await tenant.apply({
       revision: 'ocata01',

@@ -133,7 +133,7 @@ describe('a PostgreSQL that fails in the middle of a migration', () => {
     await expectDoneOnce(given);
   });
 
-  it('its disk full: exit 1 and the word of the server, rolled back, and with room the next run finishes', async function () {
+  it('its disk full: exit 1 and the message of the server, rolled back, and with room the next run finishes', async function () {
     const disk = makeSmallDisk();
     if (disk === undefined) {
       return leaveOut(this, NO_SMALL_DISK);

@@ -418,7 +418,9 @@ export class SimulatedCluster implements Cluster {
       throw new Error(`A migration is started though no revision is named (${schema.metadata.uid})`);
     }
     if (specOf(schema).revision === NEWER || recordedRevision === NEWER) {
-      throw new Error(`A migration is started with a revision that is not carried (${schema.metadata.uid})`);
+      throw new Error(
+        `A migration is started with a revision that is not supported (${schema.metadata.uid})`,
+      );
     }
     if (specOf(schema).suspend) {
       throw new Error(`A migration is started though it is suspended (${schema.metadata.uid})`);

@@ -29,7 +29,7 @@ const GRACE = 30_000;
 /** Finalizers of the garbage collector. */
 const CASCADES = ['foregroundDeletion', 'orphan'] as const;
 
-/** A revision that the CRD has, which is upgraded first, and this operator does not carry. */
+/** A revision that the CRD has, which is upgraded first, and this operator does not support. */
 export const NEWER = '2027_1_01';
 
 /** What somebody does, and how often. */

@@ -119,7 +119,7 @@ function readTarget(flags: ConnectionFlags, environment: Environment): Connectio
   return parseConnectionUrl(url, parameters, surroundings);
 }
 
-/** In a Job, nobody sees a URL: it is told where it is. */
+/** In a Job, nobody sees a URL: a message names the Secret that has it. */
 function withSubject<T>(subject: string | undefined, read: () => T): T {
   try {
     return read();

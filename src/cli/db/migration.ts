@@ -90,11 +90,11 @@ function addRunOptions(command: Command): void {
       '600',
     )
     .addOption(
-      new Option('--log-format <format>', 'of what is told on stderr')
+      new Option('--log-format <format>', 'the form of the log on stderr')
         .choices(['text', 'json'])
         .default('text'),
     )
-    .option('--verbose', 'tell each step');
+    .option('--verbose', 'log each step');
   addOutputOptions(addConnectionOptions(command));
 }
 

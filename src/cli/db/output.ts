@@ -39,7 +39,7 @@ export interface Result {
   readonly summary: string;
 }
 
-/** Tells how a command ended: report, stdout, stderr, exit code. */
+/** Reports how a command ended: report, stdout, stderr, exit code. */
 export function finish(result: Result): void {
   const { outcome, flags } = result;
   const report = encodeReport(buildReport({ ...result, finishedAt: new Date() }));
@@ -56,7 +56,7 @@ export function finish(result: Result): void {
     try {
       writeReport(flags.report, report);
     } catch (error) {
-      // What was done is done: the exit code still tells it.
+      // What was done is done: the exit code still says so.
       process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     }
   }

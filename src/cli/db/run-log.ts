@@ -18,7 +18,7 @@ export interface RunLogOptions {
   readonly colour: boolean;
 }
 
-/** Tells of a run on stderr while it runs. */
+/** Logs a run on stderr while it runs. */
 export interface RunLog extends MigrationEvents {
   failed(reason: string, message: string): void;
   /** Leaves the terminal as it was. */
@@ -129,7 +129,7 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
   };
 }
 
-/** How often what goes on and on is told in a line, in milliseconds. */
+/** How often a long step is logged, in milliseconds. */
 const LOG_EVERY_MILLISECONDS = 5_000;
 
 const LONGEST_LINE = 65_536;

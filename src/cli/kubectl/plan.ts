@@ -101,7 +101,7 @@ async function factsOf(
     );
   }
   const position = { revision, phase: recordedPhase ?? 'Contract' };
-  // By both: a database of the old tool has no heads, and phases can have run further than the position tells.
+  // By both: a database of the old tool has no heads, and phases can have run further than the position says.
   const applied = new Set([
     ...planScripts(new Set(), { kind: 'position', target: position }),
     ...appliedScripts(heads),

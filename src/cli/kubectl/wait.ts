@@ -22,7 +22,7 @@ const PACE = 1_000;
 export function waitCommand(): Command {
   return schemaCommand<WaitFlags>({
     verb: 'wait',
-    description: 'Wait until the database is where the newest spec wants it, and tell how far it is.',
+    description: 'Wait until the database is where the newest spec wants it, and show how far it is.',
     exitCodes: [
       `  ${STALLED}  it needs a person: the condition Stalled is true for the newest spec`,
       `  ${TIMED_OUT}  the time is up; what is under way goes on`,
@@ -62,7 +62,7 @@ interface End {
 }
 
 async function untilItEnds(schema: SchemaAccess, display: WaitDisplay, deadline: number): Promise<End> {
-  // What cannot be read at all is told at once; what could be read is waited for through an outage.
+  // What cannot be read at all is an error at once; what could be read is waited for through an outage.
   let view = await schema.read();
   for (;;) {
     const end = endOf(view, schema);
@@ -132,7 +132,7 @@ function notTakenUp(view: SchemaView): 'observe' | 'retry' | undefined {
   if (observe !== undefined && observe !== status?.handledObserve) {
     return 'observe';
   }
-  // Of other reasons, or where no Job has failed, the operator takes no notice of it.
+  // Of other reasons, or where no Job has failed, the operator ignores it.
   const helps = reasonMeaning(readyOf(view)?.reason)?.verb === 'retry' && status?.job?.failure !== undefined;
   return helps && retry !== undefined && retry !== status?.handledRetry ? 'retry' : undefined;
 }

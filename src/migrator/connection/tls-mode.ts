@@ -32,7 +32,7 @@ export function tlsSetting(
 
 /**
  * Refuses what would verify next to nothing: without an authority of one's own, or with all that the machine trusts, any
- * certificate that can be bought has a valid chain, so that only the name tells the server from another.
+ * certificate that can be bought has a valid chain, so that only the name distinguishes the server from another.
  *
  * @throws Failure `ConnectionInvalid`
  */

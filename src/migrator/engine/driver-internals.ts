@@ -11,7 +11,7 @@ export function destroyPostgresSocket(client: object): void {
 }
 
 /**
- * The number of the server's process that `pg` was told when it connected; a pooler makes one up.
+ * The number of the server's process that `pg` got when it connected; a pooler makes one up.
  *
  * Source: pg 8, lib/client.js, _handleBackendKeyData.
  */

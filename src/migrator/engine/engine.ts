@@ -49,7 +49,7 @@ export interface LockHolder {
   readonly since?: string;
 }
 
-/** What one look at a database tells, and what can be done from there. */
+/** What is read of a database at once, and what can be done from there. */
 export interface DatabaseState {
   readonly engine: EngineName;
   readonly found: Found;
@@ -136,7 +136,7 @@ export interface Writer {
   /**
    * Changes rows in a transaction of its own, outside of any migration; gives their number.
    *
-   * @param patience how long to wait for a row that another session has locked, in milliseconds; absent means
+   * @param lockTimeout how long to wait for a row that another session has locked, in milliseconds; absent means
    *   `lockTimeoutSeconds`
    */
   changeAndCommit(sql: string, values?: Row, lockTimeout?: number): Promise<number>;
@@ -154,11 +154,11 @@ export interface Writer {
 export interface StepProgress {
   /** A step begins; what this throws stops the run before it. */
   started(step: Step, index: number): void;
-  /** A step is there to stay, whatever comes: it was run, or was found done. Never told by an engine that can roll back. */
+  /** A step is there to stay, whatever comes: it was run, or was found done. Never reported by an engine that can roll back. */
   kept?(step: Step): void;
   /** A part of these is there to stay, and not all of it yet. */
   begun?(steps: readonly Step[]): void;
-  /** One statement works on these steps, some of which may have been told as started before. */
+  /** One statement works on these steps, some of which may have been reported as started before. */
   together?(steps: readonly Step[]): void;
   /** These have no meaning on this engine: nothing is to be done for them. */
   meaningless?(steps: readonly Step[]): void;

@@ -10,7 +10,7 @@ export interface DatabaseError {
   readonly message: string;
 }
 
-/** The innermost error that tells the cause. Sequelize keeps it in `original`, umzug in `cause`, Node in `errors`. */
+/** The innermost error that names the cause. Sequelize keeps it in `original`, umzug in `cause`, Node in `errors`. */
 export function databaseError(error: unknown): DatabaseError {
   if (!(error instanceof Error)) {
     return { code: '', message: String(error) };

@@ -1,7 +1,7 @@
 /**
  * What a server said of an error, without what rows hold: a location has the password of a store in it, and the message goes into
- * the log, the status and Events. PostgreSQL tells values in the detail, which is never read here, and in the messages of a
- * few codes; MySQL and MariaDB tell them in the message. The names of tables, columns and constraints stay.
+ * the log, the status and Events. PostgreSQL quotes values in the detail, which is never read here, and in the messages of a
+ * few codes; MySQL and MariaDB quote them in the message. The names of tables, columns and constraints stay.
  */
 export function safeMessage(error: Error): string {
   const code = text(error, 'code');

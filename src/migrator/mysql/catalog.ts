@@ -68,7 +68,7 @@ export async function readCatalog(
   return { tables, triggers };
 }
 
-/** What a catalog tells once these steps are done. */
+/** What a catalog says once these steps are done. */
 export function withSteps(catalog: Catalog, steps: readonly Step[]): Catalog {
   const tables = new Map(catalog.tables);
   const triggers = new Set(catalog.triggers);
@@ -134,7 +134,7 @@ function tableOf(step: Step): readonly string[] {
   return [step.do === 'create table' ? step.table.name : step.table];
 }
 
-/** MariaDB tells a default as the expression that it is (`'shared'`, `NULL`), MySQL as the text. */
+/** MariaDB describes a default as the expression that it is (`'shared'`, `NULL`), MySQL as the text. */
 export function plainDefault(value: unknown): string | null {
   if (value === null || value === undefined || value === 'NULL') {
     return null;

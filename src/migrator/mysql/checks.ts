@@ -14,11 +14,11 @@ export interface Check {
   readonly clause: string;
 }
 
-/** MariaDB names a check in its table, and tells that. */
+/** MariaDB names a check within its table, and its catalog has the table. */
 const OF_MARIADB = `SELECT TABLE_NAME AS tab, CONSTRAINT_NAME AS name, CHECK_CLAUSE AS clause
   FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME IN`;
 
-/** MySQL names it in its database, and tells the table in another view. */
+/** MySQL names it within its database, and has the table in another view. */
 const OF_MYSQL = `SELECT TABLE_NAME AS tab, CONSTRAINT_NAME AS name, CHECK_CLAUSE AS clause
   FROM information_schema.CHECK_CONSTRAINTS JOIN information_schema.TABLE_CONSTRAINTS USING (CONSTRAINT_SCHEMA, CONSTRAINT_NAME)
   WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME IN`;

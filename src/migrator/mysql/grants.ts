@@ -1,4 +1,4 @@
-/** What a user may do, as far as `SHOW GRANTS` tells. */
+/** What a user may do, as far as `SHOW GRANTS` says. */
 export interface Grants {
   /** Rights on one database, those on the whole server included; `ALL PRIVILEGES` is spelt out for the ones asked. */
   readonly onDatabase: { has(right: string): boolean };

@@ -170,7 +170,7 @@ async function whyLost(
   return undefined;
 }
 
-/** Whether a table that is to be written anew finds no room beside its old form; only where the server tells how much there is. */
+/** Whether a table that is to be written anew does not fit on the disk beside its old form; only where the server says how much is free. */
 async function whyNoRoom(session: Session, migrations: readonly Migration[]): Promise<string | undefined> {
   const tables = new Set(
     migrations.flatMap(({ steps }) =>

@@ -57,7 +57,7 @@ export async function readTables(
       found.set(String(row.tab), table);
       const counted = String(row.extra).includes('auto_increment');
       table.columns.set(String(row.name), {
-        // Some servers tell a display width, which means nothing.
+        // Some servers add a display width, which means nothing.
         type: String(row.type)
           .toLowerCase()
           .replace(/^((?:big)?int)\(\d+\)/, '$1')

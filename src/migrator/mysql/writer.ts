@@ -154,7 +154,7 @@ class MysqlWriter implements Writer {
 
   async changeAndCommit(sql: string, values: Row = {}, lockTimeout?: number): Promise<number> {
     await this.#connect();
-    // It counts in seconds: at once or with patience, there is nothing between. Who calls tries again.
+    // It counts in seconds: there is nothing between none and one. The caller tries again.
     await this.#execute(
       lockTimeout === undefined
         ? `SET SESSION innodb_lock_wait_timeout = ${ROW_LOCK_TIMEOUT_SECONDS}`
@@ -353,7 +353,7 @@ async function closePool(sequelize: Sequelize, transaction: Transaction): Promis
   await sequelize.close().catch(() => undefined);
 }
 
-/** The driver's types do not tell of the socket. */
+/** The driver's types lack the socket. */
 function isDriverConnection(
   connection: unknown,
 ): connection is { promise(): { query(sql: string): Promise<unknown> }; stream: { destroy(): void } } {

@@ -4,7 +4,7 @@ import { readFailure } from '../engine/read-failure.ts';
 import { ask } from './ask.ts';
 import type { Session } from './connect.ts';
 
-/** What one look at a database tells. */
+/** What is read of a database at once. */
 export interface PostgresState {
   readonly found: Found;
   /** `server_version_num`, such as 150004. */

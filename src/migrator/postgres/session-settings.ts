@@ -17,12 +17,12 @@ const SETTINGS: Readonly<Record<string, string>> = {
   transform_null_equals: 'off',
   // Defaults and types are compared as the server writes them.
   quote_all_identifiers: 'off',
-  // A row that a policy hides would be left as it is and nobody told: so it is an error.
+  // A row that a policy hides would be left as it is without a word: so it is an error.
   row_security: 'off',
 };
 
 /**
- * The columns of a SELECT that make a session ours and let its server notice within half a second when this process is gone.
+ * The columns of a SELECT that make a session ours and let its server find out within half a second when this process is gone.
  *
  * @param local an expression that is true where they may last for the transaction only, as a pooler would hand them on.
  * @param lockTimeout how long a lock is waited for; 0 is for ever.

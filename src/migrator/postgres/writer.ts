@@ -38,7 +38,7 @@ const LOCK_TIMEOUT_MILLISECONDS = 150;
 /** How long the server may take to end a statement that is to be cancelled, in milliseconds. */
 const CANCEL_MILLISECONDS = 800;
 
-/** After how long a wait it is told who has the table. */
+/** After how long a wait it is logged who has the table. */
 const NAME_HOLDERS_AFTER_SECONDS = 1;
 
 /** Who has the lock while migrations run. */
@@ -71,7 +71,7 @@ export async function openWriter(
   const { sequelize } = pool;
   const timeout = session.config.connectionTimeoutMillis ?? 0;
   const timer = new AbortController();
-  // What fails here fails again with the first statement, which tells of it.
+  // What fails here fails again with the first statement, which reports it.
   const answer = sequelize.authenticate().catch(() => undefined);
   // A pooler lets everybody in and then may have no server connection to give, as the lock has the only one.
   const silence = sleep(timeout, 'silent', { signal: timer.signal }).catch(() => undefined);

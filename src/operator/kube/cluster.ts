@@ -74,7 +74,7 @@ export interface PodObject {
   };
 }
 
-/** Something to tell the people who watch a resource. */
+/** An Event on a GlanceSchema, before it is sent. */
 export interface SchemaEvent {
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
@@ -94,7 +94,7 @@ export interface Refused {
 }
 
 /**
- * What the controller asks of Kubernetes; the kube room gives it. Reads of `schema`, `jobsOf` and `podsOf` come from
+ * What the controller asks of Kubernetes; the package `kube` implements it. Reads of `schema`, `jobsOf` and `podsOf` come from
  * caches that watches keep, own writes included; everything else is a request. What can be expected is a value; a
  * request that fails for another cause throws.
  */
@@ -104,7 +104,7 @@ export interface Cluster {
   sharersOf(schema: SchemaObject): readonly SchemaObject[];
   /** The Jobs that carry the label of the schema with this UID, whoever owns them. */
   jobsOf(schemaUid: string): readonly JobObject[];
-  /** The Jobs of a GlanceSchema that the cache does not have: `key` then has its UID in the place of its name. */
+  /** The Jobs of a GlanceSchema that the cache does not have: `key` then has its UID instead of its name. */
   leftoversOf(key: string): readonly JobObject[];
   /** Whether the API server has no GlanceSchema with this UID now. */
   isGone(namespace: string, schemaUid: string): Promise<boolean>;
@@ -139,7 +139,7 @@ export interface Cluster {
   disown(namespace: string, job: JobReference, schemaUid: string): Promise<Refused | undefined>;
   /** Writes the status, provided that the schema is still at the resource version that is given. */
   writeStatus(schema: SchemaObject, status: GlanceSchemaStatus): Promise<SchemaObject | Conflict>;
-  /** Tells people, once the API server can. Never fails, as a notice must not hold up a migration. */
+  /** Records an Event, as soon as the API server can take it. Never fails, as an Event must not hold up a migration. */
   notify(schema: SchemaObject, event: SchemaEvent): void;
 }
 

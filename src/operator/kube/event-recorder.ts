@@ -65,7 +65,7 @@ export class EventRecorder {
         this.#overflowing = true;
         this.#options.onTrouble(
           new Error(
-            `${most} Events wait for the API server, and the oldest are given up. What they tell is in the log and in the status.`,
+            `${most} Events wait for the API server, and the oldest are given up. What they say is in the log and in the status.`,
           ),
         );
       }
@@ -101,7 +101,7 @@ export class EventRecorder {
     this.#pending.clear();
     if (size > 0) {
       this.#options.onTrouble(
-        new Error(`${size} of them could not be delivered before the end. What they tell is in the log.`),
+        new Error(`${size} of them could not be delivered before the end. What they say is in the log.`),
       );
     }
   }

@@ -62,7 +62,7 @@ const TOMBSTONES = 1000;
  */
 export class Reflector<T extends Reflected> {
   readonly #options: ReflectorOptions<T>;
-  /** Of one name there is one, and a later version of another tells that the one before is gone. */
+  /** Of one name there is one, and a later version of another means that the one before is gone. */
   readonly #store: Store<T>;
   readonly #deleted = new Set<string>();
   readonly #stop = new AbortController();

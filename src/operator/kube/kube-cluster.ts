@@ -70,7 +70,7 @@ export class KubeCluster implements Cluster {
         onKey(keyOf(schema));
         if (this.schema(keyOf(schema))?.metadata.uid !== schema.metadata.uid) {
           onKey(leftoverKey(schema.metadata.namespace, schema.metadata.uid));
-          // Those that have been told of it are told otherwise; of very many, the others in time.
+          // Those whose status names it are reconciled now; of very many, the others in time.
           this.sharersOf(schema).slice(0, MOST_SHARERS).map(keyOf).forEach(onKey);
         }
       },

@@ -23,7 +23,7 @@ const RETRY_EVERY = 2_000;
 /**
  * Reads the pod that the operator runs in, for as long as the API server does not answer.
  *
- * @param onTrouble told of each attempt that failed.
+ * @param onTrouble called for each attempt that failed
  * @returns undefined once `signal` has ended the waiting.
  * @throws KubeError when the pod may not be read, or is not there.
  */

@@ -47,7 +47,7 @@ export class Store<T extends Stored> {
     return [...(values.get(value)?.values() ?? [])];
   }
 
-  /** Puts an object in the place of the one of the same namespace and name. */
+  /** Replaces the object of the same namespace and name. */
   put(object: T): void {
     const key = keyOf(object);
     this.#unindex(key);

@@ -38,7 +38,7 @@ const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60];
 
 /**
  * How often the library looks at the event loop, in milliseconds. Its own 10 and 100 cost an idle operator 1.1 % of a core, these
- * 0.1 %; the lag that it tells of includes the first.
+ * 0.1 %; the lag that it measures includes the first.
  */
 const LOOKS = { eventLoopMonitoringPrecision: 100, eventLoopUtilizationTimeout: 5_000 };
 
@@ -79,7 +79,7 @@ export function runtimeMetrics(registry: Registry, options: RuntimeMetricsOption
   });
   const passes = new Counter({
     name: 'controller_runtime_reconcile_total',
-    help: 'Passes, by how they ended: success, error, requeue (the cache was behind), requeue_after (a time to look again is set).',
+    help: 'Passes, by how they ended: success, error, requeue (the cache was behind), requeue_after (the next reconcile has a time).',
     labelNames: ['controller', 'result'],
     registers,
   });

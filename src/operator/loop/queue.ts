@@ -1,11 +1,11 @@
-/** How a key is put off after failures, and who is told. */
+/** How a key is put off after failures, and who hears of it. */
 export interface WorkQueueOptions {
   /** The delay in milliseconds before the next try of a key that has failed `failures` times in a row, from 1. */
   readonly backoff: (failures: number) => number;
   readonly events?: WorkQueueEvents;
 }
 
-/** What a queue tells of its keys, for metrics. */
+/** What a queue reports of its keys, for metrics. */
 export interface WorkQueueEvents {
   /** A key waits that did not wait before. */
   added(): void;

@@ -24,7 +24,7 @@ export interface Decision {
   readonly effect: Effect | undefined;
   /** The whole status as it should be. */
   readonly status: GlanceSchemaStatus;
-  /** When to look again, in milliseconds, if nothing happens before; undefined for "when something happens". */
+  /** When to requeue, in milliseconds, if nothing happens before; undefined for "when something happens". */
   readonly requeueAfter: number | undefined;
 }
 

@@ -5,7 +5,7 @@ import { reasonMeaning } from '../../contract/reasons.ts';
 import type { SchemaEvent, SchemaObject } from '../kube/cluster.ts';
 import { sharingOf } from './status/status.ts';
 
-/** What to tell people of what has changed; nothing while only a message or the progress does. */
+/** The Events for a change of the status; none while only a message or the progress changes. */
 export function eventsFor(before: GlanceSchemaStatus, after: GlanceSchemaStatus): readonly SchemaEvent[] {
   return [reasonChanged(before, after), sharingBegun(before, after)].filter((event) => event !== undefined);
 }
@@ -35,7 +35,7 @@ function hasFailedSince(before: GlanceSchemaStatus, after: GlanceSchemaStatus): 
   );
 }
 
-/** Says whether a notice is news. */
+/** Keeps Events from repeating themselves. */
 export interface EventDeduplicator {
   isNew(schema: SchemaObject, after: GlanceSchemaStatus, event: SchemaEvent): boolean;
   /** The GlanceSchema with this key is gone. */
@@ -46,8 +46,8 @@ export interface EventDeduplicator {
 const EVENT_LIFE = 3_600_000;
 
 /**
- * Remembers what people have been told. A database that is away for a night is tried every five minutes, and each attempt goes
- * through the same reasons: while the Event that tells of one is still there, no other tells the same of the same spec.
+ * Remembers which Events were sent. A database that is away for a night is tried every five minutes, and each attempt goes
+ * through the same reasons: while the Event for one is still there, no other is sent for the same reason and spec.
  */
 export function eventDeduplicator(now: () => Date): EventDeduplicator {
   const sent = new Map<string, Map<string, number>>();

@@ -69,7 +69,7 @@ function older(one: SchemaObject, other: SchemaObject): SchemaObject {
   return isOlder ? one : other;
 }
 
-/** The cached Jobs, and the one that the status names: if the cache does not have it, only a read can tell why. */
+/** The cached Jobs, and the one that the status names: if the cache does not have it, only a read can show why. */
 async function jobsOf(cluster: Cluster, schema: SchemaObject): Promise<readonly JobObject[]> {
   const { uid, namespace } = schema.metadata;
   const jobs = cluster.jobsOf(uid);
@@ -83,7 +83,7 @@ async function jobsOf(cluster: Cluster, schema: SchemaObject): Promise<readonly 
   return job !== undefined && isOurJob(job, schema) ? [...others, job] : others;
 }
 
-/** Whether the cache has what the pod left that made its Job succeed: no read could tell more. */
+/** Whether the cache has what the pod left that made its Job succeed: no read could show more. */
 function hasLastWord({ state }: ObservedJob): boolean {
   return state.kind === 'finished' && state.succeeded && state.report !== undefined;
 }

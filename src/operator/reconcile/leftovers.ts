@@ -7,7 +7,7 @@ import { HELD_GRACE } from './policies/job-at-work.ts';
 /** The clock, and who hears what the API server has refused. */
 export interface LeftoverOptions {
   readonly now: () => Date;
-  /** Told of what the API server has refused. */
+  /** Called with what the API server has refused. */
   readonly onPutOff: ((key: string, what: string) => void) | undefined;
 }
 
@@ -15,8 +15,8 @@ export interface LeftoverOptions {
  * Jobs without their schema, of which nobody waits for the result. One that has begun ends by itself, and then stays as long as
  * others do. One that has not, as it was made in the moment of the deletion, is deleted; so is one that another container keeps.
  *
- * @param key has the UID of the GlanceSchema in the place of its name
- * @returns after how many milliseconds to look again; undefined for "when something happens"
+ * @param key has the UID of the GlanceSchema instead of its name
+ * @returns after how many milliseconds to requeue; undefined for "when something happens"
  */
 export async function finishLeftovers(
   cluster: Cluster,
@@ -41,7 +41,7 @@ export async function finishLeftovers(
   return requeueAfter;
 }
 
-/** Returns what was refused, or after how many milliseconds to look again. */
+/** Returns what was refused, or after how many milliseconds to requeue. */
 async function finishLeftoverJob(
   cluster: Cluster,
   job: JobObject,

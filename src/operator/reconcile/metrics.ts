@@ -11,7 +11,7 @@ export interface SchemaMetricsOptions {
   readonly registry: Registry;
   /** The version of the operator. */
   readonly version: string;
-  /** Every GlanceSchema that there is now; none on a replica that does not lead, so that each is told once. */
+  /** Every GlanceSchema that there is now; none on a replica that does not lead, so that each is counted once. */
   readonly schemas: () => Iterable<SchemaObject>;
 }
 
@@ -30,7 +30,7 @@ const MIGRATION_BUCKETS = [1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200];
 export function schemaMetrics({ registry, version, schemas }: SchemaMetricsOptions): StatusCounter {
   new Gauge({
     name: 'glanceschema_operator_info',
-    help: 'Always 1; the version of the operator, and the newest revision that it carries.',
+    help: 'Always 1; the version of the operator, and the latest revision that it supports.',
     labelNames: ['version', 'newest_revision'],
     registers: [registry],
   }).set({ version, newest_revision: LATEST_SUPPORTED }, 1);

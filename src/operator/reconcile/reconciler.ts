@@ -18,13 +18,13 @@ export interface ReconcilerOptions {
   /** What the migration's pod runs where the spec names nothing. */
   readonly defaultImage: DefaultImage;
   readonly now?: () => Date;
-  /** Told of each status that was written. */
+  /** Called with each status that was written. */
   readonly onStored?: (stored: StoredStatus) => void;
-  /** Told of what the API server has refused, where the pass goes on without it. */
+  /** Called with what the API server has refused, where the reconcile goes on without it. */
   readonly onPutOff?: (key: string, what: string) => void;
 }
 
-/** How a pass ended, and when the key is to be looked at again though nothing happens. */
+/** How a pass ended, and when the key is to be requeued though nothing happens. */
 export type Outcome =
   | { readonly kind: 'done'; readonly requeueAfter: number | undefined }
   /** The cache was behind, or the API server could not: again, with backoff, and not before the time that it asks for, in milliseconds. */
@@ -64,7 +64,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         if (decision.effect.kind === 'startJob') {
           facts.refusals.forget(key);
         }
-        // What the effect changed is told by the same write; a further effect waits for the next reconcile.
+        // What the effect changed is reported by the same write; a further effect waits for the next reconcile.
         return store(acted.schema, decide(await facts.gather(key, acted.schema), now()));
       case 'gone':
         return { kind: 'done', requeueAfter: undefined };

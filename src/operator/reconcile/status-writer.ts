@@ -14,7 +14,7 @@ export interface StoredStatus {
   readonly answered: boolean;
 }
 
-/** Writes statuses, and tells of each that the API server took. */
+/** Writes statuses, and sends the Events of each that the API server took. */
 export interface StatusWriter {
   /**
    * Writes nothing where nothing has changed.
@@ -23,7 +23,7 @@ export interface StatusWriter {
    * @throws Error when the CRD is older than this operator, or the API server does not answer
    */
   write(schema: SchemaObject, after: GlanceSchemaStatus): Promise<'stored' | 'conflict'>;
-  /** A status that was sent and not answered is told of as soon as it is seen to be stored. */
+  /** The Events of a status that was sent and not answered are sent as soon as it is seen to be stored. */
   publishUnanswered(key: string, schema: SchemaObject): void;
   /** The GlanceSchema with this key is gone. */
   forget(key: string): void;

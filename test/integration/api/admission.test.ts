@@ -71,7 +71,7 @@ describe('the CRD on a real API server', () => {
     expect(warnings.stderr).to.equal('');
   });
 
-  it('kubectl explain tells every field', async () => {
+  it('kubectl explain describes every field', async () => {
     const text = await succeeds('explain', 'glanceschema.spec', '--recursive');
     for (const field of [
       'revision',

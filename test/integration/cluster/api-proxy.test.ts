@@ -48,7 +48,7 @@ describe('API proxy', () => {
     expect(await exists('plain')).to.equal(true);
   });
 
-  it('answers 409 as often as it is told, and never asks the API server for it', async () => {
+  it('answers 409 as often as it is asked, and never asks the API server for it', async () => {
     const matches = (request: { method: string }): boolean => request.method === 'PATCH';
     const rule = proxy.onRequest(matches, { kind: 'respond', status: 409, reason: 'Conflict' }, { times: 1 });
     const patch = { data: { key: 'value' } };

@@ -29,7 +29,7 @@ describe('build of Kubernetes', () => {
     return JSON.parse(run.stdout);
   }
 
-  it('a missing Go is told in one sentence', () => {
+  it('a missing Go is reported in one sentence', () => {
     const env = { PATH: folder, XDG_CACHE_HOME: folder, HOME: folder };
     const run = spawnSync(process.execPath, [build], { env, encoding: 'utf8' });
     expect(run.status).to.equal(1);
@@ -38,7 +38,7 @@ describe('build of Kubernetes', () => {
     );
   });
 
-  it('a Go that is too old is told in one sentence', () => {
+  it('a Go that is too old is reported in one sentence', () => {
     writeFileSync(join(folder, 'go'), '#!/bin/sh\necho go1.25.9\n', { mode: 0o755 });
     const env = { PATH: `${folder}:/bin:/usr/bin`, XDG_CACHE_HOME: folder, HOME: folder };
     const run = spawnSync(process.execPath, [build], { env, encoding: 'utf8' });

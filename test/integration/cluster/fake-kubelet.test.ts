@@ -77,7 +77,7 @@ describe('fake kubelet', () => {
     });
   });
 
-  it('a missing Secret and a missing key are told as a kubelet does, and waited for', async () => {
+  it('a missing Secret and a missing key are reported as a kubelet does, and waited for', async () => {
     const secretKeyRef = { name: 'late', key: 'connection' };
     const env = [{ name: 'WHO', valueFrom: { secretKeyRef } }];
     await api.call('POST', jobs, nodeJob({ name: 'waits', script: report, container: { env } }));

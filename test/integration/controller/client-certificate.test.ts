@@ -98,7 +98,7 @@ describe('a client certificate from the Job to the database', () => {
       await tenant.reaches('UpToDate', 120_000);
     });
 
-    it(`${engine}: is missed where there is none, and that is told without a secret`, async () => {
+    it(`${engine}: is missed where there is none, and that is reported without a secret`, async () => {
       const name = `${engine}-none`;
       const tenant = await tenantWith(name, await URLS[engine]('missing'), certificates.client);
       await tenant.apply({ database: { ...SECRET, tls: { caConfigMapRef } }, job: { backoffLimit: 0 } });

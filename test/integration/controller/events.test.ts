@@ -103,7 +103,7 @@ describe('Events under faults', () => {
     rule.remove();
   });
 
-  it('an operator that is told to end delivers what waits', async () => {
+  it('an operator that is asked to end delivers what waits', async () => {
     const { tenant, apply } = await suspended('end');
     const rule = environment.proxy.onRequest(inNamespace(tenant, isEvent), { kind: 'respond', status: 503 });
     await apply();

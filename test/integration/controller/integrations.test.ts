@@ -244,7 +244,7 @@ describe('credentials as deployments keep them', () => {
     });
   }
 
-  it('a wrong password, and a user of nothing, are told of without a secret', async () => {
+  it('a wrong password, and a user of nothing, are reported without a secret', async () => {
     await makeSecret('wrong', { user: 'glance_ab12', password: 'wr0ng-s3cret', nothing: '' });
     const key = (name: string) => ({ name: 'wrong', key: name });
     const parts = { engine: 'mysql', host: mariadb.host, port: mariadb.port, name: 'hostile' };

@@ -176,7 +176,7 @@ describe('GlanceSchema, from apply to Ready', () => {
     expect(since.map((request) => `${request.method} ${request.path}`)).to.deep.equal([]);
   });
 
-  it('tells why a database cannot be reached, without the password, and when it tries again', async () => {
+  it('says why a database cannot be reached, without the password, and when it tries again', async () => {
     const tenant = await environment.tenant('unreachable', 'postgresql://glance:hunter2@127.0.0.1:1/glance');
     await tenant.apply({ job: { backoffLimit: 0 } });
     const schema = await tenant.reaches('DatabaseUnreachable');

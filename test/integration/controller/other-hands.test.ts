@@ -131,7 +131,7 @@ describe('what others do to the Jobs, and refuse of them', function () {
     },
     { policy: NO_EVENTS, says: /^Trouble with the Events: .*policy no-events/ },
   ]) {
-    it(`a policy (${policy.name}): the next migrations run, the status tells of them, and a deletion is done`, async () => {
+    it(`a policy (${policy.name}): the next migrations run, the status reports them, and a deletion is done`, async () => {
       const name = `refused-${policy.name}`;
       const tenant = await environment.tenant(name, await database(name));
       const lift = await make(policy, name);

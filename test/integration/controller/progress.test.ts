@@ -57,7 +57,7 @@ describe('progress of a long data migration', () => {
     return environment.proxy.requests.filter((request) => logs.test(request.path));
   }
 
-  it('is told while it goes on, about every ten seconds, and is gone in the end', async () => {
+  it('is reported while it goes on, about every ten seconds, and is gone in the end', async () => {
     const tenant = await slow('told', 3200);
     // Another one's node is away, which neither fails nor delays anything.
     environment.proxy.onRequest((request) => request.path.startsWith('/api/v1/namespaces/hung/pods/'), {

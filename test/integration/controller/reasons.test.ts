@@ -119,7 +119,7 @@ describe('every reason, as kubectl shows it', () => {
     await shows(tenant, 'Suspended');
   });
 
-  it('MigrationRunning while a Job is at work, and MigrationPending when it was told to stop', async () => {
+  it('MigrationRunning while a Job is at work, and MigrationPending when it was asked to stop', async () => {
     const { url, tenant } = await newton('running');
     await hold(url, 'LOCK TABLE images IN ACCESS SHARE MODE');
     await tenant.apply({ revision: 'ocata01', job: { backoffLimit: 0 } });

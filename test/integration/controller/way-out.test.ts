@@ -111,7 +111,7 @@ describe('what a person mends, the operator goes on with', () => {
     expect(after.status.history).to.have.length(2);
   });
 
-  it('a database that was too new for the operator: its next version looks again', async () => {
+  it('a database that was too new for the operator: its next version reads again', async () => {
     const url = await database('too_new');
     const tenant = await environment.tenant('too-new', url);
     await withClient(url, (client) =>

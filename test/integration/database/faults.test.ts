@@ -221,7 +221,7 @@ describe('a migrator or a server that is killed', () => {
     expect(result.code, result.stderr).to.equal(0);
   });
 
-  it('SIGTERM rolls the running migration back, tells it and exits 22 at once', async () => {
+  it('SIGTERM rolls the running migration back, reports it and exits 22 at once', async () => {
     const url = await copy('stopped');
     const report = join(folder, 'stopped.json');
     const blocker = await block(url, 'images');

@@ -57,7 +57,7 @@ describe('several hosts of one PostgreSQL', () => {
     }
   });
 
-  it('where none takes writes, each is told with its reason: exit 20', async () => {
+  it('where none takes writes, each is reported with its reason: exit 20', async () => {
     const result = await runCli(['db', 'sync'], { DATABASE_CONNECTION: patroni(NOBODY, standby.port) });
     expect(result.code).to.equal(20);
     expect(result.stderr).to.include('Cannot connect to a host that takes writes');

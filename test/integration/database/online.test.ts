@@ -58,7 +58,7 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
     printWait(await locks.stop());
   });
 
-  it('SIGTERM while an index is built beside the work: exit 22, and the next run builds it', async () => {
+  it('SIGTERM while an index is built concurrently: exit 22, and the next run builds it', async () => {
     const url = await newtonDatabase(engine, 1000);
     // What it sees is older than the index, which waits for that; the table itself it leaves alone.
     const reader = new pg.Client({ connectionString: url });

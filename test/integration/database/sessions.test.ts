@@ -247,7 +247,7 @@ describe('sessions of a PostgreSQL', () => {
     });
   }
 
-  it('what a row holds is told by no failure: not on stderr, not in the report', async () => {
+  it('what a row holds is reported by no failure: not on stderr, not in the report', async () => {
     const url = await newton();
     await withClient(url, (client) =>
       client.query(`UPDATE image_locations SET value = 'swift+https://tenant%3Auser:hunter2@keystone/v3/images/' || id,

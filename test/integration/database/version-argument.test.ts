@@ -86,7 +86,7 @@ describe('the version that a verb is about', () => {
     });
   }
 
-  it("the program's own version is told at the top only", async () => {
+  it("the program's own version is shown at the top only", async () => {
     for (const flag of ['--version', '-V']) {
       const top = await runCli([flag]);
       expect(top.code).to.equal(0);

@@ -218,7 +218,7 @@ describe('the chart', () => {
     expect(budget.spec).to.include({ minAvailable: 1 }).and.not.to.have.property('maxUnavailable');
   });
 
-  it('names its objects after the release, or as it is told', async () => {
+  it('names its objects after the release, or as it is asked', async () => {
     const deploymentOf = async (...args: readonly string[]) => {
       const { stdout } = await helm(['template', ...args]);
       return parseObjects(stdout).find(({ kind }) => kind === 'Deployment')?.metadata?.name;
@@ -234,7 +234,7 @@ describe('the chart', () => {
     expect(objects.find(({ kind }) => kind === 'ConfigMap')?.metadata?.name).to.equal('glance-schema-extra');
   });
 
-  it('keeps the CRD when the release goes, unless it is told not to', async () => {
+  it('keeps the CRD when the release goes, unless it is asked not to', async () => {
     const crdOf = async (...args: readonly string[]) =>
       (await rendered(...args)).find(({ kind }) => kind === 'CustomResourceDefinition');
     const keep = 'helm.sh/resource-policy';

@@ -113,16 +113,16 @@ describe('the operator is upgraded', () => {
     expect(asked.filter(({ verb }) => !['list', 'watch'].includes(verb))).to.deep.equal([]);
   });
 
-  /** The CRD of a version that had not yet what the paths name, and carried nothing after Ocata. */
+  /** The CRD of a version that had not yet what the paths name, and had no revision after Ocata. */
   async function applyOlderCrd(...missing: readonly string[]): Promise<void> {
     const crd = parse(readFileSync(CRD, 'utf8'));
     const { openAPIV3Schema } = crd.spec.versions[0].schema;
     const { spec, status } = openAPIV3Schema.properties;
     for (const name of missing) delete status.properties[name];
     if (missing.includes('revision is required')) spec.required = ['database'];
-    const [carried] = spec.properties.revision['x-kubernetes-validations'];
-    carried.rule = carried.rule.replace(/'pike01'.*\]/, "'pike']");
-    delete carried.messageExpression;
+    const [supported] = spec.properties.revision['x-kubernetes-validations'];
+    supported.rule = supported.rule.replace(/'pike01'.*\]/, "'pike']");
+    delete supported.messageExpression;
     // As its predecessor was installed, by `kubectl apply -k`.
     const { kubeconfigPath } = environment.plane;
     const applied = await kubectl(kubeconfigPath, ['apply', '-f', '-'], { input: JSON.stringify(crd) });

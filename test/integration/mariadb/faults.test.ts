@@ -247,7 +247,7 @@ describe('a migrator or a MariaDB that is killed', () => {
     ]);
   });
 
-  it('SIGTERM ends the statement that runs, tells what is there and exits 22 at once', async () => {
+  it('SIGTERM ends the statement that runs, reports what is there and exits 22 at once', async () => {
     const url = await newton('stopped', 2000);
     const blocker = await block(url, 'images');
     const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: url });
@@ -299,7 +299,7 @@ describe('a migrator or a MariaDB that is killed', () => {
     expect(await askMysql(url, 'SELECT * FROM alembic_version')).to.deep.equal([{ version_num: 'mitaka02' }]);
   });
 
-  it('the least patience for a locked row is one that a server of another make takes too', async () => {
+  it('the shortest wait for a locked row is one that a server of another make takes too', async () => {
     // MySQL is not at hand: this server says that it is one.
     const other = await startMariaDb({ settings: { version: '8.0.36' } });
     const patience = [];

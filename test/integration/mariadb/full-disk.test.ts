@@ -44,7 +44,7 @@ describe('a MariaDB whose disk is nearly full', () => {
     return { url, server, disk };
   }
 
-  it('tells so before the first change, where the server tells how full it is', async function () {
+  it('says so before the first change, where the server says how full it is', async function () {
     const { server, disk } = await newton(this, 50_000, { 'plugin-load-add': 'disks' });
     const url = server.adminUrl('glance');
     const before = await readMysqlSchema(url);

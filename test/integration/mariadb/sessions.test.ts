@@ -106,7 +106,7 @@ describe('sessions of a MariaDB', () => {
     });
   }
 
-  it('what a row holds is told by no failure: not on stderr, not in the report; a lasting failure promises nothing', async () => {
+  it('what a row holds is reported by no failure: not on stderr, not in the report; a lasting failure promises nothing', async () => {
     const url = await newton('values');
     await withMysql(url, (client) =>
       client.query(`CREATE TRIGGER refuse BEFORE UPDATE ON images FOR EACH ROW

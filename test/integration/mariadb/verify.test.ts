@@ -116,7 +116,7 @@ describe('the schema that a run on MariaDB leaves', () => {
     expect(there).to.have.length(1);
   });
 
-  it('a check that is gone: told, with how to mend it; none at all is what an older server has left', async () => {
+  it('a check that is gone: reported, with how to mend it; none at all is what an older server has left', async () => {
     const url = await engine.createDatabase();
     await succeeds(url, 'sync');
     await askMysql(url, 'ALTER TABLE images DROP CONSTRAINT CONSTRAINT_2');

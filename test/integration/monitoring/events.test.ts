@@ -17,7 +17,7 @@ describe('Events', () => {
     await environment?.stop();
   });
 
-  it('a database that is away is told of by its first attempt, and not by each', async () => {
+  it('a database that is away is reported by its first attempt, and not by each', async () => {
     const tenant = await environment.tenant('away', 'postgresql://glance:hunter2@127.0.0.1:1/glance');
     const told = async () =>
       (await tenant.events())

@@ -34,7 +34,7 @@ describe('metrics', () => {
 
   const OF_GLANCE = 'namespace="metrics",name="glance"';
 
-  it('tell of a migration when it is done', async () => {
+  it('show a migration when it is done', async () => {
     // A result is counted once the API server has answered, when others can read the status already.
     const text = await eventually(async () => {
       const now = await operator.metrics();

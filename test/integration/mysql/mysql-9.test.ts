@@ -43,7 +43,7 @@ describe('MySQL 9 in the place of MariaDB', function () {
     phaseCases(engine);
   });
 
-  describe('the schema that is left, but for what the two tell differently', () => {
+  describe('the schema that is left, but for what the two describe differently', () => {
     schemaCases(engine, { sample });
   });
 
@@ -111,7 +111,7 @@ describe('MySQL 9 in the place of MariaDB', function () {
     }
   });
 
-  it('SIGTERM ends the statement that runs, tells what is there and exits 22', async () => {
+  it('SIGTERM ends the statement that runs, reports what is there and exits 22', async () => {
     const url = await newtonDatabase(engine, 2000);
     const blocker = await mysql.createConnection(mysqlOptions(url));
     await blocker.query('START TRANSACTION');

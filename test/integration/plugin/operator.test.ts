@@ -114,7 +114,7 @@ describe('kubectl glanceschema with an operator at work', () => {
     expect(await says(tenant, 'status')).to.match(/^Last run +mitaka01 to mitaka02, ended /m);
   });
 
-  it('a database that nobody reaches has its next attempt told', async () => {
+  it('a database that nobody reaches has its next attempt shown', async () => {
     const tenant = await environment.tenant('unreachable', 'postgresql://glance:hunter2@127.0.0.1:1/glance');
     await tenant.apply({ job: { backoffLimit: 0 } });
     await tenant.reaches('DatabaseUnreachable');

@@ -224,7 +224,7 @@ State         not reconciled yet. Check that an operator is running.
     });
 
     for (const reason of Object.keys(REASONS) as Reason[]) {
-      it(`${reason} is told with what to do`, async () => {
+      it(`${reason} is reported with what to do`, async () => {
         const job = failedWith('MigrationFailed');
         await given('glance', withVerdict(job, { reason, message: 'It is so.' }, 1, NOW));
         const screen = await status('glance');
@@ -298,7 +298,7 @@ ocata01
       ],
       ['of one that is there', recordedAt('ocata01'), {}, 'from ocata01 to ocata01: nothing to run\n'],
       [
-        'to the newest that the operator carries',
+        'to the newest that the operator supports',
         recordedAt('mitaka02', { observedGeneration: 1, targetRevision: 'pike01' }),
         { revision: 'latest' },
         'from mitaka02 to pike01: ',
@@ -387,7 +387,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
 `);
     });
 
-    it('does not take the state of an older spec for the answer, and tells each change in a line', async () => {
+    it('does not take the state of an older spec for the answer, and shows each change in a line', async () => {
       await given('glance', MIGRATED);
       await api.call('PATCH', `${SCHEMAS}/glance`, { spec: { revision: 'pike01' } });
       const run = started();

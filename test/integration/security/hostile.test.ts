@@ -305,7 +305,7 @@ describe('hostile resources', () => {
       expect((await templateFor(job({ labels }))).metadata).to.deep.equal(plain.metadata);
     });
 
-    it('what a Job is for is not told by an annotation of the spec', async () => {
+    it('what a Job is for is not read from an annotation of the spec', async () => {
       const where = await tenant();
       const annotations = { 'db.glance.openstack.org/purpose': '{"kind":"Observe"}' };
       await where.apply({ revision: 'ocata01', job: { image: 'nosuch:1', annotations } });
@@ -337,7 +337,7 @@ describe('hostile resources', () => {
       expect(message).to.contain('does not take Job').and.to.contain('controller-uid');
     });
 
-    it('a refusal that carries all of a long spec is told in short', async () => {
+    it('a refusal that has all of a long spec is reported in short', async () => {
       const where = await tenant();
       await where.apply(job({ labels: { [`${'x'.repeat(60_000)}/y`]: 'x' } }));
       const { message } = ready(await where.reaches('JobBlocked'));
@@ -345,7 +345,7 @@ describe('hostile resources', () => {
     });
   });
 
-  describe('are told nothing by their pod that the status could not hold', () => {
+  describe('get nothing from their pod that the status could not hold', () => {
     for (const [index, [what, _says, _exit, reason, status]] of REPORTS.entries()) {
       it(what, async () => {
         const where = await tenant();

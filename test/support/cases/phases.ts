@@ -4,7 +4,7 @@ import { count, goldenDatabase, newtonDatabase, type TestEngine } from '../test-
 
 /** The cases of expand, migrate and contract that hold on every engine. */
 export function phaseCases(engine: TestEngine): void {
-  it('go one after the other, tell which is next as glance-manage does, and leave the schema of a sync', async () => {
+  it('go one after the other, say which is next as glance-manage does, and leave the schema of a sync', async () => {
     const url = await newtonDatabase(engine, 500);
     const expected = await engine.expectedImages(url);
     const seen: (readonly [number | null, string])[] = [];

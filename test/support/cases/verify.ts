@@ -45,7 +45,7 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
     return url;
   }
 
-  it('an index that is gone: made anew and told, by a run that has nothing else to do too', async () => {
+  it('an index that is gone: made anew and reported, by a run that has nothing else to do too', async () => {
     const url = await harmed(hands.dropIndex('owner_image_idx', 'images'));
     const { stdout } = await db(url, 'diff');
     expect(stdout).to.contain('index owner_image_idx on images (owner) is missing');
@@ -69,7 +69,7 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
     expect(await engine.readSchema(url)).to.deep.equal(engine.goldenSchema('2024_1_contract01'));
   });
 
-  it('keys that are gone: told at rest, where Glance may be at work, and made anew by a run with Glance stopped', async () => {
+  it('keys that are gone: reported at rest, where Glance may be at work, and made anew by a run with Glance stopped', async () => {
     const url = await engine.createDatabase();
     await succeeds(url, 'sync', 'ocata01');
     for (const sql of [hands.dropForeignKey, hands.dropUnique]) await engine.query(url, sql);
@@ -84,7 +84,7 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
     expect((await db(url, 'diff')).code).to.equal(0);
   });
 
-  it('a wider column: left, told with how to mend it, and exit 16', async () => {
+  it('a wider column: left, reported with how to mend it, and exit 16', async () => {
     const url = await harmed(hands.widen('name', 'varchar(512)'));
     const before = await engine.readSchema(url);
     const { code, stderr } = await db(url, 'sync');
@@ -119,7 +119,7 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
     expect(await succeeds(url, 'sync')).to.match(/^Database is up to date/);
   });
 
-  it('a trigger that somebody has made do something else: told, with how to mend it', async () => {
+  it('a trigger that somebody has made do something else: reported, with how to mend it', async () => {
     const url = await newtonDatabase(engine, 20);
     await succeeds(url, 'expand', 'ocata01');
     expect((await db(url, 'diff')).code).to.equal(0);
@@ -137,7 +137,7 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
     expect((await db(url, 'expand', 'ocata01')).code).to.equal(0);
   });
 
-  it('rows that a key does not allow: the key is told as missing, and no row is touched', async () => {
+  it('rows that a key does not allow: the key is reported as missing, and no row is touched', async () => {
     const url = await harmed(
       hands.dropForeignKey,
       `INSERT INTO image_tags (image_id, value, created_at, deleted) VALUES ('nobody', 'x', '2020-01-01', ${String(engine.no)})`,
@@ -185,7 +185,7 @@ export type Hanging = readonly (readonly [fact: string, sql: readonly string[], 
 /** The cases of what keeps a server from dropping what a script drops. */
 export function obstacleCases(engine: TestEngine, hanging: Hanging): void {
   for (const [fact, statements, named] of hanging) {
-    it(`${fact}: told by db plan, and refused before the first change, by sync and by expand`, async () => {
+    it(`${fact}: reported by db plan, and refused before the first change, by sync and by expand`, async () => {
       const url = await newtonDatabase(engine, 20);
       for (const sql of statements) await engine.query(url, sql);
       const before = [await engine.readSchema(url), await engine.readTables(url)];

@@ -32,7 +32,7 @@ const ROWS: readonly (readonly [string, string, ReturnType<typeof parseProgress>
 ];
 
 describe('progress line', () => {
-  for (const [fact, log, told] of ROWS) {
-    it(fact, () => expect(parseProgress(log)).to.deep.equal(told));
+  for (const [fact, log, reported] of ROWS) {
+    it(fact, () => expect(parseProgress(log)).to.deep.equal(reported));
   }
 });

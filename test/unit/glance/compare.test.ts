@@ -315,7 +315,7 @@ for (const engine of ['postgres', 'mysql'] as const) {
   });
 }
 
-describe('what MariaDB and MySQL alone tell', () => {
+describe('what MariaDB and MySQL alone say', () => {
   const whole = things('mysql');
 
   it('a check that is missing where there is another', () => {

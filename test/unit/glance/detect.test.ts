@@ -332,7 +332,7 @@ describe('locate', () => {
     });
   });
 
-  it('tells all of a database that is where its version table says', () => {
+  it('says all of a database that is where its version table says', () => {
     expect(detect(found({ schema: 'liberty', alembic: ['liberty'] }), KNOWN_SCHEMA)).to.deep.equal({
       kind: 'at',
       position: { revision: 'liberty', phase: 'Contract' },

@@ -66,7 +66,7 @@ describe("MySQL's option file", () => {
     expect(read(url, { '/etc/my.cnf': '[client]\nsocket=/run/m.sock' }).host).to.equal('/run/m.sock');
   });
 
-  it('one that is not there is told, as nobody knows what it says of TLS', () => {
+  it('one that is not there is reported, as nobody knows what it says of TLS', () => {
     expect(read(url, {}).missingOptionFile).to.equal('/etc/my.cnf');
   });
 

@@ -56,7 +56,7 @@ function ofJob(value: string): Readonly<Record<string, string>> {
 }
 
 describe('docs/connections.md', () => {
-  it('nothing in the Secret is told of as such in a Job', () => {
+  it('nothing in the Secret is reported as such in a Job', () => {
     for (const value of ['', ' \n']) {
       expect(() => resolveConnection({}, ofJob(value))).to.throw(
         Failure,
@@ -85,7 +85,7 @@ describe('docs/connections.md', () => {
       expect(rows).to.have.length(count);
     });
     for (const [value] of rows.filter(([, result]) => result.startsWith('refused: '))) {
-      it(`${heading}, in a Job: ${value.split('\n')[0]} is told of by its Secret and key`, () => {
+      it(`${heading}, in a Job: ${value.split('\n')[0]} is reported by its Secret and key`, () => {
         expect(() => resolveConnection({}, ofJob(prefix + value)))
           .to.throw(Failure, "key 'url' of Secret ns/db")
           .that.satisfies(

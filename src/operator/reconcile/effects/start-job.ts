@@ -69,7 +69,7 @@ export async function startJob(
       retryAfter: creation.retryAfter,
     };
   }
-  // The place is given back, unless it was noted before: another may have made that Job, which is gone since.
+  // The sequence number is released, unless it was reserved before: another may have made that Job, which is gone since.
   const ours = observed.schema.reservedSequence < effect.purpose.sequence;
   const released = await cluster.mark(fenced, {
     finalizers: others,
@@ -101,7 +101,7 @@ async function unseenJobOf(target: Target, pods: readonly PodObject[]): Promise<
   return undefined;
 }
 
-/** The Job of the place that was noted last, where a person has deleted it and another operator has made it anew. */
+/** The Job of the sequence number that was reserved last, where a person has deleted it and another operator has made it anew. */
 async function madeAnew(target: Target, sequence: number): Promise<JobObject | undefined> {
   const { schema } = target.observed;
   const { reservedSequence } = schema;

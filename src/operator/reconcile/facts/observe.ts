@@ -50,7 +50,7 @@ export interface Observed {
 
 /** How far a long data migration is, as its pod's log says. */
 export interface ObservedProgress {
-  /** What its log told last; undefined while nothing could be read in it. */
+  /** What its log reported last; undefined while nothing could be read in it. */
   readonly reported: ProgressReport | undefined;
   /** When there may be more to know, in milliseconds since the epoch. */
   readonly requeueAt: number;
@@ -100,7 +100,7 @@ export interface ObservedJob {
 
 /** Whether a Job is at work, and how it ended if it is not. */
 export type JobState =
-  /** Not finished, or a pod of it is still there: `pod` tells how its newest pod is. */
+  /** Not finished, or a pod of it is still there: `pod` is the state of its newest pod. */
   | { readonly kind: 'active'; readonly pod: PodState; readonly lastReport: MigrationReport | undefined }
   | {
       readonly kind: 'finished';
@@ -128,7 +128,7 @@ export type PodState =
       readonly endsBy?: string | undefined;
       readonly node?: string | undefined;
     }
-  /** Deleted where `endsBy` tells by when, RFC 3339, its node has to have ended it. */
+  /** Deleted; its node has to have ended it by `endsBy`, RFC 3339. */
   | {
       readonly kind: 'running';
       readonly pod: string;
@@ -137,7 +137,7 @@ export type PodState =
     }
   /** Nobody can tell whether it runs, as its node does not answer. */
   | { readonly kind: 'lost'; readonly pod: string; readonly node: string | undefined }
-  /** Its migration has ended, as `end` tells, since when, RFC 3339; other containers keep it. */
+  /** Its migration ended as `end` says, at `since`, RFC 3339; other containers keep it. */
   | {
       readonly kind: 'held';
       readonly pod: string;
@@ -290,7 +290,7 @@ function withPurpose(job: JobObject): JobWithPurpose {
 }
 
 /**
- * Whether a Job is at work though the one that was made last is done with, and has an earlier place: that was made too late, by an
+ * Whether a Job is at work though the one that was made last is done with, and has an earlier sequence number: that was made too late, by an
  * operator that was stopped meanwhile.
  */
 function isHiddenBy({ job, purpose }: JobWithPurpose, last: JobWithPurpose | undefined): boolean {

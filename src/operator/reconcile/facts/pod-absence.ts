@@ -3,13 +3,13 @@ import type { Observed } from './observe.ts';
 
 /** Knows since when Jobs have had no pod. */
 export interface PodAbsence {
-  /** The same with the time since which its Job has no pod, where that is not told of in the status already. */
+  /** The same with the time since which its Job has no pod, where the status does not report that already. */
   of(key: string, observed: Observed): Observed;
   forget(key: string): void;
 }
 
 /**
- * Of a pod that is gone the Job does not tell when it went: a Job may be old, and its pod deleted a moment ago. What counts is
+ * Of a pod that is gone the Job does not say when it went: a Job may be old, and its pod deleted a moment ago. What counts is
  * since when this process has seen none.
  */
 export function podAbsence(now: () => Date): PodAbsence {

@@ -38,7 +38,7 @@ export function progressReader(cluster: Pick<Cluster, 'readLog'>, now: () => Dat
     try {
       pod.reported = parseProgress(await cluster.readLog(namespace, pod.pod)) ?? pod.reported;
     } catch {
-      // Progress is a courtesy: what cannot be read is left out, and nobody is told.
+      // Progress is a courtesy: what cannot be read is left out without an error.
     } finally {
       pod.reading = false;
     }

@@ -21,7 +21,7 @@ export function tlsVolume(tls: Tls | undefined): { readonly container: object; r
   };
 }
 
-/** The options by which the migration is told of these files. */
+/** The options that name these files to the migration. */
 export function tlsArguments(tls: Tls | undefined): readonly string[] {
   const hasAuthority = tls?.caSecretRef !== undefined || tls?.caConfigMapRef !== undefined;
   const mode = tls?.mode ?? (hasAuthority ? 'verify-full' : undefined);

@@ -37,7 +37,7 @@ const purposeSchema = z.object({
   image: z.string().max(1024).optional(),
 });
 
-/** What a Job is for, written on it when it is made, so that the Job alone tells it after any loss of status. */
+/** What a Job is for, written on it when it is made, so that it can be read in the Job alone after any loss of status. */
 export type Purpose = z.output<typeof purposeSchema>;
 
 /** What a migration's Job is made of. */

@@ -50,7 +50,7 @@ export function blockedJobUnwanted(facts: Facts): Verdict | undefined {
   });
 }
 
-/** How long the Job controller may take to make a pod, or to notice the end of one, before a person should look, in milliseconds. */
+/** How long the Job controller may take to make a pod, or to see the end of one, before a person should look, in milliseconds. */
 const POD_GRACE = 30_000;
 
 /** How long the Job controller waits before the next pod of a Job, in milliseconds. */

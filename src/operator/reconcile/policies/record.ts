@@ -51,7 +51,7 @@ export function recordContradicted(facts: Facts): Verdict | undefined {
 /**
  * A Job that only reads the database is due.
  *
- * @param tells whether the Job is to tell the message while it reads
+ * @param withMessage whether the status is to keep the message while the Job reads
  */
 export function readAgain(facts: Facts, message: string, withMessage = false): Verdict {
   if (facts.status.job?.purpose === 'Observe') {
@@ -69,7 +69,7 @@ export function readAgain(facts: Facts, message: string, withMessage = false): V
 
 /**
  * Whether the newest Job may have changed the database after what is recorded was read: it was lost, perhaps before the
- * status told of it, or it ended without having read the database again. Then only another Job can tell.
+ * status reported it, or it ended without having read the database again. Then only another Job can tell.
  */
 export function recordMayBeOld({ schema, status }: Facts): boolean {
   const { job } = status;

@@ -45,15 +45,15 @@ export function recordJob(
     startedAt: job.createdAt,
     ...withoutUndefined({ image: job.purpose?.image }),
   };
-  // Of a Job that does not say what it was for, nobody can tell what it has answered: each annotation counts once.
+  // Of a Job that does not say what it was for, nobody knows what it has answered: each annotation counts once.
   const { retry, observe } = job.purpose ?? schema;
   const retried = withoutUndefined({ handledRetry: retry });
   const entry = historyEntry(job, status);
   if (job.state.kind === 'active') {
     // What cannot be read at the moment leaves what was read before, but not of another Job.
     const progress = reported ?? (known && live);
-    // The Job may be gone before its end is seen: what a pod has done that did not end well is told at once. Of one that did, the
-    // end of its Job tells in a moment.
+    // The Job may be gone before its end is seen: what a pod has done that did not end well is reported at once. Of one that did, the
+    // end of its Job reports it in a moment.
     const early = job.state.lastReport?.error != null;
     return {
       ...(early ? recordPosition(before, job, job.state.lastReport) : before),
@@ -94,7 +94,7 @@ export function isRecorded(status: GlanceSchemaStatus, job: ObservedJob): boolea
 }
 
 /**
- * Whether the status tells of a later Job: a cache that lacks that one, or a user who deleted it, must not bring the result of this
+ * Whether the status is of a later Job: a cache that lacks that one, or a user who deleted it, must not bring the result of this
  * one back.
  */
 function isOlder({ job: known }: GlanceSchemaStatus, { purpose, createdAt }: ObservedJob): boolean {
@@ -104,12 +104,12 @@ function isOlder({ job: known }: GlanceSchemaStatus, { purpose, createdAt }: Obs
   if (purpose.sequence !== known.sequence) {
     return purpose.sequence < known.sequence;
   }
-  // A place is taken twice when a Job was deleted by hand. Of the same second, one that has ended is the later: it was there for
+  // A sequence number is used twice when a Job was deleted by hand. Of the same second, one that has ended is the later: it was there for
   // longer, and there are no two of one name.
   return known.finishedAt === undefined ? createdAt < known.startedAt : createdAt <= known.startedAt;
 }
 
-/** What a report tells of the database; undefined where it did not read that, or contradicts itself. */
+/** What a report says of the database; undefined where it did not read that, or contradicts itself. */
 function readingOf(report: MigrationReport | undefined): Reading | undefined {
   if (report === undefined || report.heads === null) {
     return undefined;
@@ -120,7 +120,7 @@ function readingOf(report: MigrationReport | undefined): Reading | undefined {
 }
 
 interface Reading {
-  /** Undefined where the database is empty, or at nothing that this operator carries. */
+  /** Undefined where the database is empty, or at nothing that this operator supports. */
   readonly position: Position | undefined;
   readonly heads: readonly string[];
 }
@@ -201,7 +201,7 @@ function failureOf(job: ObservedJob, before: GlanceSchemaStatus): StatusJob['fai
   return fail(NO_RESULT, `The Job ended without a result: ${state.failure ?? 'no reason given'}`);
 }
 
-/** Reasons that are told of a Job whose container cannot start, or whose pods could not begin. */
+/** Reasons that are reported for a Job whose container cannot start, or whose pods could not begin. */
 const NOT_BEGUN: readonly string[] = [
   'SecretNotReady',
   'JobBlocked',
@@ -245,11 +245,11 @@ function whatIsWrong(
     return `Job ${name} ended well and does not say what it was for: its annotation was changed or taken off. Let nothing change the annotations of the operator's Jobs`;
   }
   if (report.error !== null) {
-    return `Job ${name} ended well, and its report tells of a failure: ${report.error.message} Check that its image is that of this operator`;
+    return `Job ${name} ended well, and its report names a failure: ${report.error.message} Check that its image is that of this operator`;
   }
   const reading = readingOf(report);
   if (reading === undefined) {
-    const why = report.heads === null ? 'does not tell where the database is' : 'contradicts itself';
+    const why = report.heads === null ? 'does not say where the database is' : 'contradicts itself';
     return `Job ${name} ended well, and its report ${why}. Check that its image is that of this operator`;
   }
   const { target } = purpose;
@@ -267,7 +267,7 @@ function whatIsWrong(
 /** The reason in `status.job.failure` when a Job has left no report: another attempt reads the database again. */
 export const NO_RESULT = 'NoResult';
 
-/** What all pods of a Job did, each going on where the one before it stopped; undefined while none has told. */
+/** What all pods of a Job did, each going on where the one before it stopped; undefined while none has reported. */
 function historyEntry(ended: ObservedJob, before: GlanceSchemaStatus): HistoryEntry | undefined {
   const { name, reports, state } = ended;
   const [first] = reports;

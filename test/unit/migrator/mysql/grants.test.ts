@@ -3,7 +3,7 @@ import { readGrants } from '../../../../src/migrator/mysql/grants.ts';
 
 const USAGE = "GRANT USAGE ON *.* TO `glance`@`%` IDENTIFIED BY PASSWORD '*X'";
 
-describe('the rights that SHOW GRANTS tells', () => {
+describe('the rights that SHOW GRANTS says', () => {
   const rows: readonly (readonly [string, string, boolean, boolean])[] = [
     ['all on the database', 'GRANT ALL PRIVILEGES ON `glance`.* TO `glance`@`%`', true, false],
     ['all on a pattern', 'GRANT ALL PRIVILEGES ON `gl%`.* TO `glance`@`%`', true, false],

@@ -89,7 +89,7 @@ describe('what is left of ocata01 on MySQL', () => {
     }
   });
 
-  it('tells each step once, at its first and its last statement', () => {
+  it('reports each step once, at its first and its last statement', () => {
     const { operations, found, empty } = planSteps(
       ocata01AddVisibilityRemoveIsPublic.steps,
       images(['id', 'is_public'], ['ix_images_is_public']),

@@ -80,7 +80,7 @@ describe('event recorder', () => {
   });
 
   for (const status of LASTING) {
-    it(`an answer that lasts (${status}) ends it, and is told of once for each namespace until one is taken`, async () => {
+    it(`an answer that lasts (${status}) ends it, and is reported once for each namespace until one is taken`, async () => {
       answers = Array.from({ length: 3 }, () => answer(status));
       recorder.record(anEvent('a'));
       recorder.record(anEvent('b'));
@@ -100,7 +100,7 @@ describe('event recorder', () => {
     });
   }
 
-  it('after the last try it is given up, and that is told', async () => {
+  it('after the last try it is given up, and that is reported', async () => {
     always = answer(503);
     recorder.record(anEvent('a'));
     await wait(ALL_TRIES);
@@ -117,7 +117,7 @@ describe('event recorder', () => {
     expect(asked).to.have.length(2);
   });
 
-  it('of too many that wait the oldest are given up, which is told once', async () => {
+  it('of too many that wait the oldest are given up, which is reported once', async () => {
     always = answer(503);
     for (const name of ['a', 'b', 'c', 'd', 'e']) {
       recorder.record(anEvent(name));
@@ -128,7 +128,7 @@ describe('event recorder', () => {
     await wait(ALL_TRIES);
     expect(asked.sort()).to.deep.equal(['c', 'd', 'e']);
     expect(troubles).to.deep.equal([
-      '3 Events wait for the API server, and the oldest are given up. What they tell is in the log and in the status.',
+      '3 Events wait for the API server, and the oldest are given up. What they say is in the log and in the status.',
     ]);
   });
 
@@ -142,7 +142,7 @@ describe('event recorder', () => {
     expect([asked, troubles]).to.deep.equal([['a', 'b'], []]);
   });
 
-  it('its end waits for no longer than it may, and tells how many are left', async () => {
+  it('its end waits for no longer than it may, and says how many are left', async () => {
     always = answer(503);
     recorder.record(anEvent('a'));
     recorder.record(anEvent('b'));
@@ -155,7 +155,7 @@ describe('event recorder', () => {
     await wait(1_000);
     await closed;
     expect(troubles).to.deep.equal([
-      '2 of them could not be delivered before the end. What they tell is in the log.',
+      '2 of them could not be delivered before the end. What they say is in the log.',
     ]);
     asked = [];
     await wait(ALL_TRIES);

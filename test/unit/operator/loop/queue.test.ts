@@ -71,7 +71,7 @@ describe('work queue', () => {
     queue.close();
   });
 
-  it('each key is told of when it comes, is taken and is done, and when it is put off', async () => {
+  it('each key is reported when it comes, is taken and is done, and when it is put off', async () => {
     const told: string[] = [];
     const queue = new WorkQueue({
       backoff: () => 1,

@@ -99,7 +99,7 @@ const ROWS: readonly Row[] = [
     ] satisfies [string, Record<string, unknown>][]
   ).map(
     ([what, status]): Row => ({
-      fact: `a status that somebody has changed tells of ${what}`,
+      fact: `a status that somebody has changed reports ${what}`,
       schema: aSchema({ status: JSON.parse(JSON.stringify({ ...recordedAt('ocata01'), ...status })) }),
       effect: 'startJob',
       reason: 'Observing',
@@ -353,7 +353,7 @@ const ROWS: readonly Row[] = [
     says: 'A Job that brings the database to pike01 (Expand) is about to start.',
   },
   {
-    fact: 'what is recorded is newer than this operator carries',
+    fact: 'what is recorded is newer than this operator supports',
     schema: aSchema({ status: recordedAt('2027_1_01', { databaseHeads: ['2027_1_contract01'] }) }),
     effect: 'none',
     reason: 'DatabaseNewer',
@@ -361,7 +361,7 @@ const ROWS: readonly Row[] = [
     also: 'Stalled',
   },
   {
-    fact: 'a revision that is not carried',
+    fact: 'a revision that is not supported',
     schema: aSchema({ spec: { revision: '2027_1_01' } }),
     effect: 'none',
     reason: 'RevisionNotFound',
@@ -818,7 +818,7 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationPending',
   },
   {
-    fact: 'another image did not carry the revision',
+    fact: 'another image did not support the revision',
     schema: aSchema({
       status: failedWith('RevisionNotFound', {
         job: { ...failedJob('RevisionNotFound'), image: 'glance-schema:old' },
@@ -1304,7 +1304,7 @@ describe('decide', () => {
     const reported = { migration: 'ocata_migrate01', done: 41_000, total: 1_000_000 };
     const progress = { reported, requeueAt: NOW.getTime() + 7_000 };
 
-    it('is told with how far it is, and looked at again in time', () => {
+    it('is reported with how far it is, and requeued in time', () => {
       const { effect, status, requeueAfter } = decide({ ...observed, progress }, NOW);
       expect(effect).to.equal(undefined);
       expect(status.progress).to.deep.equal(reported);
@@ -1326,7 +1326,7 @@ describe('decide', () => {
   describe('what the API server has refused', () => {
     const refused = { message: 'The API server does not take it.', passing: false, requeueAfter: 7_000 };
 
-    it('is not asked for again before its time, and is told', () => {
+    it('is not asked for again before its time, and is reported', () => {
       const observed = {
         ...observe(aSchema(), [], []),
         refusal: { ...refused, effect: 'startJob' as const },
@@ -1337,7 +1337,7 @@ describe('decide', () => {
       expect(requeueAfter).to.equal(7_000);
     });
 
-    it('is told as pending where the same may be taken in a moment', () => {
+    it('is reported as pending where the same may be taken in a moment', () => {
       const refusal = { ...refused, effect: 'startJob' as const, passing: true };
       const { status } = decide({ ...observe(aSchema(), [], []), refusal }, NOW);
       expect(status.conditions?.[0]).to.include({ reason: 'MigrationPending', message: refused.message });
@@ -1348,7 +1348,7 @@ describe('decide', () => {
       expect(decide({ ...observe(aSchema(), [], []), refusal }, NOW).effect?.kind).to.equal('startJob');
     });
 
-    it('is told of a deletion that waits for its finalizer', () => {
+    it('is reported for a deletion that waits for its finalizer', () => {
       const metadata = { deletionTimestamp: FINISHED, finalizers: [FINALIZER] };
       const schema = aSchema({ metadata });
       const refusal = { ...refused, effect: 'releaseFinalizer' as const };
@@ -1412,7 +1412,7 @@ describe('decide', () => {
     );
   });
 
-  it('tells when what has failed is tried again, and no longer when it is', () => {
+  it('says when what has failed is tried again, and no longer when it is', () => {
     const waits = observe(aSchema({ status: failedWith('DatabaseUnreachable') }), [], []);
     const { status } = decide(waits, NOW);
     expect(status.nextAttemptAt).to.equal('2026-11-23T07:01:08Z');
@@ -1468,7 +1468,7 @@ describe('decide', () => {
     expect(started).to.deep.equal([1, 2, 42]);
   });
 
-  it('takes no place that a Job which is there has, though the status tells of an earlier one', () => {
+  it('takes no sequence number that a Job has, though the status reports an earlier one', () => {
     const job = aJob({ end: 'Failed', purpose: { sequence: 7 }, ttl: 60 });
     const late = aJob({
       end: 'Failed',
@@ -1501,7 +1501,7 @@ describe('decide', () => {
     expect(effect?.kind === 'startJob' && effect.purpose.sequence).to.equal(7);
   });
 
-  it('tells the status what the spec asks for, and nothing when it asks for what there is not', () => {
+  it('writes into the status what the spec asks for, and nothing when it asks for what there is not', () => {
     const targets = ['latest', 'ocata', 44, undefined].map(
       (revision) => decide(observe(aSchema({ spec: { revision } }), [], []), NOW).status.targetRevision,
     );
@@ -1547,7 +1547,7 @@ describe('decide', () => {
       image: '',
     };
 
-    it('carries where it leads and why', () => {
+    it('has where it leads and why', () => {
       expect(decide(observe(wanted, [], []), NOW).effect).to.deep.equal({
         kind: 'startJob',
         name: migrationJobName(schema, 1),
@@ -1555,7 +1555,7 @@ describe('decide', () => {
       });
     });
 
-    it('carries the annotations that asked for it, and a reading leads nowhere', () => {
+    it('has the annotations that asked for it, and a reading leads nowhere', () => {
       const asked = { ...wanted, metadata: { ...wanted.metadata, annotations } };
       const purposes = [{}, { handledObserve: 'b' }].map((status) => {
         const { effect } = decide(observe({ ...asked, status }, [], []), NOW);

@@ -19,7 +19,7 @@ function event(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEve
 }
 
 describe('eventsFor', () => {
-  it('a change of the reason is told, as a warning when a person should look', () => {
+  it('a change of the reason is reported, as a warning when a person should look', () => {
     expect(eventsFor(says('MigrationPending'), says('MigrationRunning'))).to.deep.equal([
       { type: 'Normal', reason: 'MigrationRunning', message: 'It is MigrationRunning.' },
     ]);
@@ -39,20 +39,20 @@ describe('eventsFor', () => {
     expect(eventsFor(before, { ...before, ...withoutUndefined({ conditions }) })).to.deep.equal([]);
   });
 
-  it('a further Job that failed is told though the reason stays', () => {
+  it('a further Job that failed is reported though the reason stays', () => {
     const before = says('DatabaseUnreachable');
     const after = says('DatabaseUnreachable', failedWith('DatabaseUnreachable'));
     expect(event(before, after).reason).to.equal('DatabaseUnreachable');
   });
 
-  it('a further Job that failed the very same way is told, and the same failure read anew is not', () => {
+  it('a further Job that failed the very same way is reported, and the same failure read anew is not', () => {
     const before = says('DatabaseUnreachable', failedWith('DatabaseUnreachable'));
     expect(eventsFor(before, structuredClone(before))).to.deep.equal([]);
     const after = structuredClone({ ...before, job: before.job && { ...before.job, uid: 'next' } });
     expect(event(before, after).reason).to.equal('DatabaseUnreachable');
   });
 
-  it('that a Secret is shared is told once, beside the reason', () => {
+  it('that a Secret is shared is reported once, beside the reason', () => {
     const shared = says('UpToDate', { sharesSecretWith: 'glance-0' });
     const warning = {
       type: 'Warning',
@@ -94,7 +94,7 @@ describe('eventDeduplicator', () => {
     return told;
   }
 
-  it('what repeats with every attempt is told once in an hour', () => {
+  it('what repeats with every attempt is reported once in an hour', () => {
     expect(night(3)).to.deep.equal(['0 MigrationRunning', '2.5 DatabaseUnreachable']);
     expect(night(24)).to.deep.equal([
       ...['0 MigrationRunning', '2.5 DatabaseUnreachable'],
@@ -109,7 +109,7 @@ describe('eventDeduplicator', () => {
     ['a retry that was asked for', aSchema(), { ...down, handledRetry: 'now' }],
   ];
   for (const [what, schema, status] of NEWS) {
-    it(`${what} is told at once`, () => {
+    it(`${what} is reported at once`, () => {
       const deduplicator = eventDeduplicator(() => new Date(START));
       const isNew = (of: SchemaObject, after: GlanceSchemaStatus) =>
         deduplicator.isNew(of, after, event({}, after));

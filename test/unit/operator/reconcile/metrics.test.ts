@@ -64,7 +64,7 @@ describe('schemaMetrics', () => {
     ]);
   });
 
-  it('tells how far a data migration has come, and how many attempts the newest spec has had', async () => {
+  it('says how far a data migration has come, and how many attempts the newest spec has had', async () => {
     const status = { ...failedWith('Interrupted'), progress: { migration: 'm', done: 500, total: 2000 } };
     schemas = [aSchema({ status })];
     expect(await lines('glanceschema_progress_rows')).to.deep.equal([
@@ -140,7 +140,7 @@ describe('schemaMetrics', () => {
     expect(durations).to.include('glanceschema_migration_duration_seconds_count{result="success"} 1');
   });
 
-  it('a migration counts once it is whole, though the history tells of its first pod before', async () => {
+  it('a migration counts once it is whole, though the history reports its first pod before', async () => {
     const first = aPodThatReported(
       aRefusal('DatabaseUnreachable', { applied: [{ name: 'ocata_migrate01', milliseconds: 1, rows: 500 }] }),
     );

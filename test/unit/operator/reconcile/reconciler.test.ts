@@ -91,7 +91,7 @@ describe('reconciler', () => {
       'found',
     ],
   ] as const) {
-    it(`a status whose answer is lost, ${what}: it is told of once`, async () => {
+    it(`a status whose answer is lost, ${what}: it is reported once`, async () => {
       fates = [...lost];
       for (const _fate of lost) {
         await pass();
@@ -137,7 +137,7 @@ describe('reconciler', () => {
     });
   }
 
-  it('a status whose answer is lost, not stored, and a person has changed the object: what is stored then is told of once', async () => {
+  it('a status whose answer is lost, not stored, and a person has changed the object: what is stored then is reported once', async () => {
     fates = ['not stored, answer lost'];
     await pass();
     stored = cached = changed(cached ?? aSchema(), {});
@@ -146,7 +146,7 @@ describe('reconciler', () => {
     expect(told).to.deep.equal(once('answered'));
   });
 
-  it('a status whose answer is lost, and another leader has written something else: that is told of by that one', async () => {
+  it('a status whose answer is lost, and another leader has written something else: that is reported by that one', async () => {
     fates = ['not stored, answer lost'];
     await pass();
     stored = cached = changed(cached ?? aSchema(), { status: { observedGeneration: 1 } });
@@ -154,7 +154,7 @@ describe('reconciler', () => {
     expect(told).to.deep.equal(once('answered'));
   });
 
-  it('a status whose answer is lost, and an object that was made anew: nothing is told of that', async () => {
+  it('a status whose answer is lost, and an object that was made anew: nothing is reported that', async () => {
     fates = ['stored, answer lost'];
     await pass();
     const other = aSchema({ spec: { suspend: true }, metadata: { uid: 'other', resourceVersion: '50' } });

@@ -237,7 +237,7 @@ describe('migration Job', () => {
       ['db', 'version', '--report', '/dev/termination-log'],
     ],
     [
-      'a migration that waits for locks as long as it is told to',
+      'a migration that waits for locks as long as it is asked to',
       { job: { lockTimeoutSeconds: 30 } },
       PURPOSE,
       ['db', 'sync', 'ocata01', '--lock-timeout', '30', '--report', '/dev/termination-log'],

@@ -36,7 +36,7 @@ describe('recordJob', () => {
     expect(status.job?.failure).to.equal(undefined);
   });
 
-  it('a migration after which the schema differs is the last migration all the same, and is told as a failure', () => {
+  it('a migration after which the schema differs is the last migration all the same, and is reported as a failure', () => {
     const status = statusAfter(
       aRefusal('SchemaDiffers', {
         to: at('ocata01'),
@@ -70,12 +70,12 @@ describe('recordJob', () => {
         undefined,
       ],
     ] as const) {
-      it(`${fact}: ${expected === undefined ? 'is told no more' : 'is still told'}`, () => {
+      it(`${fact}: ${expected === undefined ? 'is reported no more' : 'is still reported'}`, () => {
         expect(statusAfter(report, found).schemaDiffers).to.equal(expected);
       });
     }
 
-    it('the database is that of another Secret: is told no more', () => {
+    it('the database is that of another Secret: is reported no more', () => {
       const status = { ...found, recordedFrom: 'other/connection' };
       expect(statusAfter(aReport({ ...here, command: 'version' }), status).schemaDiffers).to.equal(undefined);
     });
@@ -110,7 +110,7 @@ describe('recordJob', () => {
     const atWork = recordJob(schema, job, half);
     const known = { ...schema, status: atWork };
 
-    it('is told', () => expect(atWork.progress).to.deep.equal(half));
+    it('is reported', () => expect(atWork.progress).to.deep.equal(half));
     it('stays while nothing can be read', () => {
       expect(recordJob(known, job, undefined)).to.deep.equal(atWork);
     });
@@ -244,14 +244,14 @@ describe('recordJob', () => {
     };
     const whole = { from: 'liberty', to: 'ocata01', startedAt: '2026-11-23T06:59:00Z', rows: 5 };
 
-    it('is told in the history at once, with where that left the database', () => {
+    it('is reported in the history at once, with where that left the database', () => {
       const { schema, job } = observe(aSchema({ status: recordedAt('liberty') }), [aJob()], [early]);
       const status = recordJob(schema, job);
       expect(status.recordedRevision).to.equal('mitaka02');
       expect(status.history?.map(({ applied }) => applied)).to.deep.equal([['mitaka01', 'ocata_migrate01']]);
     });
 
-    it('is not told once more before the end when its next pod ends well', () => {
+    it('is not reported once more before the end when its next pod ends well', () => {
       const { schema, job } = observe(aSchema(), [aJob()], [aPodThatReported(aReport())]);
       expect(recordJob(schema, job)).to.have.all.keys(['job']);
     });
@@ -268,7 +268,7 @@ describe('recordJob', () => {
       expect(ended.lastMigration).to.not.have.property('error');
     });
 
-    it('is reported with how the Job ended when its next pod leaves no word', () => {
+    it('is reported with how the Job ended when its next pod leaves no report', () => {
       const { schema, job } = observe(
         aSchema({ status: recordedAt('liberty') }),
         [aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded' })],
@@ -282,7 +282,7 @@ describe('recordJob', () => {
     });
   });
 
-  it('a pod that was deleted by hand may have had the last word', () => {
+  it('a pod that was deleted by hand may have been the last to report', () => {
     const report = aRefusal('MigrationFailed', { to: at('mitaka01'), heads: ['mitaka01'] });
     const conditions = [{ type: 'DisruptionTarget', status: 'True' }];
     const evicted = aPod('Failed', undefined, { conditions });
@@ -304,7 +304,7 @@ describe('recordJob', () => {
     ]);
   });
 
-  it('where it was read from, and by what, is told', () => {
+  it('where it was read from, and by what, is reported', () => {
     expect(statusAfter(aReport()).recordedFrom).to.equal('glance-db/connection');
     const unread = aRefusal('DatabaseUnreachable', { from: null, to: null, heads: null });
     expect(statusAfter(unread).recordedFrom).to.equal(undefined);
