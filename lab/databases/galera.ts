@@ -73,3 +73,16 @@ export async function startGalera(size: number): Promise<TestCluster> {
     },
   };
 }
+
+/** The first node, whose databases are reached by a user with all rights: who makes triggers on a node of Galera needs SUPER. */
+export function firstNodeAsAdministrator({ nodes }: TestCluster): TestMariaDb {
+  const [first] = nodes;
+  if (first === undefined) throw new Error('there is no node');
+  return {
+    ...first,
+    async createDatabase(name) {
+      await first.createDatabase(name);
+      return first.adminUrl(name);
+    },
+  };
+}

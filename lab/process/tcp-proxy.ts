@@ -16,12 +16,20 @@ export interface TcpProxyOptions {
   readonly delay?: number;
   /** How long a connection may carry nothing, in milliseconds; it is ended by RST then. */
   readonly idleLimit?: number;
+  /** Called with what a client sends, and waited for before that is handed on. */
+  readonly before?: (sent: Buffer, connection: ProxiedConnection) => Promise<void> | void;
+}
+
+/** A client's connection through a proxy. */
+export interface ProxiedConnection {
+  /** From now on nothing that the server sends reaches the client, its end neither: as a firewall does that drops packets. */
+  mute(): void;
 }
 
 /** @param upstream the server's port, or those of several, which connections go to in turn. */
 export async function startTcpProxy(
   upstream: number | readonly number[],
-  { delay = 0, idleLimit = 0 }: TcpProxyOptions = {},
+  { delay = 0, idleLimit = 0, before = () => undefined }: TcpProxyOptions = {},
 ): Promise<TcpProxy> {
   const pairs = new Set<readonly Socket[]>();
   const ports = typeof upstream === 'number' ? [upstream] : upstream;
@@ -31,11 +39,25 @@ export async function startTcpProxy(
     const [, other] = pair;
     connections += 1;
     pairs.add(pair);
-    client.pipe(late()).pipe(other).pipe(late()).pipe(client);
+    let muted = false;
+    const connection: ProxiedConnection = {
+      mute() {
+        muted = true;
+        other.unpipe();
+        other.resume();
+      },
+    };
+    const heard = new Transform({
+      transform(sent, _encoding, pass) {
+        Promise.resolve(before(sent, connection)).then(() => pass(null, sent), pass);
+      },
+    });
+    client.pipe(late()).pipe(heard).pipe(other).pipe(late()).pipe(client);
     for (const socket of pair) {
       socket.on('error', () => socket.destroy());
       socket.setTimeout(idleLimit, () => socket.resetAndDestroy());
       socket.on('close', () => {
+        if (muted && socket === other) return;
         pairs.delete(pair);
         for (const each of pair) each.destroy();
       });

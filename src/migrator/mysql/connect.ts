@@ -1,4 +1,5 @@
 import { connect as connectSocket, isIP, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectionOptions, Connection as DriverConnection, RowDataPacket } from 'mysql2/promise';
 import { withoutUndefined } from '../../glance/without-undefined.ts';
 import { type ConnectionTarget, describeTarget } from '../connection/target.ts';
@@ -75,6 +76,7 @@ async function open(options: ConnectionOptions, address: string): Promise<Sessio
   const client = await driver.createConnection(options);
   const lost = new AbortController();
   let forget = (): void => undefined;
+  let ended: Promise<void> | undefined;
   watch(client, () => lost.abort());
   try {
     await settleLook((sql) => client.query(sql), mysqlGreeting(client));
@@ -97,13 +99,21 @@ async function open(options: ConnectionOptions, address: string): Promise<Sessio
         () => client.destroy(),
       );
     },
-    async close() {
+    close() {
       forget();
-      const timer = setTimeout(() => client.destroy(), 2000);
-      await client.end().catch(() => undefined);
-      clearTimeout(timer);
+      // The driver answers the first goodbye only, and none that it had to give up.
+      ended ??= goodbye(client);
+      return ended;
     },
   };
+}
+
+async function goodbye(client: DriverConnection): Promise<void> {
+  const said = new AbortController();
+  const silence = sleep(2000, undefined, { signal: said.signal }).catch(() => undefined);
+  await Promise.race([client.end().catch(() => undefined), silence]);
+  said.abort();
+  client.destroy();
 }
 
 /**

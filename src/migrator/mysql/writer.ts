@@ -83,7 +83,7 @@ class MysqlWriter implements Writer {
     await this.#connect();
     await ensureVersionTable(
       (sql) => this.query(sql),
-      (sql) => this.#execute(sql),
+      (sql) => this.#changeSchema(sql),
     );
     await this.#checkRows();
   }
@@ -108,7 +108,7 @@ class MysqlWriter implements Writer {
       }
       progress.together?.([...new Set([...ends, ...begins])]);
       await this.#withLockRetry(
-        () => this.#execute(sql),
+        () => this.#changeSchema(sql),
         (seconds) => {
           progress.waiting?.(table === undefined ? [] : [table], seconds);
         },
@@ -130,6 +130,7 @@ class MysqlWriter implements Writer {
         throw this.#movedMeanwhile('something else');
       }
     }
+    await this.#holdLock();
     await this.#execute('COMMIT');
     this.#recording = false;
   }
@@ -160,12 +161,11 @@ class MysqlWriter implements Writer {
         ? `SET SESSION innodb_lock_wait_timeout = ${ROW_LOCK_TIMEOUT_SECONDS}`
         : NO_ROW_LOCK_WAIT,
     );
-    return lockTimeout === undefined
-      ? this.#withLockRetry(
-          () => this.change(sql, values),
-          () => undefined,
-        )
-      : this.change(sql, values);
+    const change = async (): Promise<number> => {
+      await this.#holdLock();
+      return this.change(sql, values);
+    };
+    return lockTimeout === undefined ? this.#withLockRetry(change, () => undefined) : change();
   }
 
   async rollback(): Promise<void> {
@@ -310,10 +310,30 @@ class MysqlWriter implements Writer {
     return this.#sequelize;
   }
 
-  async #checkRows(): Promise<void> {
+  /** A change that is there to stay at once. */
+  async #changeSchema(sql: string): Promise<void> {
+    await this.#holdLock();
+    await this.#execute(sql);
+  }
+
+  /**
+   * Makes sure that the lock is held still, by the server itself: the connection that has it may be the last to hear of its
+   * end, and another migrator may be at work by then.
+   */
+  async #holdLock(): Promise<void> {
+    const [own] = await this.query(`SELECT ${this.#lock.lock.there} AS there`);
+    if (Number(own?.there) !== 1) {
+      // Nobody else waits for an answer on it, which a silent network never brings.
+      void this.#session.close();
+      throw new Failure('DatabaseUnreachable', `Lost the lock on ${this.#session.address}`);
+    }
     if ((await this.#lock.cluster?.isHeld()) === false) {
       throw new Failure('DatabaseUnreachable', `Lost the lock on the cluster of ${this.#session.address}`);
     }
+  }
+
+  async #checkRows(): Promise<void> {
+    await this.#holdLock();
     const found = await this.query('SELECT version_num FROM alembic_version');
     const now = found.map((row) => String(row.version_num)).sort();
     if (now.join(', ') !== [...this.#rows].sort().join(', ')) {

@@ -265,9 +265,23 @@ class PostgresWriter implements Writer {
   }
 
   async #commit(): Promise<void> {
+    await this.#holdLock();
     this.#pid = undefined;
     await this.#transaction?.commit();
     this.#transaction = null;
+  }
+
+  /**
+   * Makes sure that the lock is held still, by the server itself: the connection that has it may be the last to hear of its
+   * end, and another migrator may be at work by then.
+   */
+  async #holdLock(): Promise<void> {
+    const [own] = await this.query(`SELECT ${isLockedBy(this.#lock.pid)} AS locked`);
+    if (own?.locked !== true) {
+      // Nobody else waits for an answer on it, which a silent network never brings.
+      void this.#session.close();
+      throw new Failure('DatabaseUnreachable', `Lost the lock on ${this.#session.address}`);
+    }
   }
 
   #statements(steps: readonly Step[]): Statements {
@@ -358,6 +372,7 @@ class PostgresWriter implements Writer {
         await this.#endLeftBehind(step.index, step.table);
       }
       for (const statement of sql) {
+        await this.#holdLock();
         this.#alone = { statement, table: lock?.table ?? '' };
         await this.#execute(statement).catch((error: unknown) => {
           throw this.#explainLimit(error);
@@ -398,6 +413,7 @@ class PostgresWriter implements Writer {
       { name },
     );
     if (invalid !== undefined) {
+      await this.#holdLock();
       await this.#execute(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
     }
   }
