@@ -240,6 +240,25 @@ const job = z
   })
   .describe('How the pod of a migration runs. All optional.');
 
+const window = z
+  .strictObject({
+    schedule: z
+      .string()
+      .max(128)
+      .describe(
+        'When the window opens: five fields as in a CronJob (`0 2 * * SAT`), `SUN#1` for the first Sunday of a month, `L` for its last day, or a name such as `@daily`.',
+      ),
+    duration: z.string().max(16).describe('How long it stays open each time, from `1m` to `744h`: `2h30m`.'),
+    timeZone: z
+      .string()
+      .max(64)
+      .default('UTC')
+      .describe('The zone in which the schedule is read, by its name in the IANA database: `Europe/Berlin`.'),
+  })
+  .describe(
+    'When a migration may start; at any time if absent. One that runs is never ended by it, and the database is read outside of it too.',
+  );
+
 /**
  * The spec of a GlanceSchema: what is checked at run time, and what the CRD and its reference are
  * made of.
@@ -261,6 +280,7 @@ export const specSchema = z
       .describe(
         'Start no migration. One that is running is left to finish; a reading that the annotation `observe` asks for is still made.',
       ),
+    window: window.optional(),
     database,
     job: job.optional(),
   })
@@ -361,7 +381,9 @@ export const statusSchema = z
       .describe('The newest Job.'),
     nextAttemptAt: time
       .optional()
-      .describe('When what has failed is tried again, RFC 3339, UTC; absent while nothing waits for that.'),
+      .describe(
+        'When what has failed is tried again, or the window opens, RFC 3339, UTC; absent while nothing waits for that.',
+      ),
     progress: z
       .strictObject({
         migration: z.string().max(64),

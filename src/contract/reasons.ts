@@ -32,6 +32,13 @@ export const REASONS = {
     meaning: 'A migration is about to start, or waits for its next attempt.',
     doThis: 'Wait; the message says when the next attempt is.',
   },
+  OutsideWindow: {
+    ready: 'False',
+    also: 'Reconciling',
+    warns: false,
+    meaning: 'A migration is due, and `spec.window` is closed.',
+    doThis: 'Wait; the message says when the window opens. To migrate before that, remove `spec.window`.',
+  },
   MigrationRunning: {
     ready: 'False',
     also: 'Reconciling',
@@ -69,6 +76,13 @@ export const REASONS = {
     warns: true,
     meaning: 'The wanted revision is not one that this operator supports, or none is named.',
     doThis: 'Name one of those that the message lists, or upgrade the operator.',
+  },
+  WindowInvalid: {
+    ready: 'False',
+    also: 'Stalled',
+    warns: true,
+    meaning: '`spec.window` cannot be read, or never opens. Nothing is migrated.',
+    doThis: 'Correct the field that the message names.',
   },
   DatabaseNewer: {
     ready: 'False',

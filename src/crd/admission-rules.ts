@@ -95,6 +95,48 @@ export function oneAuthority(): AdmissionRule {
   };
 }
 
+/** On `spec.window`: what can be said without a calendar and the list of time zones. */
+export function windowCanBeRead(): readonly AdmissionRule[] {
+  return [
+    {
+      rule: `self.schedule.matches('${CRON_SCHEDULE}')`,
+      message:
+        'Cannot read this schedule. Write five fields, such as 0 2 * * SAT for each Saturday at two, or @daily.',
+      fieldPath: '.schedule',
+    },
+    {
+      rule: `self.duration.matches('${WINDOW_DURATION}') && duration(self.duration) >= duration('1m') && duration(self.duration) <= duration('744h')`,
+      message: 'Cannot use this duration. Write hours and minutes, from 1m to 744h, such as 2h30m.',
+      fieldPath: '.duration',
+    },
+    {
+      rule: `self.timeZone.matches('^[A-Za-z][A-Za-z0-9_+/-]*$')`,
+      message: 'Cannot read this time zone. Write its name in the IANA database, such as Europe/Berlin.',
+      fieldPath: '.timeZone',
+    },
+  ];
+}
+
+/** As croner reads it, with numbers within their bounds; whether it ever comes takes a calendar. */
+const CRON_SCHEDULE = (() => {
+  const field = (number: string, more = '') => {
+    const step = '(/[1-9][0-9]?)?';
+    const item = `([*]${step}|(${number})(-(${number}))?${step}${more})`;
+    return `${item}(,${item})*`;
+  };
+  const months = 'JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC';
+  const fields = [
+    field('[0-5]?[0-9]'),
+    field('[01]?[0-9]|2[0-3]'),
+    field('0?[1-9]|[12][0-9]|3[01]', '|L'),
+    field(`0?[1-9]|1[0-2]|${months}`),
+    field('[0-7]|SUN|MON|TUE|WED|THU|FRI|SAT', '(#[1-5])?'),
+  ];
+  return `^(?i:@(yearly|annually|monthly|weekly|daily|hourly)|${fields.join(' +')})$`;
+})();
+
+const WINDOW_DURATION = '^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$';
+
 /**
  * On the whole object: a change of the wanted position to one before the recorded one is refused. It compares only when
  * the spec changes, so that a status write, or a label put on a resource that is already refused, always passes.

@@ -10,6 +10,7 @@ import {
   revisionIsSupported,
   targetIsNotLower,
   variablesAreAllowed,
+  windowCanBeRead,
 } from './admission-rules.ts';
 
 /** A node of a structural OpenAPI schema, as a CustomResourceDefinition has it. */
@@ -31,6 +32,7 @@ export function customResourceDefinition(): object {
   addRule(at(spec, 'job', 'annotations'), annotationsKeepConfinement());
   addRule(at(spec, 'database'), oneConnection());
   addRule(at(spec, 'database', 'tls'), oneAuthority());
+  addRule(at(spec, 'window'), ...windowCanBeRead());
   Object.assign(at(status, 'conditions'), {
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['type'],

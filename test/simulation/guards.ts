@@ -27,10 +27,12 @@ const GUARDS: readonly Guard[] = [
     'suspended',
     'revisionAbsent',
     'revisionNotSupported',
+    'windowInvalid',
     'databaseNewerThanSupported',
     'targetBeforeRecorded',
     'targetReached',
     'failedForGood',
+    'outsideWindow',
     'nextAttemptNotDue',
   ].map(
     (check): Guard =>
@@ -130,6 +132,14 @@ const GUARDS: readonly Guard[] = [
   guard('a clock put back does not make the next attempt wait', [
     'Math.min(due - facts.now, delay)',
     'due - facts.now',
+  ]),
+  guard('what a lost Job left is read outside the window', [
+    "  if (recordMayBeOld(facts)) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. It is read again; spec",
+    "  if (facts.now === 0) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. It is read again; spec",
+  ]),
+  guard('a clock put back does not make the window wait', [
+    'Math.min(opensAt - now, PATIENCE)',
+    'opensAt - now',
   ]),
   guard('a changed spec is tried anew', ['status.job?.generation !== schema.generation ||', '']),
   guard('a retry is tried anew', [

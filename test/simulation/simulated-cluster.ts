@@ -26,7 +26,7 @@ import type {
 import { hasEnded, isFinished } from '../../src/operator/reconcile/facts/observe.ts';
 import { migrationJobName, type Purpose, parsePurpose } from '../../src/operator/reconcile/job/job.ts';
 import { SimulatedWatch } from './simulated-watch.ts';
-import { KEY, NEWER, schemaOf, specOf, type World } from './world.ts';
+import { KEY, NEWER, schemaOf, specOf, type World, windowAt } from './world.ts';
 
 /** No attempt follows a failed one sooner, in milliseconds. */
 const SHORTEST_PAUSE = 5_000;
@@ -424,6 +424,10 @@ export class SimulatedCluster implements Cluster {
     }
     if (specOf(schema).suspend) {
       throw new Error(`A migration is started though it is suspended (${schema.metadata.uid})`);
+    }
+    const window = windowAt(specOf(schema), this.#lookedAt());
+    if (window !== 'none' && window !== 'open') {
+      throw new Error(`A migration is started though its window is ${window} (${schema.metadata.uid})`);
     }
     const recorded = REVISIONS.findIndex(({ name }) => name === recordedRevision);
     if (REVISIONS.findIndex(({ name }) => name === purpose.target?.revision) < recorded) {

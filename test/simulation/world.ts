@@ -56,10 +56,28 @@ const EDITS = {
   'moves the database': 1,
   'breaks or mends a webhook': 1,
   'breaks or mends the database': 1,
+  'sets or lifts a window': 2,
 } as const;
 
 /** Each leads to a database of its own. */
 const SECRETS = ['glance-db', 'glance-new-db'] as const;
+
+interface Window {
+  readonly schedule: string;
+  readonly duration: string;
+  readonly timeZone: string;
+}
+
+/** Each with the share of ten minutes, in milliseconds, for which it is open at their beginning. */
+const WINDOWS: readonly (Window & { readonly open: number })[] = [
+  { schedule: '*/10 * * * *', duration: '3m', timeZone: 'Asia/Kolkata', open: 180_000 },
+  { schedule: '*/5,*/10 * * * *', duration: '6m', timeZone: 'UTC', open: 600_000 },
+  { schedule: '0 12 24 6 *', duration: '1h', timeZone: 'America/New_York', open: 0 },
+  { schedule: '0 2 30 2 *', duration: '1h', timeZone: 'UTC', open: 0 },
+];
+
+/** Never opens within a history. */
+const [, , FAR_WINDOW, NO_WINDOW] = WINDOWS;
 
 /** An image that no registry has: its pods never start. */
 export const NO_IMAGE = 'missing';
@@ -788,6 +806,14 @@ export class World {
       case 'breaks or mends a webhook':
         this.webhookAway = trace.next(2) === 1;
         return;
+      case 'sets or lifts a window': {
+        const window = trace.pick([undefined, ...WINDOWS]);
+        const { schedule = '', duration = '', timeZone = '' } = window ?? {};
+        this.#editSpec(schema, {
+          window: window === undefined ? undefined : { schedule, duration, timeZone },
+        });
+        return;
+      }
       case 'cuts the database off':
         this.#awayUntil = this.clock + trace.next(120_000);
         return;
@@ -977,8 +1003,24 @@ export class World {
 interface Spec {
   readonly revision: string | undefined;
   readonly suspend: boolean;
+  readonly window?: Window | undefined;
   readonly job: { readonly image?: string };
   readonly database: { readonly secretRef: { readonly name: string; readonly key: string } };
+}
+
+/** How the window of a spec is at a time in milliseconds, reckoned without a calendar. */
+export function windowAt({ window }: Spec, time: number): 'none' | 'open' | 'closed' | 'far' | 'invalid' {
+  const { open, ...known } = WINDOWS.find(({ schedule }) => schedule === window?.schedule) ?? { open: 0 };
+  switch ('schedule' in known ? known.schedule : undefined) {
+    case undefined:
+      return 'none';
+    case FAR_WINDOW?.schedule:
+      return 'far';
+    case NO_WINDOW?.schedule:
+      return 'invalid';
+    default:
+      return time % 600_000 < open ? 'open' : 'closed';
+  }
 }
 
 /** The UID of the Job that controls a pod; empty where none does. */

@@ -1,4 +1,4 @@
-import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
+import type { GlanceSchemaSpec, GlanceSchemaStatus } from '../../contract/glance-schema.ts';
 import { GROUP, PLURAL, VERSION } from '../../contract/names.ts';
 import type { Phase } from '../../glance/phase.ts';
 import type { KubeRequest } from '../../operator/kube/client.ts';
@@ -24,6 +24,7 @@ export interface SchemaView {
     readonly revision?: string | number;
     readonly through?: Phase;
     readonly suspend?: boolean;
+    readonly window?: GlanceSchemaSpec['window'];
   };
   readonly status?: GlanceSchemaStatus;
 }

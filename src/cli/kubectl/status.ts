@@ -40,6 +40,7 @@ function statusScreen(
     ['What to do', doThis],
     ['', verb === undefined ? undefined : commandFor(verb)],
     ['Next attempt', nextAttemptAt === undefined ? undefined : formatTime(nextAttemptAt, now)],
+    ['Window', spec.window === undefined ? undefined : formatWindow(spec.window)],
     ['Suspended', spec.suspend === true ? 'no migration is started' : undefined],
     [
       'Deleted',
@@ -89,6 +90,11 @@ function whereItIsWanted({ spec, status = {} }: SchemaView): string {
   const { targetRevision: target } = status;
   const through = spec.through === undefined || spec.through === 'Contract' ? '' : ` (${spec.through})`;
   return `${target ?? named}${through}${target === undefined || target === named ? '' : `, named as ${named}`}`;
+}
+
+/** `0 2 * * SAT for 2h30m, Europe/Berlin` */
+function formatWindow(window: NonNullable<SchemaView['spec']['window']>): string {
+  return `${window.schedule} for ${window.duration}, ${window.timeZone}`;
 }
 
 /** `ocata_migrate01: 41,000 of 1,000,000 rows, 4 %` */

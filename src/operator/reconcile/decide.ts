@@ -16,6 +16,7 @@ import {
   targetBeforeRecorded,
   targetReached,
 } from './policies/target.ts';
+import { outsideWindow, windowInvalid } from './policies/window.ts';
 import { isRecorded, recordJob } from './status/result.ts';
 import { withVerdict } from './status/status.ts';
 
@@ -42,10 +43,12 @@ const POLICIES: readonly Policy[] = [
   suspended,
   revisionAbsent,
   revisionNotSupported,
+  windowInvalid,
   databaseNewerThanSupported,
   targetBeforeRecorded,
   targetReached,
   failedForGood,
+  outsideWindow,
   nextAttemptNotDue,
 ];
 

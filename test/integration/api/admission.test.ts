@@ -88,6 +88,21 @@ describe('the CRD on a real API server', () => {
     );
   });
 
+  it('windows are taken, in UTC where no zone is named', async () => {
+    const schedules = [
+      '0 2 * * SAT',
+      '*/15 0-4,22 1-7 jan-mar,DEC *',
+      '0 2 * * SUN#1',
+      '0 2 L * *',
+      '@Daily',
+    ];
+    for (const [index, schedule] of schedules.entries()) {
+      const window = { schedule, duration: '2h30m' };
+      const made = await api.call('POST', SCHEMAS, schema(`window-${index}`, { database: DATABASE, window }));
+      expect(made.spec?.window).to.deep.equal({ ...window, timeZone: 'UTC' });
+    }
+  });
+
   it('the printer columns are those of the reference', async () => {
     await api.call('POST', SCHEMAS, { ...schema('columns', { revision: 'ocata', database: DATABASE }) });
     const narrow = (await succeeds('get', 'glschema')).split('\n')[0]?.split(/ +/);
@@ -169,6 +184,35 @@ describe('the CRD on a real API server', () => {
       'this operator supports no such revision',
     ],
     ['a revision of a megabyte', { revision: 'x'.repeat(1_000_000), database: DATABASE }, 'Too long'],
+    ...(
+      [
+        ['a schedule of four fields', { schedule: '0 2 * *' }, 'Cannot read this schedule'],
+        ['a schedule with seconds', { schedule: '0 0 2 * * *' }, 'Cannot read this schedule'],
+        ['a minute that there is not', { schedule: '60 2 * * *' }, 'Cannot read this schedule'],
+        ['a schedule that is a date', { schedule: '2026-11-23T02:00:00' }, 'Cannot read this schedule'],
+        ['a day that there is not', { schedule: '0 2 * * SUNDAY' }, 'Cannot read this schedule'],
+        ['a window of no time', { duration: '0m' }, 'Cannot use this duration'],
+        ['an empty duration', { duration: '' }, 'Cannot use this duration'],
+        ['a duration of words', { duration: '2 hours' }, 'Cannot use this duration'],
+        ['a duration of days', { duration: '1d' }, 'Cannot use this duration'],
+        ['a negative duration', { duration: '-2h' }, 'Cannot use this duration'],
+        ['a window of more than a month', { duration: '745h' }, 'Cannot use this duration'],
+        ['a distance for a time zone', { timeZone: '+02:00' }, 'Cannot read this time zone'],
+        ['an empty time zone', { timeZone: '' }, 'Cannot read this time zone'],
+      ] as const
+    ).map(
+      ([what, window, message]) =>
+        [
+          what,
+          { database: DATABASE, window: { schedule: '0 2 * * SAT', duration: '2h30m', ...window } },
+          message,
+        ] as const,
+    ),
+    [
+      'a window without a schedule',
+      { database: DATABASE, window: { duration: '2h' } },
+      'schedule: Required value',
+    ],
     ['a phase that does not exist', { through: 'Half', database: DATABASE }, 'Unsupported value: "Half"'],
     ['suspend as a word', { suspend: 'yes', database: DATABASE }, 'must be of type boolean'],
     ['an unknown field', { revison: 'ocata01', database: DATABASE }, 'unknown field "spec.revison"'],

@@ -133,6 +133,16 @@ describe('every reason, as kubectl shows it', () => {
     await shows(tenant, 'MigrationPending', 'The next attempt is at');
   });
 
+  it('OutsideWindow until the window is removed, and WindowInvalid for one that never opens', async () => {
+    const { tenant } = await newton('window');
+    await tenant.apply({ revision: 'mitaka02' });
+    await tenant.reaches('UpToDate');
+    await tenant.apply({ revision: 'ocata01', window: { schedule: '0 0 29 2 *', duration: '1m' } });
+    await shows(tenant, 'OutsideWindow', 'waits for spec.window, which opens at');
+    await tenant.apply({ revision: 'ocata01', window: { schedule: '0 2 30 2 *', duration: '1h' } });
+    await shows(tenant, 'WindowInvalid', 'no day of any year is meant by it');
+  });
+
   it('Observing while the reading Job is at work', async () => {
     const { url, tenant } = await newton('observing');
     await tenant.apply({ revision: 'mitaka02' });

@@ -5,6 +5,7 @@ import { withClient } from '../../../lab/databases/images.ts';
 import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
 import type { Operator } from '../../../lab/kubernetes/operator.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
+import { OBSERVE_ANNOTATION, RETRY_ANNOTATION } from '../../../src/contract/names.ts';
 
 const USER = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
 
@@ -86,6 +87,42 @@ describe('what a person mends, the operator goes on with', () => {
     await tenant.reaches('JobBlocked', 60_000);
     const deleted = await tenant.kubectl('delete', 'glanceschema', 'glance', '--timeout=30s');
     expect(deleted.code, deleted.stderr).to.equal(0);
+  });
+
+  it('a window that is far away: the database is read, retry starts nothing, and without the window it migrates', async () => {
+    const tenant = await tenantAt('window');
+    const window = { schedule: '0 0 29 2 *', duration: '1m' };
+    await tenant.apply({ revision: 'ocata01', window });
+    const waiting = await tenant.reaches('OutsideWindow');
+    const { status } = waiting;
+    expect(status).to.include({ recordedRevision: 'mitaka02' });
+    expect(status.job).to.include({ purpose: 'Observe', sequence: 1 });
+    const opens = status.nextAttemptAt;
+    expect(opens).to.match(/-02-29T00:00:00Z$/);
+    expect(Date.parse(opens)).to.be.greaterThan(Date.now());
+    expect(status.conditions.map(({ type }: { type: string }) => type)).to.deep.equal([
+      'Ready',
+      'Reconciling',
+    ]);
+    expect(status.conditions[0].message).to.equal(
+      `The migration to ocata01 waits for spec.window, which opens at ${opens}, and closes at ${opens.replace('T00:00:00Z', 'T00:01:00Z')}. To migrate before that, remove spec.window.`,
+    );
+    await tenant.apply({ revision: 'ocata01', window }, { [RETRY_ANNOTATION]: 'now' });
+    // A reading that is asked for comes after the retry, and before anything else could.
+    await tenant.apply(
+      { revision: 'ocata01', window },
+      { [RETRY_ANNOTATION]: 'now', [OBSERVE_ANNOTATION]: 'now' },
+    );
+    await eventually(async () => {
+      const { handledObserve, job } = (await tenant.read()).status;
+      expect([handledObserve, job.purpose, job.sequence]).to.deep.equal(['now', 'Observe', 2]);
+    });
+    await tenant.reaches('OutsideWindow');
+    const patch = ['--type=merge', '--patch', '{"spec": {"window": null}}'];
+    expect((await tenant.kubectl('patch', 'glanceschema', 'glance', ...patch)).code).to.equal(0);
+    const ready = await tenant.reaches('UpToDate', 60_000);
+    expect(ready.status.job).to.include({ purpose: 'Migrate', sequence: 3 });
+    expect(ready.status).not.to.have.property('nextAttemptAt');
   });
 
   it('another Secret: its database is read first, and the record follows it, down too', async () => {

@@ -13,11 +13,13 @@ import { argoHealth, type Health, kstatus } from '../../support/health.ts';
 const EXPECTED: Readonly<Record<Reason, readonly [string, string]>> = {
   UpToDate: ['Current', 'Healthy'],
   MigrationPending: ['InProgress', 'Progressing'],
+  OutsideWindow: ['InProgress', 'Progressing'],
   MigrationRunning: ['InProgress', 'Progressing'],
   Observing: ['InProgress', 'Progressing'],
   Suspended: ['InProgress', 'Suspended'],
   DowngradeNotSupported: ['Failed', 'Degraded'],
   RevisionNotFound: ['Failed', 'Degraded'],
+  WindowInvalid: ['Failed', 'Degraded'],
   DatabaseNewer: ['Failed', 'Degraded'],
   DatabaseUnreachable: ['InProgress', 'Progressing'],
   ConnectionInvalid: ['InProgress', 'Progressing'],

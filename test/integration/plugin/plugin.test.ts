@@ -223,6 +223,20 @@ State         not reconciled yet. Check that an operator is running.
       expect(screen).to.contain('Not seen yet  the newest spec (generation 2, the operator has seen 1)');
     });
 
+    it('waits for its window', async () => {
+      const window = { schedule: '0 2 * * SAT', duration: '2h30m', timeZone: 'Europe/Berlin' };
+      const wanted = aSchema({ spec: { window }, status: recordedAt('mitaka02') });
+      const { status: told } = decide(observe(wanted, [], []), NOW);
+      await given('glance', told, { window });
+      const screen = await status('glance');
+      expect(screen).to.contain('GlanceSchema openstack/glance: OutsideWindow\n');
+      expect(screen).to.contain(
+        'State         The migration to ocata01 waits for spec.window, which opens at 2026-11-28T01:00:00Z, and closes at 2026-11-28T03:30:00Z.',
+      );
+      expect(screen).to.contain('Next attempt  2026-11-28 01:00:00 UTC (');
+      expect(screen).to.contain('Window        0 2 * * SAT for 2h30m, Europe/Berlin\n');
+    });
+
     for (const reason of Object.keys(REASONS) as Reason[]) {
       it(`${reason} is reported with what to do`, async () => {
         const job = failedWith('MigrationFailed');

@@ -29,28 +29,51 @@ function whatWouldHelp(reason: Reason): string {
 
 const ATTEMPT_BACKOFF = { first: 10_000, most: 300_000 };
 
-/** The newest Job failed or was lost, and its next attempt is not due yet. */
-export function nextAttemptNotDue(facts: Facts): Verdict | undefined {
+/** What is to be tried again. */
+interface NextAttempt {
+  readonly failure: { readonly reason: string; readonly message: string };
+  /** How long it waits after the end of the one before, in milliseconds. */
+  readonly delay: number;
+  /** Milliseconds since the epoch. */
+  readonly due: number;
+}
+
+/** The next attempt, where the newest Job failed or was lost. */
+export function nextAttempt(facts: Facts): NextAttempt | undefined {
   const job = failedJob(facts) ?? lostJob(facts);
   if (job === undefined) {
     return undefined;
   }
-  const { failure } = job;
   // The jitter comes from the Job's own name, so that each pass says the same time and nothing is written at rest.
   const delay = exponentialBackoff(job.attempt, ATTEMPT_BACKOFF, () => fractionOf(job.uid));
-  const due = Date.parse(job.finishedAt) + delay;
-  if (due <= facts.now) {
+  return { failure: job.failure, delay, due: Date.parse(job.finishedAt) + delay };
+}
+
+/** The reason while the next attempt is waited for: a failure that the condition has a name for keeps it. */
+export function reasonToWait({ failure }: NextAttempt): Reason | undefined {
+  return isFinal(failure.reason) ? undefined : knownReason(failure.reason);
+}
+
+/** The newest Job failed or was lost, and its next attempt is not due yet. */
+export function nextAttemptNotDue(facts: Facts): Verdict | undefined {
+  const next = nextAttempt(facts);
+  if (next === undefined || next.due <= facts.now) {
     return undefined;
   }
-  const nextAttemptAt = `${new Date(due).toISOString().slice(0, 19)}Z`;
+  const { failure, due, delay } = next;
+  const nextAttemptAt = inSeconds(due);
   return {
-    // A failure that the condition has a name for keeps it while the next attempt is waited for.
-    reason: (isFinal(failure.reason) ? undefined : knownReason(failure.reason)) ?? 'MigrationPending',
+    reason: reasonToWait(next) ?? 'MigrationPending',
     message: `${sentence(failure.message)} The next attempt is at ${nextAttemptAt}.`,
     nextAttemptAt,
     // A clock that is behind, and put right meanwhile, must not make it sleep for longer.
     requeueAfter: Math.min(due - facts.now, delay),
   };
+}
+
+/** A time in milliseconds since the epoch, RFC 3339 in whole seconds. */
+export function inSeconds(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 19)}Z`;
 }
 
 /** The newest Job if it failed, unless the spec has changed or a retry was asked for since. */

@@ -32,7 +32,7 @@ export interface Verdict extends ReadyCondition {
   readonly effect?: Effect;
   /** In milliseconds; undefined for "when something happens". */
   readonly requeueAfter?: number | undefined;
-  /** When what has failed is tried again, RFC 3339. */
+  /** When what has failed is tried again, or the window opens, RFC 3339. */
   readonly nextAttemptAt?: string;
 }
 

@@ -74,6 +74,15 @@ function inMilliseconds(milliseconds: number): string {
   return new Date(NOW.getTime() + milliseconds).toISOString();
 }
 
+/** Open from eight to ten; `NOW` is at one minute past seven. */
+const CLOSED = { schedule: '0 8 * * *', duration: '2h', timeZone: 'UTC' };
+const OPEN = { schedule: '0 7 * * *', duration: '2h', timeZone: 'UTC' };
+/** Closes three seconds before the next attempt is due. */
+const CLOSING = { schedule: '59 6 * * *', duration: '2m6s', timeZone: 'UTC' };
+
+const WAITS =
+  'The migration to ocata01 waits for spec.window, which opens at 2026-11-23T08:00:00Z, and closes at 2026-11-23T10:00:00Z. To migrate before that, remove spec.window.';
+
 const ROWS: readonly Row[] = [
   {
     fact: 'a new schema',
@@ -139,6 +148,7 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationPending',
     says: 'Job glance-1-bd7662a5 is gone, and its result with it: somebody has deleted it. The next attempt is at 2026-11-23T07:00:08Z.',
   },
+  ...windowRows(),
   {
     fact: 'the migration has ended just now, and a sidecar keeps its pod',
     jobs: [aJob()],
@@ -1595,3 +1605,155 @@ describe('decide', () => {
     }
   });
 });
+
+function windowRows(): readonly Row[] {
+  const closed = (status?: GlanceSchemaStatus, more: { window?: object; retry?: string } = {}) =>
+    aSchema({
+      metadata: more.retry === undefined ? {} : { annotations: { [RETRY_ANNOTATION]: more.retry } },
+      spec: { window: more.window ?? CLOSED },
+      ...(status === undefined ? {} : { status }),
+    });
+  const failed = recordedAt('mitaka02', failedWith('Interrupted'));
+  return [
+    {
+      fact: 'a migration is due, and the window is closed',
+      schema: closed(recordedAt('mitaka02')),
+      effect: 'none',
+      reason: 'OutsideWindow',
+      says: WAITS,
+      requeueAfter: 60_000,
+      also: 'Reconciling',
+    },
+    {
+      fact: 'the window opens in half a minute',
+      schema: closed(recordedAt('mitaka02')),
+      now: new Date('2026-11-23T07:59:30Z'),
+      effect: 'none',
+      reason: 'OutsideWindow',
+      says: WAITS,
+      requeueAfter: 30_000,
+    },
+    {
+      fact: 'the window has just opened',
+      schema: closed(recordedAt('mitaka02')),
+      now: new Date('2026-11-23T08:00:00Z'),
+      effect: 'startJob',
+      reason: 'MigrationPending',
+    },
+    {
+      fact: 'the window is open',
+      schema: closed(recordedAt('mitaka02'), { window: OPEN }),
+      effect: 'startJob',
+      reason: 'MigrationPending',
+    },
+    {
+      fact: 'the window is closed, and nothing is due',
+      schema: closed(recordedAt('ocata01')),
+      effect: 'none',
+      reason: 'UpToDate',
+    },
+    {
+      fact: 'the window is closed, and a lower revision is wanted',
+      schema: closed(recordedAt('pike01')),
+      effect: 'none',
+      reason: 'DowngradeNotSupported',
+    },
+    {
+      fact: 'the window is closed, and a migration runs',
+      schema: closed(recordedAt('mitaka02')),
+      jobs: [aJob()],
+      pods: [aPod('Running', { running: {} })],
+      effect: 'none',
+      reason: 'MigrationRunning',
+    },
+    {
+      fact: 'the window is closed, and the database was never read',
+      schema: closed(),
+      effect: 'startJob',
+      reason: 'Observing',
+      says: 'The database has not been read yet. It is read; spec.window holds up no reading.',
+    },
+    {
+      fact: 'the window is closed, and the Job was lost',
+      schema: closed(recordedAt('mitaka02', unfinished())),
+      effect: 'startJob',
+      reason: 'Observing',
+      says: 'The newest Job ended without a report of where the database is. It is read again; spec.window holds up no reading.',
+    },
+    {
+      fact: 'the window is closed, and observe is asked for',
+      schema: aSchema({
+        metadata: { annotations: { [OBSERVE_ANNOTATION]: 'now' } },
+        spec: { window: CLOSED },
+        status: recordedAt('mitaka02'),
+      }),
+      effect: 'startJob',
+      reason: 'Observing',
+    },
+    {
+      fact: 'an attempt has failed, and the window is closed',
+      schema: closed(failed),
+      effect: 'none',
+      reason: 'OutsideWindow',
+      says: `Cannot migrate: found Interrupted. ${WAITS}`,
+    },
+    {
+      fact: 'the same, and retry is asked for',
+      schema: closed(failed, { retry: 'now' }),
+      effect: 'none',
+      reason: 'OutsideWindow',
+      says: WAITS,
+    },
+    {
+      fact: 'an attempt has failed for good, and the window is closed',
+      schema: closed(recordedAt('mitaka02', failedWith('MigrationFailed'))),
+      effect: 'none',
+      reason: 'MigrationFailed',
+      also: 'Stalled',
+    },
+    {
+      fact: 'the same, and retry is asked for: it waits for the window',
+      schema: closed(recordedAt('mitaka02', failedWith('MigrationFailed')), { retry: 'now' }),
+      effect: 'none',
+      reason: 'OutsideWindow',
+      says: WAITS,
+    },
+    {
+      fact: 'the window is open, and closes before the next attempt is due',
+      schema: closed(failed, { window: CLOSING }),
+      effect: 'none',
+      reason: 'OutsideWindow',
+      says: 'Cannot migrate: found Interrupted. The migration to ocata01 waits for spec.window, which opens at 2026-11-24T06:59:00Z, and closes at 2026-11-24T07:01:06Z. To migrate before that, remove spec.window.',
+    },
+    {
+      fact: 'the window is open when the next attempt is due',
+      schema: closed(failed, { window: OPEN }),
+      effect: 'none',
+      reason: 'MigrationPending',
+      says: 'Cannot migrate: found Interrupted. The next attempt is at 2026-11-23T07:01:08Z.',
+    },
+    {
+      fact: 'the window is closed and open without a gap for long',
+      schema: closed(recordedAt('mitaka02'), {
+        window: { schedule: '* 8 * * *', duration: '2m', timeZone: 'UTC' },
+      }),
+      effect: 'none',
+      reason: 'OutsideWindow',
+      says: WAITS.replace('10:00:00Z', '09:01:00Z'),
+    },
+    {
+      fact: 'the window is closed, and the schema is suspended',
+      schema: aSchema({ spec: { window: CLOSED, suspend: true }, status: recordedAt('mitaka02') }),
+      effect: 'none',
+      reason: 'Suspended',
+    },
+    {
+      fact: 'the window never opens, though nothing is due',
+      schema: closed(recordedAt('ocata01'), { window: { ...CLOSED, schedule: '0 2 30 2 *' } }),
+      effect: 'none',
+      reason: 'WindowInvalid',
+      says: "Cannot use spec.window.schedule '0 2 30 2 *': no day of any year is meant by it. Write a schedule that comes, such as '0 2 * * SAT' for each Saturday at two. Nothing is migrated until then.",
+      also: 'Stalled',
+    },
+  ];
+}
