@@ -24,9 +24,17 @@ async function withGroups(args: readonly string[]): Promise<Command> {
     )
     .helpCommand(false);
   const chosen = args.find((argument) => !argument.startsWith('-')) ?? '';
+  const completes = chosen === 'complete';
   for (const [name, group] of Object.entries(GROUPS)) {
     program.addCommand(
-      name === chosen ? await group.load() : new Command(name).description(group.description),
+      name === chosen || completes ? await group.load() : new Command(name).description(group.description),
+    );
+  }
+  if (completes) {
+    await (await import('./cli/completion.ts')).addCompletion(program, args);
+  } else {
+    program.addCommand(
+      new Command('complete').description('print a script by which a shell completes words'),
     );
   }
   return program;

@@ -3,4 +3,10 @@
 import { kubectlCommand } from './cli/kubectl.ts';
 import { runProgram } from './cli/run-program.ts';
 
-void runProgram(async () => kubectlCommand('kubectl glanceschema'));
+void runProgram(async (args) => {
+  const program = kubectlCommand('kubectl glanceschema');
+  if (args[0] === 'complete') {
+    await (await import('./cli/completion.ts')).addCompletion(program, args);
+  }
+  return program;
+});

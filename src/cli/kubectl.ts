@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import { historyCommand } from './kubectl/history.ts';
+import { listCommand } from './kubectl/list.ts';
+import { logsCommand } from './kubectl/logs.ts';
 import { observeCommand } from './kubectl/observe.ts';
 import { planCommand } from './kubectl/plan.ts';
 import { resumeCommand } from './kubectl/resume.ts';
@@ -13,9 +15,11 @@ export function kubectlCommand(name: string): Command {
   return new Command(name)
     .description("Look at GlanceSchemas and steer them, with the rights of one's own kubeconfig.")
     .helpCommand(false)
+    .addCommand(listCommand())
     .addCommand(statusCommand())
     .addCommand(historyCommand())
     .addCommand(planCommand())
+    .addCommand(logsCommand())
     .addCommand(waitCommand())
     .addCommand(retryCommand())
     .addCommand(observeCommand())

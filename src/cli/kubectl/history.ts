@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { HistoryEntry } from '../../contract/glance-schema.ts';
 import { type SchemaFlags, withSchema } from './schema-access.ts';
 import { schemaCommand } from './schema-command.ts';
+import { tableLines } from './table.ts';
 import { tellDuration } from './times.ts';
 
 /** `kubectl glanceschema history NAME` */
@@ -33,12 +34,9 @@ function historyTable(runs: readonly HistoryEntry[]): string {
       run.applied.length === 0 ? '-' : run.applied.join(','),
     ]),
   ];
-  const [head = ''] = rows.map((row) => row.length);
-  const widths = Array.from({ length: Number(head) }, (_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('   '));
-  return `${lines.flatMap((line, index) => [line.trimEnd(), ...errorOf(runs[index - 1])]).join('\n')}\n`;
+  return `${tableLines(rows)
+    .flatMap((line, index) => [line, ...errorOf(runs[index - 1])])
+    .join('\n')}\n`;
 }
 
 function errorOf(run: HistoryEntry | undefined): readonly string[] {

@@ -9,6 +9,7 @@ export interface SchemaFlags {
   readonly namespace?: string;
   readonly context?: string;
   readonly kubeconfig?: string;
+  readonly as?: string;
 }
 
 /** As much of a GlanceSchema as a person asks about. */
@@ -16,6 +17,7 @@ export interface SchemaView {
   readonly metadata: {
     readonly name: string;
     readonly namespace: string;
+    readonly creationTimestamp: string;
     readonly generation?: number;
     readonly deletionTimestamp?: string;
     readonly annotations?: Readonly<Record<string, string>>;
@@ -42,11 +44,63 @@ export interface SchemaAccess {
   readonly kubectlFlags: string;
 }
 
-/** Opens a GlanceSchema by the user's kubeconfig for as long as `work` takes. The Kubernetes client is loaded here only. */
+/** The API server as a person's kubeconfig reaches it. */
+export interface ClusterAccess {
+  /** The one that is named, or the context's. */
+  readonly namespace: string;
+  /** As of a GlanceSchema. */
+  readonly kubectlFlags: string;
+  /** `what` tells of the request where it fails: what was tried, and the right that it needs. */
+  request<T>(request: KubeRequest, what: What, signal?: AbortSignal): Promise<T>;
+  /** The same for what is answered with a text. */
+  requestText(request: KubeRequest, what: What): Promise<string>;
+}
+
+interface What {
+  /** `read GlanceSchema openstack/glance` */
+  readonly doing: string;
+  /** `'get' on glanceschemas.db.glance.openstack.org` */
+  readonly right: string;
+}
+
+/** Opens a GlanceSchema by the user's kubeconfig for as long as `work` takes. */
 export async function withSchema<T>(
   name: string,
   flags: SchemaFlags,
-  work: (schema: SchemaAccess) => Promise<T>,
+  work: (schema: SchemaAccess, cluster: ClusterAccess) => Promise<T>,
+): Promise<T> {
+  return withCluster(flags, async (cluster) => {
+    const { namespace, kubectlFlags } = cluster;
+    const title = `GlanceSchema ${namespace}/${name}`;
+    const path = `${pathOf(namespace)}/${encodeURIComponent(name)}`;
+    const right = (verb: string) => `'${verb}' on ${PLURAL}.${GROUP}`;
+    return work(
+      {
+        title,
+        read: () => cluster.request({ method: 'GET', path }, { doing: `read ${title}`, right: right('get') }),
+        change: (body) =>
+          cluster.request(
+            { method: 'PATCH', path, body },
+            { doing: `change ${title}`, right: right('patch') },
+          ),
+        commandFor: (verb) => `kubectl glanceschema ${verb} ${name}${kubectlFlags}`,
+        kubectlFlags,
+      },
+      cluster,
+    );
+  });
+}
+
+/** Where the API server has the GlanceSchemas of a namespace, or of all. */
+export function pathOf(namespace: string | undefined): string {
+  const within = namespace === undefined ? '' : `/namespaces/${encodeURIComponent(namespace)}`;
+  return `/apis/${GROUP}/${VERSION}${within}/${PLURAL}`;
+}
+
+/** Opens the cluster by the user's kubeconfig for as long as `work` takes. The Kubernetes client is loaded here only. */
+export async function withCluster<T>(
+  flags: SchemaFlags,
+  work: (cluster: ClusterAccess) => Promise<T>,
 ): Promise<T> {
   const { openKubeConfig } = await import('../../operator/kube/open-kube-config.ts');
   const { KubeClient } = await import('../../operator/kube/client.ts');
@@ -54,32 +108,28 @@ export async function withSchema<T>(
   const client = new KubeClient(config);
   const context = config.getCurrentContext();
   const namespace = flags.namespace ?? config.getContextObject(context)?.namespace ?? 'default';
-  const title = `GlanceSchema ${namespace}/${name}`;
-  const path = `/apis/${GROUP}/${VERSION}/namespaces/${encodeURIComponent(namespace)}/${PLURAL}/${encodeURIComponent(name)}`;
-  const clusterFlags = flag('--context', flags.context) + flag('--kubeconfig', flags.kubeconfig);
+  const clusterFlags =
+    flag('--context', flags.context) + flag('--kubeconfig', flags.kubeconfig) + flag('--as', flags.as);
   const kubectlFlags = flag('-n', namespace) + clusterFlags;
 
-  async function request(verb: 'read' | 'change', what: KubeRequest): Promise<SchemaView> {
+  async function telling<R>({ doing, right }: What, answer: Promise<R>): Promise<R> {
     try {
-      return await client.request<SchemaView>(what);
+      return await answer;
     } catch (error) {
       const server = config.getCurrentCluster()?.server ?? '';
       throw new Error(
-        `Cannot ${verb} ${title}: ${why(error, { verb, kubectlFlags, clusterFlags, server, context })}`,
-        {
-          cause: error,
-        },
+        `Cannot ${doing}: ${why(error, { right, kubectlFlags, clusterFlags, server, context })}`,
+        { cause: error },
       );
     }
   }
 
   try {
     return await work({
-      title,
-      read: () => request('read', { method: 'GET', path }),
-      change: (patch) => request('change', { method: 'PATCH', path, body: patch }),
-      commandFor: (verb) => `kubectl glanceschema ${verb} ${name}${kubectlFlags}`,
+      namespace,
       kubectlFlags,
+      request: (request, what, signal) => telling(what, client.request(request, signal)),
+      requestText: (request, what) => telling(what, client.requestText(request)),
     });
   } finally {
     await config.close();
@@ -95,7 +145,7 @@ function flag(name: string, value: string | undefined): string {
 }
 
 interface Asked {
-  readonly verb: 'read' | 'change';
+  readonly right: string;
   readonly kubectlFlags: string;
   readonly clusterFlags: string;
   readonly server: string;
@@ -103,7 +153,7 @@ interface Asked {
 }
 
 /** What was found and what helps, by the API server's answer. */
-function why(error: unknown, { verb, kubectlFlags, clusterFlags, server, context }: Asked): string {
+function why(error: unknown, { right, kubectlFlags, clusterFlags, server, context }: Asked): string {
   const status = error instanceof KubeError ? error.status : undefined;
   const said = error instanceof Error ? error.message.replace(/\.$/, '') : String(error);
   switch (status) {
@@ -112,7 +162,7 @@ function why(error: unknown, { verb, kubectlFlags, clusterFlags, server, context
     case 401:
       return `${server} does not know who asks (${said}). Log in again, or renew the credentials of the context '${context}'.`;
     case 403:
-      return `you have no right to do so (${said}). Ask for the verb '${verb === 'read' ? 'get' : 'patch'}' on ${PLURAL}.${GROUP}.`;
+      return `you have no right to do so (${said}). Ask for the verb ${right}.`;
     case 404:
       // The API server names the object where it knows the kind, and has no Status at all where it does not.
       return error instanceof KubeError && error.reason === 'NotFound'

@@ -2,22 +2,31 @@ import type { Command } from 'commander';
 import type { HistoryEntry } from '../../contract/glance-schema.ts';
 import { reasonMeaning } from '../../contract/reasons.ts';
 import { formatPosition } from '../../glance/position.ts';
+import { objectText, outputOption } from './object-output.ts';
 import { type SchemaAccess, type SchemaFlags, type SchemaView, withSchema } from './schema-access.ts';
 import { schemaCommand } from './schema-command.ts';
 import { formatTime, tellDuration } from './times.ts';
 
 /** `kubectl glanceschema status NAME` */
 export function statusCommand(): Command {
-  return schemaCommand({
+  return schemaCommand<StatusFlags>({
     verb: 'status',
     description: 'Show on one screen where the database is, what ran, what is wrong and what to do.',
     run: status,
-  });
+  }).addOption(outputOption(['json', 'yaml']));
 }
 
-async function status(name: string, flags: SchemaFlags): Promise<void> {
+interface StatusFlags extends SchemaFlags {
+  readonly output?: 'json' | 'yaml';
+}
+
+async function status(name: string, flags: StatusFlags): Promise<void> {
   await withSchema(name, flags, async (schema) => {
-    process.stdout.write(statusScreen(await schema.read(), schema, new Date()));
+    const view = await schema.read();
+    const { output } = flags;
+    process.stdout.write(
+      output === undefined ? statusScreen(view, schema, new Date()) : await objectText(view, output),
+    );
   });
 }
 

@@ -15,6 +15,9 @@ interface WaitFlags extends SchemaFlags {
 const STALLED = 3;
 const TIMED_OUT = 4;
 
+/** The time of several GlanceSchemas that are waited for is one. */
+const BEGUN = Date.now();
+
 /** How often the GlanceSchema is looked at, in milliseconds. */
 const PACE = 1_000;
 
@@ -29,7 +32,7 @@ export function waitCommand(): Command {
     ],
     run: wait,
   }).addOption(
-    new Option('--timeout <duration>', 'how long: 90s, 30m, 2h')
+    new Option('--timeout <duration>', 'how long: 90s, 30m, 1h30m')
       .argParser(parseDuration)
       .default(1_800_000, '30m'),
   );
@@ -46,7 +49,7 @@ async function wait(name: string, flags: WaitFlags): Promise<void> {
       });
     }
     try {
-      const end = await untilItEnds(schema, display, Date.now() + flags.timeout);
+      const end = await untilItEnds(schema, display, BEGUN + flags.timeout);
       display.close();
       process.exitCode = end.exitCode;
       (end.exitCode === 0 ? process.stdout : process.stderr).write(`${end.message}\n`);
@@ -141,12 +144,11 @@ function readyOf(view: SchemaView) {
   return view.status?.conditions?.find((condition) => condition.type === 'Ready');
 }
 
-const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
-
 function parseDuration(text: string): number {
-  const [, count, unit = ''] = /^(\d{1,6})(s|m|h)$/.exec(text) ?? [];
-  if (count === undefined) {
-    throw new InvalidArgumentError(`'${text}' is no duration. Write a number with s, m or h, such as 30m.`);
+  const parts = /^(?=\d)(?:(?<h>\d{1,6})h)?(?:(?<m>\d{1,6})m)?(?:(?<s>\d{1,6})s)?$/.exec(text)?.groups;
+  if (parts === undefined) {
+    throw new InvalidArgumentError(`'${text}' is no duration. Write numbers with h, m and s, such as 1h30m.`);
   }
-  return Number(count) * (UNITS[unit] ?? 0);
+  const { h = 0, m = 0, s = 0 } = parts;
+  return ((Number(h) * 60 + Number(m)) * 60 + Number(s)) * 1_000;
 }

@@ -6,6 +6,8 @@ export interface KubeConfigChoice {
   readonly kubeconfig?: string;
   /** Absent means the current one. */
   readonly context?: string;
+  /** Who the API server is to take the user for; absent means themselves. */
+  readonly as?: string;
 }
 
 /**
@@ -36,6 +38,10 @@ export function openKubeConfig(choice: KubeConfigChoice, watches = 1): PooledKub
       );
     }
     config.setCurrentContext(choice.context);
+  }
+  if (choice.as !== undefined) {
+    const impersonateUser = choice.as;
+    config.users = config.users.map((user) => ({ ...user, impersonateUser }));
   }
   return config;
 }

@@ -50,6 +50,11 @@ describe('kubectl glanceschema with an operator at work', () => {
     expect(await says(tenant, 'wait')).to.equal(
       'GlanceSchema planned/glance is ready: The database is at mitaka02.\n',
     );
+    const log = await says(tenant, 'logs');
+    expect(log.trimEnd().split('\n').length).to.be.greaterThan(1);
+    const pod = (await tenant.pods())[0]?.metadata?.name ?? expect.fail('no pod');
+    expect(log).to.equal((await tenant.kubectl('logs', pod)).stdout);
+    expect(await says(tenant, 'logs', '--tail', '1')).to.equal(`${log.trimEnd().split('\n').at(-1)}\n`);
     await says(tenant, 'suspend');
     await tenant.reaches('Suspended');
     for (const [through, steps] of [

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { parse } from 'yaml';
 import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
 import { writeKubeconfig } from '../../../lab/kubernetes/kubeconfig.ts';
 import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
@@ -15,6 +16,7 @@ import type { ProgramResult } from '../../../lab/process/program-end.ts';
 import type { GlanceSchemaStatus } from '../../../src/contract/glance-schema.ts';
 import { OBSERVE_ANNOTATION, RETRY_ANNOTATION } from '../../../src/contract/names.ts';
 import { REASONS, type Reason } from '../../../src/contract/reasons.ts';
+import { REVISIONS } from '../../../src/glance/revisions.ts';
 import { decide } from '../../../src/operator/reconcile/decide.ts';
 import { type ObservedProgress, observe } from '../../../src/operator/reconcile/facts/observe.ts';
 import { withVerdict } from '../../../src/operator/reconcile/status/status.ts';
@@ -517,6 +519,11 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
   });
 
   describe('what cannot be done', () => {
+    before(async () => {
+      await given('idle', undefined);
+      await given('failed', FAILED);
+    });
+
     const nobody = () =>
       writeKubeconfig(join(home, 'nobody'), { server: plane.server, caFile: plane.caFile, token: 'nobody' });
     const nowhere = async () =>
@@ -603,7 +610,37 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
         ['wait', 'glance', '--timeout', 'long'],
         undefined,
         2,
-        /'long' is no duration\. Write a number with s, m or h/,
+        /'long' is no duration\. Write numbers with h, m and s, such as 1h30m/,
+      ],
+      ['a time without a number', ['wait', 'glance', '--timeout', 'h'], undefined, 2, /'h' is no duration/],
+      ['an unknown form', ['list', '-o', 'xml'], undefined, 2, /Allowed choices are json, yaml, wide/],
+      [
+        'no right to list',
+        ['list'],
+        without,
+        1,
+        /^Cannot list the GlanceSchemas of namespace openstack: you have no right to do so .* Ask for the verb 'list' on glanceschemas/,
+      ],
+      [
+        'no right, as somebody else',
+        ['status', 'glance', '-n', 'openstack', '--as', 'eve'],
+        undefined,
+        1,
+        /User "eve" cannot get resource/,
+      ],
+      [
+        'a log of no Job',
+        ['logs', 'idle', '-n', 'openstack'],
+        undefined,
+        1,
+        /^Cannot read the log of GlanceSchema openstack\/idle: no Job has run for it\. See what it waits for: kubectl glanceschema status idle/,
+      ],
+      [
+        'a log of a Job without a pod',
+        ['logs', 'failed', '-n', 'openstack'],
+        undefined,
+        1,
+        /Job glance-1-bd7662a5 has no pod, or none any more\. What came of it is told by/,
       ],
     ];
     for (const [fact, args, config, code, says] of ROWS) {
@@ -624,6 +661,162 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
     });
   });
 
+  describe('list', () => {
+    before(async () => {
+      await given('idle', undefined);
+      await given('failed', FAILED);
+      await given('ready', MIGRATED, { revision: 'ocata' });
+      await api.call('PATCH', `${SCHEMAS}/ready`, { metadata: { labels: { team: 'images' } } });
+    });
+
+    async function rows(...args: readonly string[]): Promise<readonly string[][]> {
+      const { code, stdout, stderr } = await plugin('list', '-l', 'team', ...args);
+      expect(code, stderr).to.equal(0);
+      return stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(/ {3,}/));
+    }
+
+    it('has the columns of kubectl get', async () => {
+      const [head, row] = await rows('-n', 'openstack');
+      expect(head).to.deep.equal(['NAME', 'DESIRED', 'RECORDED', 'READY', 'REASON', 'AGE']);
+      expect(row?.slice(0, 5)).to.deep.equal(['ready', 'ocata', 'ocata01', 'True', 'UpToDate']);
+    });
+
+    it('is wide, and of all namespaces', async () => {
+      const [head, row] = await rows('-A', '-o', 'wide');
+      expect(head).to.deep.equal(
+        'NAMESPACE NAME DESIRED RECORDED READY REASON AGE TARGET PHASE JOB PROGRESS MESSAGE'.split(' '),
+      );
+      expect([row?.[0], row?.[1], row?.at(-1)]).to.deep.equal([
+        'openstack',
+        'ready',
+        'The database is at ocata01.',
+      ]);
+    });
+
+    it('those that need a person come first', async () => {
+      const { stdout } = await plugin('list', '-n', 'openstack');
+      const names = stdout.split('\n').map((line) => line.split(' ')[0] ?? '');
+      expect(names.filter((name) => ['failed', 'idle', 'ready'].includes(name))).to.deep.equal([
+        'failed',
+        'idle',
+        'ready',
+      ]);
+    });
+
+    it('says that there are none', async () => {
+      const { code, stdout, stderr } = await plugin('list', '-n', 'openstack', '-l', 'team=none');
+      expect([code, stdout, stderr]).to.deep.equal([
+        0,
+        '',
+        'There are no such GlanceSchemas of namespace openstack.\n',
+      ]);
+    });
+
+    for (const verb of [
+      ['list', '-l', 'team'],
+      ['status', 'ready'],
+    ]) {
+      it(`${verb[0]}: as JSON and YAML it is what the API server has`, async () => {
+        const [json, yaml] = await Promise.all(
+          ['json', 'yaml'].map(async (format) => plugin(...verb, '-n', 'openstack', '-o', format)),
+        );
+        const object = JSON.parse(json?.stdout ?? '');
+        const [schema] = object.items ?? [object];
+        expect(schema.status).to.deep.equal(MIGRATED);
+        // A list has the resource version of the moment.
+        const read = parse(yaml?.stdout ?? '');
+        expect(read.items ?? read).to.deep.equal(object.items ?? object);
+      });
+    }
+
+    it('several names are told one after the other, and a failure holds up none', async () => {
+      const { code, stdout, stderr } = await plugin('status', 'nosuch', 'ready', 'failed', '-n', 'openstack');
+      expect(code).to.equal(1);
+      expect(stderr).to.match(/^Cannot read GlanceSchema openstack\/nosuch: there is none of that name/);
+      expect(stdout).to.contain('openstack/ready: UpToDate').and.contain('openstack/failed: MigrationFailed');
+    });
+
+    it('of several that are waited for, the first that does not end well gives the exit code', async () => {
+      const { code, stdout } = await plugin(
+        'wait',
+        'failed',
+        'ready',
+        '-n',
+        'openstack',
+        '--timeout',
+        '1m30s',
+      );
+      expect([code, stdout]).to.deep.equal([
+        3,
+        'GlanceSchema openstack/ready is ready: The database is at ocata01.\n',
+      ]);
+    });
+  });
+
+  describe('completion', () => {
+    /** What kubectl offers for the last word, as a shell's script asks it. */
+    async function offered(...words: readonly string[]): Promise<readonly string[]> {
+      const { stdout } = await kubectl(plane.kubeconfigPath, ['__complete', 'glanceschema', ...words], {
+        plugins,
+      });
+      return stdout
+        .split('\n')
+        .filter((line) => line !== '' && !line.startsWith(':'))
+        .map((line) => line.split('\t')[0] ?? '');
+    }
+
+    before(async () => {
+      const install = PLUGIN_PAGE.split('\n').find((line) => line.startsWith('printf ')) ?? '';
+      execFileSync('sh', ['-c', install], { env: { PATH: process.env.PATH, HOME: home } });
+      await given('glance', MIGRATED);
+      await given('other', MIGRATED);
+    });
+
+    it('kubectl offers the verbs', async () => {
+      expect(await offered('st')).to.deep.equal(['status']);
+    });
+
+    it('kubectl offers the GlanceSchemas that are there, and not one that is named already', async () => {
+      expect(await offered('status', '-n', 'openstack', 'g')).to.deep.equal(['glance']);
+      const more = await offered('status', '-n', 'openstack', 'glance', '');
+      expect(more).to.include('other').and.not.include('glance');
+    });
+
+    it('kubectl offers options and their choices', async () => {
+      expect(await offered('list', '--sel')).to.deep.equal(['--selector']);
+      expect(await offered('list', '--output', '')).to.deep.equal(['json', 'yaml', 'wide']);
+    });
+
+    it('without a cluster there are no names, and no error', async () => {
+      const config = writeKubeconfig(join(home, 'gone'), {
+        server: `https://127.0.0.1:${await freePort()}`,
+        caFile: plane.caFile,
+        token: 'x',
+      });
+      const { code, stdout, stderr } = await kubectl(
+        config,
+        ['glanceschema', 'complete', '--', 'status', ''],
+        { plugins },
+      );
+      expect([code, stdout, stderr]).to.deep.equal([0, ':4\n', '']);
+    });
+
+    it('the command line offers revisions and phases, and has a script for each shell', async () => {
+      const run = async (...args: readonly string[]) => (await startCli(args, {}).done).stdout;
+      expect(await run('complete', '--', 'db', 'sync', '2024')).to.equal(
+        `2024_1_01\t${REVISIONS.find(({ name }) => name === '2024_1_01')?.aliases.join(', ')}\n:4\n`,
+      );
+      expect(await run('complete', '--', 'db', 'sync', '--through', 'E')).to.match(/^Expand\t\n/);
+      expect(await run('complete', 'bash')).to.contain('glance-schema complete --');
+      for (const shell of ['bash', 'zsh', 'fish']) {
+        expect(await run('complete', shell)).to.contain('complete');
+      }
+    });
+  });
+
   describe('its page', () => {
     for (const command of shown('kubectl glanceschema ')) {
       it(command, async () => {
@@ -640,7 +833,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
     const help = await kubectl(plane.kubeconfigPath, ['glanceschema', 'status', '--help'], {
       plugins: folder,
     });
-    expect(help.stdout).to.contain('Usage: kubectl glanceschema status [options] <name>');
+    expect(help.stdout).to.contain('Usage: kubectl glanceschema status [options] <name...>');
   });
 
   it('npm installs it under that name', () => {
