@@ -124,17 +124,32 @@ const database = z
   .describe('How the database is reached.');
 
 const toleration = z.strictObject({
-  key: z.string().max(316).optional(),
-  operator: z.enum(['Exists', 'Equal', 'Lt', 'Gt']).optional(),
-  value: z.string().max(256).optional(),
-  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
-  tolerationSeconds: z.int().min(-MOST).max(MOST).optional(),
+  key: z.string().max(316).optional().describe('The key of the taints; absent for any.'),
+  operator: z
+    .enum(['Exists', 'Equal', 'Lt', 'Gt'])
+    .optional()
+    .describe("How the taint's value is compared; `Equal` if absent."),
+  value: z.string().max(256).optional().describe('The value that it is compared with.'),
+  effect: z
+    .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
+    .optional()
+    .describe('The effect of the taints; absent for any.'),
+  tolerationSeconds: z
+    .int()
+    .min(-MOST)
+    .max(MOST)
+    .optional()
+    .describe('How long `NoExecute` is tolerated, in seconds; for ever if absent.'),
 });
 
 /** A key of an object of the same namespace. */
 function keyOf(kind: string) {
   return z
-    .strictObject({ name: objectName, key: keyName, optional: z.boolean().optional() })
+    .strictObject({
+      name: objectName.describe(`The name of the ${kind}.`),
+      key: keyName.describe('The key in it.'),
+      optional: z.boolean().optional().describe('Whether the pod starts without it.'),
+    })
     .describe(`A key of a ${kind} in the namespace of this GlanceSchema.`);
 }
 
@@ -171,7 +186,7 @@ const job = z
       .optional()
       .describe("The image of the migration's pod; default is the operator's own image."),
     imagePullSecrets: z
-      .array(z.strictObject({ name: objectName }))
+      .array(z.strictObject({ name: secretName }))
       .max(16)
       .optional()
       .describe('Secrets with which the image is pulled.'),
@@ -180,8 +195,8 @@ const job = z
       .describe('The ServiceAccount of the pod; `default` if absent. No token of it is mounted.'),
     resources: z
       .strictObject({
-        limits: few(quantity).optional(),
-        requests: few(quantity).optional(),
+        limits: few(quantity).optional().describe('The most that it may use.'),
+        requests: few(quantity).optional().describe('What is set aside for it.'),
       })
       .optional()
       .describe("The container's compute resources."),
@@ -210,10 +225,10 @@ const job = z
       .describe('How long to wait for another migrator, and for a table in use, in seconds; 600 if absent.'),
     podSecurityContext: z
       .strictObject({
-        runAsUser: userNumber.min(1).optional(),
-        runAsGroup: userNumber.optional(),
-        fsGroup: userNumber.optional(),
-        supplementalGroups: z.array(userNumber).max(32).optional(),
+        runAsUser: userNumber.min(1).optional().describe('The user, who is never root.'),
+        runAsGroup: userNumber.optional().describe('The first group.'),
+        fsGroup: userNumber.optional().describe('The group that owns the volumes.'),
+        supplementalGroups: z.array(userNumber).max(32).optional().describe('Further groups.'),
       })
       .optional()
       .describe(
@@ -357,8 +372,8 @@ export const statusSchema = z
       .describe('spec.revision with aliases and `latest` resolved.'),
     job: z
       .strictObject({
-        name: z.string().max(253),
-        uid: z.string().max(64),
+        name: z.string().max(253).describe('The name of the Job.'),
+        uid: z.string().max(64).describe('Its UID, by which it is told from another of that name.'),
         purpose: z.enum(['Migrate', 'Observe']).describe('Whether it migrates or only reads.'),
         sequence: z.int().describe('Counts the Jobs of this GlanceSchema, from 1.'),
         attempt: z.int().describe('Counts the Jobs for one spec, from 1.'),
@@ -368,8 +383,8 @@ export const statusSchema = z
         finishedAt: time.optional().describe('When it ended; absent while it runs.'),
         failure: z
           .strictObject({
-            reason: z.string().max(64),
-            message: z.string().max(2048),
+            reason: z.string().max(64).describe('One of the reasons of `Ready`, or `NoResult`.'),
+            message: z.string().max(2048).describe('What happened, and what to do.'),
             databaseRead: z
               .boolean()
               .describe('Whether it could say where it left the database; if not, the record may be old.'),
@@ -386,7 +401,7 @@ export const statusSchema = z
       ),
     progress: z
       .strictObject({
-        migration: z.string().max(64),
+        migration: z.string().max(64).describe('The data migration.'),
         done: z.int().describe('The rows that it has moved.'),
         total: z.int().describe('The rows that it is to move, those included.'),
       })
@@ -413,12 +428,12 @@ export const statusSchema = z
     conditions: z
       .array(
         z.strictObject({
-          type: z.string().max(316),
-          status: z.enum(['True', 'False', 'Unknown']),
-          observedGeneration: z.int().optional(),
-          lastTransitionTime: time,
-          reason: z.string().min(1).max(1024),
-          message: z.string().max(32768),
+          type: z.string().max(316).describe('Ready, Reconciling or Stalled.'),
+          status: z.enum(['True', 'False', 'Unknown']).describe('Whether it is so.'),
+          observedGeneration: z.int().optional().describe('The generation of the spec that it speaks of.'),
+          lastTransitionTime: time.describe('When its status changed last. RFC 3339, UTC.'),
+          reason: z.string().min(1).max(1024).describe('Why, in one word; see docs/glance-schema.md.'),
+          message: z.string().max(32768).describe('Why, in sentences, and what to do.'),
         }),
       )
       .max(8)

@@ -9,6 +9,14 @@ import { LATEST_SUPPORTED } from '../../../src/glance/revisions.ts';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SCHEMAS = '/apis/db.glance.openstack.org/v1alpha1/namespaces/default/glanceschemas';
 const DATABASE = { secretRef: { name: 'glance-db' } };
+
+/** A node of the schema of the CRD. */
+interface Fields {
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, Fields>>;
+  readonly items?: Fields;
+}
+
 const PARTS = {
   engine: 'mysql',
   host: 'db.example.org',
@@ -101,6 +109,32 @@ describe('the CRD on a real API server', () => {
       const made = await api.call('POST', SCHEMAS, schema(`window-${index}`, { database: DATABASE, window }));
       expect(made.spec?.window).to.deep.equal({ ...window, timeZone: 'UTC' });
     }
+  });
+
+  it('kubectl explain says something of every field', async () => {
+    const crd = JSON.parse(
+      await succeeds('get', 'crd', 'glanceschemas.db.glance.openstack.org', '-o', 'json'),
+    );
+    const silent: string[] = [];
+    let fields = 0;
+    (function walk(node: Fields, path: string): void {
+      for (const [name, field] of Object.entries(node.properties ?? {})) {
+        fields += 1;
+        if ((field.description ?? '') === '') {
+          silent.push(`${path}.${name}`);
+        }
+        walk(field, `${path}.${name}`);
+      }
+      if (node.items !== undefined) {
+        walk(node.items, `${path}[]`);
+      }
+    })(crd.spec.versions[0].schema.openAPIV3Schema, '');
+    expect(fields).to.be.greaterThan(100);
+    // What every object has is explained by Kubernetes itself.
+    expect(silent).to.deep.equal(['.metadata']);
+    expect(await succeeds('explain', 'glanceschema.spec.database.passwordSecretRef')).to.contain(
+      'Where the password is',
+    );
   });
 
   it('the printer columns are those of the reference', async () => {
