@@ -18,7 +18,11 @@ export interface RealGlance {
   program(name: string): string;
 }
 
-const REQUIREMENTS = fileURLToPath(new URL('./requirements.txt', import.meta.url));
+/** The files that pin a release and all that it needs. */
+const REQUIREMENTS = { newest: 'requirements.txt', '26.0.0': 'requirements-26.0.0.txt' };
+
+/** The releases that can be had: the newest, and older ones that leave other half-way states. */
+export type GlanceRelease = keyof typeof REQUIREMENTS;
 
 /** What a person has to do when there is no Python to make a venv with. */
 const REMEDY = 'Install it; on Debian: apt-get install python3 python3-venv';
@@ -29,12 +33,16 @@ const REMEDY = 'Install it; on Debian: apt-get install python3 python3-venv';
  *
  * @throws Error of one sentence when there is no usable Python, or with the end of pip's output.
  */
-export async function installGlance(say: (line: string) => void = sayOnStderr): Promise<RealGlance> {
+export async function installGlance(
+  say: (line: string) => void = sayOnStderr,
+  wanted: GlanceRelease = 'newest',
+): Promise<RealGlance> {
   const { python, release } = await usablePython();
-  const requirements = readFileSync(REQUIREMENTS, 'utf8');
+  const pinned = fileURLToPath(new URL(REQUIREMENTS[wanted], import.meta.url));
+  const requirements = readFileSync(pinned, 'utf8');
   const version = /^glance==(.+)$/m.exec(requirements)?.[1];
   if (version === undefined)
-    throw new Error(`Cannot tell which Glance to install: no 'glance==' in ${REQUIREMENTS}`);
+    throw new Error(`Cannot tell which Glance to install: no 'glance==' in ${pinned}`);
   const hash = createHash('sha256').update(requirements).digest('hex').slice(0, 8);
   const root = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
   const folder = join(root, 'glance-schema', `glance-${version}-python-${release}-${hash}`);
@@ -43,7 +51,7 @@ export async function installGlance(say: (line: string) => void = sayOnStderr): 
     const onWait = (owner: number): void =>
       say(`Waiting for process ${owner}, which is installing Glance ${version}`);
     await withBuildLock(`${folder}.lock`, onWait, async () => {
-      if (!(await isComplete(folder))) await makeVenv(folder, version, python, say);
+      if (!(await isComplete(folder))) await makeVenv({ folder, version, pinned }, python, say);
     });
   }
   return glance;
@@ -85,8 +93,7 @@ async function isComplete(folder: string): Promise<boolean> {
 }
 
 async function makeVenv(
-  folder: string,
-  version: string,
+  { folder, version, pinned }: { folder: string; version: string; pinned: string },
   { path, pipWheel }: Python,
   say: (line: string) => void,
 ): Promise<void> {
@@ -95,7 +102,7 @@ async function makeVenv(
   await must(path, ['-m', 'venv', ...(pipWheel === null ? [] : ['--without-pip']), folder]);
   const pip = pipWheel === null ? ['-m', 'pip'] : [join(pipWheel, 'pip')];
   const options = ['--quiet', '--no-input', '--disable-pip-version-check'];
-  await must(join(folder, 'bin/python'), [...pip, 'install', ...options, '-r', REQUIREMENTS]);
+  await must(join(folder, 'bin/python'), [...pip, 'install', ...options, '-r', pinned]);
   await writeFile(marker(folder), '');
 }
 

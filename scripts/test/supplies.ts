@@ -95,7 +95,8 @@ export function bringSupplies(wanted: ReadonlySet<Supply>, say: (line: string) =
   bring('glance', async (tell) => {
     await running.get('packages');
     const { version } = await installGlance(tell);
-    say(`Found Glance ${version}.`);
+    const older = await installGlance(tell, '26.0.0');
+    say(`Found Glance ${version} and ${older.version}.`);
   });
 
   return {

@@ -1,0 +1,28 @@
+import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../lab/databases/mariadb.ts';
+import { type GlanceManage, startGlanceManage } from '../../lab/glance/glance-manage.ts';
+import { installGlance } from '../../lab/glance/real-glance.ts';
+import { leaveOut } from '../../lab/process/needs.ts';
+import { mysqlEngine } from '../support/mysql-engine.ts';
+import { EMPTY, halfWayCase } from './half-way.ts';
+
+describe('what a killed glance-manage of 26.0.0 leaves on MariaDB', () => {
+  let server: TestMariaDb;
+  let manage: GlanceManage;
+  const engine = mysqlEngine(() => server);
+
+  before(async function () {
+    const glance = await installGlance(undefined, '26.0.0').catch((error: Error) =>
+      leaveOut(this, error.message),
+    );
+    if (!hasMariaDb()) leaveOut(this, NO_MARIADB);
+    server = await startMariaDb();
+    manage = startGlanceManage(glance);
+  });
+
+  after(async () => {
+    await manage?.stop();
+    await server?.stop();
+  });
+
+  halfWayCase(EMPTY, { engine, manage: () => manage, each: 12 });
+});

@@ -1,0 +1,132 @@
+import { isDeepStrictEqual } from 'node:util';
+import { expect } from 'chai';
+import type { GoldenOptions } from '../../lab/databases/golden-database.ts';
+import { expectedAtHead, sortedRows, type Tables } from '../../lab/databases/populated.ts';
+import type { GlanceManage } from '../../lab/glance/glance-manage.ts';
+import { db } from '../support/db-command.ts';
+import type { TestEngine } from '../support/test-engine.ts';
+
+/** A database that the real tool is let loose on. */
+export interface Origin {
+  readonly name: string;
+  /** Absent for an empty database. */
+  readonly golden?: GoldenOptions;
+  readonly sinceOcata?: boolean;
+}
+
+export const EMPTY: Origin = { name: 'an empty database' };
+
+export const ORIGINS: readonly Origin[] = [
+  EMPTY,
+  // It drops is_public before it finds that it cannot go on.
+  { name: 'Newton', golden: { schema: 'mitaka02', alembic: ['mitaka02'] } },
+  { name: 'Ocata', golden: { schema: 'ocata_contract01', alembic: ['ocata_contract01'] }, sinceOcata: true },
+  {
+    name: 'Train',
+    golden: { schema: 'train_contract01', alembic: ['train_contract01'] },
+    sinceOcata: true,
+  },
+];
+
+export interface HalfWay {
+  readonly engine: TestEngine;
+  readonly manage: () => GlanceManage;
+  /** Ours, one command after the other. */
+  readonly way?: readonly string[];
+  /** Only each so manieth state is tried, and the last; all with STATES=all. */
+  readonly each?: number;
+}
+
+/** How what a killed run left was ended by ours; a wrong one with why. */
+type End = { readonly kind: 'golden' | 'refused' } | { readonly kind: 'wrong'; readonly why: string };
+
+const HEAD = '2024_1_contract01';
+const IMAGES = 40;
+/** How many databases are worked on at a time. */
+const AT_ONCE = 3;
+
+/** The case of a real `glance-manage db sync` from an origin, which is killed after each statement that stays. */
+export function halfWayCase(origin: Origin, { engine, manage, way = ['sync'], each = 1 }: HalfWay): void {
+  it(`from ${origin.name}, after each statement, by ${way.join(', ')}: the newest schema with every row, or refused with nothing changed`, async () => {
+    const statements = await recordSync();
+    expect(statements.length, 'it has changed something').to.be.greaterThan(5);
+    // After the last one the run has ended, and nothing is half-way.
+    const counts = Array.from(statements.keys())
+      .slice(0, -1)
+      .filter((at) => process.env.STATES === 'all' || at % each === 0 || at === statements.length - 2);
+    const ends = new Map<number, End>();
+    await Promise.all(
+      Array.from({ length: AT_ONCE }, async () => {
+        for (let ran = counts.shift(); ran !== undefined; ran = counts.shift()) {
+          ends.set(ran, await endOf(statements.slice(0, ran + 1)));
+        }
+      }),
+    );
+    const count = (kind: End['kind']): number => [...ends.values()].filter((end) => end.kind === kind).length;
+    process.stdout.write(
+      `      ${ends.size} states: ${count('golden')} golden, ${count('refused')} refused, ${count('wrong')} wrong\n`,
+    );
+    const wrong = [...ends].flatMap(([ran, end]) =>
+      end.kind === 'wrong' ? [`after ${statements[ran]}: ${end.why}`] : [],
+    );
+    expect(wrong).to.deep.equal([]);
+  });
+
+  async function make(): Promise<string> {
+    const url = await engine.createDatabase();
+    if (origin.golden === undefined) return url;
+    await engine.buildGolden(url, origin.golden);
+    await engine.fillNewton(url, { images: IMAGES, sinceOcata: origin.sinceOcata ?? false });
+    return url;
+  }
+
+  /** What a whole `db sync` of the real tool changes, a statement each. */
+  async function recordSync(): Promise<readonly string[]> {
+    const url = await make();
+    const admin = url.replace('//glance:', '//admin:');
+    await engine.query(admin, "SET GLOBAL log_output = 'TABLE'");
+    await engine.query(admin, 'TRUNCATE mysql.general_log');
+    await engine.query(admin, 'SET GLOBAL general_log = 1');
+    await manage().run(url, 'db', 'sync');
+    await engine.query(admin, 'SET GLOBAL general_log = 0');
+    const rows = await engine.query(
+      admin,
+      `SELECT CONVERT(argument USING utf8mb4) AS statement FROM mysql.general_log WHERE command_type = 'Query'`,
+    );
+    return rows
+      .map(({ statement }) => String(statement).trim())
+      .filter((statement) => /^(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE)\b/i.test(statement));
+  }
+
+  /** Lets ours loose on what is there after these statements, each of which is committed by itself. */
+  async function endOf(statements: readonly string[]): Promise<End> {
+    const url = await make();
+    const start = await engine.readTables(url);
+    const images = origin.sinceOcata ? (start.images ?? []) : await expectedOf(url);
+    // Some of them failed for the real tool too.
+    for (const statement of statements) await engine.query(url, statement).catch(() => undefined);
+    for (const command of way) {
+      const before = await seen(url);
+      const { code, stderr } = await db(url, command);
+      if (code !== 0) {
+        return isDeepStrictEqual(await seen(url), before)
+          ? { kind: 'refused' }
+          : { kind: 'wrong', why: `${command}: exit ${code} and changed: ${stderr}` };
+      }
+    }
+    if (!isDeepStrictEqual(await engine.readSchema(url), engine.goldenSchema(HEAD))) {
+      return { kind: 'wrong', why: 'another schema' };
+    }
+    const rows = sortedRows(await engine.readTables(url));
+    const wanted = sortedRows(expectedAtHead(start, images, engine.no)).filter(([, all]) => all.length > 0);
+    return isDeepStrictEqual(rows, wanted) ? { kind: 'golden' } : { kind: 'wrong', why: 'other rows' };
+  }
+
+  async function expectedOf(url: string): Promise<Tables[string]> {
+    return origin.golden === undefined ? [] : engine.expectedImages(url);
+  }
+
+  async function seen(url: string): Promise<unknown> {
+    return [await engine.readSchema(url), sortedRows(await engine.readTables(url))];
+  }
+}
