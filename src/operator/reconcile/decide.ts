@@ -33,7 +33,7 @@ export interface Decision {
  * The specification: policies named after the fact that they find, in order. The first that finds it wins, and where none
  * does, a migration is due.
  */
-const POLICIES: readonly Policy[] = [
+export const POLICIES: readonly Policy[] = [
   blockedJobUnwanted,
   jobAtWork,
   podsOutliveTheirJob,
@@ -55,9 +55,8 @@ const POLICIES: readonly Policy[] = [
 /** Chooses what to do about one GlanceSchema, and what its status is to say. */
 export function decide(observed: Observed, now: Date): Decision {
   const { schema } = observed;
-  const job = observed.job && endOfHeld(observed.job, now.getTime());
-  const recorded = withTarget(recordJob(schema, job, observed.progress?.reported), schema.spec.revision);
-  const facts: Facts = { ...observed, job, status: recorded, now: now.getTime() };
+  const facts = factsOf(observed, now);
+  const { job } = facts;
   if (schema.deleting && !mayRun(facts)) {
     return whenNothingHoldsTheDeletion(facts, now);
   }
@@ -75,6 +74,21 @@ export function decide(observed: Observed, now: Date): Decision {
     status: withVerdict(status, verdict, schema.generation, now),
     requeueAfter: verdict.requeueAfter,
   };
+}
+
+/** The name of the policy that answers; undefined where nothing holds up a deletion, and none is asked. */
+export function answeringPolicy(observed: Observed, now: Date): string | undefined {
+  const facts = factsOf(observed, now);
+  return !facts.schema.deleting || mayRun(facts)
+    ? (POLICIES.find((policy) => policy(facts) !== undefined) ?? migrationDue).name
+    : undefined;
+}
+
+function factsOf(observed: Observed, now: Date): Facts {
+  const { schema } = observed;
+  const job = observed.job && endOfHeld(observed.job, now.getTime());
+  const status = withTarget(recordJob(schema, job, observed.progress?.reported), schema.spec.revision);
+  return { ...observed, job, status, now: now.getTime() };
 }
 
 /** Nobody reads the status of what is gone in a moment, and the result need not be stored either. */

@@ -9,8 +9,13 @@ import {
 } from '../../../../src/contract/names.ts';
 import { withoutUndefined } from '../../../../src/glance/without-undefined.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../../../src/operator/kube/cluster.ts';
-import { type Decision, decide } from '../../../../src/operator/reconcile/decide.ts';
-import { observe } from '../../../../src/operator/reconcile/facts/observe.ts';
+import {
+  answeringPolicy,
+  type Decision,
+  decide,
+  POLICIES,
+} from '../../../../src/operator/reconcile/decide.ts';
+import { type Observed, observe } from '../../../../src/operator/reconcile/facts/observe.ts';
 import { migrationJobName, podTemplateHash } from '../../../../src/operator/reconcile/job/job.ts';
 import { recordJob } from '../../../../src/operator/reconcile/status/result.ts';
 import {
@@ -40,6 +45,8 @@ const PARTS = {
 };
 
 interface Row {
+  /** The policy that answers; `no policy` where none is asked, as nothing holds up a deletion. */
+  readonly policy: string;
   readonly fact: string;
   readonly schema?: SchemaObject;
   readonly jobs?: readonly JobObject[];
@@ -85,71 +92,69 @@ const WAITS =
 
 const ROWS: readonly Row[] = [
   {
-    fact: 'a new schema',
-    effect: 'startJob',
-    reason: 'MigrationPending',
-    says: 'A Job that brings the database to ocata01 is about to start.',
-    also: 'Reconciling',
-  },
-  {
-    fact: 'a schema that is suspended after it was read',
-    schema: aSchema({ spec: { suspend: true }, status: recordedAt('mitaka02') }),
-    effect: 'none',
-    reason: 'Suspended',
-    says: 'spec.suspend is true: no migration is started. The database was last read at mitaka02.',
-  },
-  ...(
-    [
-      ['a revision that its rows do not have', { recordedRevision: 'ocata01', databaseHeads: ['mitaka02'] }],
-      ['a phase that its rows do not have', { recordedPhase: 'Contract', databaseHeads: ['ocata_expand01'] }],
-      ['no rows, which only one of before Alembic has', { recordedRevision: 'pike01', databaseHeads: [] }],
-      ['rows that were taken out', { databaseHeads: undefined }],
-      ['a revision of a newer operator, and the rows of an older one', { recordedRevision: '2027_1_01' }],
-    ] satisfies [string, Record<string, unknown>][]
-  ).map(
-    ([what, status]): Row => ({
-      fact: `a status that somebody has changed reports ${what}`,
-      schema: aSchema({ status: JSON.parse(JSON.stringify({ ...recordedAt('ocata01'), ...status })) }),
-      effect: 'startJob',
-      reason: 'Observing',
-      also: 'Reconciling',
-    }),
-  ),
-  {
-    fact: 'the status says what its own rows contradict',
-    schema: aSchema({ status: recordedAt('ocata01', { databaseHeads: ['mitaka02'] }) }),
-    effect: 'startJob',
-    reason: 'Observing',
-    says: "The status says 'ocata01' and that the database has 'mitaka02' in alembic_version, which contradict each other: somebody has changed it, and it is not believed.",
-  },
-  {
-    fact: 'the rows are those that the real Ocata wrote',
-    schema: aSchema({ status: recordedAt('ocata01', { databaseHeads: ['ocata01'] }) }),
-    effect: 'none',
-    reason: 'UpToDate',
-  },
-  {
-    fact: 'a database of before Alembic has no rows',
-    schema: aSchema({ spec: { revision: 'liberty' }, status: recordedAt('liberty', { databaseHeads: [] }) }),
-    effect: 'none',
-    reason: 'UpToDate',
-  },
-  {
-    fact: 'the whole status is of another object, as after a restore by Velero',
-    schema: aSchema({ metadata: { uid: 'another' }, status: recordedAt('ocata01', endedWell()) }),
-    effect: 'startJob',
+    policy: 'blockedJobUnwanted',
+    fact: 'a suspended Job of an older spec',
+    schema: aSchema({ metadata: { generation: 2 } }),
+    jobs: [{ ...aJob({ purpose: { shape: 'older' } }), spec: { suspend: true } }],
+    effect: 'deleteBlockedJob',
     reason: 'MigrationPending',
   },
   {
-    fact: 'the Job is gone without a result within its pause',
-    schema: aSchema({ status: unfinished() }),
-    now: new Date('2026-11-23T07:00:05Z'),
-    effect: 'none',
+    policy: 'blockedJobUnwanted',
+    fact: 'a blocked pod of an older spec',
+    schema: aSchema({ ...NEWER, spec: { database: { secretRef: { name: 'other', key: 'connection' } } } }),
+    jobs: [aJob()],
+    pods: [
+      aPod('Pending', {
+        waiting: {
+          reason: 'CreateContainerConfigError',
+          message: 'secret "glance-db" not found',
+        },
+      }),
+    ],
+    effect: 'deleteBlockedJob',
     reason: 'MigrationPending',
-    says: 'Job glance-1-bd7662a5 is gone, and its result with it: somebody has deleted it. The next attempt is at 2026-11-23T07:00:08Z.',
+    says: 'Job glance-1-bd7662a5 cannot start and was made for an older spec or another image; it is replaced.',
   },
   ...windowRows(),
   {
+    policy: 'blockedJobUnwanted',
+    fact: 'no pod for half a minute, of an older spec',
+    schema: aSchema({ ...NEWER, spec: { job: { serviceAccountName: 'glance' } } }),
+    jobs: [aJob()],
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+  },
+  {
+    policy: 'blockedJobUnwanted',
+    fact: 'no pod for half a minute, of a schema that is deleted',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob()],
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+  },
+  {
+    policy: 'blockedJobUnwanted',
+    fact: 'a pod that has been starting for two minutes, of an older spec',
+    schema: aSchema({ ...NEWER, spec: { job: { serviceAccountName: 'glance' } } }),
+    jobs: [aJob()],
+    pods: [aPod('Pending', { waiting: { reason: 'ContainerCreating' } })],
+    now: new Date('2026-11-23T07:02:00Z'),
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+  },
+  {
+    policy: 'blockedJobUnwanted',
+    fact: 'a blocked pod of a schema that is deleted',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob()],
+    pods: [aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })],
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+    says: 'Job glance-1-bd7662a5 cannot start; it is deleted with its GlanceSchema.',
+  },
+  {
+    policy: 'jobAtWork',
     fact: 'the migration has ended just now, and a sidecar keeps its pod',
     jobs: [aJob()],
     pods: [aPodWithSidecar()],
@@ -159,32 +164,7 @@ const ROWS: readonly Row[] = [
     requeueAfter: 25_000,
   },
   {
-    fact: 'the migration has ended, and a sidecar keeps its pod for longer',
-    jobs: [aJob()],
-    pods: [aPodWithSidecar()],
-    now: new Date('2026-11-23T07:01:30Z'),
-    effect: 'none',
-    reason: 'UpToDate',
-  },
-  {
-    fact: 'its result is in the status, and a sidecar keeps its pod',
-    schema: aSchema({ metadata: WITH_FINALIZER, status: stored() }),
-    jobs: [aJob()],
-    pods: [aPodWithSidecar()],
-    now: new Date('2026-11-23T07:01:30Z'),
-    effect: 'deleteHeldJob',
-    reason: 'UpToDate',
-  },
-  {
-    fact: 'it is deleted after a migration, and a sidecar keeps its pod',
-    schema: aSchema({ metadata: { ...WITH_FINALIZER, deletionTimestamp: FINISHED }, status: unfinished() }),
-    jobs: [aJob()],
-    pods: [aPodWithSidecar()],
-    now: new Date('2026-11-23T07:01:30Z'),
-    effect: 'deleteHeldJob',
-    reason: undefined,
-  },
-  {
+    policy: 'jobAtWork',
     fact: 'the migration failed for want of a database, and a sidecar keeps its pod',
     jobs: [aJob()],
     pods: [aPodWithSidecar(aRefusal('DatabaseUnreachable', { to: null, heads: null }))],
@@ -193,205 +173,7 @@ const ROWS: readonly Row[] = [
     reason: 'JobBlocked',
   },
   {
-    fact: 'a recorded revision without a phase is whole',
-    schema: aSchema({ status: { recordedRevision: 'ocata01', databaseHeads: ['ocata_contract01'] } }),
-    effect: 'none',
-    reason: 'UpToDate',
-    says: 'The database is at ocata01.',
-  },
-  {
-    fact: 'the target is recorded, and the Job that was noted is the one that the status names',
-    schema: aSchema({
-      metadata: { annotations: { [RESERVED_SEQUENCE_ANNOTATION]: '1' } },
-      status: { ...stored(), recordedRevision: 'ocata01' },
-    }),
-    effect: 'none',
-    reason: 'UpToDate',
-  },
-  {
-    fact: 'a new schema that is suspended',
-    schema: aSchema({ spec: { suspend: true } }),
-    effect: 'none',
-    reason: 'Suspended',
-    says: 'spec.suspend is true: no migration is started. The database has not been read.',
-  },
-  {
-    fact: 'the target is recorded',
-    schema: aSchema({ status: recordedAt('ocata01') }),
-    effect: 'none',
-    reason: 'UpToDate',
-    says: 'The database is at ocata01.',
-  },
-  {
-    fact: 'the target is recorded, and a Job may have been made since and lost',
-    schema: aSchema({
-      metadata: { annotations: { [RESERVED_SEQUENCE_ANNOTATION]: '2' } },
-      status: { ...stored(), recordedRevision: 'ocata01' },
-    }),
-    effect: 'startJob',
-    reason: 'MigrationPending',
-  },
-  {
-    fact: 'the target is recorded, and the Job that the status names is gone unfinished',
-    schema: aSchema({ status: recordedAt('ocata01', unfinished()) }),
-    effect: 'startJob',
-    reason: 'MigrationPending',
-  },
-  {
-    fact: 'the target is recorded, and the last Job ended without a report of where it left the database',
-    schema: aSchema({ metadata: { generation: 2 }, status: recordedAt('ocata01', failedWith('NoResult')) }),
-    effect: 'startJob',
-    reason: 'MigrationPending',
-  },
-  {
-    fact: 'the target is recorded, and its Job has found that somebody else changed the schema',
-    schema: aSchema({ status: recordedAt('ocata01', failedWith('SchemaDiffers', DIFFERS)) }),
-    effect: 'none',
-    reason: 'UpToDate',
-    says: 'The database is at ocata01. An index is missing.',
-  },
-  {
-    fact: 'the target is recorded, somebody else changed the schema, and a Job has only read the database since',
-    schema: aSchema({ status: recordedAt('ocata01', { ...stored(), ...DIFFERS }) }),
-    effect: 'none',
-    reason: 'UpToDate',
-    says: 'The database is at ocata01. An index is missing.',
-  },
-  {
-    fact: 'the target is recorded, its Job has found another schema, and a retry is asked for after that was mended',
-    schema: aSchema({
-      metadata: { annotations: { [RETRY_ANNOTATION]: 'mended' } },
-      status: recordedAt('ocata01', { ...stored(), ...DIFFERS }),
-    }),
-    effect: 'startJob',
-    reason: 'MigrationPending',
-  },
-  {
-    fact: 'the target is recorded and named by an alias',
-    schema: aSchema({ spec: { revision: 'ocata_contract01' }, status: recordedAt('ocata01') }),
-    effect: 'none',
-    reason: 'UpToDate',
-  },
-  {
-    fact: 'the latest is wanted and recorded',
-    schema: aSchema({ spec: { revision: 'latest' }, status: recordedAt('2024_1_01') }),
-    effect: 'none',
-    reason: 'UpToDate',
-  },
-  {
-    fact: 'the latest is wanted, and the operator was upgraded to one that supports a later revision',
-    schema: aSchema({
-      spec: { revision: 'latest' },
-      status: recordedAt('2023_1_01', { targetRevision: '2023_1_01' }),
-    }),
-    effect: 'startJob',
-    reason: 'MigrationPending',
-    says: 'A Job that brings the database to 2024_1_01 is about to start.',
-  },
-  {
-    fact: 'a revision is wanted and recorded, and the operator was upgraded to one that supports a later one',
-    schema: aSchema({
-      spec: { revision: 2023101 },
-      status: recordedAt('2023_1_01', { targetRevision: '2023_1_01' }),
-    }),
-    effect: 'none',
-    reason: 'UpToDate',
-  },
-  ...[{}, recordedAt('ocata01', { targetRevision: 'ocata01' }), failedWith('MigrationFailed')].map(
-    (status, index): Row => ({
-      fact: `no revision is named, as a CRD of before has let in; ${['new', 'at rest', 'failed'][index]}`,
-      schema: aSchema({ spec: { revision: undefined }, status }),
-      effect: 'none',
-      reason: 'RevisionNotFound',
-      says: "The spec names no revision, so nothing is migrated. Set spec.revision to the one that is wanted, or to 'latest' for the newest that the operator supports, which is '2024_1_01' now.",
-      also: 'Stalled',
-    }),
-  ),
-  {
-    fact: 'the target comes after what is recorded',
-    schema: aSchema({ status: recordedAt('mitaka02') }),
-    effect: 'startJob',
-    reason: 'MigrationPending',
-  },
-  {
-    fact: 'the target comes before what is recorded',
-    schema: aSchema({ spec: { revision: 'mitaka01' }, status: recordedAt('ocata01') }),
-    effect: 'none',
-    reason: 'DowngradeNotSupported',
-    says: "Cannot migrate to 'mitaka01': the database is already at 'ocata01', which is later. Nothing was changed. Set spec.revision to 'ocata01' or later, or restore a backup and then set the observe annotation.",
-    also: 'Stalled',
-  },
-  {
-    fact: 'the target comes before what is recorded, and the Job that the status names is gone unfinished',
-    schema: aSchema({ spec: { revision: 'mitaka01' }, status: recordedAt('ocata01', unfinished()) }),
-    effect: 'startJob',
-    reason: 'Observing',
-    says: 'The newest Job ended without a report of where the database is. It is read again.',
-  },
-  ...(
-    [
-      ['Expand', 'Expand', 'none', 'UpToDate'],
-      ['Expand', 'Migrate', 'startJob', 'MigrationPending'],
-      ['Expand', 'Contract', 'startJob', 'MigrationPending'],
-      // An expanded database without rows to move is at Migrate already.
-      ['Migrate', 'Expand', 'none', 'UpToDate'],
-      ['Migrate', 'Migrate', 'none', 'UpToDate'],
-      ['Migrate', 'Contract', 'startJob', 'MigrationPending'],
-      ['Contract', 'Expand', 'none', 'DowngradeNotSupported'],
-      ['Contract', 'Migrate', 'none', 'DowngradeNotSupported'],
-      ['Contract', 'Contract', 'none', 'UpToDate'],
-    ] as const
-  ).map(
-    ([recordedPhase, through, effect, reason]): Row => ({
-      fact: `ocata01 is wanted through ${through} and recorded at ${recordedPhase}`,
-      schema: aSchema({ spec: { through }, status: recordedAt('ocata01', { recordedPhase }) }),
-      effect,
-      reason,
-    }),
-  ),
-  {
-    fact: 'a revision without phases is wanted through Expand and recorded',
-    schema: aSchema({ spec: { revision: 'mitaka02', through: 'Expand' }, status: recordedAt('mitaka02') }),
-    effect: 'none',
-    reason: 'UpToDate',
-  },
-  {
-    fact: 'the expand of the next revision is wanted',
-    schema: aSchema({ spec: { revision: 'pike01', through: 'Expand' }, status: recordedAt('ocata01') }),
-    effect: 'startJob',
-    reason: 'MigrationPending',
-    says: 'A Job that brings the database to pike01 (Expand) is about to start.',
-  },
-  {
-    fact: 'what is recorded is newer than this operator supports',
-    schema: aSchema({ status: recordedAt('2027_1_01', { databaseHeads: ['2027_1_contract01'] }) }),
-    effect: 'none',
-    reason: 'DatabaseNewer',
-    says: "Cannot work on this database: it is at '2027_1_01', and the latest revision that this operator supports is '2024_1_01'. Nothing was changed. Upgrade the operator.",
-    also: 'Stalled',
-  },
-  {
-    fact: 'a revision that is not supported',
-    schema: aSchema({ spec: { revision: '2027_1_01' } }),
-    effect: 'none',
-    reason: 'RevisionNotFound',
-    says: "Cannot use spec.revision: '2027_1_01' is no revision of Glance. Name one of liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01, or 'latest'.",
-    also: 'Stalled',
-  },
-  {
-    fact: 'a revision that does not exist, though the database is at the target',
-    schema: aSchema({ spec: { revision: 'nosuch' }, status: recordedAt('ocata01') }),
-    effect: 'none',
-    reason: 'RevisionNotFound',
-  },
-  {
-    fact: 'a pre-Ocata number',
-    schema: aSchema({ spec: { revision: 44 } }),
-    effect: 'none',
-    reason: 'RevisionNotFound',
-    says: "Cannot use spec.revision: '44' is a number of the migration tool before Ocata. Name the revision 'mitaka02'.",
-  },
-  {
+    policy: 'jobAtWork',
     fact: 'a Job without a pod yet',
     jobs: [aJob()],
     now: new Date('2026-11-23T07:00:10Z'),
@@ -402,6 +184,7 @@ const ROWS: readonly Row[] = [
     requeueAfter: 20_000,
   },
   {
+    policy: 'jobAtWork',
     fact: 'a Job that has had no pod for long',
     jobs: [aJob()],
     effect: 'none',
@@ -409,6 +192,7 @@ const ROWS: readonly Row[] = [
     says: 'Job glance-1-bd7662a5 has no pod yet: see `kubectl describe job glance-1-bd7662a5` for a quota or a policy that refuses it.',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a Job whose pod has just ended after a long time, not yet marked as complete',
     jobs: [aJob()],
     pods: [
@@ -420,6 +204,7 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationRunning',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a Job whose pod ended long ago and that is neither marked nor gets another',
     jobs: [aJob()],
     pods: [aPod('Failed', { terminated: { exitCode: 137, finishedAt: FINISHED } })],
@@ -428,6 +213,7 @@ const ROWS: readonly Row[] = [
     reason: 'JobBlocked',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a Job whose pod runs',
     jobs: [aJob()],
     pods: [aPod('Running', { running: {} })],
@@ -435,6 +221,7 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationRunning',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a Job whose pods have all ended, the last of them nobody knows when',
     jobs: [aJob()],
     pods: [aPod('Failed')],
@@ -442,6 +229,7 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationRunning',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a Job at work on a database that was read',
     schema: aSchema({ status: recordedAt('mitaka02') }),
     jobs: [aJob()],
@@ -451,6 +239,7 @@ const ROWS: readonly Row[] = [
     says: 'Job glance-1-bd7662a5 brings the database from mitaka02 to ocata01.',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a Job of ours that does not say what it is for',
     jobs: [aJob({ metadata: { annotations: {} } })],
     pods: [aPod('Running', { running: {} })],
@@ -459,6 +248,7 @@ const ROWS: readonly Row[] = [
     says: 'Job glance-1-bd7662a5 reads the database.',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a blocked Job of ours that does not say what it is for',
     jobs: [aJob({ metadata: { annotations: {} } })],
     pods: [aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })],
@@ -467,6 +257,7 @@ const ROWS: readonly Row[] = [
     says: 'The pod of Job glance-1-bd7662a5 cannot start: no such image.',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a Job whose pod failed waiting for a lock and is replaced',
     jobs: [aJob()],
     pods: [aPodThatReported(aRefusal('LockTimeout'))],
@@ -475,6 +266,7 @@ const ROWS: readonly Row[] = [
     says: 'Cannot sync: it ended with LockTimeout. Job glance-1-bd7662a5 tries again, unless that was its last attempt.',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a Job whose second pod runs after the first could not reach the database',
     jobs: [aJob()],
     pods: [aPodThatReported(aRefusal('DatabaseUnreachable')), later(aPod('Running', { running: {} }))],
@@ -482,6 +274,7 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationRunning',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a Job at work while the spec has moved on',
     schema: aSchema({ ...NEWER, spec: { revision: 'mitaka02' } }),
     jobs: [aJob()],
@@ -490,6 +283,7 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationRunning',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a Job at work while the schema is suspended',
     schema: aSchema({ spec: { suspend: true } }),
     jobs: [aJob()],
@@ -498,6 +292,7 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationRunning',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a Job at work while the schema is deleted',
     schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
     jobs: [aJob()],
@@ -507,27 +302,7 @@ const ROWS: readonly Row[] = [
     says: 'Job glance-1-bd7662a5 brings the database to ocata01. The deletion waits for it.',
   },
   {
-    fact: 'a deleted schema with nothing at work',
-    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
-    jobs: [aJob({ end: 'Complete', ttl: 86_400 })],
-    effect: 'releaseFinalizer',
-    reason: undefined,
-  },
-  {
-    fact: 'a deleted schema whose Job has ended and would stay for ever',
-    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
-    jobs: [aJob({ end: 'Complete' })],
-    effect: 'setTtl',
-    reason: undefined,
-  },
-  {
-    fact: 'a deleted schema whose orphaned Job has its TTL',
-    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
-    jobs: [aJob({ end: 'Complete', ttl: 86_400, metadata: { ownerReferences: [] } })],
-    effect: 'releaseFinalizer',
-    reason: undefined,
-  },
-  {
+    policy: 'jobAtWork',
     fact: 'a Job at work that an older operator made with an owner',
     schema: aSchema(),
     jobs: [aJob({ metadata: { ownerReferences: [{ uid: SCHEMA_UID, name: 'glance', controller: true }] } })],
@@ -535,6 +310,7 @@ const ROWS: readonly Row[] = [
     reason: 'JobBlocked',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a suspended Job',
     schema: aSchema(),
     jobs: [{ ...aJob(), spec: { suspend: true } }],
@@ -542,13 +318,7 @@ const ROWS: readonly Row[] = [
     reason: 'JobBlocked',
   },
   {
-    fact: 'a suspended Job of an older spec',
-    schema: aSchema({ metadata: { generation: 2 } }),
-    jobs: [{ ...aJob({ purpose: { shape: 'older' } }), spec: { suspend: true } }],
-    effect: 'deleteBlockedJob',
-    reason: 'MigrationPending',
-  },
-  {
+    policy: 'jobAtWork',
     fact: 'a pod whose node has been given up',
     schema: aSchema(),
     jobs: [aJob()],
@@ -568,6 +338,7 @@ const ROWS: readonly Row[] = [
     reason: 'JobBlocked',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a pod whose node has not ended it in time, of an older spec',
     schema: aSchema(),
     jobs: [aJob({ purpose: { shape: 'older' } })],
@@ -576,6 +347,7 @@ const ROWS: readonly Row[] = [
     reason: 'JobBlocked',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a pod whose node has time to end it',
     schema: aSchema(),
     jobs: [aJob()],
@@ -585,28 +357,15 @@ const ROWS: readonly Row[] = [
     requeueAfter: 90_000,
   },
   {
-    fact: 'a pod that outlives its Job on a node that has not ended it in time',
-    schema: aSchema(),
-    jobs: [],
-    pods: [endingBy(-60_000)],
-    effect: 'none',
-    reason: 'JobBlocked',
-  },
-  {
-    fact: 'no pod for 45 seconds after two failures without a report: the Job controller takes its time',
+    policy: 'jobAtWork',
+    fact: 'no pod for 45 s after two failures, as the Job controller backs off',
     schema: aSchema(),
     jobs: [{ ...aJob({ metadata: { creationTimestamp: inMilliseconds(-45_000) } }), status: { failed: 2 } }],
     effect: 'none',
     reason: 'MigrationRunning',
   },
   {
-    fact: 'a deleted schema with a pod that outlives its Job',
-    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
-    pods: [aPod('Running', { running: {} })],
-    effect: 'none',
-    reason: 'MigrationRunning',
-  },
-  {
+    policy: 'jobAtWork',
     fact: 'a deleted schema whose Job has no pod yet',
     schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
     jobs: [aJob()],
@@ -616,12 +375,7 @@ const ROWS: readonly Row[] = [
     says: 'Job glance-1-bd7662a5 brings the database to ocata01. The deletion waits for it.',
   },
   {
-    fact: "a deleted schema with another's finalizer only",
-    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, finalizers: ['example.org/other'] } }),
-    effect: 'none',
-    reason: undefined,
-  },
-  {
+    policy: 'jobAtWork',
     fact: 'a Job that only reads',
     jobs: [aJob({ purpose: { kind: 'Observe', target: null } })],
     pods: [aPod('Running', { running: {} })],
@@ -630,6 +384,7 @@ const ROWS: readonly Row[] = [
     says: 'Job glance-1-bd7662a5 reads the database.',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a Secret that is missing',
     jobs: [aJob()],
     pods: [
@@ -643,6 +398,7 @@ const ROWS: readonly Row[] = [
     also: 'Reconciling',
   },
   {
+    policy: 'jobAtWork',
     fact: 'an image that cannot be pulled',
     jobs: [aJob()],
     pods: [
@@ -653,6 +409,7 @@ const ROWS: readonly Row[] = [
     says: 'The pod of Job glance-1-bd7662a5 cannot start: Back-off pulling image "x".',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a pod that no node takes',
     jobs: [aJob()],
     pods: [
@@ -672,6 +429,7 @@ const ROWS: readonly Row[] = [
     says: 'The pod of Job glance-1-bd7662a5 cannot start: 0/3 nodes are available.',
   },
   {
+    policy: 'jobAtWork',
     fact: 'a container that is being made',
     jobs: [aJob()],
     pods: [aPod('Pending', { waiting: { reason: 'ContainerCreating' } })],
@@ -679,36 +437,7 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationRunning',
   },
   {
-    fact: 'a blocked pod of an older spec',
-    schema: aSchema({ ...NEWER, spec: { database: { secretRef: { name: 'other', key: 'connection' } } } }),
-    jobs: [aJob()],
-    pods: [
-      aPod('Pending', {
-        waiting: {
-          reason: 'CreateContainerConfigError',
-          message: 'secret "glance-db" not found',
-        },
-      }),
-    ],
-    effect: 'deleteBlockedJob',
-    reason: 'MigrationPending',
-    says: 'Job glance-1-bd7662a5 cannot start and was made for an older spec or another image; it is replaced.',
-  },
-  {
-    fact: 'no pod for half a minute, of an older spec',
-    schema: aSchema({ ...NEWER, spec: { job: { serviceAccountName: 'glance' } } }),
-    jobs: [aJob()],
-    effect: 'deleteBlockedJob',
-    reason: 'MigrationPending',
-  },
-  {
-    fact: 'no pod for half a minute, of a schema that is deleted',
-    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
-    jobs: [aJob()],
-    effect: 'deleteBlockedJob',
-    reason: 'MigrationPending',
-  },
-  {
+    policy: 'jobAtWork',
     fact: 'a pod that has been starting for a minute, of an older spec',
     schema: aSchema({ ...NEWER, spec: { job: { serviceAccountName: 'glance' } } }),
     jobs: [aJob()],
@@ -718,6 +447,7 @@ const ROWS: readonly Row[] = [
     requeueAfter: 55_000,
   },
   {
+    policy: 'jobAtWork',
     fact: 'a pod that has been starting for two minutes',
     jobs: [aJob()],
     pods: [aPod('Pending', { waiting: { reason: 'ContainerCreating' } })],
@@ -727,15 +457,7 @@ const ROWS: readonly Row[] = [
     says: "Pod glance-1-bd7662a5-x of Job glance-1-bd7662a5 has not started for 2 minutes: see `kubectl describe pod glance-1-bd7662a5-x` for a volume that cannot be mounted, as of a CA's Secret that is missing, or an image that takes long.",
   },
   {
-    fact: 'a pod that has been starting for two minutes, of an older spec',
-    schema: aSchema({ ...NEWER, spec: { job: { serviceAccountName: 'glance' } } }),
-    jobs: [aJob()],
-    pods: [aPod('Pending', { waiting: { reason: 'ContainerCreating' } })],
-    now: new Date('2026-11-23T07:02:00Z'),
-    effect: 'deleteBlockedJob',
-    reason: 'MigrationPending',
-  },
-  {
+    policy: 'jobAtWork',
     fact: 'the clock was put back while a pod is starting',
     jobs: [aJob()],
     pods: [aPod('Pending')],
@@ -745,6 +467,7 @@ const ROWS: readonly Row[] = [
     requeueAfter: 120_000,
   },
   {
+    policy: 'jobAtWork',
     fact: 'a Job that is marked as failed while its pod is there',
     jobs: [aJob({ end: 'Failed', endReason: 'DeadlineExceeded' })],
     pods: [aPod('Running', { running: {} })],
@@ -752,93 +475,7 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationRunning',
   },
   {
-    fact: 'a migration is due and its finalizer is on, as the Job could not be made',
-    schema: aSchema({
-      metadata: { ...WITH_FINALIZER, annotations: { [RESERVED_SEQUENCE_ANNOTATION]: '1' } },
-    }),
-    effect: 'startJob',
-    reason: 'MigrationPending',
-  },
-  {
-    fact: 'fields that only a newer CRD has',
-    schema: aSchema({ spec: { later: 1, job: { later: { most: 2 }, backoffLimit: 1 } } }),
-    effect: 'startJob',
-    reason: 'MigrationPending',
-  },
-  {
-    fact: 'the Secret is another one than that of the record',
-    schema: aSchema({ status: recordedAt('ocata01', { recordedFrom: 'other/connection' }) }),
-    effect: 'startJob',
-    reason: 'Observing',
-    says: 'The database of Secret glance-db/connection is read; that of Secret other/connection was before.',
-  },
-  {
-    fact: 'the host is another one than that of the record',
-    schema: aSchema({
-      spec: { database: PARTS },
-      status: recordedAt('ocata01', { recordedFrom: 'mysql://old.example.org:3306/glance' }),
-    }),
-    effect: 'startJob',
-    reason: 'Observing',
-    says: 'The database at mysql://db.example.org:3306/glance is read; that at mysql://old.example.org:3306/glance was before.',
-  },
-  {
-    fact: 'the host is another one where there was a Secret',
-    schema: aSchema({
-      spec: { database: PARTS },
-      status: recordedAt('ocata01', { recordedFrom: 'glance-db/connection' }),
-    }),
-    effect: 'startJob',
-    reason: 'Observing',
-    says: 'The database at mysql://db.example.org:3306/glance is read; that of Secret glance-db/connection was before.',
-  },
-  {
-    fact: 'the host is that of the record, and the user is another one',
-    schema: aSchema({
-      spec: { database: { ...PARTS, userSecretRef: { name: 'new', key: 'user' } } },
-      status: recordedAt('ocata01', { recordedFrom: 'mysql://db.example.org:3306/glance' }),
-    }),
-    effect: 'none',
-    reason: 'UpToDate',
-  },
-  {
-    fact: 'the Secret is another one, and it is suspended',
-    schema: aSchema({
-      spec: { suspend: true },
-      status: recordedAt('ocata01', { recordedFrom: 'other/connection' }),
-    }),
-    effect: 'startJob',
-    reason: 'Observing',
-  },
-  {
-    fact: 'the Secret is that of the record',
-    schema: aSchema({ status: recordedAt('ocata01', { recordedFrom: 'glance-db/connection' }) }),
-    effect: 'none',
-    reason: 'UpToDate',
-  },
-  {
-    fact: 'the database was too new for another image',
-    schema: aSchema({
-      status: failedWith('DatabaseNewer', {
-        job: { ...failedJob('DatabaseNewer'), image: 'glance-schema:old' },
-      }),
-    }),
-    now: new Date('2026-11-23T08:00:00Z'),
-    effect: 'startJob',
-    reason: 'MigrationPending',
-  },
-  {
-    fact: 'another image did not support the revision',
-    schema: aSchema({
-      status: failedWith('RevisionNotFound', {
-        job: { ...failedJob('RevisionNotFound'), image: 'glance-schema:old' },
-      }),
-    }),
-    now: new Date('2026-11-23T08:00:00Z'),
-    effect: 'startJob',
-    reason: 'MigrationPending',
-  },
-  {
+    policy: 'jobAtWork',
     fact: 'a pod that cannot start after one that lost the connection',
     jobs: [aJob()],
     pods: [
@@ -849,7 +486,8 @@ const ROWS: readonly Row[] = [
     reason: 'JobBlocked',
   },
   {
-    fact: 'no pod for long after one that lost the connection: the Job controller takes its time',
+    policy: 'jobAtWork',
+    fact: 'no pod after one that was cut off, as the Job controller backs off',
     jobs: [aJob()],
     pods: [ended(aPodThatReported(aRefusal('DatabaseUnreachable'), 20))],
     now: new Date('2026-11-23T07:05:00Z'),
@@ -857,6 +495,493 @@ const ROWS: readonly Row[] = [
     reason: 'DatabaseUnreachable',
   },
   {
+    policy: 'jobAtWork',
+    fact: 'a running pod of an older spec',
+    schema: aSchema({ ...NEWER, spec: { database: { secretRef: { name: 'other', key: 'connection' } } } }),
+    jobs: [aJob()],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    policy: 'jobAtWork',
+    fact: 'a Job whose pod failed and is replaced',
+    jobs: [aJob()],
+    pods: [aPodThatReported(aRefusal('DatabaseUnreachable'))],
+    effect: 'none',
+    reason: 'DatabaseUnreachable',
+    says: 'Cannot sync: it ended with DatabaseUnreachable. Job glance-1-bd7662a5 tries again, unless that was its last attempt.',
+  },
+  {
+    policy: 'jobAtWork',
+    fact: 'a Job whose pod was refused, not yet marked as failed',
+    jobs: [aJob()],
+    pods: [aPodThatReported(aRefusal('DowngradeNotSupported'), 10)],
+    now: new Date('2026-11-23T07:00:10Z'),
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    policy: 'jobAtWork',
+    fact: 'an old Job that ended stands before a new one at work',
+    jobs: [
+      aJob({
+        end: 'Complete',
+        ttl: 60,
+        metadata: { name: 'older', uid: 'older', creationTimestamp: '2026-11-23T06:00:00Z' },
+      }),
+      aJob(),
+    ],
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    policy: 'podsOutliveTheirJob',
+    fact: 'a pod that outlives its Job on a node that has not ended it in time',
+    schema: aSchema(),
+    jobs: [],
+    pods: [endingBy(-60_000)],
+    effect: 'none',
+    reason: 'JobBlocked',
+  },
+  {
+    policy: 'podsOutliveTheirJob',
+    fact: 'a deleted schema with a pod that outlives its Job',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+  },
+  {
+    policy: 'podsOutliveTheirJob',
+    fact: 'a pod that outlives its Job',
+    schema: aSchema({ status: recordedAt('mitaka02') }),
+    pods: [aPod('Running', { running: {} })],
+    effect: 'none',
+    reason: 'MigrationRunning',
+    says: 'Pod glance-1-bd7662a5-x is still there though its Job is gone; waiting for its end.',
+  },
+  {
+    policy: 'observeAsked',
+    fact: 'the annotation observe asks for a new reading',
+    schema: aSchema({
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: recordedAt('ocata01', { handledObserve: 'a' }),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+    says: 'The annotation observe asks for the database to be read again.',
+  },
+  {
+    policy: 'observeAsked',
+    fact: 'the annotation observe asks for a new reading though the target is refused',
+    schema: aSchema({
+      spec: { revision: 'mitaka01' },
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: recordedAt('ocata01'),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  {
+    policy: 'observeAsked',
+    fact: 'the annotation observe asks for a new reading while suspended',
+    schema: aSchema({
+      spec: { suspend: true },
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: recordedAt('ocata01'),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  {
+    policy: 'observeAsked',
+    fact: 'the reading that observe asks for failed a moment ago',
+    schema: aSchema({
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: failedReading(),
+    }),
+    effect: 'none',
+    reason: 'DatabaseUnreachable',
+    requeueAfter: 3970,
+  },
+  {
+    policy: 'observeAsked',
+    fact: 'the reading that observe asks for failed, and the next attempt is due',
+    schema: aSchema({
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: failedReading(),
+    }),
+    now: DUE,
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  {
+    policy: 'observeAsked',
+    fact: 'the annotation observe asks for a reading a moment after a migration failed',
+    schema: aSchema({
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
+      status: failedWith('DatabaseUnreachable'),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  {
+    policy: 'databaseMoved',
+    fact: 'the Secret is another one than that of the record',
+    schema: aSchema({ status: recordedAt('ocata01', { recordedFrom: 'other/connection' }) }),
+    effect: 'startJob',
+    reason: 'Observing',
+    says: 'The database of Secret glance-db/connection is read; that of Secret other/connection was before.',
+  },
+  {
+    policy: 'databaseMoved',
+    fact: 'the host is another one than that of the record',
+    schema: aSchema({
+      spec: { database: PARTS },
+      status: recordedAt('ocata01', { recordedFrom: 'mysql://old.example.org:3306/glance' }),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+    says: 'The database at mysql://db.example.org:3306/glance is read; that at mysql://old.example.org:3306/glance was before.',
+  },
+  {
+    policy: 'databaseMoved',
+    fact: 'the host is another one where there was a Secret',
+    schema: aSchema({
+      spec: { database: PARTS },
+      status: recordedAt('ocata01', { recordedFrom: 'glance-db/connection' }),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+    says: 'The database at mysql://db.example.org:3306/glance is read; that of Secret glance-db/connection was before.',
+  },
+  {
+    policy: 'databaseMoved',
+    fact: 'the Secret is another one, and it is suspended',
+    schema: aSchema({
+      spec: { suspend: true },
+      status: recordedAt('ocata01', { recordedFrom: 'other/connection' }),
+    }),
+    effect: 'startJob',
+    reason: 'Observing',
+  },
+  ...(
+    [
+      ['a revision that its rows do not have', { recordedRevision: 'ocata01', databaseHeads: ['mitaka02'] }],
+      ['a phase that its rows do not have', { recordedPhase: 'Contract', databaseHeads: ['ocata_expand01'] }],
+      ['no rows, which only one of before Alembic has', { recordedRevision: 'pike01', databaseHeads: [] }],
+      ['rows that were taken out', { databaseHeads: undefined }],
+      ['the revision of a newer operator and older rows', { recordedRevision: '2027_1_01' }],
+    ] satisfies [string, Record<string, unknown>][]
+  ).map(
+    ([what, status]): Row => ({
+      policy: 'recordContradicted',
+      fact: `somebody has written ${what}`,
+      schema: aSchema({ status: JSON.parse(JSON.stringify({ ...recordedAt('ocata01'), ...status })) }),
+      effect: 'startJob',
+      reason: 'Observing',
+      also: 'Reconciling',
+    }),
+  ),
+  {
+    policy: 'recordContradicted',
+    fact: 'the status says what its own rows contradict',
+    schema: aSchema({ status: recordedAt('ocata01', { databaseHeads: ['mitaka02'] }) }),
+    effect: 'startJob',
+    reason: 'Observing',
+    says: "The status says 'ocata01' and that the database has 'mitaka02' in alembic_version, which contradict each other: somebody has changed it, and it is not believed.",
+  },
+  {
+    policy: 'suspended',
+    fact: 'a schema that is suspended after it was read',
+    schema: aSchema({ spec: { suspend: true }, status: recordedAt('mitaka02') }),
+    effect: 'none',
+    reason: 'Suspended',
+    says: 'spec.suspend is true: no migration is started. The database was last read at mitaka02.',
+  },
+  {
+    policy: 'suspended',
+    fact: 'a new schema that is suspended',
+    schema: aSchema({ spec: { suspend: true } }),
+    effect: 'none',
+    reason: 'Suspended',
+    says: 'spec.suspend is true: no migration is started. The database has not been read.',
+  },
+  ...[{}, recordedAt('ocata01', { targetRevision: 'ocata01' }), failedWith('MigrationFailed')].map(
+    (status, index): Row => ({
+      policy: 'revisionAbsent',
+      fact: `no revision is named, as a CRD of before has let in; ${['new', 'at rest', 'failed'][index]}`,
+      schema: aSchema({ spec: { revision: undefined }, status }),
+      effect: 'none',
+      reason: 'RevisionNotFound',
+      says: "The spec names no revision, so nothing is migrated. Set spec.revision to the one that is wanted, or to 'latest' for the newest that the operator supports, which is '2024_1_01' now.",
+      also: 'Stalled',
+    }),
+  ),
+  {
+    policy: 'revisionNotSupported',
+    fact: 'a revision that is not supported',
+    schema: aSchema({ spec: { revision: '2027_1_01' } }),
+    effect: 'none',
+    reason: 'RevisionNotFound',
+    says: "Cannot use spec.revision: '2027_1_01' is no revision of Glance. Name one of liberty, mitaka01, mitaka02, ocata01, pike01, queens01, rocky01, rocky02, train01, ussuri01, wallaby01, xena01, yoga01, zed01, 2023_1_01, 2024_1_01, or 'latest'.",
+    also: 'Stalled',
+  },
+  {
+    policy: 'revisionNotSupported',
+    fact: 'a revision that does not exist, though the database is at the target',
+    schema: aSchema({ spec: { revision: 'nosuch' }, status: recordedAt('ocata01') }),
+    effect: 'none',
+    reason: 'RevisionNotFound',
+  },
+  {
+    policy: 'revisionNotSupported',
+    fact: 'a pre-Ocata number',
+    schema: aSchema({ spec: { revision: 44 } }),
+    effect: 'none',
+    reason: 'RevisionNotFound',
+    says: "Cannot use spec.revision: '44' is a number of the migration tool before Ocata. Name the revision 'mitaka02'.",
+  },
+  {
+    policy: 'databaseNewerThanSupported',
+    fact: 'what is recorded is newer than this operator supports',
+    schema: aSchema({ status: recordedAt('2027_1_01', { databaseHeads: ['2027_1_contract01'] }) }),
+    effect: 'none',
+    reason: 'DatabaseNewer',
+    says: "Cannot work on this database: it is at '2027_1_01', and the latest revision that this operator supports is '2024_1_01'. Nothing was changed. Upgrade the operator.",
+    also: 'Stalled',
+  },
+  {
+    policy: 'targetBeforeRecorded',
+    fact: 'the target comes before what is recorded',
+    schema: aSchema({ spec: { revision: 'mitaka01' }, status: recordedAt('ocata01') }),
+    effect: 'none',
+    reason: 'DowngradeNotSupported',
+    says: "Cannot migrate to 'mitaka01': the database is already at 'ocata01', which is later. Nothing was changed. Set spec.revision to 'ocata01' or later, or restore a backup and then set the observe annotation.",
+    also: 'Stalled',
+  },
+  {
+    policy: 'targetBeforeRecorded',
+    fact: 'the target is before the recorded, and the Job in the status is gone unfinished',
+    schema: aSchema({ spec: { revision: 'mitaka01' }, status: recordedAt('ocata01', unfinished()) }),
+    effect: 'startJob',
+    reason: 'Observing',
+    says: 'The newest Job ended without a report of where the database is. It is read again.',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'the rows are those that the real Ocata wrote',
+    schema: aSchema({ status: recordedAt('ocata01', { databaseHeads: ['ocata01'] }) }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'a database of before Alembic has no rows',
+    schema: aSchema({ spec: { revision: 'liberty' }, status: recordedAt('liberty', { databaseHeads: [] }) }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'the migration has ended, and a sidecar keeps its pod for longer',
+    jobs: [aJob()],
+    pods: [aPodWithSidecar()],
+    now: new Date('2026-11-23T07:01:30Z'),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'its result is in the status, and a sidecar keeps its pod',
+    schema: aSchema({ metadata: WITH_FINALIZER, status: stored() }),
+    jobs: [aJob()],
+    pods: [aPodWithSidecar()],
+    now: new Date('2026-11-23T07:01:30Z'),
+    effect: 'deleteHeldJob',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'a recorded revision without a phase is whole',
+    schema: aSchema({ status: { recordedRevision: 'ocata01', databaseHeads: ['ocata_contract01'] } }),
+    effect: 'none',
+    reason: 'UpToDate',
+    says: 'The database is at ocata01.',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'the target is recorded, and the Job that was noted is the one that the status names',
+    schema: aSchema({
+      metadata: { annotations: { [RESERVED_SEQUENCE_ANNOTATION]: '1' } },
+      status: { ...stored(), recordedRevision: 'ocata01' },
+    }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'the target is recorded',
+    schema: aSchema({ status: recordedAt('ocata01') }),
+    effect: 'none',
+    reason: 'UpToDate',
+    says: 'The database is at ocata01.',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'the target is recorded, and its Job has found that somebody else changed the schema',
+    schema: aSchema({ status: recordedAt('ocata01', failedWith('SchemaDiffers', DIFFERS)) }),
+    effect: 'none',
+    reason: 'UpToDate',
+    says: 'The database is at ocata01. An index is missing.',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'the target is recorded, and a Job has read a schema that somebody changed',
+    schema: aSchema({ status: recordedAt('ocata01', { ...stored(), ...DIFFERS }) }),
+    effect: 'none',
+    reason: 'UpToDate',
+    says: 'The database is at ocata01. An index is missing.',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'the target is recorded and named by an alias',
+    schema: aSchema({ spec: { revision: 'ocata_contract01' }, status: recordedAt('ocata01') }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'the latest is wanted and recorded',
+    schema: aSchema({ spec: { revision: 'latest' }, status: recordedAt('2024_1_01') }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'the wanted revision is recorded, and a newer operator supports a later one',
+    schema: aSchema({
+      spec: { revision: 2023101 },
+      status: recordedAt('2023_1_01', { targetRevision: '2023_1_01' }),
+    }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  ...(
+    [
+      ['Expand', 'Expand', 'none', 'UpToDate', 'targetReached'],
+      ['Expand', 'Migrate', 'startJob', 'MigrationPending', 'migrationDue'],
+      ['Expand', 'Contract', 'startJob', 'MigrationPending', 'migrationDue'],
+      // An expanded database without rows to move is at Migrate already.
+      ['Migrate', 'Expand', 'none', 'UpToDate', 'targetReached'],
+      ['Migrate', 'Migrate', 'none', 'UpToDate', 'targetReached'],
+      ['Migrate', 'Contract', 'startJob', 'MigrationPending', 'migrationDue'],
+      ['Contract', 'Expand', 'none', 'DowngradeNotSupported', 'targetBeforeRecorded'],
+      ['Contract', 'Migrate', 'none', 'DowngradeNotSupported', 'targetBeforeRecorded'],
+      ['Contract', 'Contract', 'none', 'UpToDate', 'targetReached'],
+    ] as const
+  ).map(
+    ([recordedPhase, through, effect, reason, policy]): Row => ({
+      policy,
+      fact: `ocata01 is wanted through ${through} and recorded at ${recordedPhase}`,
+      schema: aSchema({ spec: { through }, status: recordedAt('ocata01', { recordedPhase }) }),
+      effect,
+      reason,
+    }),
+  ),
+  {
+    policy: 'targetReached',
+    fact: 'a revision without phases is wanted through Expand and recorded',
+    schema: aSchema({ spec: { revision: 'mitaka02', through: 'Expand' }, status: recordedAt('mitaka02') }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'the host is that of the record, and the user is another one',
+    schema: aSchema({
+      spec: { database: { ...PARTS, userSecretRef: { name: 'new', key: 'user' } } },
+      status: recordedAt('ocata01', { recordedFrom: 'mysql://db.example.org:3306/glance' }),
+    }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'the Secret is that of the record',
+    schema: aSchema({ status: recordedAt('ocata01', { recordedFrom: 'glance-db/connection' }) }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'a Job that ended well, its result not yet in the status',
+    schema: aSchema({ metadata: WITH_FINALIZER }),
+    jobs: [aJob({ end: 'Complete' })],
+    pods: [aPodThatReported(aReport())],
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'a stored result whose Job has no TTL',
+    schema: aSchema({ metadata: WITH_FINALIZER, status: stored() }),
+    jobs: [aJob({ end: 'Complete' })],
+    pods: [aPodThatReported(aReport())],
+    effect: 'setTtl',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'a stored result whose Job has its TTL',
+    schema: aSchema({ metadata: WITH_FINALIZER, status: stored() }),
+    jobs: [aJob({ end: 'Complete', ttl: 60 })],
+    effect: 'releaseFinalizer',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'a stored result and nothing left to do',
+    schema: aSchema({ status: stored() }),
+    jobs: [aJob({ end: 'Complete', ttl: 60 })],
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'a finished Job before the newest one has no TTL',
+    schema: aSchema({ status: stored() }),
+    jobs: [
+      aJob({ end: 'Complete', ttl: 60 }),
+      aJob({
+        end: 'Failed',
+        metadata: { name: 'older', uid: 'older', creationTimestamp: '2026-11-23T06:00:00Z' },
+      }),
+    ],
+    effect: 'setTtl',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'the annotation observe was acted on and taken away',
+    schema: aSchema({ status: recordedAt('ocata01', { handledObserve: 'a' }) }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'targetReached',
+    fact: 'the annotation observe was acted on',
+    schema: aSchema({
+      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'a' } },
+      status: recordedAt('ocata01', { handledObserve: 'a' }),
+    }),
+    effect: 'none',
+    reason: 'UpToDate',
+  },
+  {
+    policy: 'failedForGood',
     fact: 'a migration failed in another image',
     schema: aSchema({
       status: failedWith('MigrationFailed', {
@@ -868,97 +993,7 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationFailed',
   },
   {
-    fact: 'a blocked pod of a schema that is deleted',
-    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
-    jobs: [aJob()],
-    pods: [aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } })],
-    effect: 'deleteBlockedJob',
-    reason: 'MigrationPending',
-    says: 'Job glance-1-bd7662a5 cannot start; it is deleted with its GlanceSchema.',
-  },
-  {
-    fact: 'a running pod of an older spec',
-    schema: aSchema({ ...NEWER, spec: { database: { secretRef: { name: 'other', key: 'connection' } } } }),
-    jobs: [aJob()],
-    pods: [aPod('Running', { running: {} })],
-    effect: 'none',
-    reason: 'MigrationRunning',
-  },
-  {
-    fact: 'a pod that outlives its Job',
-    schema: aSchema({ status: recordedAt('mitaka02') }),
-    pods: [aPod('Running', { running: {} })],
-    effect: 'none',
-    reason: 'MigrationRunning',
-    says: 'Pod glance-1-bd7662a5-x is still there though its Job is gone; waiting for its end.',
-  },
-  {
-    fact: 'a Job whose pod failed and is replaced',
-    jobs: [aJob()],
-    pods: [aPodThatReported(aRefusal('DatabaseUnreachable'))],
-    effect: 'none',
-    reason: 'DatabaseUnreachable',
-    says: 'Cannot sync: it ended with DatabaseUnreachable. Job glance-1-bd7662a5 tries again, unless that was its last attempt.',
-  },
-  {
-    fact: 'a Job whose pod was refused, not yet marked as failed',
-    jobs: [aJob()],
-    pods: [aPodThatReported(aRefusal('DowngradeNotSupported'), 10)],
-    now: new Date('2026-11-23T07:00:10Z'),
-    effect: 'none',
-    reason: 'MigrationRunning',
-  },
-  {
-    fact: 'a Job that ended well, its result not yet in the status',
-    schema: aSchema({ metadata: WITH_FINALIZER }),
-    jobs: [aJob({ end: 'Complete' })],
-    pods: [aPodThatReported(aReport())],
-    effect: 'none',
-    reason: 'UpToDate',
-  },
-  {
-    fact: 'a Job that ended well at another position than is wanted now, its result not yet in the status',
-    schema: aSchema({ ...NEWER }),
-    jobs: [aJob({ end: 'Complete', purpose: { target: at('mitaka02') } })],
-    pods: [aPodThatReported(aReport({ to: at('mitaka02'), heads: ['mitaka02'] }))],
-    effect: 'none',
-    reason: 'MigrationPending',
-  },
-  {
-    fact: 'a Job that ended without a report',
-    jobs: [aJob({ end: 'Complete' })],
-    effect: 'none',
-    reason: 'MigrationPending',
-    says: 'The Job ended well but left no result that could be read; the database will be read again. The next attempt is at 2026-11-23T07:01:08Z.',
-  },
-  {
-    fact: 'a Job that failed without a report',
-    jobs: [aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded' })],
-    pods: [aPod('Failed', { terminated: { exitCode: 137, reason: 'OOMKilled' } })],
-    effect: 'none',
-    reason: 'MigrationPending',
-    says: 'The Job ended without a result: BackoffLimitExceeded; the container ended with exit code 137 (OOMKilled). The next attempt is at 2026-11-23T07:01:08Z.',
-  },
-  {
-    fact: 'a Job that succeeded by a pod which is gone, though one that failed is there',
-    jobs: [aJob({ end: 'Complete' })],
-    pods: [aPodThatReported(aRefusal('MigrationFailed'))],
-    effect: 'none',
-    reason: 'MigrationPending',
-    says: 'The Job ended well but left no result that could be read; the database will be read again. The next attempt is at 2026-11-23T07:01:08Z.',
-  },
-  {
-    fact: 'a Job whose last pod ended without a report, though an earlier one left one',
-    jobs: [aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded' })],
-    pods: [
-      aPodThatReported(aRefusal('MigrationFailed')),
-      later(aPod('Failed', { terminated: { exitCode: 137, reason: 'OOMKilled' } })),
-    ],
-    effect: 'none',
-    reason: 'MigrationPending',
-    says: 'The Job ended without a result: BackoffLimitExceeded; the container ended with exit code 137 (OOMKilled). The next attempt is at 2026-11-23T07:01:08Z.',
-  },
-  {
+    policy: 'failedForGood',
     fact: 'a Job that took longer than its deadline',
     jobs: [aJob({ end: 'Failed', endReason: 'DeadlineExceeded' })],
     pods: [aPodThatReported(aRefusal('Interrupted'), 22)],
@@ -978,6 +1013,7 @@ const ROWS: readonly Row[] = [
     ] as const
   ).map(
     (reason): Row => ({
+      policy: 'failedForGood',
       fact: `the last Job failed with ${reason}`,
       schema: aSchema({ status: failedWith(reason) }),
       effect: 'none',
@@ -987,21 +1023,7 @@ const ROWS: readonly Row[] = [
     }),
   ),
   {
-    fact: 'the last Job failed for good and the spec has changed',
-    schema: aSchema({ ...NEWER, status: failedWith('MigrationFailed') }),
-    effect: 'startJob',
-    reason: 'MigrationPending',
-  },
-  {
-    fact: 'the last Job failed for good and a retry is asked for',
-    schema: aSchema({
-      metadata: { annotations: { [RETRY_ANNOTATION]: '2' } },
-      status: failedWith('MigrationFailed', { handledRetry: '1' }),
-    }),
-    effect: 'startJob',
-    reason: 'MigrationPending',
-  },
-  {
+    policy: 'failedForGood',
     fact: 'the last Job failed for good and the retry was made already',
     schema: aSchema({
       metadata: { annotations: { [RETRY_ANNOTATION]: '1' } },
@@ -1010,8 +1032,63 @@ const ROWS: readonly Row[] = [
     effect: 'none',
     reason: 'MigrationFailed',
   },
+  {
+    policy: 'failedForGood',
+    fact: 'the last Job failed for good and the annotation retry was taken away',
+    schema: aSchema({ status: failedWith('MigrationFailed', { handledRetry: '1' }) }),
+    effect: 'none',
+    reason: 'MigrationFailed',
+  },
+  {
+    policy: 'nextAttemptNotDue',
+    fact: 'the Job is gone without a result within its pause',
+    schema: aSchema({ status: unfinished() }),
+    now: new Date('2026-11-23T07:00:05Z'),
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'Job glance-1-bd7662a5 is gone, and its result with it: somebody has deleted it. The next attempt is at 2026-11-23T07:00:08Z.',
+  },
+  {
+    policy: 'nextAttemptNotDue',
+    fact: 'a Job that ended without a report',
+    jobs: [aJob({ end: 'Complete' })],
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'The Job ended well but left no result that could be read; the database will be read again. The next attempt is at 2026-11-23T07:01:08Z.',
+  },
+  {
+    policy: 'nextAttemptNotDue',
+    fact: 'a Job that failed without a report',
+    jobs: [aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded' })],
+    pods: [aPod('Failed', { terminated: { exitCode: 137, reason: 'OOMKilled' } })],
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'The Job ended without a result: BackoffLimitExceeded; the container ended with exit code 137 (OOMKilled). The next attempt is at 2026-11-23T07:01:08Z.',
+  },
+  {
+    policy: 'nextAttemptNotDue',
+    fact: 'a Job that succeeded by a pod which is gone, though one that failed is there',
+    jobs: [aJob({ end: 'Complete' })],
+    pods: [aPodThatReported(aRefusal('MigrationFailed'))],
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'The Job ended well but left no result that could be read; the database will be read again. The next attempt is at 2026-11-23T07:01:08Z.',
+  },
+  {
+    policy: 'nextAttemptNotDue',
+    fact: 'a Job whose last pod ended without a report, though an earlier one left one',
+    jobs: [aJob({ end: 'Failed', endReason: 'BackoffLimitExceeded' })],
+    pods: [
+      aPodThatReported(aRefusal('MigrationFailed')),
+      later(aPod('Failed', { terminated: { exitCode: 137, reason: 'OOMKilled' } })),
+    ],
+    effect: 'none',
+    reason: 'MigrationPending',
+    says: 'The Job ended without a result: BackoffLimitExceeded; the container ended with exit code 137 (OOMKilled). The next attempt is at 2026-11-23T07:01:08Z.',
+  },
   ...(['DatabaseUnreachable', 'ConnectionInvalid'] as const).map(
     (reason): Row => ({
+      policy: 'nextAttemptNotDue',
       fact: `the last Job failed with ${reason} a moment ago`,
       schema: aSchema({ status: failedWith(reason) }),
       effect: 'none',
@@ -1024,6 +1101,7 @@ const ROWS: readonly Row[] = [
   // An image of before calls a connection that it cannot read `Usage`.
   ...(['LockTimeout', 'Interrupted', 'NoResult', 'Usage'] as const).map(
     (reason): Row => ({
+      policy: 'nextAttemptNotDue',
       fact: `the last Job failed with ${reason} a moment ago`,
       schema: aSchema({ status: failedWith(reason) }),
       effect: 'none',
@@ -1031,13 +1109,6 @@ const ROWS: readonly Row[] = [
       says: `Cannot migrate: found ${reason}. The next attempt is at 2026-11-23T07:01:08Z.`,
     }),
   ),
-  {
-    fact: 'the last Job failed with DatabaseUnreachable and the next attempt is due',
-    schema: aSchema({ status: failedWith('DatabaseUnreachable') }),
-    now: DUE,
-    effect: 'startJob',
-    reason: 'MigrationPending',
-  },
   ...(
     [
       ['x', 'x.'],
@@ -1046,6 +1117,7 @@ const ROWS: readonly Row[] = [
     ] as const
   ).map(
     ([message, sentence]): Row => ({
+      policy: 'nextAttemptNotDue',
       fact: `the last Job failed a moment ago with the message '${message}'`,
       schema: aSchema({ status: failedAt(FINISHED, message) }),
       effect: 'none',
@@ -1054,53 +1126,7 @@ const ROWS: readonly Row[] = [
     }),
   ),
   {
-    fact: 'the last Job failed for good and the annotation retry was taken away',
-    schema: aSchema({ status: failedWith('MigrationFailed', { handledRetry: '1' }) }),
-    effect: 'none',
-    reason: 'MigrationFailed',
-  },
-  {
-    fact: 'the last Job failed, and when is not known',
-    schema: aSchema({ status: failedAt(undefined) }),
-    effect: 'startJob',
-    reason: 'MigrationPending',
-  },
-  {
-    fact: 'a stored result whose Job has no TTL',
-    schema: aSchema({ metadata: WITH_FINALIZER, status: stored() }),
-    jobs: [aJob({ end: 'Complete' })],
-    pods: [aPodThatReported(aReport())],
-    effect: 'setTtl',
-    reason: 'UpToDate',
-  },
-  {
-    fact: 'a stored result whose Job has its TTL',
-    schema: aSchema({ metadata: WITH_FINALIZER, status: stored() }),
-    jobs: [aJob({ end: 'Complete', ttl: 60 })],
-    effect: 'releaseFinalizer',
-    reason: 'UpToDate',
-  },
-  {
-    fact: 'a stored result and nothing left to do',
-    schema: aSchema({ status: stored() }),
-    jobs: [aJob({ end: 'Complete', ttl: 60 })],
-    effect: 'none',
-    reason: 'UpToDate',
-  },
-  {
-    fact: 'a finished Job before the newest one has no TTL',
-    schema: aSchema({ status: stored() }),
-    jobs: [
-      aJob({ end: 'Complete', ttl: 60 }),
-      aJob({
-        end: 'Failed',
-        metadata: { name: 'older', uid: 'older', creationTimestamp: '2026-11-23T06:00:00Z' },
-      }),
-    ],
-    effect: 'setTtl',
-    reason: 'UpToDate',
-  },
-  {
+    policy: 'nextAttemptNotDue',
     fact: 'the result of the Job before is stored, that of the newest is not',
     schema: aSchema({ status: stored() }),
     jobs: [
@@ -1115,92 +1141,201 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationPending',
   },
   {
-    fact: 'an old Job that ended stands before a new one at work',
-    jobs: [
-      aJob({
-        end: 'Complete',
-        ttl: 60,
-        metadata: { name: 'older', uid: 'older', creationTimestamp: '2026-11-23T06:00:00Z' },
+    policy: 'migrationDue',
+    fact: 'a new schema',
+    effect: 'startJob',
+    reason: 'MigrationPending',
+    says: 'A Job that brings the database to ocata01 is about to start.',
+    also: 'Reconciling',
+  },
+  {
+    policy: 'migrationDue',
+    fact: 'the whole status is of another object, as after a restore by Velero',
+    schema: aSchema({ metadata: { uid: 'another' }, status: recordedAt('ocata01', endedWell()) }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    policy: 'migrationDue',
+    fact: 'the target is recorded, and a Job may have been made since and lost',
+    schema: aSchema({
+      metadata: { annotations: { [RESERVED_SEQUENCE_ANNOTATION]: '2' } },
+      status: { ...stored(), recordedRevision: 'ocata01' },
+    }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    policy: 'migrationDue',
+    fact: 'the target is recorded, and the Job in the status is gone unfinished',
+    schema: aSchema({ status: recordedAt('ocata01', unfinished()) }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    policy: 'migrationDue',
+    fact: 'the target is recorded, and the last Job ended without a report',
+    schema: aSchema({ metadata: { generation: 2 }, status: recordedAt('ocata01', failedWith('NoResult')) }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    policy: 'migrationDue',
+    fact: 'the target is recorded, and a retry is asked for after it differed',
+    schema: aSchema({
+      metadata: { annotations: { [RETRY_ANNOTATION]: 'mended' } },
+      status: recordedAt('ocata01', { ...stored(), ...DIFFERS }),
+    }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    policy: 'migrationDue',
+    fact: 'the latest is wanted, and a newer operator supports a later revision',
+    schema: aSchema({
+      spec: { revision: 'latest' },
+      status: recordedAt('2023_1_01', { targetRevision: '2023_1_01' }),
+    }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+    says: 'A Job that brings the database to 2024_1_01 is about to start.',
+  },
+  {
+    policy: 'migrationDue',
+    fact: 'the target comes after what is recorded',
+    schema: aSchema({ status: recordedAt('mitaka02') }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    policy: 'migrationDue',
+    fact: 'the expand of the next revision is wanted',
+    schema: aSchema({ spec: { revision: 'pike01', through: 'Expand' }, status: recordedAt('ocata01') }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+    says: 'A Job that brings the database to pike01 (Expand) is about to start.',
+  },
+  {
+    policy: 'migrationDue',
+    fact: 'a migration is due and its finalizer is on, as the Job could not be made',
+    schema: aSchema({
+      metadata: { ...WITH_FINALIZER, annotations: { [RESERVED_SEQUENCE_ANNOTATION]: '1' } },
+    }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    policy: 'migrationDue',
+    fact: 'fields that only a newer CRD has',
+    schema: aSchema({ spec: { later: 1, job: { later: { most: 2 }, backoffLimit: 1 } } }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    policy: 'migrationDue',
+    fact: 'the database was too new for another image',
+    schema: aSchema({
+      status: failedWith('DatabaseNewer', {
+        job: { ...failedJob('DatabaseNewer'), image: 'glance-schema:old' },
       }),
-      aJob(),
-    ],
-    pods: [aPod('Running', { running: {} })],
-    effect: 'none',
-    reason: 'MigrationRunning',
+    }),
+    now: new Date('2026-11-23T08:00:00Z'),
+    effect: 'startJob',
+    reason: 'MigrationPending',
   },
   {
-    fact: 'the annotation observe asks for a new reading',
+    policy: 'migrationDue',
+    fact: 'another image did not support the revision',
     schema: aSchema({
-      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
-      status: recordedAt('ocata01', { handledObserve: 'a' }),
+      status: failedWith('RevisionNotFound', {
+        job: { ...failedJob('RevisionNotFound'), image: 'glance-schema:old' },
+      }),
+    }),
+    now: new Date('2026-11-23T08:00:00Z'),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    policy: 'migrationDue',
+    fact: 'a Job ended well elsewhere than is wanted now, its result not yet stored',
+    schema: aSchema({ ...NEWER }),
+    jobs: [aJob({ end: 'Complete', purpose: { target: at('mitaka02') } })],
+    pods: [aPodThatReported(aReport({ to: at('mitaka02'), heads: ['mitaka02'] }))],
+    effect: 'none',
+    reason: 'MigrationPending',
+  },
+  {
+    policy: 'migrationDue',
+    fact: 'the last Job failed for good and the spec has changed',
+    schema: aSchema({ ...NEWER, status: failedWith('MigrationFailed') }),
+    effect: 'startJob',
+    reason: 'MigrationPending',
+  },
+  {
+    policy: 'migrationDue',
+    fact: 'the last Job failed for good and a retry is asked for',
+    schema: aSchema({
+      metadata: { annotations: { [RETRY_ANNOTATION]: '2' } },
+      status: failedWith('MigrationFailed', { handledRetry: '1' }),
     }),
     effect: 'startJob',
-    reason: 'Observing',
-    says: 'The annotation observe asks for the database to be read again.',
+    reason: 'MigrationPending',
   },
   {
-    fact: 'the annotation observe asks for a new reading though the target is refused',
-    schema: aSchema({
-      spec: { revision: 'mitaka01' },
-      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
-      status: recordedAt('ocata01'),
-    }),
-    effect: 'startJob',
-    reason: 'Observing',
-  },
-  {
-    fact: 'the annotation observe asks for a new reading while suspended',
-    schema: aSchema({
-      spec: { suspend: true },
-      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
-      status: recordedAt('ocata01'),
-    }),
-    effect: 'startJob',
-    reason: 'Observing',
-  },
-  {
-    fact: 'the annotation observe was acted on and taken away',
-    schema: aSchema({ status: recordedAt('ocata01', { handledObserve: 'a' }) }),
-    effect: 'none',
-    reason: 'UpToDate',
-  },
-  {
-    fact: 'the reading that observe asks for failed a moment ago',
-    schema: aSchema({
-      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
-      status: failedReading(),
-    }),
-    effect: 'none',
-    reason: 'DatabaseUnreachable',
-    requeueAfter: 3970,
-  },
-  {
-    fact: 'the reading that observe asks for failed, and the next attempt is due',
-    schema: aSchema({
-      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
-      status: failedReading(),
-    }),
+    policy: 'migrationDue',
+    fact: 'the last Job failed with DatabaseUnreachable and the next attempt is due',
+    schema: aSchema({ status: failedWith('DatabaseUnreachable') }),
     now: DUE,
     effect: 'startJob',
-    reason: 'Observing',
+    reason: 'MigrationPending',
   },
   {
-    fact: 'the annotation observe asks for a reading a moment after a migration failed',
-    schema: aSchema({
-      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'b' } },
-      status: failedWith('DatabaseUnreachable'),
-    }),
+    policy: 'migrationDue',
+    fact: 'the last Job failed, and when is not known',
+    schema: aSchema({ status: failedAt(undefined) }),
     effect: 'startJob',
-    reason: 'Observing',
+    reason: 'MigrationPending',
   },
   {
-    fact: 'the annotation observe was acted on',
-    schema: aSchema({
-      metadata: { annotations: { [OBSERVE_ANNOTATION]: 'a' } },
-      status: recordedAt('ocata01', { handledObserve: 'a' }),
-    }),
+    policy: 'no policy',
+    fact: 'it is deleted after a migration, and a sidecar keeps its pod',
+    schema: aSchema({ metadata: { ...WITH_FINALIZER, deletionTimestamp: FINISHED }, status: unfinished() }),
+    jobs: [aJob()],
+    pods: [aPodWithSidecar()],
+    now: new Date('2026-11-23T07:01:30Z'),
+    effect: 'deleteHeldJob',
+    reason: undefined,
+  },
+  {
+    policy: 'no policy',
+    fact: 'a deleted schema with nothing at work',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob({ end: 'Complete', ttl: 86_400 })],
+    effect: 'releaseFinalizer',
+    reason: undefined,
+  },
+  {
+    policy: 'no policy',
+    fact: 'a deleted schema whose Job has ended and would stay for ever',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob({ end: 'Complete' })],
+    effect: 'setTtl',
+    reason: undefined,
+  },
+  {
+    policy: 'no policy',
+    fact: 'a deleted schema whose orphaned Job has its TTL',
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+    jobs: [aJob({ end: 'Complete', ttl: 86_400, metadata: { ownerReferences: [] } })],
+    effect: 'releaseFinalizer',
+    reason: undefined,
+  },
+  {
+    policy: 'no policy',
+    fact: "a deleted schema with another's finalizer only",
+    schema: aSchema({ metadata: { deletionTimestamp: FINISHED, finalizers: ['example.org/other'] } }),
     effect: 'none',
-    reason: 'UpToDate',
+    reason: undefined,
   },
 ];
 
@@ -1269,31 +1404,47 @@ function stored(): GlanceSchemaStatus {
   return recordJob(schema, job);
 }
 
-function decideOn(row: Row): Decision {
-  return decide(observe(row.schema ?? aSchema(), row.jobs ?? [], row.pods ?? []), row.now ?? NOW);
+function observedIn(row: Omit<Row, 'policy'>): Observed {
+  return observe(row.schema ?? aSchema(), row.jobs ?? [], row.pods ?? []);
 }
 
+function decideOn(row: Omit<Row, 'policy'>): Decision {
+  return decide(observedIn(row), row.now ?? NOW);
+}
+
+/** In the order in which they are asked. */
+const POLICY_NAMES = [...POLICIES.map(({ name }) => name), 'migrationDue', 'no policy'];
+
 describe('decide', () => {
-  for (const row of ROWS) {
-    it(`${row.fact}: ${row.effect}, ${row.reason ?? 'no verdict'}`, () => {
-      const decision = decideOn(row);
-      const ready = decision.status.conditions?.find((condition) => condition.type === 'Ready');
-      expect(decision.effect?.kind ?? 'none').to.equal(row.effect);
-      expect(ready?.reason).to.equal(row.reason);
-      if (row.says !== undefined) {
-        expect(ready?.message).to.equal(row.says);
-      }
-      if (row.requeueAfter !== undefined) {
-        expect(decision.requeueAfter).to.equal(row.requeueAfter);
-      }
-      if ('also' in row) {
-        const others = decision.status.conditions?.filter((condition) => condition.type !== 'Ready');
-        expect(others?.map((condition) => condition.type)).to.deep.equal(
-          row.also === undefined ? [] : [row.also],
-        );
+  for (const policy of POLICY_NAMES) {
+    describe(policy, () => {
+      for (const row of ROWS.filter((each) => each.policy === policy)) {
+        it(`${row.fact}: ${row.effect}, ${row.reason ?? 'no verdict'}`, () => {
+          expect(answeringPolicy(observedIn(row), row.now ?? NOW) ?? 'no policy').to.equal(row.policy);
+          const decision = decideOn(row);
+          const ready = decision.status.conditions?.find((condition) => condition.type === 'Ready');
+          expect(decision.effect?.kind ?? 'none').to.equal(row.effect);
+          expect(ready?.reason).to.equal(row.reason);
+          if (row.says !== undefined) {
+            expect(ready?.message).to.equal(row.says);
+          }
+          if (row.requeueAfter !== undefined) {
+            expect(decision.requeueAfter).to.equal(row.requeueAfter);
+          }
+          if ('also' in row) {
+            const others = decision.status.conditions?.filter((condition) => condition.type !== 'Ready');
+            expect(others?.map((condition) => condition.type)).to.deep.equal(
+              row.also === undefined ? [] : [row.also],
+            );
+          }
+        });
       }
     });
   }
+
+  it('has a row for each policy, and no row of another', () => {
+    expect(new Set(ROWS.map(({ policy }) => policy))).to.deep.equal(new Set(POLICY_NAMES));
+  });
 
   it('gives the same decision twice, so that nothing is written at rest', () => {
     for (const row of ROWS) {
