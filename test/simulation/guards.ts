@@ -122,8 +122,8 @@ const GUARDS: readonly Guard[] = [
     'job.finishedAt === undefined',
   ]),
   guard('a lower revision is refused by no doubtful record', [
-    'if (recordMayBeOld(facts)) {\n    return readAgain(',
-    'if (facts.now === 0) {\n    return readAgain(',
+    "if (recordMayBeOld(facts)) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. It is read again.'",
+    "if (facts.now === 0) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. It is read again.'",
   ]),
   guard('a reading that failed is not repeated at once', [
     'if (waiting !== undefined)',

@@ -116,7 +116,6 @@ const ROWS: readonly Row[] = [
     reason: 'MigrationPending',
     says: 'Job glance-1-bd7662a5 cannot start and was made for an older spec or another image; it is replaced.',
   },
-  ...windowRows(),
   {
     policy: 'blockedJobUnwanted',
     fact: 'no pod for half a minute, of an older spec',
@@ -1337,6 +1336,7 @@ const ROWS: readonly Row[] = [
     effect: 'none',
     reason: undefined,
   },
+  ...windowRows(),
 ];
 
 /** The status after a Job failed at this time. */
@@ -1767,6 +1767,7 @@ function windowRows(): readonly Row[] {
   const failed = recordedAt('mitaka02', failedWith('Interrupted'));
   return [
     {
+      policy: 'outsideWindow',
       fact: 'a migration is due, and the window is closed',
       schema: closed(recordedAt('mitaka02')),
       effect: 'none',
@@ -1776,6 +1777,7 @@ function windowRows(): readonly Row[] {
       also: 'Reconciling',
     },
     {
+      policy: 'outsideWindow',
       fact: 'the window opens in half a minute',
       schema: closed(recordedAt('mitaka02')),
       now: new Date('2026-11-23T07:59:30Z'),
@@ -1785,6 +1787,7 @@ function windowRows(): readonly Row[] {
       requeueAfter: 30_000,
     },
     {
+      policy: 'migrationDue',
       fact: 'the window has just opened',
       schema: closed(recordedAt('mitaka02')),
       now: new Date('2026-11-23T08:00:00Z'),
@@ -1792,24 +1795,28 @@ function windowRows(): readonly Row[] {
       reason: 'MigrationPending',
     },
     {
+      policy: 'migrationDue',
       fact: 'the window is open',
       schema: closed(recordedAt('mitaka02'), { window: OPEN }),
       effect: 'startJob',
       reason: 'MigrationPending',
     },
     {
+      policy: 'targetReached',
       fact: 'the window is closed, and nothing is due',
       schema: closed(recordedAt('ocata01')),
       effect: 'none',
       reason: 'UpToDate',
     },
     {
+      policy: 'targetBeforeRecorded',
       fact: 'the window is closed, and a lower revision is wanted',
       schema: closed(recordedAt('pike01')),
       effect: 'none',
       reason: 'DowngradeNotSupported',
     },
     {
+      policy: 'jobAtWork',
       fact: 'the window is closed, and a migration runs',
       schema: closed(recordedAt('mitaka02')),
       jobs: [aJob()],
@@ -1818,6 +1825,7 @@ function windowRows(): readonly Row[] {
       reason: 'MigrationRunning',
     },
     {
+      policy: 'outsideWindow',
       fact: 'the window is closed, and the database was never read',
       schema: closed(),
       effect: 'startJob',
@@ -1825,6 +1833,7 @@ function windowRows(): readonly Row[] {
       says: 'The database has not been read yet. It is read; spec.window holds up no reading.',
     },
     {
+      policy: 'outsideWindow',
       fact: 'the window is closed, and the Job was lost',
       schema: closed(recordedAt('mitaka02', unfinished())),
       effect: 'startJob',
@@ -1832,6 +1841,7 @@ function windowRows(): readonly Row[] {
       says: 'The newest Job ended without a report of where the database is. It is read again; spec.window holds up no reading.',
     },
     {
+      policy: 'observeAsked',
       fact: 'the window is closed, and observe is asked for',
       schema: aSchema({
         metadata: { annotations: { [OBSERVE_ANNOTATION]: 'now' } },
@@ -1842,6 +1852,7 @@ function windowRows(): readonly Row[] {
       reason: 'Observing',
     },
     {
+      policy: 'outsideWindow',
       fact: 'an attempt has failed, and the window is closed',
       schema: closed(failed),
       effect: 'none',
@@ -1849,6 +1860,7 @@ function windowRows(): readonly Row[] {
       says: `Cannot migrate: found Interrupted. ${WAITS}`,
     },
     {
+      policy: 'outsideWindow',
       fact: 'the same, and retry is asked for',
       schema: closed(failed, { retry: 'now' }),
       effect: 'none',
@@ -1856,6 +1868,7 @@ function windowRows(): readonly Row[] {
       says: WAITS,
     },
     {
+      policy: 'failedForGood',
       fact: 'an attempt has failed for good, and the window is closed',
       schema: closed(recordedAt('mitaka02', failedWith('MigrationFailed'))),
       effect: 'none',
@@ -1863,6 +1876,7 @@ function windowRows(): readonly Row[] {
       also: 'Stalled',
     },
     {
+      policy: 'outsideWindow',
       fact: 'the same, and retry is asked for: it waits for the window',
       schema: closed(recordedAt('mitaka02', failedWith('MigrationFailed')), { retry: 'now' }),
       effect: 'none',
@@ -1870,6 +1884,7 @@ function windowRows(): readonly Row[] {
       says: WAITS,
     },
     {
+      policy: 'outsideWindow',
       fact: 'the window is open, and closes before the next attempt is due',
       schema: closed(failed, { window: CLOSING }),
       effect: 'none',
@@ -1877,6 +1892,7 @@ function windowRows(): readonly Row[] {
       says: 'Cannot migrate: found Interrupted. The migration to ocata01 waits for spec.window, which opens at 2026-11-24T06:59:00Z, and closes at 2026-11-24T07:01:06Z. To migrate before that, remove spec.window.',
     },
     {
+      policy: 'nextAttemptNotDue',
       fact: 'the window is open when the next attempt is due',
       schema: closed(failed, { window: OPEN }),
       effect: 'none',
@@ -1884,6 +1900,7 @@ function windowRows(): readonly Row[] {
       says: 'Cannot migrate: found Interrupted. The next attempt is at 2026-11-23T07:01:08Z.',
     },
     {
+      policy: 'outsideWindow',
       fact: 'the window is closed and open without a gap for long',
       schema: closed(recordedAt('mitaka02'), {
         window: { schedule: '* 8 * * *', duration: '2m', timeZone: 'UTC' },
@@ -1893,12 +1910,14 @@ function windowRows(): readonly Row[] {
       says: WAITS.replace('10:00:00Z', '09:01:00Z'),
     },
     {
+      policy: 'suspended',
       fact: 'the window is closed, and the schema is suspended',
       schema: aSchema({ spec: { window: CLOSED, suspend: true }, status: recordedAt('mitaka02') }),
       effect: 'none',
       reason: 'Suspended',
     },
     {
+      policy: 'windowInvalid',
       fact: 'the window never opens, though nothing is due',
       schema: closed(recordedAt('ocata01'), { window: { ...CLOSED, schedule: '0 2 30 2 *' } }),
       effect: 'none',
