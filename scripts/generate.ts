@@ -2,7 +2,10 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Registry } from '@prometheus-io/client';
 import { parse, stringify } from 'yaml';
+import { z } from 'zod';
 import { GROUP, KIND } from '../src/contract/names.ts';
+import { planSchema } from '../src/contract/plan-schema.ts';
+import { reportSchema } from '../src/contract/report-schema.ts';
 import { customResourceDefinition, structuralSchemas } from '../src/crd/custom-resource-definition.ts';
 import { exitCodesTable, fieldsTable, reasonsTable, table } from '../src/crd/reference.ts';
 import { DATA_MIGRATION_NAMES, REVISIONS, SCRIPTS } from '../src/glance/revisions.ts';
@@ -59,6 +62,17 @@ for (const document of ['glance-schema', 'migrations', 'monitoring']) {
     (_match, begin: string, name: string, end: string) => `${begin}${tables[name]}\n${end}`,
   );
   writeFileSync(file, text);
+}
+
+for (const [name, schema] of [
+  ['report', reportSchema],
+  ['plan', planSchema],
+] as const) {
+  const json = z.toJSONSchema(schema, { io: 'input' });
+  writeFileSync(
+    new URL(`../docs/schemas/${name}.json`, import.meta.url),
+    `${JSON.stringify(json, null, 2)}\n`,
+  );
 }
 
 const json = JSON.stringify(dashboard(), null, 2);

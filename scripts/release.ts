@@ -30,6 +30,9 @@ execFileSync(process.execPath, [join(root, 'scripts/sbom.ts')], { stdio: 'ignore
 copyFileSync(join(root, 'dist/glance-schema.cdx.json'), join(folder, `glance-schema-${version}.cdx.json`));
 copyFileSync(join(root, 'dist/THIRD-PARTY-LICENSES.txt'), join(folder, 'THIRD-PARTY-LICENSES.txt'));
 copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
+for (const name of ['report', 'plan']) {
+  copyFileSync(join(root, `docs/schemas/${name}.json`), join(folder, `glance-schema-${name}.schema.json`));
+}
 
 const sums = readdirSync(folder).map((name) => {
   const hash = createHash('sha256').update(readFileSync(join(folder, name)));

@@ -15,7 +15,8 @@ function few<T extends z.ZodType>(item: T) {
 
 const position = z.object({ revision: text(32), phase: z.enum(PHASES) });
 
-const reportSchema = z.object({
+/** What the parts mean is said in report.ts. */
+export const reportSchema = z.object({
   version: z.literal(1),
   command: z.enum(REPORTED_COMMANDS),
   target: position.nullable(),
@@ -34,7 +35,7 @@ const reportSchema = z.object({
   finishedAt: z.iso.datetime(),
   error: z
     .object({
-      reason: z.custom<FailureReason>((value) => typeof value === 'string' && Object.hasOwn(FAILURES, value)),
+      reason: z.enum(Object.keys(FAILURES) as FailureReason[]),
       message: text(4096),
       migration: text(64).nullable(),
     })

@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
 import { type CliResult, runCli } from '../../../lab/process/bundle.ts';
 import { runCliInThread } from '../../../lab/process/cli-threads.ts';
 import { exitCodeOf } from '../../../src/contract/failures.ts';
+import { planSchema } from '../../../src/contract/plan-schema.ts';
+import { reportSchema } from '../../../src/contract/report-schema.ts';
 
 describe('what the commands print', () => {
   let server: TestPostgres;
@@ -74,6 +77,36 @@ describe('what the commands print', () => {
         printed(runCli, 'process', args),
       ]);
       expect(thread, args.join(' ')).to.deep.equal(own);
+    }
+  });
+
+  it('report and plan are as their published schemas say, with no field beside', async () => {
+    const env = { DATABASE_CONNECTION: await server.createDatabase('published') };
+    const ask = async (...args: readonly string[]) =>
+      JSON.parse((await runCliInThread(['db', ...args, '--output', 'json'], env)).stdout);
+    for (const step of [
+      () => ask('plan', 'mitaka02'),
+      () => ask('plan', 'ocata01'),
+      async () => {
+        await ask('sync', 'ocata01');
+        return ask('plan');
+      },
+    ]) {
+      const plan = await step();
+      expect(plan.steps).not.to.deep.equal([]);
+      expect(planSchema.parse(plan)).to.deep.equal(plan);
+    }
+    for (const args of [['sync'], ['check'], ['version'], ['sync', 'liberty'], ['sync', 'nosuch']]) {
+      const report = await ask(...args);
+      expect(report.version, args.join(' ')).to.equal(1);
+      expect(reportSchema.parse(report)).to.deep.equal(report);
+    }
+    for (const name of ['report', 'plan']) {
+      const schema = readFileSync(new URL(`../../../docs/schemas/${name}.json`, import.meta.url), 'utf8');
+      expect(JSON.parse(schema)).to.include({
+        type: 'object',
+        $schema: 'https://json-schema.org/draft/2020-12/schema',
+      });
     }
   });
 

@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { PHASES } from '../glance/phase.ts';
+
+const position = z.object({
+  revision: z.string().describe('The revision.'),
+  phase: z.enum(PHASES).describe('How far through its phases.'),
+});
+
+const statement = z.object({
+  sql: z.string().describe('The statement.'),
+  alone: z
+    .boolean()
+    .describe('Whether it is committed by itself, and not together with the record of its script.'),
+  lock: z
+    .object({
+      table: z.string().describe('The table.'),
+      mode: z.string().describe("The engine's name for the lock."),
+      effect: z.string().describe('What it keeps others from.'),
+    })
+    .optional()
+    .describe('What it takes of a table that is in use; absent where that is nothing.'),
+});
+
+const step = z.object({
+  name: z.string().describe('The script, the data migration or the table.'),
+  kind: z
+    .enum(['control', 'script', 'data', 'repair'])
+    .describe(
+      '`control` places the database under version control, before any script; `repair` completes its schema, after all of them.',
+    ),
+  rows: z.int().optional().describe('The rows that it writes, where it writes any.'),
+  statements: z.array(statement).describe('What is run, in order.'),
+});
+
+/** What `glance-schema db plan --output json` prints: what a run would do, without any of it done. */
+export const planSchema = z
+  .object({
+    database: z.string().describe('`host:port/database`.'),
+    engine: z.enum(['postgres', 'mysql']).describe('The engine; `mysql` is MariaDB too.'),
+    from: position.nullable().describe('Where the database is; null when it is empty.'),
+    target: position.describe('Where the run would lead.'),
+    online: z.boolean().describe('Whether nodes of Glance can be at work meanwhile.'),
+    adopt: z
+      .object({
+        from: z.string().describe('What places the database now.'),
+        heads: z.array(z.string()).describe('The rows of alembic_version that it is placed at.'),
+      })
+      .nullable()
+      .describe('How a database of the old tool is placed under version control; null where it is not.'),
+    steps: z.array(step).describe('What is run, in order.'),
+    obstacles: z
+      .array(z.string())
+      .describe('What has to go before the run, which refuses to begin as long as it is there.'),
+  })
+  .describe('What `glance-schema db plan --output json` prints.');
