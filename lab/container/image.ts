@@ -86,7 +86,7 @@ export async function buildImages(say: (line: string) => void): Promise<void> {
 /** Each change of the sources leaves layers behind: after some dozens the store is begun anew. */
 async function forgetOldLayers(store: string): Promise<void> {
   const layers = join(store, 'graph/overlay');
-  if (existsSync(layers) && (await readdir(layers)).length > 100)
+  if (existsSync(layers) && (await readdir(layers)).length > 60)
     await rm(store, { recursive: true, force: true });
 }
 
