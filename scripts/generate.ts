@@ -7,7 +7,7 @@ import { GROUP, KIND } from '../src/contract/names.ts';
 import { planSchema } from '../src/contract/plan-schema.ts';
 import { reportSchema } from '../src/contract/report-schema.ts';
 import { customResourceDefinition, structuralSchemas } from '../src/crd/custom-resource-definition.ts';
-import { exitCodesTable, fieldsTable, reasonsTable, table } from '../src/crd/reference.ts';
+import { exitCodesTable, fieldsTable, reasonHeadings, reasonsTable, table } from '../src/crd/reference.ts';
 import { DATA_MIGRATION_NAMES, REVISIONS, SCRIPTS } from '../src/glance/revisions.ts';
 import { runtimeMetrics } from '../src/operator/loop/metrics.ts';
 import { schemaMetrics } from '../src/operator/reconcile/metrics.ts';
@@ -48,6 +48,7 @@ writeFileSync(
 const { spec, status } = structuralSchemas();
 const tables: Readonly<Record<string, string>> = {
   reasons: reasonsTable(),
+  'reason-headings': `\n${reasonHeadings()}\n`,
   'spec-fields': fieldsTable(spec, 'spec'),
   'status-fields': fieldsTable(status, 'status'),
   'exit-codes': exitCodesTable(),

@@ -10,6 +10,20 @@ export function reasonsTable(): string {
   return table(['reason', 'Ready', 'also', 'meaning', 'what you do'], rows);
 }
 
+/** A heading for each reason, which alerts and people link to. */
+export function reasonHeadings(): string {
+  return Object.entries(REASONS)
+    .map(([name, { meaning, doThis }]) =>
+      [
+        `### ${name}`,
+        meaning,
+        `**What you do:** ${doThis}`,
+        `As it was recorded: [\`${name}\`](../test/golden/reasons/${name}.yaml).`,
+      ].join('\n\n'),
+    )
+    .join('\n\n');
+}
+
 /** The fields below one node of the CRD's schema, as a table in Markdown. */
 export function fieldsTable(root: Schema, path: string): string {
   return table(['field', 'type', 'meaning'], fieldRows(root, path));

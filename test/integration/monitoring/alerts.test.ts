@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { parse } from 'yaml';
 import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import { parseObjects } from '../../../lab/kubernetes/manifests.ts';
+import { REASONS } from '../../../src/contract/reasons.ts';
 import { type AlertRule, alertRules, type Promtool, startPromtool } from '../../support/promtool.ts';
 
 const TESTS = readFileSync(new URL('alerts.yaml', import.meta.url), 'utf8');
@@ -27,6 +28,26 @@ describe('alerts', () => {
 
   it('fire, and do not fire, as alerts.yaml says', () => {
     expect(promtool.testRules(rules, TESTS)).to.equal('');
+  });
+
+  it('of a reason lead, by their runbook_url, to the headings of all reasons that they can be of', () => {
+    const page = readFileSync(new URL('../../../docs/monitoring.md', import.meta.url), 'utf8');
+    const final = Object.entries(REASONS).flatMap(([name, { also }]) => (also === 'Stalled' ? [name] : []));
+    const found = alerts.flatMap(({ alert, expr }) => {
+      const [, section = ''] = page.split(`\n### ${alert}\n`);
+      const others = /reason!~"([^"]+)"/.exec(expr)?.[1]?.split('|');
+      const named = [...expr.matchAll(/[{ ]reason=~?"([^"]+)"/g)].flatMap(([, names = '']) =>
+        names.split('|'),
+      );
+      const reasons = others === undefined ? named : final.filter((name) => !others.includes(name));
+      for (const reason of reasons) {
+        expect(section.split('\n### ')[0], `${alert} of ${reason}`).to.contain(
+          `(glance-schema.md#${reason.toLowerCase()})`,
+        );
+      }
+      return reasons;
+    });
+    expect(found).to.include.members([...final, 'JobBlocked', 'ConnectionInvalid']);
   });
 
   it('lead to the page that runbooks.yaml names', async () => {
