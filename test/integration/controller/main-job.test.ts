@@ -2,28 +2,14 @@ import { expect } from 'chai';
 import { seedNewton } from '../../../lab/databases/glance-data.ts';
 import { goldenSchema, readSchema, withAlembicVersion } from '../../../lab/databases/golden.ts';
 import { startGlanceNodes } from '../../../lab/glance/glance-nodes.ts';
-import { type Environment, startEnvironment } from '../../../lab/kubernetes/environment.ts';
-import type { Operator } from '../../../lab/kubernetes/operator.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
+import { describeWithOperator } from '../../support/with-operator.ts';
 
-describe('GlanceSchema, from apply to Ready', () => {
-  let environment: Environment;
-  let operator: Operator;
-
-  before(async () => {
-    environment = await startEnvironment();
-    operator = await environment.operator();
-  });
-
-  after(async () => {
-    await operator?.stop();
-    await environment?.stop();
-  });
-
+describeWithOperator('GlanceSchema, from apply to Ready', (shared) => {
   it('adopts a Newton database, migrates it, and refuses to go back, at admission and after a new creation', async () => {
-    const url = await environment.postgres.createDatabase('newton');
+    const url = await shared.environment.postgres.createDatabase('newton');
     await seedNewton(url, { images: 500 });
-    const tenant = await environment.tenant('newton', url);
+    const tenant = await shared.environment.tenant('newton', url);
 
     await tenant.apply({ revision: 'mitaka02' });
     const adopted = await tenant.reaches('UpToDate');
@@ -72,9 +58,9 @@ describe('GlanceSchema, from apply to Ready', () => {
   });
 
   it('goes through Expand, Migrate and Contract with nodes of Glance at work, and never back a phase', async () => {
-    const url = await environment.postgres.createDatabase('phases');
+    const url = await shared.environment.postgres.createDatabase('phases');
     await seedNewton(url, { images: 2000 });
-    const tenant = await environment.tenant('phases', url);
+    const tenant = await shared.environment.tenant('phases', url);
     const old = await startGlanceNodes(url, 'old', 2);
     await tenant.apply({ revision: 'ocata01', through: 'Expand' });
     const expanded = await tenant.reaches('UpToDate');
@@ -120,7 +106,10 @@ describe('GlanceSchema, from apply to Ready', () => {
   });
 
   it('leaves Jobs with their TTL and no finalizer once the result is in the status', async () => {
-    const tenant = await environment.tenant('empty', await environment.postgres.createDatabase('empty'));
+    const tenant = await shared.environment.tenant(
+      'empty',
+      await shared.environment.postgres.createDatabase('empty'),
+    );
     await tenant.apply({});
     const schema = await tenant.reaches('UpToDate');
     expect(schema.status).to.include({ recordedRevision: '2024_1_01', targetRevision: '2024_1_01' });
@@ -132,12 +121,12 @@ describe('GlanceSchema, from apply to Ready', () => {
   });
 
   it('waits for a Secret that is missing, and goes on by itself', async () => {
-    const url = await environment.postgres.createDatabase('secretless');
-    const tenant = await environment.tenant('secretless', url);
+    const url = await shared.environment.postgres.createDatabase('secretless');
+    const tenant = await shared.environment.tenant('secretless', url);
     await tenant.apply({ database: { secretRef: { name: 'later' } } });
     const blocked = await tenant.reaches('SecretNotReady');
     expect(blocked.status.conditions[0].message).to.contain('secret "later" not found');
-    await environment.api.call('POST', `/api/v1/namespaces/${tenant.namespace}/secrets`, {
+    await shared.environment.api.call('POST', `/api/v1/namespaces/${tenant.namespace}/secrets`, {
       metadata: { name: 'later' },
       stringData: { connection: url },
     });
@@ -146,8 +135,8 @@ describe('GlanceSchema, from apply to Ready', () => {
   });
 
   it('replaces a Job that never started when the spec that shaped it changes', async () => {
-    const url = await environment.postgres.createDatabase('mistyped');
-    const tenant = await environment.tenant('mistyped', url);
+    const url = await shared.environment.postgres.createDatabase('mistyped');
+    const tenant = await shared.environment.tenant('mistyped', url);
     await tenant.apply({ database: { secretRef: { name: 'glance-bd' } } });
     await tenant.reaches('SecretNotReady');
     await tenant.apply({ database: { secretRef: { name: 'glance-db' } } });
@@ -156,8 +145,11 @@ describe('GlanceSchema, from apply to Ready', () => {
   });
 
   it('says what the API server says when it takes no Job, and is not in a hurry', async () => {
-    const tenant = await environment.tenant('quota', await environment.postgres.createDatabase('quota'));
-    await environment.api.call('POST', `/api/v1/namespaces/${tenant.namespace}/resourcequotas`, {
+    const tenant = await shared.environment.tenant(
+      'quota',
+      await shared.environment.postgres.createDatabase('quota'),
+    );
+    await shared.environment.api.call('POST', `/api/v1/namespaces/${tenant.namespace}/resourcequotas`, {
       metadata: { name: 'none' },
       spec: { hard: { 'count/jobs.batch': '0' } },
     });
@@ -168,16 +160,19 @@ describe('GlanceSchema, from apply to Ready', () => {
     await eventually(async () => {
       expect((await tenant.events()).map(({ reason }) => reason)).to.include('JobBlocked');
     });
-    const before = environment.proxy.requests.length;
+    const before = shared.environment.proxy.requests.length;
     await new Promise((resolve) => setTimeout(resolve, 2000));
-    const since = environment.proxy.requests
+    const since = shared.environment.proxy.requests
       .slice(before)
       .filter((request) => request.path.includes(tenant.namespace));
     expect(since.map((request) => `${request.method} ${request.path}`)).to.deep.equal([]);
   });
 
   it('says why a database cannot be reached, without the password, and when it tries again', async () => {
-    const tenant = await environment.tenant('unreachable', 'postgresql://glance:hunter2@127.0.0.1:1/glance');
+    const tenant = await shared.environment.tenant(
+      'unreachable',
+      'postgresql://glance:hunter2@127.0.0.1:1/glance',
+    );
     await tenant.apply({ job: { backoffLimit: 0 } });
     const schema = await tenant.reaches('DatabaseUnreachable');
     expect(schema.status.conditions[0].message).to.match(/127\.0\.0\.1:1/);
@@ -189,9 +184,9 @@ describe('GlanceSchema, from apply to Ready', () => {
   });
 
   it('deletes a resource only when its migration has ended', async () => {
-    const url = await environment.postgres.createDatabase('deleted');
+    const url = await shared.environment.postgres.createDatabase('deleted');
     await seedNewton(url, { images: 100 });
-    const tenant = await environment.tenant('deleted', url);
+    const tenant = await shared.environment.tenant('deleted', url);
     await tenant.apply({ revision: 'ocata01' });
     await tenant.reaches('MigrationRunning');
     const deleted = await tenant.kubectl('delete', 'glanceschema', 'glance', '--timeout=30s');
@@ -200,8 +195,8 @@ describe('GlanceSchema, from apply to Ready', () => {
   });
 
   it('deletes a resource whose migration can never start', async () => {
-    const url = await environment.postgres.createDatabase('never_started');
-    const tenant = await environment.tenant('never-started', url);
+    const url = await shared.environment.postgres.createDatabase('never_started');
+    const tenant = await shared.environment.tenant('never-started', url);
     await tenant.apply({ revision: 'ocata01', job: { image: 'mistyped:latest' } });
     await tenant.reaches('JobBlocked');
     const deleted = await tenant.kubectl('delete', 'glanceschema', 'glance', '--timeout=30s');
@@ -210,15 +205,15 @@ describe('GlanceSchema, from apply to Ready', () => {
   });
 
   it('reads the database again when the annotation observe asks for it', async () => {
-    const url = await environment.postgres.createDatabase('restored');
+    const url = await shared.environment.postgres.createDatabase('restored');
     await seedNewton(url, { images: 10 });
-    const tenant = await environment.tenant('restored', url);
+    const tenant = await shared.environment.tenant('restored', url);
     await tenant.apply({ revision: 'ocata01' });
     await tenant.reaches('UpToDate');
     // A restore: another database, of Newton again, under the same connection.
-    const older = await environment.postgres.createDatabase('restored_older');
+    const older = await shared.environment.postgres.createDatabase('restored_older');
     await seedNewton(older, { images: 10 });
-    await environment.api.call('PATCH', `/api/v1/namespaces/${tenant.namespace}/secrets/glance-db`, {
+    await shared.environment.api.call('PATCH', `/api/v1/namespaces/${tenant.namespace}/secrets/glance-db`, {
       stringData: { connection: older },
     });
     await tenant.kubectl('annotate', 'glanceschema', 'glance', 'db.glance.openstack.org/observe=restore-1');

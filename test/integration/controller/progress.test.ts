@@ -2,38 +2,25 @@ import { expect } from 'chai';
 import { seedNewton } from '../../../lab/databases/glance-data.ts';
 import { withClient } from '../../../lab/databases/images.ts';
 import type { ProxiedRequest } from '../../../lab/kubernetes/api-proxy.ts';
-import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
-import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import type { Tenant } from '../../../lab/kubernetes/environment.ts';
 import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
+import { describeWithOperator } from '../../support/with-operator.ts';
 
 const OPERATOR = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
 const ROLE = '/apis/rbac.authorization.k8s.io/v1/clusterroles/glance-schema-operator';
 
-describe('progress of a long data migration', () => {
-  let environment: Environment;
-  let operator: Operator;
-
-  before(async () => {
-    environment = await startEnvironment();
-    operator = await environment.operator();
-  });
-
-  after(async () => {
-    await operator?.stop();
-    await environment?.stop();
-  });
-
+describeWithOperator('progress of a long data migration', (shared) => {
   /** A tenant whose migration of `images` takes a hundredth of a second for each, and all of that has begun. */
   async function slow(name: string, images: number): Promise<Tenant> {
-    const url = await environment.postgres.createDatabase(name);
+    const url = await shared.environment.postgres.createDatabase(name);
     await seedNewton(url, { images });
     await withClient(url, async (client) => {
       await client.query(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
         'BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END'`);
       await client.query('CREATE TRIGGER wait BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION wait()');
     });
-    const tenant = await environment.tenant(name, url);
+    const tenant = await shared.environment.tenant(name, url);
     await tenant.apply({ revision: 'ocata01', through: 'Migrate' });
     return tenant;
   }
@@ -54,16 +41,19 @@ describe('progress of a long data migration', () => {
 
   function logsRead(tenant: Tenant): readonly ProxiedRequest[] {
     const logs = new RegExp(`^/api/v1/namespaces/${tenant.namespace}/pods/[^/]+/log$`);
-    return environment.proxy.requests.filter((request) => logs.test(request.path));
+    return shared.environment.proxy.requests.filter((request) => logs.test(request.path));
   }
 
   it('is reported while it goes on, about every ten seconds, and is gone in the end', async () => {
     const tenant = await slow('told', 3200);
     // Another one's node is away, which neither fails nor delays anything.
-    environment.proxy.onRequest((request) => request.path.startsWith('/api/v1/namespaces/hung/pods/'), {
-      kind: 'delay',
-      milliseconds: 60_000,
-    });
+    shared.environment.proxy.onRequest(
+      (request) => request.path.startsWith('/api/v1/namespaces/hung/pods/'),
+      {
+        kind: 'delay',
+        milliseconds: 60_000,
+      },
+    );
     const hung = await slow('hung', 1300);
     const [statuses, ofHung, columns] = await Promise.all([
       statusesOf(tenant),
@@ -98,7 +88,7 @@ describe('progress of a long data migration', () => {
     const times = logsRead(tenant).map(({ at }) => at.getTime());
     const pauses = times.slice(1).map((time, index) => time - (times[index] ?? 0));
     expect(Math.min(...pauses), 'the pace').to.be.within(9_900, 15_000);
-    const writes = environment.proxy.requests.filter(
+    const writes = shared.environment.proxy.requests.filter(
       ({ method, path }) =>
         method === 'PUT' && path.includes('/namespaces/told/') && path.endsWith('/status'),
     );
@@ -111,17 +101,17 @@ describe('progress of a long data migration', () => {
   });
 
   it('a short migration is not asked', async () => {
-    const url = await environment.postgres.createDatabase('short');
+    const url = await shared.environment.postgres.createDatabase('short');
     await seedNewton(url, { images: 100 });
-    const tenant = await environment.tenant('short', url);
+    const tenant = await shared.environment.tenant('short', url);
     await tenant.apply({ revision: 'ocata01', through: 'Migrate' });
     await tenant.reaches('UpToDate');
     expect(logsRead(tenant)).to.deep.equal([]);
   });
 
   it('an operator without the right to read logs migrates all the same', async () => {
-    const { rules } = await environment.api.call('GET', ROLE);
-    await environment.api.call('PATCH', ROLE, {
+    const { rules } = await shared.environment.api.call('GET', ROLE);
+    await shared.environment.api.call('PATCH', ROLE, {
       rules: rules.filter((rule: KubeObject) => !rule.resources.includes('pods/log')),
     });
     const since = new Date();
@@ -129,9 +119,9 @@ describe('progress of a long data migration', () => {
       const statuses = await statusesOf(await slow('forbidden', 1300));
       expect(statuses.map((status) => status?.progress)).to.deep.equal(statuses.map(() => undefined));
     } finally {
-      await environment.api.call('PATCH', ROLE, { rules });
+      await shared.environment.api.call('PATCH', ROLE, { rules });
     }
-    const refused = environment.plane
+    const refused = shared.environment.plane
       .auditEvents({ user: OPERATOR, since, stage: 'ResponseComplete' })
       .filter((event) => event.objectRef?.subresource === 'log');
     expect(refused).to.have.length.greaterThan(0);

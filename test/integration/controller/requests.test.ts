@@ -1,29 +1,18 @@
 import { expect } from 'chai';
-import { type Environment, startEnvironment } from '../../../lab/kubernetes/environment.ts';
-import type { Operator } from '../../../lab/kubernetes/operator.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
+import { describeWithOperator } from '../../support/with-operator.ts';
 
 const ACCOUNT = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
 
 /** One of each, whatever the machine: the place is noted and the finalizer set, the Job made and given its TTL, the finalizer released. */
 const WRITES = ['create jobs', 'patch glanceschemas', 'patch glanceschemas', 'patch jobs'];
 
-describe('what an upgrade asks of the API server', () => {
-  let environment: Environment;
-  let operator: Operator;
-
-  before(async () => {
-    environment = await startEnvironment();
-    operator = await environment.operator();
-  });
-
-  after(async () => {
-    await operator?.stop();
-    await environment?.stop();
-  });
-
+describeWithOperator('what an upgrade asks of the API server', (shared) => {
   it('is each write once, and a read of what the caches cannot be trusted with', async () => {
-    const tenant = await environment.tenant('asked', await environment.postgres.createDatabase('asked'));
+    const tenant = await shared.environment.tenant(
+      'asked',
+      await shared.environment.postgres.createDatabase('asked'),
+    );
     async function upgradeTo(revision: string, upgrades: number): Promise<void> {
       await tenant.apply({ revision });
       await tenant.reaches('UpToDate');
@@ -37,7 +26,7 @@ describe('what an upgrade asks of the API server', () => {
     await upgradeTo('liberty', 1);
     const since = new Date();
     await upgradeTo('mitaka01', 2);
-    const asked = environment.plane
+    const asked = shared.environment.plane
       .auditEvents({ user: ACCOUNT, since, stage: 'ResponseComplete' })
       .filter(({ verb, objectRef }) => verb !== 'watch' && objectRef?.resource !== 'leases')
       .map(({ verb, objectRef }) =>

@@ -1,36 +1,26 @@
 import { expect } from 'chai';
-import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
-import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import type { Tenant } from '../../../lab/kubernetes/environment.ts';
 import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
+import { describeWithOperator } from '../../support/with-operator.ts';
 
-describe('two GlanceSchemas with one Secret', () => {
-  let environment: Environment;
-  let operator: Operator;
-
-  before(async () => {
-    environment = await startEnvironment();
-    operator = await environment.operator();
-  });
-
-  after(async () => {
-    await operator?.stop();
-    await environment?.stop();
-  });
-
+describeWithOperator('two GlanceSchemas with one Secret', (shared) => {
   async function upToDate(tenant: Tenant, name: string): Promise<KubeObject> {
     return eventually(async () => {
-      const schema = await environment.api.call('GET', `${tenant.path}/${name}`);
+      const schema = await shared.environment.api.call('GET', `${tenant.path}/${name}`);
       expect(schema.status?.conditions?.[0]?.reason).to.equal('UpToDate');
       return schema;
     });
   }
 
   it('both work; the later one says so and warns once, until the other is gone', async () => {
-    const tenant = await environment.tenant('shared', await environment.postgres.createDatabase('shared'));
+    const tenant = await shared.environment.tenant(
+      'shared',
+      await shared.environment.postgres.createDatabase('shared'),
+    );
     await tenant.apply({ revision: 'mitaka01' });
     await upToDate(tenant, 'glance');
-    await environment.api.call('POST', tenant.path, {
+    await shared.environment.api.call('POST', tenant.path, {
       apiVersion: 'db.glance.openstack.org/v1alpha1',
       kind: 'GlanceSchema',
       metadata: { name: 'again' },

@@ -1,24 +1,10 @@
 import { expect } from 'chai';
-import { type Environment, startEnvironment } from '../../../lab/kubernetes/environment.ts';
-import type { Operator } from '../../../lab/kubernetes/operator.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
+import { describeWithOperator } from '../../support/with-operator.ts';
 
-describe('Events', () => {
-  let environment: Environment;
-  let operator: Operator;
-
-  before(async () => {
-    environment = await startEnvironment();
-    operator = await environment.operator();
-  });
-
-  after(async () => {
-    await operator?.stop();
-    await environment?.stop();
-  });
-
+describeWithOperator('Events', (shared) => {
   it('a database that is away is reported by its first attempt, and not by each', async () => {
-    const tenant = await environment.tenant('away', 'postgresql://glance:hunter2@127.0.0.1:1/glance');
+    const tenant = await shared.environment.tenant('away', 'postgresql://glance:hunter2@127.0.0.1:1/glance');
     const told = async () =>
       (await tenant.events())
         .filter((event) => event.regarding?.kind === 'GlanceSchema')
