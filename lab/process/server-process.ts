@@ -60,9 +60,9 @@ export function startServerProcess(options: ServerProcessOptions): ServerProcess
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.ref();
       kill('SIGTERM');
-      const impatience = setTimeout(kill, graceMilliseconds, 'SIGKILL');
+      const killTimer = setTimeout(kill, graceMilliseconds, 'SIGKILL');
       await ended;
-      clearTimeout(impatience);
+      clearTimeout(killTimer);
     },
   };
 }

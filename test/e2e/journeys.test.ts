@@ -17,7 +17,7 @@ import { type Cluster, fromPods, startCluster, type Tenant } from './cluster.ts'
 const SYSTEM = '--namespace=glance-schema-system';
 const OPERATOR = 'deployment/glance-schema-operator';
 const PODS = ['pods', SYSTEM, '--selector=app.kubernetes.io/component=operator'];
-const PATIENT = { timeoutMilliseconds: 60_000, everyMilliseconds: 300 };
+const LONG_WAIT = { timeoutMilliseconds: 60_000, everyMilliseconds: 300 };
 
 // What a user does is done by kubectl alone; databases are filled, held up and looked at by their own clients.
 describe('journeys on a real node', function () {
@@ -64,7 +64,7 @@ describe('journeys on a real node', function () {
     eventually(async () => {
       const left = await cluster.list(kind, ...more);
       expect(left.map(({ metadata }) => metadata?.name)).not.to.include(name);
-    }, PATIENT);
+    }, LONG_WAIT);
 
   async function podOf(tenant: Tenant): Promise<KubeObject> {
     const pod = (await tenant.list('pods')).find(({ status }) => status.phase === 'Running');
@@ -214,7 +214,7 @@ describe('journeys on a real node', function () {
     await held.release();
     await tenant.reaches('UpToDate');
     await expectOcata(url);
-    await eventually(async () => expect(await leader()).not.to.equal(first), PATIENT);
+    await eventually(async () => expect(await leader()).not.to.equal(first), LONG_WAIT);
     await cluster.kubectl('rollout', 'status', OPERATOR, SYSTEM, '--timeout=5m');
   });
 
@@ -293,7 +293,7 @@ describe('journeys on a real node', function () {
       ];
       const pod = JSON.parse(await tenant.kubectl(...dry));
       expect(pod.spec.securityContext?.runAsUser).to.equal(FIRST_USER);
-    }, PATIENT);
+    }, LONG_WAIT);
     const held = await holdMigration(url);
     await tenant.apply({ revision: 'ocata01' });
     await held.waits();

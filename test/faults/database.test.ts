@@ -102,9 +102,9 @@ describe('a PostgreSQL that fails in the middle of a migration', () => {
     server.freeze();
     try {
       run.kill('SIGTERM');
-      const patience = setTimeout(run.kill, 5_000, 'SIGKILL');
+      const killTimer = setTimeout(run.kill, 5_000, 'SIGKILL');
       await run.done;
-      clearTimeout(patience);
+      clearTimeout(killTimer);
     } finally {
       server.thaw();
     }

@@ -10,7 +10,7 @@ import { holdMigration } from '../support/held-migration.ts';
 
 const NAMESPACE = 'flux-system';
 const KUSTOMIZATION = `/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/${NAMESPACE}/kustomizations/glance-schema`;
-const PATIENT = { timeoutMilliseconds: 60_000, everyMilliseconds: 200 };
+const LONG_WAIT = { timeoutMilliseconds: 60_000, everyMilliseconds: 200 };
 
 // Flux's own controllers, a Git repository on loopback, and commits; the node alone is not real.
 describe('Flux and a Git repository', () => {
@@ -97,7 +97,7 @@ spec:
       expect(ready?.status, ready?.message).to.equal(status);
       if (status === 'True') expect(its.lastAppliedRevision).to.contain(commit);
       return String(ready.message);
-    }, PATIENT);
+    }, LONG_WAIT);
   }
 
   it('a commit that names a revision migrates, and is not finished before the migration is', async () => {
@@ -143,6 +143,6 @@ spec:
     await fluxSays(removed, 'True');
     await eventually(async () => {
       expect((await environment.api.request('GET', `${tenant.path}/glance`)).status).to.equal(404);
-    }, PATIENT);
+    }, LONG_WAIT);
   });
 });

@@ -272,11 +272,11 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
   async function stopProcesses(grace: number): Promise<void> {
     stopping.abort();
     for (const each of running.values()) each.process.kill(grace > 0 ? 'SIGTERM' : 'SIGKILL');
-    const impatience = setTimeout(() => {
+    const killTimer = setTimeout(() => {
       for (const each of running.values()) each.process.kill('SIGKILL');
     }, grace * 1000);
     await ran;
-    clearTimeout(impatience);
+    clearTimeout(killTimer);
   }
 
   async function terminateNow(): Promise<void> {

@@ -24,7 +24,7 @@ const AT_ONCE = 5;
 
 const CRD = 'glanceschemas.db.glance.openstack.org';
 const FINALIZER = 'db.glance.openstack.org/migration-running';
-const PATIENT = { timeoutMilliseconds: 120_000 };
+const LONG_WAIT = { timeoutMilliseconds: 120_000 };
 
 /** A database in the middle of whose migration something is deleted. */
 interface Database {
@@ -81,7 +81,7 @@ describe('deletions while a migration runs', function () {
     expect(deleted.code, deleted.stderr).to.equal(0);
     await eventually(async () => {
       expect(await read(`/api/v1/namespaces/${tenant.namespace}/configmaps/dependent`)).to.equal(404);
-    }, PATIENT);
+    }, LONG_WAIT);
   }
 
   /** A ConfigMap that the resource owns as it owns its Jobs: what becomes of it shows that the garbage collector was there. */
@@ -137,7 +137,7 @@ describe('deletions while a migration runs', function () {
               WHERE DB = DATABASE() AND STATE = 'Waiting for table metadata lock'`,
           );
           expect(waiting, 'it waits for the table').to.have.length(1);
-        }, PATIENT),
+        }, LONG_WAIT),
       release: () => session.end(),
     };
   }
@@ -188,7 +188,7 @@ describe('deletions while a migration runs', function () {
       expect(job?.status.succeeded).to.equal(1);
       expect(job?.status.failed ?? 0).to.equal(0);
       expect(job?.spec.ttlSecondsAfterFinished).to.equal(86_400);
-    }, PATIENT);
+    }, LONG_WAIT);
     await expectMigrated();
   }
 
@@ -198,7 +198,7 @@ describe('deletions while a migration runs', function () {
       expect(schema.metadata?.deletionTimestamp).to.be.a('string');
       expect(schema.metadata?.finalizers).to.deep.equal([FINALIZER]);
       expect(schema.status.conditions[0].message).to.match(/ The deletion waits for it\.$/);
-    }, PATIENT);
+    }, LONG_WAIT);
   }
 
   for (const { engine, make } of [
@@ -227,11 +227,14 @@ describe('deletions while a migration runs', function () {
                 expect(status === 404 || body.metadata?.ownerReferences === undefined, 'collected').to.equal(
                   true,
                 );
-              }, PATIENT);
+              }, LONG_WAIT);
             }
             await expectAtWork(work);
             await work.held.release();
-            await eventually(async () => expect(await read(`${tenant.path}/glance`)).to.equal(404), PATIENT);
+            await eventually(
+              async () => expect(await read(`${tenant.path}/glance`)).to.equal(404),
+              LONG_WAIT,
+            );
             await expectEnded(work);
           }));
       }
@@ -248,7 +251,7 @@ describe('deletions while a migration runs', function () {
             await eventually(async () => {
               const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${CRD}`;
               expect(await read(path)).to.equal(404);
-            }, PATIENT);
+            }, LONG_WAIT);
             await Promise.all(works.map(expectEnded));
             console.log(`      ${begun + count} of ${RUNS}`);
             await done('apply', '-k', 'crds');
@@ -264,12 +267,12 @@ describe('deletions while a migration runs', function () {
             await done('delete', 'namespace', namespace, `--cascade=${cascade}`, '--wait=false');
             await eventually(
               async () => expect(await read(`/api/v1/namespaces/${namespace}`)).to.equal(404),
-              PATIENT,
+              LONG_WAIT,
             );
             await work.held.release();
             const next = await environment.tenant(`${namespace}-next`, work.url);
             await next.apply({ revision: 'ocata01' });
-            await next.reaches('UpToDate', PATIENT.timeoutMilliseconds);
+            await next.reaches('UpToDate', LONG_WAIT.timeoutMilliseconds);
             await work.expectMigrated();
           }));
       }

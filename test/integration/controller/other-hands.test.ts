@@ -7,7 +7,7 @@ import { eventually } from '../../../lab/process/eventually.ts';
 import { holdMigration } from '../../support/held-migration.ts';
 
 const POLICIES = '/apis/admissionregistration.k8s.io/v1';
-const PATIENT = { timeoutMilliseconds: 90_000 };
+const LONG_WAIT = { timeoutMilliseconds: 90_000 };
 
 /** What a cluster's owner may refuse the operator though nothing depends on it. */
 interface Policy {
@@ -102,7 +102,7 @@ describe('what others do to the Jobs, and refuse of them', function () {
         operator.log().some(({ message }) => says.test(message)),
         String(says),
       ).to.equal(true);
-    }, PATIENT);
+    }, LONG_WAIT);
   }
 
   async function atWork(name: string) {
@@ -171,7 +171,7 @@ describe('what others do to the Jobs, and refuse of them', function () {
       const probe = { metadata: { finalizers: ['example.org/probe'] } };
       const asked = await asOperator.request('PATCH', `${tenant.path}/glance?dryRun=All`, probe);
       expect(asked.text).to.include('policy no-finalizer');
-    }, PATIENT);
+    }, LONG_WAIT);
     await tenant.apply({ revision: 'ocata01' });
     const blocked = await tenant.reaches('JobBlocked');
     expect(messageOf(blocked)).to.match(
@@ -212,7 +212,7 @@ describe('what others do to the Jobs, and refuse of them', function () {
       if (cascade === 'orphan') {
         await eventually(async () => {
           expect(messageOf(await tenant.read())).to.include('is still there though its Job is gone');
-        }, PATIENT);
+        }, LONG_WAIT);
         await held.waits();
       }
       await held.release();
@@ -234,13 +234,13 @@ describe('what others do to the Jobs, and refuse of them', function () {
     });
     await eventually(async () => {
       expect((await environment.api.call('GET', path)).metadata).not.to.have.property('ownerReferences');
-    }, PATIENT);
+    }, LONG_WAIT);
     await held.release();
     await tenant.reaches('UpToDate', 60_000);
     await eventually(async () => {
       const { metadata: after } = await environment.api.call('GET', path);
       expect(after?.ownerReferences?.[0]).to.include({ uid: metadata?.uid, controller: true });
-    }, PATIENT);
+    }, LONG_WAIT);
   });
 
   it('a Job whose resource was torn away ends, and does not stay for ever', async () => {
@@ -262,6 +262,6 @@ describe('what others do to the Jobs, and refuse of them', function () {
       );
       expect(status.succeeded).to.equal(1);
       expect(spec.ttlSecondsAfterFinished).to.equal(86_400);
-    }, PATIENT);
+    }, LONG_WAIT);
   });
 });
