@@ -8,7 +8,13 @@ import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import { prometheusOperatorCrds } from '../../support/prometheus-operator-crds.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
-const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'AGENTS.md', ...globSync('docs/**/*.md', { cwd: ROOT })];
+const DOCUMENTS = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'AGENTS.md',
+  'SECURITY.md',
+  ...globSync('docs/**/*.md', { cwd: ROOT }),
+];
 
 interface Block {
   readonly document: string;
