@@ -448,7 +448,7 @@ export class SimulatedCluster implements Cluster {
     }
     if (job.finishedAt === undefined) {
       const reads = kind === 'Observe' && job.purpose !== kind;
-      if (!reads && this.#lookedAt() < Date.parse(job.startedAt) + SHORTEST_PAUSE) {
+      if (!reads && this.#isEarly(schema, job.startedAt)) {
         throw new Error(`A Job that is gone is made again at once (${metadata.uid})`);
       }
       return;
@@ -472,9 +472,16 @@ export class SimulatedCluster implements Cluster {
     if (kind === 'Migrate' && FINAL.includes(reason)) {
       throw new Error(`${reason} is final, and it is tried again (${metadata.uid})`);
     }
-    if (this.#lookedAt() < Date.parse(job.finishedAt) + SHORTEST_PAUSE) {
+    if (this.#isEarly(schema, job.finishedAt)) {
       throw new Error(`It is tried again at once after ${reason} (${metadata.uid})`);
     }
+  }
+
+  /** Whether it has not waited after what happened then; to a clock that is behind that is still to come, and the status has the wait. */
+  #isEarly({ status }: SchemaObject, happened: string): boolean {
+    const at = Date.parse(happened);
+    const now = this.#lookedAt();
+    return now < at ? !(Date.parse(status?.nextAttemptAt ?? '') <= now) : now < at + SHORTEST_PAUSE;
   }
 
   /** A status of another object tells nothing of this one. */

@@ -46,7 +46,7 @@ export function nextAttempt(facts: Facts): NextAttempt | undefined {
   }
   // The jitter comes from the Job's own name, so that each pass says the same time and nothing is written at rest.
   const delay = exponentialBackoff(job.attempt, ATTEMPT_BACKOFF, () => fractionOf(job.uid));
-  return { failure: job.failure, delay, due: Date.parse(job.finishedAt) + delay };
+  return { failure: job.failure, delay, due: dueAfter(job, delay, facts) };
 }
 
 /** The reason while the next attempt is waited for: a failure that the condition has a name for keeps it. */
@@ -103,4 +103,19 @@ function isNewTry({ schema, status }: Facts): boolean {
     status.job?.generation !== schema.generation ||
     (schema.retry !== undefined && schema.retry !== status.handledRetry)
   );
+}
+
+/** Never further from now than the delay, whatever the status says of the end, and the same in each pass. */
+function dueAfter(
+  { uid, finishedAt }: { readonly uid: string; readonly finishedAt: string },
+  delay: number,
+  { schema: { status }, now }: Facts,
+): number {
+  const ended = Date.parse(finishedAt);
+  if (ended <= now) {
+    return ended + delay;
+  }
+  // The end is of a clock that is ahead, or somebody has written it: what counts is when it was first seen.
+  const told = status.job?.uid === uid ? status.nextAttemptAt : undefined;
+  return Math.min(now + delay, told === undefined ? Number.POSITIVE_INFINITY : Date.parse(told));
 }
