@@ -461,7 +461,12 @@ export type HistoryEntry = z.output<typeof historyEntry>;
  */
 export type Condition = NonNullable<GlanceSchemaStatus['conditions']>[number];
 
+/** The condition `Ready` as it is now. */
+export function readyCondition({ conditions }: GlanceSchemaStatus): Condition | undefined {
+  return conditions?.find(({ type }) => type === 'Ready');
+}
+
 /** The reason that the condition `Ready` has now. */
 export function readyReason(status: GlanceSchemaStatus): string | undefined {
-  return status.conditions?.find((condition) => condition.type === 'Ready')?.reason;
+  return readyCondition(status)?.reason;
 }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
-import { readyReason } from '../../contract/glance-schema.ts';
+import { readyCondition, readyReason } from '../../contract/glance-schema.ts';
 import { reasonMeaning } from '../../contract/reasons.ts';
 import type { SchemaEvent, SchemaObject } from '../kube/cluster.ts';
 import { sharingOf } from './status/status.ts';
@@ -24,7 +24,7 @@ function reasonChanged(before: GlanceSchemaStatus, after: GlanceSchemaStatus): S
   if (reason === undefined || (reason === readyReason(before) && !hasFailedSince(before, after))) {
     return undefined;
   }
-  const message = after.conditions?.find((condition) => condition.type === 'Ready')?.message ?? reason;
+  const message = readyCondition(after)?.message ?? reason;
   return { type: reasonMeaning(reason)?.warns === true ? 'Warning' : 'Normal', reason, message };
 }
 

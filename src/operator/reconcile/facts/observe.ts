@@ -117,7 +117,13 @@ export type JobState =
 /** How the newest pod of a Job that is at work is. */
 export type PodState =
   /** No pod is there yet, or all there were have ended or are gone; since when, RFC 3339, where that is known, and after how many failures. */
-  | { readonly kind: 'none'; readonly since: string | undefined; readonly failed: number }
+  | {
+      readonly kind: 'none';
+      readonly since: string | undefined;
+      readonly failed: number;
+      /** Whether the Job controller is about to mark the Job as failed. */
+      readonly ending?: boolean;
+    }
   /** No pod is there, and none will be before the Job is resumed. */
   | { readonly kind: 'suspended' }
   /** Waiting for a node or for its container to start, since when, RFC 3339. */
@@ -427,7 +433,12 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
     return { kind: 'active', pod: held, lastReport: report };
   }
   if (end === undefined) {
-    const none = { kind: 'none', since: noneSince(job, ended), failed: job.status?.failed ?? 0 } as const;
+    const none = {
+      kind: 'none',
+      since: noneSince(job, ended),
+      failed: job.status?.failed ?? 0,
+      ...(isEnding(job) ? { ending: true } : {}),
+    } as const;
     return {
       kind: 'active',
       pod: job.spec.suspend === true ? { kind: 'suspended' } : none,
@@ -554,6 +565,13 @@ export function isRunning(pod: PodObject): boolean {
 /** Whether the Job controller has marked it as complete or failed. */
 export function isFinished(job: JobObject): boolean {
   return job.status?.conditions?.some(isEnd) ?? false;
+}
+
+/** Since Kubernetes 1.31 its pods end between this and the mark. */
+function isEnding({ status }: JobObject): boolean {
+  return (
+    status?.conditions?.some(({ type, status }) => type === 'FailureTarget' && status === 'True') ?? false
+  );
 }
 
 function isEnd(condition: { readonly type: string; readonly status: string }): boolean {

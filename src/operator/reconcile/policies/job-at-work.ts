@@ -1,5 +1,6 @@
 import { failureMeaning } from '../../../contract/failures.ts';
-import type { GlanceSchemaStatus } from '../../../contract/glance-schema.ts';
+import { type GlanceSchemaStatus, readyCondition } from '../../../contract/glance-schema.ts';
+import { knownReason } from '../../../contract/reasons.ts';
 import { formatPosition } from '../../../glance/position.ts';
 import { exponentialBackoff } from '../../time/backoff.ts';
 import type { JobState, ObservedJob, PodState } from '../facts/observe.ts';
@@ -160,6 +161,11 @@ export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdic
   }
   if (blocked !== undefined) {
     return { ...blocked, message: blocked.message + waitsForIt };
+  }
+  const told = schema.status.job?.uid === job.uid ? readyCondition(schema.status) : undefined;
+  if (pod.kind === 'none' && pod.ending === true && told !== undefined) {
+    // Why its last pod could not start, if so, tells whether the migration had begun.
+    return { reason: knownReason(told.reason) ?? 'MigrationRunning', message: told.message };
   }
   const later = progress === undefined ? blockedAfter(pod, now) : Math.max(0, progress.requeueAt - now);
   return { ...workOf(job, status, waitsForIt), requeueAfter: later };

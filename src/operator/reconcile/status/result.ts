@@ -1,6 +1,6 @@
 import { type FailureReason, failureMeaning } from '../../../contract/failures.ts';
 import type { GlanceSchemaStatus, HistoryEntry, StatusJob } from '../../../contract/glance-schema.ts';
-import { readyReason } from '../../../contract/glance-schema.ts';
+import { readyCondition, readyReason } from '../../../contract/glance-schema.ts';
 import { printable } from '../../../contract/printable.ts';
 import type { ProgressReport } from '../../../contract/progress.ts';
 import type { MigrationReport } from '../../../contract/report.ts';
@@ -220,7 +220,7 @@ function deadlineFailure(
   if (error != null && error.reason !== 'Interrupted' && error.reason !== 'MigrationFailed') {
     return fail(error.reason, error.message);
   }
-  const ready = before.conditions?.find(({ type }) => type === 'Ready');
+  const ready = readyCondition(before);
   if (report === undefined && before.job?.uid === uid && NOT_BEGUN.includes(readyReason(before) ?? '')) {
     return fail(
       NO_RESULT,

@@ -25,7 +25,8 @@ export function withVerdict(
   const time = `${now.toISOString().slice(0, 19)}Z`;
   const meaning: ReasonMeaning = REASONS[ready.reason];
   // The API server's and the kubelet's words carry those of the spec, of any length.
-  const message = printable([ready.message, ...sharingOf(status)].join(' '), LONGEST_MESSAGE);
+  const more = sharingOf(status).filter((text) => !ready.message.endsWith(text));
+  const message = printable([ready.message, ...more].join(' '), LONGEST_MESSAGE);
   const wanted = [
     { type: 'Ready', status: meaning.ready },
     ...(meaning.also === undefined ? [] : [{ type: meaning.also, status: 'True' as const }]),

@@ -1,6 +1,10 @@
 import { expect } from 'chai';
 import type { FailureReason } from '../../../../src/contract/failures.ts';
-import type { GlanceSchemaStatus, StatusJob } from '../../../../src/contract/glance-schema.ts';
+import {
+  type GlanceSchemaStatus,
+  readyReason,
+  type StatusJob,
+} from '../../../../src/contract/glance-schema.ts';
 import {
   FINALIZER,
   OBSERVE_ANNOTATION,
@@ -18,6 +22,7 @@ import {
 import { type Observed, observe } from '../../../../src/operator/reconcile/facts/observe.ts';
 import { migrationJobName, podTemplateHash } from '../../../../src/operator/reconcile/job/job.ts';
 import { recordJob } from '../../../../src/operator/reconcile/status/result.ts';
+import { withVerdict } from '../../../../src/operator/reconcile/status/status.ts';
 import {
   aJob,
   aPod,
@@ -30,6 +35,7 @@ import {
   failedWith,
   recordedAt,
   SCHEMA_UID,
+  STARTED,
   WITH_FINALIZER,
 } from '../../../support/builders.ts';
 
@@ -1346,6 +1352,11 @@ function failedAt(finishedAt: string | undefined, message = 'x'): GlanceSchemaSt
   return { job: { ...job, failure, ...withoutUndefined({ finishedAt }) } };
 }
 
+function startedYearsAhead(): GlanceSchemaStatus {
+  const { job } = unfinished();
+  return job === undefined ? {} : { job: { ...job, startedAt: '2036-11-23T07:00:00Z' } };
+}
+
 /** The status after a Job that only reads has failed. */
 function failedReading(): GlanceSchemaStatus {
   return { job: { ...failedJob(), purpose: 'Observe' } };
@@ -1580,6 +1591,62 @@ describe('decide', () => {
     expect(status.conditions?.[0]?.message).to.include(`The next attempt is at ${status.nextAttemptAt}.`);
     const later = decide(observe(aSchema({ status }), [], []), new Date('2026-11-23T08:00:00Z'));
     expect(later.status.nextAttemptAt).to.equal(undefined);
+  });
+
+  for (const [what, status] of [
+    ['the end of a Job', failedAt('2036-11-23T07:00:00Z', 'x')],
+    ['the beginning of a Job that is gone', startedYearsAhead()],
+  ] as const) {
+    it(`${what} that is years ahead is waited for no longer than a Job that has just ended`, () => {
+      let stored: GlanceSchemaStatus = status;
+      const passAt = (milliseconds: number) => {
+        const time = new Date(NOW.getTime() + milliseconds);
+        const decision = decide(observe(aSchema({ status: stored }), [], []), time);
+        stored = decision.status;
+        return { ...decision, waits: Date.parse(stored.nextAttemptAt ?? '') - NOW.getTime() };
+      };
+      const first = passAt(0);
+      expect(first.effect).to.equal(undefined);
+      expect(first.waits).to.be.within(7_000, 10_000);
+      expect(first.requeueAfter).to.be.within(8_000, 10_000);
+      // Each pass says the same, so that nothing is written and its time comes.
+      expect(passAt(4_000).status).to.deep.equal(first.status);
+      // Nor is a wait believed that nobody can have set.
+      stored = { ...stored, nextAttemptAt: '2036-11-23T07:00:00Z' };
+      expect(passAt(5_000).waits).to.be.within(12_000, 15_000);
+      stored = first.status;
+      expect(passAt(10_000).effect?.kind).to.equal('startJob');
+    });
+  }
+
+  for (const [what, uid, reason] of [
+    ['what kept its pod from starting is told on', aJob().metadata.uid, 'SecretNotReady'],
+    ['what is told of another Job is not', 'other', 'MigrationRunning'],
+  ] as const) {
+    it(`a Job without a pod that the Job controller is about to mark as failed: ${what}`, () => {
+      const { job } = unfinished();
+      const told = withVerdict(
+        job === undefined ? {} : { job: { ...job, uid } },
+        { reason: 'SecretNotReady', message: 'The pod of Job x cannot start: no Secret.' },
+        1,
+        NOW,
+      );
+      const ending = { type: 'FailureTarget', status: 'True', reason: 'DeadlineExceeded' };
+      const { status, effect } = decide(
+        observe(aSchema({ status: told }), [{ ...aJob(), status: { conditions: [ending] } }], []),
+        new Date(STARTED),
+      );
+      expect([readyReason(status), effect]).to.deep.equal([reason, undefined]);
+    });
+  }
+
+  it('what is told of the wait after one Job is not that after the next', () => {
+    const status = { ...failedAt('2036-11-23T07:00:00Z', 'x'), nextAttemptAt: FINISHED };
+    const next = aJob({ end: 'Failed', metadata: { uid: 'next' }, purpose: { sequence: 2, attempt: 2 } });
+    const ended = { ...next, status: { ...next.status, completionTime: '2036-11-23T07:00:00Z' } };
+    const { effect, requeueAfter } = decide(observe(aSchema({ status }), [ended], []), NOW);
+    expect(effect).to.equal(undefined);
+    expect(requeueAfter).to.be.within(16_000, 20_000);
   });
 
   for (const [what, changes] of [
