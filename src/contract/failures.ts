@@ -70,7 +70,7 @@ export const FAILURES = {
   PartiallyApplied: {
     exitCode: 14,
     meaning:
-      'MySQL only: a statement failed and those before it stay; a rerun goes on from there once the cause is corrected',
+      'MySQL and MariaDB only: a statement failed and those before it stay; a rerun goes on from there once the cause is corrected',
     retriedInJob: false,
     nextJob: 'when asked',
     inHistory: true,

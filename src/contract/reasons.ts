@@ -90,7 +90,7 @@ export const REASONS = {
     warns: true,
     verb: 'retry',
     meaning: 'The database is past what this operator supports. Nothing was changed.',
-    doThis: 'Upgrade the operator, then set the annotation `retry`.',
+    doThis: 'Upgrade the operator. Its new version tries again by itself.',
   },
   DatabaseUnreachable: {
     ready: 'False',
