@@ -1,8 +1,10 @@
-// `make bench-migrations`: ours, the real glance-manage and the floor side by side, in one run, as Markdown tables.
+// `make bench-migrations`: ours, the real glance-manage and the floor side by side, in one run, as
+// Markdown tables.
 //
-//   node bench/migrations.ts [--engine postgres|mariadb] [--images N] [--runs N]
+// node bench/migrations.ts [--engine postgres|mariadb] [--images N] [--runs N]
 //
-// Absolute times say nothing outside of this machine and moment; the ratios of one run do. See docs/performance.md.
+// Absolute times say nothing outside of this machine and moment; the ratios of one run do. See
+// docs/performance.md.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

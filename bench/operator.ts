@@ -1,7 +1,7 @@
 // `make bench-operator`: many GlanceSchemas on a real control plane, as Markdown tables.
 //
-//   node bench/operator.ts [--resources N] [--minutes N] [--rest-minutes N] [--part apply|rest|kills|burst]... [--seed N]
-//   node bench/operator.ts --part burst [--sizes 200,1000,5000] [--runs N] [--beside 'COMMAND --kubeconfig {kubeconfig}']
+// node bench/operator.ts [--resources N] [--minutes N] [--rest-minutes N] [--part apply|rest|kills|burst]... [--seed N]
+// node bench/operator.ts --part burst [--sizes 200,1000,5000] [--runs N] [--beside 'COMMAND --kubeconfig {kubeconfig}']
 //
 // The node is the stand-in of lab/kubernetes. See docs/performance.md.
 
@@ -47,7 +47,10 @@ const OPERATOR = 'system:serviceaccount:glance-schema-system:glance-schema-opera
 /** How many upgrades are followed one at a time, request by request. */
 const FOLLOWED = Math.min(20, size);
 
-/** As much as the fake kubelet and the databases of so many resources need to finish one revision, in milliseconds. */
+/**
+ * As much as the fake kubelet and the databases of so many resources need to finish one revision,
+ * in milliseconds.
+ */
 const PATIENCE = 60_000 + size * 2_000;
 
 const PARTS: Readonly<
@@ -102,7 +105,10 @@ async function run(
   }
 }
 
-/** All at once, with Jobs that end at once: what the operator itself costs, and another controller in turn with it. */
+/**
+ * All at once, with Jobs that end at once: what the operator itself costs, and another controller
+ * in turn with it.
+ */
 async function benchBurst(): Promise<void> {
   const contenders = new Map([['ours', ownCommand()]]);
   if (values.beside !== undefined) contenders.set('beside', values.beside.split(' '));
@@ -139,8 +145,8 @@ async function begin(fleet: Fleet): Promise<void> {
 }
 
 /**
- * One resource at a time, on a node that takes no pods: the next is applied when nothing moves any more. In turn with it
- * the same requests made by one client that need not watch, wait or think.
+ * One resource at a time, on a node that takes no pods: the next is applied when nothing moves any
+ * more. In turn with it the same requests made by one client that need not watch, wait or think.
  */
 async function benchApply({ api, node }: Environment, fleet: Fleet): Promise<void> {
   node.cordon();
@@ -180,7 +186,10 @@ async function benchApply({ api, node }: Environment, fleet: Fleet): Promise<voi
   console.log(`\nours / bare: p50 ${ratio(0.5)}, p99 ${ratio(0.99)}\n`);
 }
 
-/** A suspended GlanceSchema to apply and mark, and Jobs that start nothing and are not the operator's. */
+/**
+ * A suspended GlanceSchema to apply and mark, and Jobs that start nothing and are not the
+ * operator's.
+ */
 async function prepareBare(api: Environment['api'], { namespace, path }: Fleet) {
   const name = 'bare';
   const job = `/apis/batch/v1/namespaces/${namespace}-bare/jobs`;
@@ -219,7 +228,10 @@ async function prepareBare(api: Environment['api'], { namespace, path }: Fleet) 
   };
 }
 
-/** What is asked of the API server while nothing is to be done: with the replicas, without them, and when they come back. */
+/**
+ * What is asked of the API server while nothing is to be done: with the replicas, without them, and
+ * when they come back.
+ */
 async function benchRest(environment: Environment, fleet: Fleet, replicas: Replicas): Promise<void> {
   const { plane } = environment;
   await begin(fleet);
@@ -288,7 +300,10 @@ async function benchRest(environment: Environment, fleet: Fleet, replicas: Repli
   await benchUpgrade(environment, fleet);
 }
 
-/** One upgrade after another, each followed to its end: what the operator asks of the API server for one. */
+/**
+ * One upgrade after another, each followed to its end: what the operator asks of the API server for
+ * one.
+ */
 async function benchUpgrade({ plane }: Environment, fleet: Fleet): Promise<void> {
   const since = new Date();
   const times: number[] = [];

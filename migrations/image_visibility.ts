@@ -13,8 +13,8 @@ export const VISIBILITY: Column = { name: 'visibility', type: IMAGE_VISIBILITY, 
 export const VISIBILITY_INDEX: Index = { name: 'visibility_image_idx', columns: ['visibility'] };
 
 /**
- * What an image becomes, at the first write of it. A generated column of PostgreSQL can see its own row only, so there
- * `SHARE_FILLED_IMAGES` comes after.
+ * What an image becomes, at the first write of it. A generated column of PostgreSQL can see its own
+ * row only, so there `SHARE_FILLED_IMAGES` comes after.
  */
 export const FROM_IS_PUBLIC: PerEngine = {
   postgres: `CASE WHEN is_public THEN 'public'::image_visibility ELSE 'private'::image_visibility END`,
@@ -23,9 +23,11 @@ export const FROM_IS_PUBLIC: PerEngine = {
 };
 
 /**
- * A private image is shared once it has a member who is not deleted, whatever that member's status; deleted images too.
+ * A private image is shared once it has a member who is not deleted, whatever that member's status;
+ * deleted images too.
  *
- * Source: glance/db/sqlalchemy/alembic_migrations/data_migrations/ocata_migrate01_community_images.py.
+ * Source:
+ * glance/db/sqlalchemy/alembic_migrations/data_migrations/ocata_migrate01_community_images.py.
  */
 export const SHARE_FILLED_IMAGES: Step = {
   do: 'change data',
@@ -39,8 +41,8 @@ export const SHARE_FILLED_IMAGES: Step = {
 };
 
 /**
- * An old node writes `is_public` and knows no `visibility`; a new one the other way round. A node that writes neither or
- * both is neither.
+ * An old node writes `is_public` and knows no `visibility`; a new one the other way round. A node
+ * that writes neither or both is neither.
  */
 const INSERT_VISIBILITY: Trigger = {
   name: 'insert_visibility',
@@ -135,9 +137,10 @@ END`,
 };
 
 /**
- * What keeps `is_public` and `visibility` in sync while both live, in the order in which they are made. MySQL makes one after
- * the other while nodes write: an image that gets its visibility when it is made, and whose `is_public` then changes before the
- * trigger for that is there, would keep the wrong one for ever.
+ * What keeps `is_public` and `visibility` in sync while both live, in the order in which they are
+ * made. MySQL makes one after the other while nodes write: an image that gets its visibility when
+ * it is made, and whose `is_public` then changes before the trigger for that is there, would keep
+ * the wrong one for ever.
  *
  * Source: the Glance script ocata_expand01, which makes them the other way round.
  */

@@ -407,7 +407,8 @@ const TABLES: readonly Table[] = [
 /**
  * Everything up to and including Liberty in one script.
  *
- * Source: glance/db/sqlalchemy/alembic_migrations/versions/liberty_initial.py and the catalog that it leaves.
+ * Source: glance/db/sqlalchemy/alembic_migrations/versions/liberty_initial.py and the catalog that
+ * it leaves.
  */
 export const libertyInitial: Migration = {
   name: 'liberty',

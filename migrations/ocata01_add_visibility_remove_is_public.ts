@@ -8,8 +8,8 @@ import {
 } from './image_visibility.ts';
 
 /**
- * Expand, data and contract of Ocata in one, for a database that nobody uses meanwhile: each row is written once and
- * the index built last. The schema is that of `ocata_contract01`.
+ * Expand, data and contract of Ocata in one, for a database that nobody uses meanwhile: each row is
+ * written once and the index built last. The schema is that of `ocata_contract01`.
  *
  * Source: the script of the same name in Glance 14.0.0.
  */

@@ -2,7 +2,8 @@ import type { Migration, Step } from '../src/glance/steps.ts';
 import { IMAGE_VISIBILITY, SYNCHRONISING_TRIGGERS, VISIBILITY_INDEX } from './image_visibility.ts';
 
 /**
- * Runs only while nodes of Glance may be at work: else Ocata is one script, `ocata01`. So the triggers are always made.
+ * Runs only while nodes of Glance may be at work: else Ocata is one script, `ocata01`. So the
+ * triggers are always made.
  *
  * Source: the Glance script of the same name, whose triggers are MySQL's only.
  */

@@ -14,7 +14,10 @@ import { rockyExpand02AddOsHash } from './rocky_expand02_add_os_hash_.ts';
 import { trainMigrate01BackendToStore } from './train_migrate01_backend_to_store.ts';
 import { wallabyExpand01AddUserImageidRequestidToTasks } from './wallaby_expand01_add_user_imageid_requestid_to_tasks.ts';
 
-/** The scripts that change something, a file each. Which others there are, and in which order, the chain says. */
+/**
+ * The scripts that change something, a file each. Which others there are, and in which order, the
+ * chain says.
+ */
 const FILES: readonly Migration[] = [
   libertyInitial,
   mitaka01AddImageCreatedUpdatedIdx,
@@ -28,12 +31,18 @@ const FILES: readonly Migration[] = [
   glance20241Expand01AddCacheTables,
 ];
 
-/** Every script of the chain, each after those that it needs. One without a file is recorded, and that is all. */
+/**
+ * Every script of the chain, each after those that it needs. One without a file is recorded, and
+ * that is all.
+ */
 export const MIGRATIONS: readonly Migration[] = SCRIPTS.map(
   ({ name }) => FILES.find((file) => file.name === name) ?? { name, scripts: [name], steps: [] },
 );
 
-/** Scripts in one, run in their place where all of them are pending, follow one another, and no node is at work. */
+/**
+ * Scripts in one, run in their place where all of them are pending, follow one another, and no node
+ * is at work.
+ */
 export const SQUASHED: readonly Migration[] = [ocata01AddVisibilityRemoveIsPublic];
 
 /** What moves rows between the expand and the contract of its revision, oldest first. */

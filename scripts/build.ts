@@ -9,7 +9,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 const dist = join(root, 'dist');
 
-/** It says nothing of side effects and has none: without this the classes of all of Kubernetes' kinds stay in. */
+/**
+ * It says nothing of side effects and has none: without this the classes of all of Kubernetes'
+ * kinds stay in.
+ */
 const kubernetesWithoutSideEffects: Plugin = {
   name: 'kubernetes-without-side-effects',
   setup(setup) {
@@ -24,7 +27,9 @@ const kubernetesWithoutSideEffects: Plugin = {
   },
 };
 
-/** What stands for the parts of libraries that are never run here, by the path that asks for them. */
+/**
+ * What stands for the parts of libraries that are never run here, by the path that asks for them.
+ */
 const LEFT_OUT: readonly (readonly [RegExp, string])[] = [
   // umzug's own command line.
   [
@@ -80,10 +85,12 @@ const SHARED: BuildOptions = {
 };
 
 /**
- * Bundles the program into dist/glance-schema.js and dist/chunks, which the image, the Job and the tests run, and the
- * kubectl plugin into the one file dist/kubectl-glanceschema.cjs; the licences of what is in them go beside. `--sizes` prints what takes the space.
+ * Bundles the program into dist/glance-schema.js and dist/chunks, which the image, the Job and the
+ * tests run, and the kubectl plugin into the one file dist/kubectl-glanceschema.cjs; the licences
+ * of what is in them go beside. `--sizes` prints what takes the space.
  *
- * A chunk is loaded when a command needs it: a `db version` needs neither sequelize nor the Kubernetes client.
+ * A chunk is loaded when a command needs it: a `db version` needs neither sequelize nor the
+ * Kubernetes client.
  */
 async function main(): Promise<void> {
   const program = await build({

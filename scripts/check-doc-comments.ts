@@ -1,11 +1,15 @@
 import { globSync, readFileSync } from 'node:fs';
 
-// Each export of the product and of the lab says in a doc comment what it is: `make lint` fails for one that does not.
+// Each export of the product and of the lab says in a doc comment what it is: `make lint` fails for
+// one that does not.
 
 const EXPORT =
   /^export (?:declare |default |async |abstract )*(?:function\*?|const|let|class|interface|type|enum) (\w+)/;
 
-/** The names that a source file exports without a doc comment on the line before, each with its line from 1. */
+/**
+ * The names that a source file exports without a doc comment on the line before, each with its line
+ * from 1.
+ */
 export function undocumentedExports(
   source: string,
 ): readonly { readonly line: number; readonly name: string }[] {

@@ -1,8 +1,10 @@
-// `node scripts/complete-lock-file.ts`, after `npm install` from a registry that does not carry every package.
+// `node scripts/complete-lock-file.ts`, after `npm install` from a registry that does not carry
+// every package.
 //
-// npm leaves an optional package of another platform out of the lock file when the registry does not have it, and then
-// `npm ci` fails everywhere with "Missing: NAME@ from lock file". This adds what is left out by name, version and platform.
-// Without an integrity: npm writes that when such a package is installed for the first time from a registry that has it.
+// npm leaves an optional package of another platform out of the lock file when the registry does
+// not have it, and then `npm ci` fails everywhere with "Missing: NAME@ from lock file". This adds
+// what is left out by name, version and platform. Without an integrity: npm writes that when such a
+// package is installed for the first time from a registry that has it.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 

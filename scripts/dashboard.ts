@@ -20,7 +20,8 @@ const CHOSEN = 'namespace=~"$namespace"';
 const OPERATOR = 'job=~"$job"';
 const RATE = '[$__rate_interval]';
 
-// While one replica takes over, the series of both are there for some minutes: each GlanceSchema counts once.
+// While one replica takes over, the series of both are there for some minutes: each GlanceSchema
+// counts once.
 const BY_SCHEMA = 'max by (namespace, name)';
 const SCHEMA = '{{namespace}}/{{name}}';
 const PASSES = 'controller_runtime_reconcile_time_seconds';
@@ -137,7 +138,9 @@ function number(title: string, description: string, expression: string): Stat {
     .withTarget(query(`${expression} or vector(0)`).instant());
 }
 
-/** Lines over time, half as wide as the dashboard, from pairs of a query and the name of its lines. */
+/**
+ * Lines over time, half as wide as the dashboard, from pairs of a query and the name of its lines.
+ */
 function lines(
   title: string,
   description: string,

@@ -1,4 +1,7 @@
-/** Writes what is made from the source: the CRD, tables of the documents, the dashboard, the patch for Argo CD. CI fails when they are stale. */
+/**
+ * Writes what is made from the source: the CRD, tables of the documents, the dashboard, the patch
+ * for Argo CD. CI fails when they are stale.
+ */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Registry } from '@prometheus-io/client';
 import { parse, stringify } from 'yaml';
@@ -84,7 +87,10 @@ for (const file of [
   writeFileSync(new URL(file, import.meta.url), `${json}\n`);
 }
 
-/** A row for each script and data migration that changes something, and one for each revision in which none does. */
+/**
+ * A row for each script and data migration that changes something, and one for each revision in
+ * which none does.
+ */
 function revisionsTable(): string {
   const files = readdirSync(new URL('../migrations', import.meta.url));
   const rows = REVISIONS.flatMap(({ name: revision, releases }) => {

@@ -2,7 +2,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Metafile } from 'esbuild';
 
-/** The licences of all packages that bundles are made of, with their texts, as those ask whoever hands them on. */
+/**
+ * The licences of all packages that bundles are made of, with their texts, as those ask whoever
+ * hands them on.
+ */
 export function thirdPartyLicences(root: string, metafiles: readonly Metafile[]): string {
   const folders = new Set(
     metafiles.flatMap(({ inputs }) => Object.keys(inputs).flatMap((path) => packageFolder(root, path) ?? [])),

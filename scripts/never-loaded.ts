@@ -1,4 +1,7 @@
-/** Packages that others ask for by name at run time, and only in parts that are not used here; none is installed. */
+/**
+ * Packages that others ask for by name at run time, and only in parts that are not used here; none
+ * is installed.
+ */
 export const NEVER_LOADED = [
   'pg-native',
   'pg-hstore',

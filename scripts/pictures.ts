@@ -113,7 +113,10 @@ function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 }
 
-/** The lines of the picture that the demo did not print; ages and the ends of names differ from run to run. */
+/**
+ * The lines of the picture that the demo did not print; ages and the ends of names differ from run
+ * to run.
+ */
 function missingFrom(printed: string): readonly string[] {
   const plain = (line: string): string =>
     line

@@ -1,4 +1,5 @@
-// `make release`: what a version is installed from, in dist/release, with the checksum of each file.
+// `make release`: what a version is installed from, in dist/release, with the checksum of each
+// file.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -1,7 +1,8 @@
 // `make sbom`: what the bundle is made of, as CycloneDX, in dist/glance-schema.cdx.json.
 //
-// npm tells it from the lock file. What it is asked to leave out, as the tools of development, it leaves out also where the
-// program needs it; so it is asked for all, and what it marks as of development is taken away here.
+// npm tells it from the lock file. What it is asked to leave out, as the tools of development, it
+// leaves out also where the program needs it; so it is asked for all, and what it marks as of
+// development is taken away here.
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -2,8 +2,8 @@
 export type RequestCounts = ReadonlyMap<string, number>;
 
 /**
- * The API server's `apiserver_request_total` by verb and resource, of everybody. Requests that concern no resource, such as that for
- * the metrics themselves, are left out.
+ * The API server's `apiserver_request_total` by verb and resource, of everybody. Requests that
+ * concern no resource, such as that for the metrics themselves, are left out.
  */
 export function requestCounts(metrics: string): RequestCounts {
   const counts = new Map<string, number>();

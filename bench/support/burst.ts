@@ -1,5 +1,5 @@
-// Many GlanceSchemas at once, whose Jobs end as soon as they are there: nothing is at work but the API server, this driver
-// and the controller that is measured.
+// Many GlanceSchemas at once, whose Jobs end as soon as they are there: nothing is at work but the
+// API server, this driver and the controller that is measured.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -38,7 +38,10 @@ const REVISION = 'ocata01';
 /** The image's own flags; see Dockerfile. */
 const FLAGS = ['--max-semi-space-size=4'];
 
-/** The command that starts our operator; `{kubeconfig}` stands for the file by which it reaches the API server. */
+/**
+ * The command that starts our operator; `{kubeconfig}` stands for the file by which it reaches the
+ * API server.
+ */
 export function ownCommand(): readonly string[] {
   const listen = ['--health-address', '127.0.0.1:0', '--metrics-address', '127.0.0.1:0'];
   const where = ['--kubeconfig', '{kubeconfig}', '--lease-namespace', ACCOUNT[0], '--image', 'burst'];
@@ -154,7 +157,10 @@ async function drive(plane: ControlPlane, pid: number, size: number, signal: Abo
   return { seconds, cpu: after.cpu - before.cpu, peak: after.peak, requests };
 }
 
-/** As the Job controller and a kubelet would, at once: a pod that has ended well, and a Job that is complete. */
+/**
+ * As the Job controller and a kubelet would, at once: a pod that has ended well, and a Job that is
+ * complete.
+ */
 async function endJob(api: ReturnType<ControlPlane['api']>, job: KubeObject): Promise<void> {
   const { name = '', uid } = job.metadata ?? {};
   const pod = `${name}-pod`;

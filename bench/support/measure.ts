@@ -25,8 +25,8 @@ export interface Median {
 }
 
 /**
- * Runs contenders in turn, round by round, each time another one first: what else the machine does falls on all alike.
- * The first round is not counted.
+ * Runs contenders in turn, round by round, each time another one first: what else the machine does
+ * falls on all alike. The first round is not counted.
  */
 export async function race(contenders: readonly Contender[], rounds: number): Promise<readonly Median[]> {
   const times = contenders.map((): number[] => []);

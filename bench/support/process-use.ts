@@ -16,7 +16,8 @@ const TICKS = 100;
 /** Reads /proc. */
 export function processUse(pid: number): ProcessUse {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The second field is the name, in brackets, and may have spaces; user and system time are the 14th and the 15th.
+  // The second field is the name, in brackets, and may have spaces; user and system time are the
+  // 14th and the 15th.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const mebibytes = (name: string): number =>

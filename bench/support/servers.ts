@@ -32,7 +32,10 @@ export interface BenchServer {
   stop(): Promise<void>;
 }
 
-/** The data migration of Ocata as Glance's script does it. Source: data_migrations/ocata_migrate01_community_images.py. */
+/**
+ * The data migration of Ocata as Glance's script does it. Source:
+ * data_migrations/ocata_migrate01_community_images.py.
+ */
 const THREE_UPDATES = `
 UPDATE images SET visibility = 'public' WHERE is_public;
 UPDATE images SET visibility = 'private' WHERE NOT is_public;
@@ -40,7 +43,10 @@ UPDATE images SET visibility = 'shared' WHERE visibility = 'private'
   AND id IN (SELECT DISTINCT image_id FROM image_members WHERE NOT deleted);
 `;
 
-/** The data migration of Train as Glance's script does it. Source: data_migrations/train_migrate01_backend_to_store.py. */
+/**
+ * The data migration of Train as Glance's script does it. Source:
+ * data_migrations/train_migrate01_backend_to_store.py.
+ */
 const RENAME = `UPDATE image_locations SET meta_data = REPLACE(meta_data, '"backend":', '"store":') WHERE`;
 
 export const SERVERS: Readonly<Record<string, () => Promise<BenchServer>>> = { postgres, mariadb };

@@ -28,12 +28,14 @@ const namesOfNode: readonly BinaryName[] = ['kubelet', 'kube-scheduler'];
 /**
  * Finds the programs of the control plane, and builds those that are nowhere.
  *
- * Looked for in this order: the folder that KUBEBUILDER_ASSETS names (envtest's, which has no kube-controller-manager),
- * PATH, and the cache folder, which is keyed by the versions of `go.mod`. Of the first two only those are taken whose
- * version fits, see `fits`. What is still missing is built into the cache folder from the Go module proxy.
+ * Looked for in this order: the folder that KUBEBUILDER_ASSETS names (envtest's, which has no
+ * kube-controller-manager), PATH, and the cache folder, which is keyed by the versions of `go.mod`.
+ * Of the first two only those are taken whose version fits, see `fits`. What is still missing is
+ * built into the cache folder from the Go module proxy.
  *
  * @param say one line of progress for a person; called seldom when `interactive` is false.
- * @throws an Error of one sentence when Go is missing or too old, or with the end of Go's output when the build fails.
+ * @throws an Error of one sentence when Go is missing or too old, or with the end of Go's output
+ *   when the build fails.
  */
 export function ensureBinaries(say: (line: string) => void = sayNothing): Promise<Binaries> {
   // Every kubectl of a test asks.
@@ -46,7 +48,10 @@ export function ensureBinaries(say: (line: string) => void = sayNothing): Promis
 
 let ensured: Promise<Binaries> | null = null;
 
-/** The same for the programs that only a real node runs: few need them, and they take minutes more to build. */
+/**
+ * The same for the programs that only a real node runs: few need them, and they take minutes more
+ * to build.
+ */
 export async function ensureNodeBinaries(say: (line: string) => void = sayNothing): Promise<NodeBinaries> {
   const { found } = await findOrBuild(namesOfNode, say);
   return { kubelet: pathOf(found, 'kubelet'), kubeScheduler: pathOf(found, 'kube-scheduler') };
@@ -114,8 +119,9 @@ async function findFitting(name: BinaryName, folders: readonly string[]): Promis
 }
 
 /**
- * Whether the tests can run with it: servers of Kubernetes of the pinned minor version, etcd of the pinned minor version or
- * newer. Of kubectl any will do that starts: some machines have one that only says that it is not installed.
+ * Whether the tests can run with it: servers of Kubernetes of the pinned minor version, etcd of the
+ * pinned minor version or newer. Of kubectl any will do that starts: some machines have one that
+ * only says that it is not installed.
  */
 async function fits(name: BinaryName, path: string): Promise<boolean> {
   const versions = clusterVersions();

@@ -14,7 +14,10 @@ export type BinaryName =
 /** Which programs a build makes, in which versions, and where they are put. */
 export interface BuildOptions {
   readonly names: readonly BinaryName[];
-  /** The folder that holds the binaries once all of them are built; a build that fails leaves nothing there. */
+  /**
+   * The folder that holds the binaries once all of them are built; a build that fails leaves
+   * nothing there.
+   */
   readonly into: string;
   readonly versions: ClusterVersions;
   readonly say: (line: string) => void;

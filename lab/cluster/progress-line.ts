@@ -1,5 +1,6 @@
 /**
- * A printer for progress: on a terminal one line that is written over, elsewhere (a log, CI) a whole line now and then.
+ * A printer for progress: on a terminal one line that is written over, elsewhere (a log, CI) a
+ * whole line now and then.
  */
 export function progressLine(stream: NodeJS.WriteStream, everyMilliseconds = 10_000): ProgressLine {
   let last = 0;

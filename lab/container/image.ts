@@ -1,5 +1,6 @@
-// The image, built from the Dockerfile as it is, by buildah. No registry is asked: its bases are made here, of Debian's
-// packages and npm's Node. Layers are kept, so that what has not changed is not built again.
+// The image, built from the Dockerfile as it is, by buildah. No registry is asked: its bases are
+// made here, of Debian's packages and npm's Node. Layers are kept, so that what has not changed is
+// not built again.
 
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -152,7 +153,9 @@ function storeFolder(): string {
   return serverCacheFolder(`images-${RELEASE}-${hash}`);
 }
 
-/** buildah on a store of its own, in namespaces that end with it: whatever it mounts is gone then. */
+/**
+ * buildah on a store of its own, in namespaces that end with it: whatever it mounts is gone then.
+ */
 async function builder(packages: ContainerPackages, store: string): Promise<Buildah> {
   await mkdir(store, { recursive: true });
   const containers = join(packages.folder, 'etc/containers');
@@ -291,7 +294,10 @@ export async function imageSizes(
   return { plain: (await stat(archive)).size, gzip: Number(stdout) };
 }
 
-/** Unpacks an archive: its configuration, and all its files in a folder, as a container would see them. */
+/**
+ * Unpacks an archive: its configuration, and all its files in a folder, as a container would see
+ * them.
+ */
 export async function unpackImage(archive: string, folder: string): Promise<ImageConfig> {
   const parts = `${folder}.parts`;
   await mkdir(parts);

@@ -10,7 +10,10 @@ import { withBuildLock } from '../tools/build-lock.ts';
 import { serverCacheFolder } from '../tools/cache-folder.ts';
 import { osRelease } from '../tools/distribution-packages.ts';
 
-/** Debian's packages that build an image and run it; they are unpacked with what they depend on, and not installed. */
+/**
+ * Debian's packages that build an image and run it; they are unpacked with what they depend on, and
+ * not installed.
+ */
 const PACKAGES: readonly string[] = [
   'buildah',
   'debootstrap',

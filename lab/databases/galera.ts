@@ -22,8 +22,8 @@ export interface TestCluster {
 }
 
 /**
- * Starts a Galera cluster of MariaDBs on loopback, in about half a minute. Each node is a server like any other, with `crash` and
- * `restart`.
+ * Starts a Galera cluster of MariaDBs on loopback, in about half a minute. Each node is a server
+ * like any other, with `crash` and `restart`.
  */
 export async function startGalera(size: number): Promise<TestCluster> {
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-galera-'));
@@ -74,7 +74,10 @@ export async function startGalera(size: number): Promise<TestCluster> {
   };
 }
 
-/** The first node, whose databases are reached by a user with all rights: who makes triggers on a node of Galera needs SUPER. */
+/**
+ * The first node, whose databases are reached by a user with all rights: who makes triggers on a
+ * node of Galera needs SUPER.
+ */
 export function firstNodeAsAdministrator({ nodes }: TestCluster): TestMariaDb {
   const [first] = nodes;
   if (first === undefined) throw new Error('there is no node');

@@ -6,8 +6,9 @@ import { withMysql } from './mysql-client.ts';
 type Row = Readonly<Record<string, unknown>>;
 
 /**
- * Makes an empty MariaDB database into one that Glance's Newton release left: its schema, `migrate_version` 44, and images
- * with members and locations in every combination that a migration has to tell apart.
+ * Makes an empty MariaDB database into one that Glance's Newton release left: its schema,
+ * `migrate_version` 44, and images with members and locations in every combination that a migration
+ * has to tell apart.
  */
 export async function seedMysqlNewton(url: string, options: SeedOptions): Promise<void> {
   await buildMysqlGolden(url, { schema: 'ocata_era__mitaka02', migrate: 44 });
@@ -30,7 +31,10 @@ export async function fillMysqlNewton(url: string, { images, sinceOcata }: SeedO
   });
 }
 
-/** Puts a table of the numbers from 1 on into a statement: MariaDB has an engine for that, MySQL has not; and MySQL 9 has no MD5. */
+/**
+ * Puts a table of the numbers from 1 on into a statement: MariaDB has an engine for that, MySQL has
+ * not; and MySQL 9 has no MD5.
+ */
 async function numbered(client: Connection, last: number): Promise<(sql: string) => string> {
   const [[server]] = await client.query<RowDataPacket[]>('SELECT VERSION() AS version');
   if (String(server?.version).includes('MariaDB')) {
@@ -53,8 +57,8 @@ export async function readMysqlImages(url: string): Promise<readonly Row[]> {
 }
 
 /**
- * Every image as it has to be at `ocata01`, computed here from the rows before: the oracle, which shares nothing with
- * the migration's SQL.
+ * Every image as it has to be at `ocata01`, computed here from the rows before: the oracle, which
+ * shares nothing with the migration's SQL.
  */
 export async function expectedMysqlImages(url: string): Promise<readonly Row[]> {
   const images = await readMysqlImages(url);
@@ -73,7 +77,8 @@ const ID = `CONCAT(LPAD(HEX(seq), 8, '0'), '-0000-4000-8000-', LPAD(HEX(seq), 12
 
 const CREATED = `'2016-10-06' + INTERVAL seq SECOND`;
 
-// One image in five is public, one in seven deleted, one in three never updated: all combinations occur.
+// One image in five is public, one in seven deleted, one in three never updated: all combinations
+// occur.
 const IMAGES = `
 INSERT INTO images (id, name, size, status, is_public, created_at, updated_at, deleted_at, deleted, disk_format,
   container_format, checksum, owner, min_disk, min_ram, protected, virtual_size)
@@ -82,7 +87,8 @@ SELECT ${ID}, CONCAT('image ', seq), seq * 1024, IF(seq % 7 = 0, 'deleted', 'act
   'qcow2', 'bare', MD5(seq), MD5(seq % 50), 0, 0, seq % 11 = 0, NULL
 FROM seq_numbers`;
 
-// Every second image has members: one or two, pending, accepted or rejected; one in three of them is deleted.
+// Every second image has members: one or two, pending, accepted or rejected; one in three of them
+// is deleted.
 const MEMBERS = `
 INSERT INTO image_members (image_id, member, can_share, created_at, updated_at, deleted_at, deleted, status)
 SELECT ${ID}, CONCAT('project-', seq % 40, '-', m), 0, ${CREATED}, ${CREATED},

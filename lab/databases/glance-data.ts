@@ -16,9 +16,9 @@ export interface SeedCounts {
 }
 
 /**
- * Makes an empty database into one that Glance's Newton release left: its schema, `migrate_version` 44, and images with
- * members, locations, properties and tags in every combination that a migration has to tell apart. Set-based: about a
- * second for each 100,000 images.
+ * Makes an empty database into one that Glance's Newton release left: its schema, `migrate_version`
+ * 44, and images with members, locations, properties and tags in every combination that a migration
+ * has to tell apart. Set-based: about a second for each 100,000 images.
  */
 export async function seedNewton(connectionString: string, options: SeedOptions): Promise<SeedCounts> {
   await buildGolden(connectionString, { schema: 'ocata_era__mitaka02', migrate: 44 });
@@ -63,7 +63,8 @@ const ID = `lpad(to_hex(n), 8, '0') || '-0000-4000-8000-' || lpad(to_hex(n), 12,
 
 const CREATED = `timestamp '2016-10-06 00:00:00' + n * interval '1 second'`;
 
-// One image in five is public, one in seven deleted, one in three never updated: all combinations occur.
+// One image in five is public, one in seven deleted, one in three never updated: all combinations
+// occur.
 const IMAGES = `
 INSERT INTO images (id, name, size, status, is_public, created_at, updated_at, deleted_at, deleted, disk_format,
   container_format, checksum, owner, min_disk, min_ram, protected, virtual_size)
@@ -73,7 +74,8 @@ SELECT ${ID}, 'image ' || n, n * 1024, CASE WHEN n % 7 = 0 THEN 'deleted' ELSE '
   md5((n % 50)::text), 0, 0, n % 11 = 0, NULL
 FROM generate_series(1, $1::integer) n`;
 
-// Every second image has members: one or two, pending, accepted or rejected; one in three of them is deleted.
+// Every second image has members: one or two, pending, accepted or rejected; one in three of them
+// is deleted.
 const MEMBERS = `
 INSERT INTO image_members (image_id, member, can_share, created_at, updated_at, deleted_at, deleted, status)
 SELECT ${ID}, 'project-' || (n % 40) || '-' || m, false, ${CREATED}, ${CREATED},

@@ -3,7 +3,10 @@ import { goldenSchema, type Schema, type SchemaTable } from './golden.ts';
 
 /** Which schema a new database gets, and what its version tables say. */
 export interface GoldenOptions {
-  /** The golden file whose schema to build (`ocata_era__mitaka02`); its own tables only, without rows. */
+  /**
+   * The golden file whose schema to build (`ocata_era__mitaka02`); its own tables only, without
+   * rows.
+   */
   readonly schema: string;
   /** Rows for `alembic_version`; absent means that the table is not made. */
   readonly alembic?: readonly string[];
@@ -11,7 +14,10 @@ export interface GoldenOptions {
   readonly migrate?: number;
 }
 
-/** Builds a database as a real Glance left it, from the golden file alone: none of the project's own DDL is used. */
+/**
+ * Builds a database as a real Glance left it, from the golden file alone: none of the project's own
+ * DDL is used.
+ */
 export async function buildGolden(connectionString: string, options: GoldenOptions): Promise<void> {
   const client = new pg.Client({ connectionString });
   await client.connect();
@@ -53,7 +59,9 @@ function schemaDdl(schema: Schema): readonly string[] {
   ];
 }
 
-/** The gaps that dropped columns left are made anew: a column is added in their place and dropped. */
+/**
+ * The gaps that dropped columns left are made anew: a column is added in their place and dropped.
+ */
 function tableDdl(name: string, table: SchemaTable): readonly string[] {
   const last = table.columns.at(-1)?.attnum ?? 0;
   const columns = Array.from({ length: last }, (_, index) => {

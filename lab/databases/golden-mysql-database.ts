@@ -4,7 +4,10 @@ import { type GoldenOptions, versionRows } from './golden-database.ts';
 import { goldenMysqlSchema, type MysqlColumn, type MysqlSchema, type MysqlTable } from './golden-mysql.ts';
 import { withMysql } from './mysql-client.ts';
 
-/** Builds a database as a real Glance left it, from the golden file alone: none of the project's own DDL is used. */
+/**
+ * Builds a database as a real Glance left it, from the golden file alone: none of the project's own
+ * DDL is used.
+ */
 export async function buildMysqlGolden(url: string, options: GoldenOptions): Promise<void> {
   await withMysql(url, async (client) => {
     const [[server]] = await client.query<RowDataPacket[]>('SELECT VERSION() AS version');

@@ -3,7 +3,10 @@ import type { RowDataPacket } from 'mysql2/promise';
 import type { TableKeys } from './golden.ts';
 import { withMysql } from './mysql-client.ts';
 
-/** A schema as MariaDB's catalogs tell it; what the real Glance leaves is kept in this form under lab/golden/mysql. */
+/**
+ * A schema as MariaDB's catalogs tell it; what the real Glance leaves is kept in this form under
+ * lab/golden/mysql.
+ */
 export interface MysqlSchema {
   readonly dialect: string;
   readonly routines: readonly string[];
@@ -37,14 +40,20 @@ export interface MysqlTrigger {
   readonly event: string;
 }
 
-/** The schema that the real Glance leaves on MariaDB at a revision (`ocata_contract01`, `ocata_era__mitaka02`). */
+/**
+ * The schema that the real Glance leaves on MariaDB at a revision (`ocata_contract01`,
+ * `ocata_era__mitaka02`).
+ */
 export function goldenMysqlSchema(name: string): MysqlSchema {
   return JSON.parse(readFileSync(new URL(`../golden/mysql/${name}.json`, import.meta.url), 'utf8'));
 }
 
 type Rows = readonly RowDataPacket[];
 
-/** Reads the schema of a database in the form of the golden files. `alembic_version` is in it, there it is not. */
+/**
+ * Reads the schema of a database in the form of the golden files. `alembic_version` is in it, there
+ * it is not.
+ */
 export async function readMysqlSchema(url: string): Promise<MysqlSchema> {
   return withMysql(url, async (client) => {
     const ask = async (sql: string): Promise<Rows> => (await client.query<RowDataPacket[]>(sql))[0];
@@ -152,8 +161,9 @@ export async function readMysqlSchema(url: string): Promise<MysqlSchema> {
 }
 
 /**
- * A schema without what MariaDB and MySQL tell differently of the same: display widths, quotes of defaults, names and brackets of checks,
- * what a foreign key does by default, and the name of the character set.
+ * A schema without what MariaDB and MySQL tell differently of the same: display widths, quotes of
+ * defaults, names and brackets of checks, what a foreign key does by default, and the name of the
+ * character set.
  */
 export function withoutDialect(schema: MysqlSchema): MysqlSchema {
   const action = (name: string): string => (name === 'RESTRICT' ? 'NO ACTION' : name);
@@ -194,7 +204,10 @@ function grouped(rows: Rows): readonly { readonly name: string; readonly rows: R
   }));
 }
 
-/** A golden schema together with `alembic_version`, in the kind of text that the database has by default. */
+/**
+ * A golden schema together with `alembic_version`, in the kind of text that the database has by
+ * default.
+ */
 export function withMysqlAlembicVersion(schema: MysqlSchema): MysqlSchema {
   const alembic: MysqlTable = {
     engine: 'InnoDB',

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 
-/** A schema as the catalogs tell it; what the real Glance leaves is kept in this form under lab/golden. */
+/**
+ * A schema as the catalogs tell it; what the real Glance leaves is kept in this form under
+ * lab/golden.
+ */
 export interface Schema {
   readonly dialect: string;
   readonly enums: Readonly<Record<string, readonly string[]>>;
@@ -57,7 +60,10 @@ export interface SchemaIndex {
   readonly predicate: string | null;
 }
 
-/** The schema that the real Glance leaves on PostgreSQL at a revision (`ocata_contract01`, `ocata_era__mitaka02`). */
+/**
+ * The schema that the real Glance leaves on PostgreSQL at a revision (`ocata_contract01`,
+ * `ocata_era__mitaka02`).
+ */
 export function goldenSchema(name: string): Schema {
   return JSON.parse(readFileSync(new URL(`../golden/postgres/${name}.json`, import.meta.url), 'utf8'));
 }
@@ -116,7 +122,10 @@ SELECT json_build_object(
     JOIN pg_class c ON c.oid = t.tgrelid AND c.relnamespace = current_schema()::regnamespace WHERE NOT t.tgisinternal)
 ) AS schema`;
 
-/** Reads the schema of a database in the form of the golden files. `alembic_version` is in it, there it is not. */
+/**
+ * Reads the schema of a database in the form of the golden files. `alembic_version` is in it, there
+ * it is not.
+ */
 export async function readSchema(connectionString: string): Promise<Schema> {
   const client = new pg.Client({ connectionString });
   await client.connect();

@@ -24,8 +24,8 @@ export function readImages(url: string): Promise<Row[]> {
 }
 
 /**
- * Every image as it has to be at `ocata01`, computed here from the rows before: the oracle, which shares nothing with
- * the migration's SQL.
+ * Every image as it has to be at `ocata01`, computed here from the rows before: the oracle, which
+ * shares nothing with the migration's SQL.
  */
 export async function expectedImages(url: string): Promise<Row[]> {
   const images = await readImages(url);

@@ -18,7 +18,10 @@ export interface TestMariaDb {
   readonly password: string;
   /** The path of its Unix socket. */
   readonly socket: string;
-  /** A connection URL as OpenStack writes it, of a user with all rights on databases and none on the server. */
+  /**
+   * A connection URL as OpenStack writes it, of a user with all rights on databases and none on the
+   * server.
+   */
   url(database: string): string;
   /** The same for a user with all rights. */
   adminUrl(database: string): string;
@@ -35,11 +38,16 @@ export interface TestMariaDb {
 export interface MariaDbOptions {
   /** The server's port; absent means a free one. */
   readonly port?: number;
-  /** Keep the files in this folder, and use what is there already; absent means a folder that goes with `stop`. */
+  /**
+   * Keep the files in this folder, and use what is there already; absent means a folder that goes
+   * with `stop`.
+   */
   readonly dataDirectory?: string;
   /** Settings as in my.cnf. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** MySQL in the place of MariaDB: its `mysqld`, or a script that runs it with what it is given. */
+  /**
+   * MySQL in the place of MariaDB: its `mysqld`, or a script that runs it with what it is given.
+   */
   readonly mysqld?: string;
   /** Whether the data comes from another node of a cluster, users too. */
   readonly joins?: boolean;
@@ -87,7 +95,8 @@ export function hasMariaDb(): boolean {
 }
 
 /**
- * Starts a MariaDB of its own on loopback, in a few seconds. It ends with `stop`, and at the latest with this process.
+ * Starts a MariaDB of its own on loopback, in a few seconds. It ends with `stop`, and at the latest
+ * with this process.
  *
  * @throws Error when the server does not start; the message carries its log.
  */
@@ -100,7 +109,8 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
   const data = join(folder, 'data');
   const socket = join(folder, 'socket');
   const init = join(folder, 'init.sql');
-  // Of its own: at its start a server clears away the temporary tables of all that share the folder.
+  // Of its own: at its start a server clears away the temporary tables of all that share the
+  // folder.
   const temporary = mkdtempSync(join(tmpdir(), 'glance-schema-mariadb-tmp-'));
   reaper.watchFolder(temporary);
   chownToServer(temporary);

@@ -24,7 +24,10 @@ export async function withMysql<T>(url: string, work: (client: mysql.Connection)
   }
 }
 
-/** Runs SQL on a connection of its own, with `?` for the values, and gives the rows if there are any. */
+/**
+ * Runs SQL on a connection of its own, with `?` for the values, and gives the rows if there are
+ * any.
+ */
 export async function askMysql(
   url: string,
   sql: string,
@@ -35,7 +38,10 @@ export async function askMysql(
   );
 }
 
-/** Rows that compare as objects do: the driver's are of a class of its own, and a statement without rows gives a header. */
+/**
+ * Rows that compare as objects do: the driver's are of a class of its own, and a statement without
+ * rows gives a header.
+ */
 export function plainRows(result: readonly RowDataPacket[]): readonly Readonly<Record<string, unknown>>[] {
   return Array.isArray(result) ? result.map((row) => ({ ...row })) : [];
 }

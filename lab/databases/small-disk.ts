@@ -20,8 +20,8 @@ export const NO_SMALL_DISK =
   'A small file system cannot be mounted here. Run the tests as root, or let users make namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0).';
 
 /**
- * Gives one of 400 MiB: mounts it, as root; else the one that `make test` mounted in a namespace for this process.
- * Undefined where neither can be.
+ * Gives one of 400 MiB: mounts it, as root; else the one that `make test` mounted in a namespace
+ * for this process. Undefined where neither can be.
  */
 export function makeSmallDisk(): SmallDisk | undefined {
   const given = process.env.SMALL_DISK;

@@ -2,14 +2,16 @@ import { connect, createServer, type Socket } from 'node:net';
 import { freePort } from '../process/free-port.ts';
 
 /**
- * Stands in for the proxies that speak MySQL's protocol themselves, ProxySQL first of all, and MaxScale and MySQL Router: none
- * of them is to be had from the registries. It does what is known to trouble a migrator behind them and hands on everything
- * else, byte for byte:
+ * Stands in for the proxies that speak MySQL's protocol themselves, ProxySQL first of all, and
+ * MaxScale and MySQL Router: none of them is to be had from the registries. It does what is known
+ * to trouble a migrator behind them and hands on everything else, byte for byte:
  *
  * - it greets with a connection id of its own,
  * - it answers a bare `SELECT CONNECTION_ID()` by itself, with that id,
- * - it takes `KILL [CONNECTION | QUERY] number` for one of its own connections and tells the server nothing,
- * - it may refuse a statement by an error of the server that it leads to, as one with other settings would.
+ * - it takes `KILL [CONNECTION | QUERY] number` for one of its own connections and tells the server
+ *   nothing,
+ * - it may refuse a statement by an error of the server that it leads to, as one with other
+ *   settings would.
  *
  * What it does not do: share the server's connections between clients, cache, send reads elsewhere.
  *
@@ -107,14 +109,20 @@ export async function startStandInMySqlProxy(
   };
 }
 
-/** The greeting with another connection id: it comes after the header, the protocol's version and the server's with its NUL. */
+/**
+ * The greeting with another connection id: it comes after the header, the protocol's version and
+ * the server's with its NUL.
+ */
 function withId(greeting: Buffer, id: number): Buffer {
   const changed = Buffer.from(greeting);
   changed.writeUInt32LE(id, changed.indexOf(0, 5) + 1);
   return changed;
 }
 
-/** Calls `each` with every whole packet, its header of three bytes of length and one of sequence included. */
+/**
+ * Calls `each` with every whole packet, its header of three bytes of length and one of sequence
+ * included.
+ */
 function packets(each: (packet: Buffer) => void): (chunk: Buffer) => void {
   let rest = Buffer.alloc(0);
   return (chunk) => {

@@ -78,7 +78,10 @@ export interface GlanceApiOptions {
   readonly store?: string;
 }
 
-/** Serves Glance as a WSGI application on loopback. Identity comes from headers alone: no keystone is asked. */
+/**
+ * Serves Glance as a WSGI application on loopback. Identity comes from headers alone: no keystone
+ * is asked.
+ */
 export async function startGlanceApi(glance: RealGlance, options: GlanceApiOptions): Promise<GlanceApi> {
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-api-'));
   reaper.watchFolder(folder);

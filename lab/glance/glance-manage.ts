@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url';
 import type { ProgramResult } from '../process/program-end.ts';
 import { type RealGlance, runProgram } from './real-glance.ts';
 
-/** The real `glance-manage` and Glance's own models, with Glance's two seconds of imports paid once. */
+/**
+ * The real `glance-manage` and Glance's own models, with Glance's two seconds of imports paid once.
+ */
 export interface GlanceManage {
   /** What `glance-manage ARGS...` does to the database of the URL. */
   run(url: string, ...args: readonly string[]): Promise<ProgramResult>;
@@ -28,7 +30,10 @@ interface Request {
 
 const SERVER = fileURLToPath(new URL('./glance_manage.py', import.meta.url));
 
-/** Loads Glance into a Python that answers with a fork of itself for each command; see `glance_manage.py`. */
+/**
+ * Loads Glance into a Python that answers with a fork of itself for each command; see
+ * `glance_manage.py`.
+ */
 export function startGlanceManage(glance: RealGlance): GlanceManage {
   const child: ChildProcessByStdio<Writable, Readable, null> = spawn(glance.program('python'), [SERVER], {
     // Eventlet warns of its own end on every start.

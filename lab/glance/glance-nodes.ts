@@ -4,7 +4,10 @@ import mysql from 'mysql2/promise';
 import pg from 'pg';
 import { mysqlOptions } from '../databases/mysql-client.ts';
 
-/** Which of the two columns a release of Glance knows: Newton and before `is_public`, Ocata and after `visibility`. */
+/**
+ * Which of the two columns a release of Glance knows: Newton and before `is_public`, Ocata and
+ * after `visibility`.
+ */
 export type NodeStyle = 'old' | 'new';
 
 /** What nodes of one release saw while they were at work. */
@@ -68,8 +71,9 @@ async function connect(
 }
 
 /**
- * Lets some nodes of one release read and write as Glance's API does: it makes images, changes and deletes them, shares
- * them, and lists them. Every statement is timed; with the first that fails all of them end.
+ * Lets some nodes of one release read and write as Glance's API does: it makes images, changes and
+ * deletes them, shares them, and lists them. Every statement is timed; with the first that fails
+ * all of them end.
  *
  * @param name what the ids of the images that they make begin with
  */

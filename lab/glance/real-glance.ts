@@ -28,8 +28,8 @@ export type GlanceRelease = keyof typeof REQUIREMENTS;
 const REMEDY = 'Install it; on Debian: apt-get install python3 python3-venv';
 
 /**
- * Makes the venv in the cache folder, or finds it there: keyed by the pinned requirements and the Python. A venv counts
- * only once all is in it, so one whose making was cut short is made anew.
+ * Makes the venv in the cache folder, or finds it there: keyed by the pinned requirements and the
+ * Python. A venv counts only once all is in it, so one whose making was cut short is made anew.
  *
  * @throws Error of one sentence when there is no usable Python, or with the end of pip's output.
  */
@@ -113,7 +113,10 @@ async function must(path: string, args: readonly string[]): Promise<void> {
   throw new Error(`Cannot install Glance: '${path} ${args.slice(0, 3).join(' ')}' failed:\n${said}`);
 }
 
-/** With the whole environment: pip may need a proxy, a certificate or an index that this machine sets there. */
+/**
+ * With the whole environment: pip may need a proxy, a certificate or an index that this machine
+ * sets there.
+ */
 export function runHere(path: string, args: readonly string[]): Promise<ProgramResult> {
   return endOf(
     spawn(path, args, {

@@ -1,10 +1,9 @@
 // A proxy in front of the API server, for faults:
 //
-//   const proxy = await startApiProxy(plane);
-//   const kubeconfig = proxy.kubeconfig(token);                     // for the process under test
-//   proxy.onRequest(isStatusWrite, { kind: 'respond', status: 409, reason: 'Conflict' }, { times: 1 });
-//   proxy.onRequest(createsJob, { kind: 'drop-answer' });           // the effect took place, the client never hears
-//   proxy.cutWatches();
+// const proxy = await startApiProxy(plane); const kubeconfig = proxy.kubeconfig(token);
+// // for the process under test proxy.onRequest(isStatusWrite, { kind: 'respond', status: 409,
+// reason: 'Conflict' }, { times: 1 }); proxy.onRequest(createsJob, { kind: 'drop-answer' });
+// // the effect took place, the client never hears proxy.cutWatches();
 //
 // It serves with the API server's own certificate, so that the same CA trusts it.
 
@@ -55,7 +54,10 @@ export type ProxyAction =
   | { readonly kind: 'drop' }
   /** The API server has done it, and then the connection breaks. */
   | { readonly kind: 'drop-answer' }
-  /** `before` may return 'drop': the API server then never sees it. `after` runs before the client hears the answer. */
+  /**
+   * `before` may return 'drop': the API server then never sees it. `after` runs before the client
+   * hears the answer.
+   */
   | {
       readonly kind: 'call';
       readonly before?: (request: ProxiedRequest) => Verdict | Promise<Verdict>;
@@ -200,7 +202,8 @@ export async function startApiProxy(plane: ControlPlane): Promise<ApiProxy> {
     response.flushHeaders();
     watches.add(incoming);
     answer.on('data', async (chunk: Buffer) => {
-      // Chunks keep their order: all of them wait for the same promise, and it calls back in the order of asking.
+      // Chunks keep their order: all of them wait for the same promise, and it calls back in the
+      // order of asking.
       await frozen?.promise;
       const silence = rules.find(({ action, matches }) => action.kind === 'silence' && matches(request));
       if (silence === undefined) response.write(chunk);

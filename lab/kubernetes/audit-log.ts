@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 
-/** One line of the API server's audit log, with what tests ask for. Source: audit.k8s.io/v1 Event. */
+/**
+ * One line of the API server's audit log, with what tests ask for. Source: audit.k8s.io/v1 Event.
+ */
 export interface AuditEvent {
   readonly stage: 'ResponseStarted' | 'ResponseComplete' | 'Panic';
   readonly verb: string;
@@ -30,7 +32,9 @@ export interface AuditFilter {
   readonly since?: Date;
 }
 
-/** The events of an audit log that match, the oldest first; none where the file is not there yet. */
+/**
+ * The events of an audit log that match, the oldest first; none where the file is not there yet.
+ */
 export function readAuditEvents(file: string, filter: AuditFilter): readonly AuditEvent[] {
   if (!existsSync(file)) return [];
   const lines = readFileSync(file, 'utf8').split('\n');

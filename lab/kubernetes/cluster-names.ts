@@ -2,7 +2,10 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Where a Service leads: what the containers of the fake kubelet lack of a cluster's DNS and Services. */
+/**
+ * Where a Service leads: what the containers of the fake kubelet lack of a cluster's DNS and
+ * Services.
+ */
 export interface ClusterNames {
   /** What to start Node with, so that connections to a Service go to where it leads. */
   readonly nodeOptions: readonly string[];
@@ -11,7 +14,10 @@ export interface ClusterNames {
   remove(): void;
 }
 
-/** Lets programs of Node on this machine resolve Services of the cluster, by a file that is loaded before them. */
+/**
+ * Lets programs of Node on this machine resolve Services of the cluster, by a file that is loaded
+ * before them.
+ */
 export function clusterNames(): ClusterNames {
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-names-'));
   chmodSync(folder, 0o755);
@@ -23,7 +29,10 @@ export function clusterNames(): ClusterNames {
   };
 }
 
-/** Drivers open sockets by `net`: with port and host, or with options, which `net.connect` puts into a list. */
+/**
+ * Drivers open sockets by `net`: with port and host, or with options, which `net.connect` puts into
+ * a list.
+ */
 const PRELOAD = `const { Socket } = require('node:net');
 const { connect } = Socket.prototype;
 Socket.prototype.connect = function (...args) {

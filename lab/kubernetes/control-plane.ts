@@ -1,11 +1,11 @@
 // A real Kubernetes control plane on loopback, for the tests and the demo:
 //
-//   const plane = await startControlPlane();            // about 5 s once built; build first: node lab/cluster/build.ts
-//   const api = plane.api();                            // plain requests as cluster admin
-//   await kubectl(plane.kubeconfigPath, ['get', 'pods']);
-//   await plane.stop();
+// const plane = await startControlPlane();            // about 5 s once built; build first: node
+// lab/cluster/build.ts const api = plane.api();                            // plain requests as
+// cluster admin await kubectl(plane.kubeconfigPath, ['get', 'pods']); await plane.stop();
 //
-// Pods run only with a fake kubelet (fake-kubelet.ts). Whatever happens to this process, what it started ends with it.
+// Pods run only with a fake kubelet (fake-kubelet.ts). Whatever happens to this process, what it
+// started ends with it.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,14 +24,21 @@ import { type TestApi, testApi } from './test-api.ts';
 
 /** Which programs of the control plane run, and with which settings. */
 export interface ControlPlaneOptions {
-  /** False starts etcd and kube-apiserver only: no Jobs, ServiceAccounts or garbage collection. Default true. */
+  /**
+   * False starts etcd and kube-apiserver only: no Jobs, ServiceAccounts or garbage collection.
+   * Default true.
+   */
   readonly controllers?: boolean;
   /**
-   * For a real node, in a network namespace of its own: the address of the Service `kubernetes`, where pods look for the API
-   * server. It listens there at 443. All controllers run then, not only those that the tests with a fake kubelet need.
+   * For a real node, in a network namespace of its own: the address of the Service `kubernetes`,
+   * where pods look for the API server. It listens there at 443. All controllers run then, not only
+   * those that the tests with a fake kubelet need.
    */
   readonly serviceAddress?: string;
-  /** Told what is going on, line by line: the build of Kubernetes, if there is one, and each program's start. */
+  /**
+   * Told what is going on, line by line: the build of Kubernetes, if there is one, and each
+   * program's start.
+   */
   readonly say?: (line: string) => void;
 }
 
@@ -41,7 +48,10 @@ export interface ControlPlane {
   readonly server: string;
   /** A token of user `admin`, group system:masters. */
   readonly adminToken: string;
-  /** A token of user `fake-kubelet`, group system:masters, so that the node's requests can be told from a test's. */
+  /**
+   * A token of user `fake-kubelet`, group system:masters, so that the node's requests can be told
+   * from a test's.
+   */
   readonly nodeToken: string;
   readonly caFile: string;
   /** Certificate and key of the API server, which `caFile` trusts: for a proxy in front of it. */
@@ -52,7 +62,10 @@ export interface ControlPlane {
   /** For kubectl, as admin. */
   readonly kubeconfigPath: string;
   readonly binaries: Binaries;
-  /** For `@kubernetes/client-node`, as admin. The library is loaded by the first call only, as it takes a second. */
+  /**
+   * For `@kubernetes/client-node`, as admin. The library is loaded by the first call only, as it
+   * takes a second.
+   */
   kubeconfig(): Promise<KubeConfig>;
   /** A plain client, as admin unless another token is given. */
   api(token?: string, userAgent?: string): TestApi;
@@ -60,14 +73,21 @@ export interface ControlPlane {
   serviceAccountKubeconfig(namespace: string, name: string): Promise<string>;
   stopApiServer(): Promise<void>;
   /**
-   * Starts it again on the same port with the same data, and waits until it is ready. The controller manager is started
-   * anew with it: by itself that takes up to a minute to notice that the API server is back.
+   * Starts it again on the same port with the same data, and waits until it is ready. The
+   * controller manager is started anew with it: by itself that takes up to a minute to notice that
+   * the API server is back.
    */
   startApiServer(): Promise<void>;
   killApiServer(signal: NodeJS.Signals): void;
-  /** Has etcd forget everything but the present, as it does by itself every five minutes: no watch can begin earlier. */
+  /**
+   * Has etcd forget everything but the present, as it does by itself every five minutes: no watch
+   * can begin earlier.
+   */
   compactEtcd(): Promise<void>;
-  /** What the API server was asked, from its audit log at level Metadata: one event per answer, two per watch. */
+  /**
+   * What the API server was asked, from its audit log at level Metadata: one event per answer, two
+   * per watch.
+   */
   auditEvents(filter?: AuditFilter): readonly AuditEvent[];
   /** The API server's own metrics, as Prometheus text. */
   metrics(): Promise<string>;
@@ -102,8 +122,9 @@ const auditPolicy = {
 };
 
 /**
- * Starts etcd, kube-apiserver and, unless told otherwise, kube-controller-manager with the controllers above, which is
- * the set that Jobs, Deployments, ServiceAccounts, aggregated roles and deletion need. Pod Security admission is on, as by default.
+ * Starts etcd, kube-apiserver and, unless told otherwise, kube-controller-manager with the
+ * controllers above, which is the set that Jobs, Deployments, ServiceAccounts, aggregated roles and
+ * deletion need. Pod Security admission is on, as by default.
  *
  * @throws an Error with the last lines of the log of the program that did not come up.
  */
@@ -259,7 +280,8 @@ async function start(
     running.push(started);
     manager = started;
     const admin = api();
-    // The default ServiceAccount is what a first pod waits for, and shows that the controllers have begun.
+    // The default ServiceAccount is what a first pod waits for, and shows that the controllers have
+    // begun.
     await waitUntilReady(started, 'kube-controller-manager', async () => {
       const answer = await admin.request('GET', '/api/v1/namespaces/default/serviceaccounts/default');
       return answer.status === 200;

@@ -13,7 +13,8 @@ import { type Operator, type OperatorOptions, startOperator } from './operator.t
 import type { KubeObject, TestApi } from './test-api.ts';
 
 /**
- * All that the operator lives in, real but for the node: a control plane with our CRD and RBAC, a PostgreSQL, a stand-in
+ * All that the operator lives in, real but for the node: a control plane with our CRD and RBAC, a
+ * PostgreSQL, a stand-in
  * node that runs the Job's command, and a proxy through which the operator speaks, with its own ServiceAccount's rights.
  */
 export interface Environment {
@@ -27,7 +28,10 @@ export interface Environment {
     args?: OperatorOptions['args'],
     more?: Omit<OperatorOptions, 'kubeconfig' | 'args'>,
   ): Promise<Operator>;
-  /** Makes a namespace with the Secret `glance-db` for a database, and gives what a test needs in it. */
+  /**
+   * Makes a namespace with the Secret `glance-db` for a database, and gives what a test needs in
+   * it.
+   */
   tenant(name: string, connection: string): Promise<Tenant>;
   stop(): Promise<void>;
 }
@@ -37,7 +41,9 @@ export interface Tenant {
   readonly namespace: string;
   /** Where the API server has its GlanceSchemas. */
   readonly path: string;
-  /** Applies a GlanceSchema named `glance` with kubectl; throws with its words when it is refused. */
+  /**
+   * Applies a GlanceSchema named `glance` with kubectl; throws with its words when it is refused.
+   */
   apply(spec: Record<string, unknown>, annotations?: Record<string, string>): Promise<void>;
   /** The words with which `apply` is refused. */
   refusal(spec: Record<string, unknown>): Promise<string>;
@@ -54,7 +60,10 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What the environment of a test has besides a control plane, a fake kubelet and PostgreSQL. */
 export interface EnvironmentOptions {
-  /** Where the operator has rights: in the whole cluster, or by a Role in each tenant's namespace. Default: cluster. */
+  /**
+   * Where the operator has rights: in the whole cluster, or by a Role in each tenant's namespace.
+   * Default: cluster.
+   */
   readonly rights?: 'cluster' | 'namespaced' | 'given by the test';
   /** What further images start; see FakeKubeletOptions. */
   readonly images?: FakeKubeletOptions['images'];

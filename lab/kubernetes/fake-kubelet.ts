@@ -1,13 +1,14 @@
-// A stand-in for the kubelet and the scheduler, for tests and the demo only: it is never part of the image.
+// A stand-in for the kubelet and the scheduler, for tests and the demo only: it is never part of
+// the image.
 //
-//   const node = await startFakeKubelet({ plane, images: { 'glance-schema': [process.execPath, 'dist/glance-schema.js'] } });
-//   ...apply a Job; its pod runs as a local process, and its status is what a kubelet's would be...
-//   console.log(node.logs('default', podName));
-//   await node.stop();
+// const node = await startFakeKubelet({ plane, images: { 'glance-schema': [process.execPath,
+// 'dist/glance-schema.js'] } }); ...apply a Job; its pod runs as a local process, and its status is
+// what a kubelet's would be... console.log(node.logs('default', podName)); await node.stop();
 //
-// What is not as on a real node: no image, no isolation, no security context, no init containers, no limits, and no
-// in-cluster files at /var/run/secrets: a pod with a ServiceAccount token gets KUBECONFIG in their place. Liveness probes
-// are not asked. Pods in the test's own network reach everything by 127.0.0.1.
+// What is not as on a real node: no image, no isolation, no security context, no init containers,
+// no limits, and no in-cluster files at /var/run/secrets: a pod with a ServiceAccount token gets
+// KUBECONFIG in their place. Liveness probes are not asked. Pods in the test's own network reach
+// everything by 127.0.0.1.
 
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,22 +24,32 @@ import type { KubeObject, WatchEvent } from './test-api.ts';
 /** Whose pods a fake kubelet runs, and as which programs. */
 export interface FakeKubeletOptions {
   readonly plane: ControlPlane;
-  /** What an image starts, by the beginning of its name: what the image's ENTRYPOINT would say. Others cannot be pulled. */
+  /**
+   * What an image starts, by the beginning of its name: what the image's ENTRYPOINT would say.
+   * Others cannot be pulled.
+   */
   readonly images: Readonly<Record<string, readonly string[]>>;
   /** Default `fake-kubelet`. */
   readonly name?: string;
-  /** Where the pods' own calls to the API server go, for example a proxy; default: the API server. */
+  /**
+   * Where the pods' own calls to the API server go, for example a proxy; default: the API server.
+   */
   readonly apiServer?: string;
   /** Environment of every container besides its own. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Milliseconds between attempts at what cannot be done yet; a kubelet takes seconds. Default 500. */
+  /**
+   * Milliseconds between attempts at what cannot be done yet; a kubelet takes seconds. Default 500.
+   */
   readonly retryEvery?: number;
 }
 
 /** A running fake kubelet: a node that runs the containers of pods as processes of this machine. */
 export interface FakeKubelet {
   readonly name: string;
-  /** What a container printed, all of its restarts; empty when it never started. Kept after the pod is gone. */
+  /**
+   * What a container printed, all of its restarts; empty when it never started. Kept after the pod
+   * is gone.
+   */
   logs(namespace: string, pod: string, container?: string): string;
   /** Of all containers that ever started, for a failing test to show. */
   allLogs(): readonly ContainerLog[];
@@ -46,13 +57,20 @@ export interface FakeKubelet {
   logFile(namespace: string, pod: string, container?: string): string;
   /** The pid of a container's process; null while there is none. */
   pid(namespace: string, pod: string, container?: string): number | null;
-  /** A signal to a container's processes. With a `reason` (OOMKilled) the status says that instead of Error. */
+  /**
+   * A signal to a container's processes. With a `reason` (OOMKilled) the status says that instead
+   * of Error.
+   */
   kill(namespace: string, pod: string, signal: NodeJS.Signals, reason?: string): void;
-  /** Evicts a pod as a kubelet under memory pressure does: Failed, reason Evicted, condition DisruptionTarget. */
+  /**
+   * Evicts a pod as a kubelet under memory pressure does: Failed, reason Evicted, condition
+   * DisruptionTarget.
+   */
   evict(namespace: string, pod: string): Promise<void>;
   /**
-   * The machine dies: all processes are killed, no result is read, and each pod becomes Failed with DisruptionTarget, as
-   * the pod garbage collector does it after 40 s, and is removed. The node then serves on, as a new machine would.
+   * The machine dies: all processes are killed, no result is read, and each pod becomes Failed with
+   * DisruptionTarget, as the pod garbage collector does it after 40 s, and is removed. The node
+   * then serves on, as a new machine would.
    */
   loseNode(): Promise<void>;
   /** No new pods: they stay Pending, with the scheduler's own words, until `uncordon`. */
@@ -111,7 +129,8 @@ export async function startFakeKubelet(options: FakeKubeletOptions): Promise<Fak
     const created = await api.request('POST', '/api/v1/nodes', node);
     if (created.status >= 400 && created.status !== 409)
       throw new Error(`Cannot register the node: ${created.text}`);
-    // Admission taints every new node as not ready, and here is no controller that would take that away.
+    // Admission taints every new node as not ready, and here is no controller that would take that
+    // away.
     await api.call('PATCH', `/api/v1/nodes/${name}`, { spec: { taints: null } });
     const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
     const capacity = { cpu: '4', memory: '8Gi', pods: '110', 'ephemeral-storage': '20Gi' };
@@ -167,7 +186,8 @@ export async function startFakeKubelet(options: FakeKubeletOptions): Promise<Fak
   function entrypointOf(image: string): readonly string[] | null {
     for (const [prefix, entrypoint] of Object.entries(options.images)) {
       if (!image.startsWith(prefix)) continue;
-      // A container's working directory is not this repository's, so paths of the mapping are made absolute here.
+      // A container's working directory is not this repository's, so paths of the mapping are made
+      // absolute here.
       return entrypoint.map((word) => (existsSync(word) ? resolve(word) : word));
     }
     return null;

@@ -27,7 +27,10 @@ export interface SeenJob {
   readonly at: number;
 }
 
-/** Many GlanceSchemas in one namespace, each with a Secret and a database of its own, all of them at `liberty`. */
+/**
+ * Many GlanceSchemas in one namespace, each with a Secret and a database of its own, all of them at
+ * `liberty`.
+ */
 export interface Fleet {
   readonly namespace: string;
   /** Where the API server has the GlanceSchemas. */
@@ -48,8 +51,9 @@ export interface Fleet {
   /** Resolves once all are there and nothing is left to do about them. */
   settled(timeoutMilliseconds: number): Promise<void>;
   /**
-   * What is not as it must be once all are settled: each revision that was asked for had one Job, the result of each Job
-   * is in the history once, and the status says what the database says. A sentence each; empty when all is well.
+   * What is not as it must be once all are settled: each revision that was asked for had one Job,
+   * the result of each Job is in the history once, and the status says what the database says. A
+   * sentence each; empty when all is well.
    */
   faults(): Promise<readonly string[]>;
   stop(): Promise<void>;
@@ -205,7 +209,10 @@ export interface Climb {
   stop(): void;
 }
 
-/** The first revision for all at once, and then to each the next one `pause()` milliseconds after it is at the one before. */
+/**
+ * The first revision for all at once, and then to each the next one `pause()` milliseconds after it
+ * is at the one before.
+ */
 export async function climb(
   fleet: Fleet,
   revisionsOf: (member: Member) => readonly string[],

@@ -17,7 +17,10 @@ const NAMESPACE = 'flux-system';
 
 const CONTROLLERS = ['flux-source-controller', 'flux-kustomize-controller'] as const;
 
-/** Starts Flux's two controllers as processes on loopback, with their CRDs from the sources that they are built of. */
+/**
+ * Starts Flux's two controllers as processes on loopback, with their CRDs from the sources that
+ * they are built of.
+ */
 export async function startFlux(plane: ControlPlane): Promise<Flux> {
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-flux-'));
   reaper.watchFolder(folder);

@@ -18,7 +18,10 @@ export interface GitServer {
 
 const run = promisify(execFile);
 
-/** Serves a new repository by Git's own `git http-backend`, behind the smallest server that can run it. */
+/**
+ * Serves a new repository by Git's own `git http-backend`, behind the smallest server that can run
+ * it.
+ */
 export async function startGitServer(): Promise<GitServer> {
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-git-'));
   reaper.watchFolder(folder);

@@ -10,7 +10,10 @@ import { ensureTool } from '../tools/ensure-tool.ts';
 /** The absolute path of the Helm chart. */
 export const CHART = fileURLToPath(new URL('../../charts/glance-schema', import.meta.url));
 
-/** Builds what the tests of the chart run, where it is not there yet: that takes minutes, and a test has one. */
+/**
+ * Builds what the tests of the chart run, where it is not there yet: that takes minutes, and a test
+ * has one.
+ */
 export async function prepareHelm(): Promise<void> {
   const progress = progressLine(process.stderr);
   await ensureTool('helm', progress.say);

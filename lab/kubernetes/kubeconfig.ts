@@ -8,7 +8,10 @@ export interface KubeconfigOptions {
   readonly namespace?: string;
 }
 
-/** Writes a kubeconfig file (JSON, which is YAML) for one token, readable by its owner only. Returns the path. */
+/**
+ * Writes a kubeconfig file (JSON, which is YAML) for one token, readable by its owner only. Returns
+ * the path.
+ */
 export function writeKubeconfig(path: string, options: KubeconfigOptions): string {
   const namespace = options.namespace ?? 'default';
   const config = {

@@ -13,8 +13,9 @@ interface Schema {
 }
 
 /**
- * Writes what an API server takes, in the words of its own OpenAPI, as the JSON schemas that kubeconform reads, and gives the
- * check of a stream of objects against them: empty when all is well, else what is not.
+ * Writes what an API server takes, in the words of its own OpenAPI, as the JSON schemas that
+ * kubeconform reads, and gives the check of a stream of objects against them: empty when all is
+ * well, else what is not.
  */
 export async function conformance(plane: ControlPlane): Promise<(objects: string) => string> {
   const kubeconform = await ensureTool('kubeconform');

@@ -10,7 +10,10 @@ export interface KubectlOptions {
   /** For `apply -f -`. */
   readonly input?: string;
   readonly cwd?: string;
-  /** A folder with plugins, before all others on the PATH; behind it is that of the Node that runs this. */
+  /**
+   * A folder with plugins, before all others on the PATH; behind it is that of the Node that runs
+   * this.
+   */
   readonly plugins?: string;
   /** The program to run; default: the one that `ensureBinaries` finds. */
   readonly path?: string;
@@ -31,7 +34,10 @@ export async function kubectl(
   return endOf(child);
 }
 
-/** Waits until the API server serves all CRDs. `kubectl wait` ends with an error where one has no conditions yet. */
+/**
+ * Waits until the API server serves all CRDs. `kubectl wait` ends with an error where one has no
+ * conditions yet.
+ */
 export async function crdsEstablished(kubeconfigPath: string): Promise<void> {
   await eventually(async () => {
     const { code, stderr } = await kubectl(kubeconfigPath, [

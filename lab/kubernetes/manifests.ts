@@ -15,7 +15,10 @@ export const RIGHTS = [
   'RoleBinding',
 ];
 
-/** The objects of a kustomization, as `kubectl kustomize` renders them; the folder is one of the repository. */
+/**
+ * The objects of a kustomization, as `kubectl kustomize` renders them; the folder is one of the
+ * repository.
+ */
 export async function renderManifests(folder: string): Promise<readonly KubeObject[]> {
   const rendered = await kubectl('', ['kustomize', `${ROOT}${folder}`]);
   if (rendered.code !== 0) throw new Error(rendered.stderr);

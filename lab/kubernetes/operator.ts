@@ -32,7 +32,10 @@ export interface Operator {
   stop(): Promise<number | null>;
 }
 
-/** Starts the bundled operator and waits until it leads, or sees that another one does, and has read everything. */
+/**
+ * Starts the bundled operator and waits until it leads, or sees that another one does, and has read
+ * everything.
+ */
 export async function startOperator(options: OperatorOptions): Promise<Operator> {
   const args = [bundle(), 'controller', '--kubeconfig', options.kubeconfig, '--image', 'glance-schema:test'];
   args.push('--health-address', '127.0.0.1:0', '--metrics-address', '127.0.0.1:0');

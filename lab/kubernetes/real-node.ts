@@ -1,11 +1,13 @@
-// A real node: containerd and the kubelet, with the scheduler beside them, for pods that are containers.
+// A real node: containerd and the kubelet, with the scheduler beside them, for pods that are
+// containers.
 //
-//   const plane = await startControlPlane({ serviceAddress: SERVICE_ADDRESS });
-//   const node = await startRealNode({ plane, archives: [builtImage('operator').archive] });
+// const plane = await startControlPlane({ serviceAddress: SERVICE_ADDRESS }); const node = await
+// startRealNode({ plane, archives: [builtImage('operator').archive] });
 //
-// It runs in namespaces of its own, for mounts, processes and the network, that `make test` enters before mocha starts
-// (`alone` below): what is mounted, started or connected in there is gone with the last process, however that ends. What no
-// namespace holds are the control groups, which whoever entered them removes.
+// It runs in namespaces of its own, for mounts, processes and the network, that `make test` enters
+// before mocha starts (`alone` below): what is mounted, started or connected in there is gone with
+// the last process, however that ends. What no namespace holds are the control groups, which
+// whoever entered them removes.
 
 import { execFile, spawnSync } from 'node:child_process';
 import {
@@ -29,7 +31,10 @@ import { type ServerProcess, startServerProcess } from '../process/server-proces
 import type { ControlPlane } from './control-plane.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 
-/** Of the Service `kubernetes`, of the node, and of the servers that run beside it: what a pod can reach. */
+/**
+ * Of the Service `kubernetes`, of the node, and of the servers that run beside it: what a pod can
+ * reach.
+ */
 export const SERVICE_ADDRESS = '10.0.0.1';
 
 const NODE_NAME = 'node-1';
@@ -53,13 +58,19 @@ export interface RealNodeOptions {
   readonly archives: readonly string[];
 }
 
-/** The command before another one that gives it namespaces of its own. A shell is their first process, as it reaps. */
+/**
+ * The command before another one that gives it namespaces of its own. A shell is their first
+ * process, as it reaps.
+ */
 export function alone(cgroup: string): readonly string[] {
   const namespaces = ['--mount', '--net', '--pid', '--fork', '--mount-proc', '--kill-child'];
   return ['env', `REAL_NODE=${cgroup}`, 'unshare', ...namespaces, 'sh', '-c', '"$@"; exit $?', 'sh'];
 }
 
-/** Why a real node cannot run here, in a sentence with what to do; null where it can. Leaves nothing behind. */
+/**
+ * Why a real node cannot run here, in a sentence with what to do; null where it can. Leaves nothing
+ * behind.
+ */
 export function whyNoRealNode(): string | null {
   if (process.platform !== 'linux') return 'Cannot run pods: that needs Linux, and this is another system.';
   if (process.getuid?.() !== 0) return 'Cannot run pods: that needs root. Run `sudo make test-e2e`.';
@@ -94,7 +105,10 @@ const PROBES: readonly (readonly [string, string])[] = [
   ],
 ];
 
-/** Removes the control group that a node has used, with those below it, as soon as the last process in it is gone. */
+/**
+ * Removes the control group that a node has used, with those below it, as soon as the last process
+ * in it is gone.
+ */
 export function removeCgroups(name: string): Promise<void> {
   return eventually(() => {
     for (const path of cgroupParents().map((parent) => join(parent, name))) {
@@ -113,19 +127,24 @@ function cgroupParents(): readonly string[] {
   return [CGROUPS, ...inside].filter((path) => existsSync(join(path, 'cgroup.procs')));
 }
 
-/** Makes the network of the namespaces that this process is in. To be called before any server starts. */
+/**
+ * Makes the network of the namespaces that this process is in. To be called before any server
+ * starts.
+ */
 export function prepareNamespaces(): void {
   if (process.env.REAL_NODE === undefined)
     throw new Error('Cannot start a real node outside of namespaces of its own: run `make test-e2e`');
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-namespaces-'));
-  // Sockets of containerd, what its network plugins keep, and links to logs have places that cannot be set.
+  // Sockets of containerd, what its network plugins keep, and links to logs have places that cannot
+  // be set.
   sh('mount -t tmpfs -o mode=755 tmpfs /run; mount -t tmpfs -o mode=755 tmpfs /var/log');
   sh(
     'mkdir "$0/upper" "$0/work"; mount -t overlay -o "lowerdir=/var/lib,upperdir=$0/upper,workdir=$0/work" overlay /var/lib',
     folder,
   );
   sh(`ip link set lo up; ip address add ${SERVICE_ADDRESS}/32 dev lo`);
-  // The kubelet sets these for the whole machine, unless it finds them set: what it finds is a file of ours.
+  // The kubelet sets these for the whole machine, unless it finds them set: what it finds is a file
+  // of ours.
   for (const [name, value] of KERNEL_SETTINGS) {
     const file = join(folder, basename(name));
     writeFileSync(file, `${value}\n`);
@@ -235,7 +254,8 @@ export async function startRealNode({ plane, archives }: RealNodeOptions): Promi
     async stop() {
       for (const each of running) each.kill('SIGKILL');
       await Promise.all(running.map((each) => each.stop(0)));
-      // Containers go on without containerd; they end with the namespaces, and then the folder can be removed.
+      // Containers go on without containerd; they end with the namespaces, and then the folder can
+      // be removed.
       if (existsSync(folder)) rmSync(file('logs'), { recursive: true, force: true });
     },
   };
@@ -260,7 +280,10 @@ function network(addresses: string): unknown {
   };
 }
 
-/** Without `restrict_oom_score_adj` a machine that keeps CAP_SYS_RESOURCE from root starts no container. */
+/**
+ * Without `restrict_oom_score_adj` a machine that keeps CAP_SYS_RESOURCE from root starts no
+ * container.
+ */
 function containerdConfig(folder: string, networkPlugins: string): string {
   return `version = 2
 root = "${folder}/containerd"

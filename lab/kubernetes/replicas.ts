@@ -5,7 +5,10 @@ import type { TestApi } from './test-api.ts';
 /** Replicas of the operator, one of which leads. */
 export interface Replicas {
   readonly running: readonly Operator[];
-  /** What those said last that ended though nobody had killed them; each was replaced, as a kubelet does it. */
+  /**
+   * What those said last that ended though nobody had killed them; each was replaced, as a kubelet
+   * does it.
+   */
   readonly losses: readonly string[];
   /** Starts so many more. */
   start(count: number): Promise<void>;

@@ -1,21 +1,29 @@
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 
 /**
- * The smallest client of the API server that the test tools need. Deliberately none of the operator's own code, and not
- * the library that it uses: a fault there must not hide in the tool that is to show it, and a second of start-up is saved.
+ * The smallest client of the API server that the test tools need. Deliberately none of the
+ * operator's own code, and not the library that it uses: a fault there must not hide in the tool
+ * that is to show it, and a second of start-up is saved.
  */
 export interface TestApi {
   readonly server: string;
   /** Any answer of the server is a value, 4xx and 5xx included; only a broken connection throws. */
   request(method: string, path: string, body?: unknown, options?: ApiRequestOptions): Promise<ApiAnswer>;
-  /** Like `request`, but throws an Error with the server's message on any status of 400 and more. */
+  /**
+   * Like `request`, but throws an Error with the server's message on any status of 400 and more.
+   */
   call(method: string, path: string, body?: unknown, options?: ApiRequestOptions): Promise<KubeObject>;
-  /** Follows a watch until the server ends it (returns), it breaks (throws) or `signal` aborts (returns). */
+  /**
+   * Follows a watch until the server ends it (returns), it breaks (throws) or `signal` aborts
+   * (returns).
+   */
   watch(path: string, onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
-/** How a request of a test differs from the usual; the timeout is 10 seconds where none is given. */
+/**
+ * How a request of a test differs from the usual; the timeout is 10 seconds where none is given.
+ */
 export interface ApiRequestOptions {
   /** Default: application/json, for PATCH application/merge-patch+json. */
   readonly contentType?: string;
@@ -55,7 +63,8 @@ export interface KubeMetadata {
 /**
  * An event of a watch, as the API server sends it.
  *
- * Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+ * Source:
+ * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
 export interface WatchEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
@@ -70,7 +79,10 @@ export interface TestApiOptions {
   readonly userAgent?: string;
 }
 
-/** A client of the API server that is not the operator's own, so that tests do not check it by itself. */
+/**
+ * A client of the API server that is not the operator's own, so that tests do not check it by
+ * itself.
+ */
 export function testApi(client: TestApiOptions): TestApi {
   const agent = new Agent({ keepAlive: true, ca: client.ca });
   const base = new URL(client.server);
@@ -95,7 +107,8 @@ export function testApi(client: TestApiOptions): TestApi {
     const contentType = body === undefined ? null : (extra.contentType ?? usual);
     const content = body === undefined ? null : JSON.stringify(body);
     const options = requestOptions(method, path, contentType);
-    // Node sends neither length nor chunks with a DELETE by itself, and the body then spoils the next request.
+    // Node sends neither length nor chunks with a DELETE by itself, and the body then spoils the
+    // next request.
     if (content !== null)
       options.headers = { ...options.headers, 'content-length': Buffer.byteLength(content) };
     return new Promise((resolve, reject) => {

@@ -56,10 +56,15 @@ export interface CliRun {
   says(text: string): Promise<void>;
 }
 
-/** Where `make test` has Node keep what it has compiled: the program is started thousands of times. */
+/**
+ * Where `make test` has Node keep what it has compiled: the program is started thousands of times.
+ */
 const { NODE_COMPILE_CACHE } = process.env;
 
-/** Starts the built program as a user would; nothing of this process's environment but PATH goes with it. */
+/**
+ * Starts the built program as a user would; nothing of this process's environment but PATH goes
+ * with it.
+ */
 export function startCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): CliRun {
   const child = spawn(process.execPath, [bundle(), ...args], {
     env: {

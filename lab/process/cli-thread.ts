@@ -1,4 +1,5 @@
-// What `cli-threads.ts` starts: runs one command after the other, each with arguments, environment and output of its own.
+// What `cli-threads.ts` starts: runs one command after the other, each with arguments, environment
+// and output of its own.
 
 import { pathToFileURL } from 'node:url';
 import { parentPort } from 'node:worker_threads';
@@ -24,13 +25,19 @@ parentPort?.on('message', async (call: CliCall) => {
   parentPort?.postMessage(answer);
 });
 
-/** A process ends when nothing is open any more; a command that leaves something open never ends here either. */
+/**
+ * A process ends when nothing is open any more; a command that leaves something open never ends
+ * here either.
+ */
 async function nothingIsOpen(): Promise<void> {
   do await new Promise(setImmediate);
   while (process.getActiveResourcesInfo().some((resource) => !AT_REST.includes(resource)));
 }
 
-/** From now on what is written to the stream is kept, without what was kept before; the function gives it. */
+/**
+ * From now on what is written to the stream is kept, without what was kept before; the function
+ * gives it.
+ */
 function captured(stream: NodeJS.WriteStream): () => string {
   const written: string[] = [];
   stream.removeAllListeners();

@@ -18,8 +18,9 @@ const WORKER = new URL('./cli-thread.ts', import.meta.url);
 const idle: Worker[] = [];
 
 /**
- * Runs a command of the built program as `runCli` does, in a thread that has loaded the program for an earlier command:
- * most of a short command is the start of its process. A thread gets no signals and no terminal, and cannot be killed.
+ * Runs a command of the built program as `runCli` does, in a thread that has loaded the program for
+ * an earlier command: most of a short command is the start of its process. A thread gets no signals
+ * and no terminal, and cannot be killed.
  *
  * @throws Error when the command throws what nobody catches, which would end a process.
  */

@@ -11,8 +11,9 @@ export interface EventuallyOptions {
 const BUSY_MACHINE = 5;
 
 /**
- * Tries `attempt` until it does not throw, and returns what it returned. When the time is up the last error is thrown as
- * it was, so that the test shows the assertion that did not come true and not merely that something took too long.
+ * Tries `attempt` until it does not throw, and returns what it returned. When the time is up the
+ * last error is thrown as it was, so that the test shows the assertion that did not come true and
+ * not merely that something took too long.
  */
 export async function eventually<T>(
   attempt: () => T | Promise<T>,

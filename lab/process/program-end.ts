@@ -7,7 +7,10 @@ export interface ProgramResult {
   readonly stderr: string;
 }
 
-/** What a program says until its end. An exit code is a value; only a program that cannot be started throws. */
+/**
+ * What a program says until its end. An exit code is a value; only a program that cannot be started
+ * throws.
+ */
 export function endOf(child: ChildProcess): Promise<ProgramResult> {
   let stdout = '';
   let stderr = '';

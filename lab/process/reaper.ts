@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 
 /**
- * Ends what a test run started when the run itself is gone, however it went: SIGKILL runs no handler of ours.
+ * Ends what a test run started when the run itself is gone, however it went: SIGKILL runs no
+ * handler of ours.
  *
- * A small shell waits on a pipe from this process. When this process is gone the pipe closes, and the shell kills each
- * process group and removes each folder that was registered and not yet forgotten. It runs in a session of its own, so
- * that Ctrl-C at the terminal reaches this process alone, which can then stop things in order.
+ * A small shell waits on a pipe from this process. When this process is gone the pipe closes, and
+ * the shell kills each process group and removes each folder that was registered and not yet
+ * forgotten. It runs in a session of its own, so that Ctrl-C at the terminal reaches this process
+ * alone, which can then stop things in order.
  */
 export const reaper = { watchGroup, forgetGroup, watchFolder, forgetFolder, watchCgroup };
 
@@ -47,7 +49,10 @@ done
 
 let shell: ChildProcess | null = null;
 
-/** The leader must have been started with `detached: true`, so that its pid names a group of its own. */
+/**
+ * The leader must have been started with `detached: true`, so that its pid names a group of its
+ * own.
+ */
 function watchGroup(leader: number): void {
   send(`watch-group ${leader}`);
 }
@@ -67,7 +72,10 @@ function forgetFolder(path: string): void {
   send(`forget-folder ${path}`);
 }
 
-/** A control group, by its name, with those below it. It is not forgotten: nothing is lost where it is gone by then. */
+/**
+ * A control group, by its name, with those below it. It is not forgotten: nothing is lost where it
+ * is gone by then.
+ */
 function watchCgroup(name: string): void {
   send(`watch-cgroup ${name}`);
 }

@@ -11,12 +11,20 @@ export interface ServerProcessOptions {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** A server that runs beside the tests, in a process group of its own and with its output in a file. */
+/**
+ * A server that runs beside the tests, in a process group of its own and with its output in a file.
+ */
 export interface ServerProcess {
   readonly pid: number;
-  /** Settles when the process has ended, with what a shell would show: 128 + number for a signal is not computed. */
+  /**
+   * Settles when the process has ended, with what a shell would show: 128 + number for a signal is
+   * not computed.
+   */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
-  /** Throws with the end of the log when the process has already ended: for loops that wait for it to be ready. */
+  /**
+   * Throws with the end of the log when the process has already ended: for loops that wait for it
+   * to be ready.
+   */
   assertRunning(): void;
   kill(signal: NodeJS.Signals): void;
   /** SIGTERM, then SIGKILL after `graceMilliseconds`. Returns when the process is gone. */

@@ -5,7 +5,10 @@ import { freePort } from './free-port.ts';
 /** A wire between a client and a server on loopback that a test can cut. */
 export interface TcpProxy {
   readonly port: number;
-  /** Ends each connection by RST, to both sides, as a firewall does that has lost its state; tells how many there were. */
+  /**
+   * Ends each connection by RST, to both sides, as a firewall does that has lost its state; tells
+   * how many there were.
+   */
   reset(): number;
   stop(): Promise<void>;
 }
@@ -22,7 +25,10 @@ export interface TcpProxyOptions {
 
 /** A client's connection through a proxy. */
 export interface ProxiedConnection {
-  /** From now on nothing that the server sends reaches the client, its end neither: as a firewall does that drops packets. */
+  /**
+   * From now on nothing that the server sends reaches the client, its end neither: as a firewall
+   * does that drops packets.
+   */
   mute(): void;
 }
 

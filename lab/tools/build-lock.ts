@@ -3,8 +3,9 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Runs `work` while holding a lock file, so that `make test` and `make demo` started together build once. A lock whose
- * process is gone is taken over: a build that was killed must not block the next one for ever.
+ * Runs `work` while holding a lock file, so that `make test` and `make demo` started together build
+ * once. A lock whose process is gone is taken over: a build that was killed must not block the next
+ * one for ever.
  */
 export async function withBuildLock<T>(
   path: string,

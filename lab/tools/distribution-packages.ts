@@ -12,9 +12,15 @@ import { serverCacheFolder } from './cache-folder.ts';
 /** Programs that suites run and that neither npm nor the Go module proxy has. */
 interface Need {
   readonly what: string;
-  /** Whether the machine, or the folder of unpacked packages, has all of it in a version that the tests know. */
+  /**
+   * Whether the machine, or the folder of unpacked packages, has all of it in a version that the
+   * tests know.
+   */
   readonly found: () => boolean;
-  /** Debian's and Ubuntu's packages, which are unpacked with all that they depend on and the machine lacks. */
+  /**
+   * Debian's and Ubuntu's packages, which are unpacked with all that they depend on and the machine
+   * lacks.
+   */
   readonly packages: readonly string[];
   /** Packages of which single files are wanted, and not what they depend on. */
   readonly alone?: readonly string[];
@@ -82,8 +88,9 @@ export interface MissingPackages {
 }
 
 /**
- * Unpacks into the cache folder what the tests need of the distribution and this machine lacks. Needs no root: apt and
- * dpkg-deb work on folders of their own, and nothing is installed. apt checks the signatures as it always does.
+ * Unpacks into the cache folder what the tests need of the distribution and this machine lacks.
+ * Needs no root: apt and dpkg-deb work on folders of their own, and nothing is installed. apt
+ * checks the signatures as it always does.
  */
 export async function ensureDistributionPackages(say: (line: string) => void): Promise<MissingPackages> {
   const canBeBrought = hasProgram('apt-get') && hasProgram('dpkg-deb');
@@ -125,7 +132,10 @@ export function findProgram(name: string): string | null {
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
 }
 
-/** PATH and the like for a program that may have come out of a package: its helpers and libraries are there too. */
+/**
+ * PATH and the like for a program that may have come out of a package: its helpers and libraries
+ * are there too.
+ */
 export function programEnvironment(): Readonly<Record<string, string>> {
   const libraries = unpackedLibraryFolders();
   const path = [process.env.PATH ?? '', '/usr/sbin', ...unpackedProgramFolders()].join(delimiter);
@@ -177,7 +187,10 @@ export function findGaleraProvider(): string | null {
   return [...own, join(packagesFolder(), own[0] ?? '')].find((path) => existsSync(path)) ?? null;
 }
 
-/** Null where there is no Python 3 that can make a virtual environment, or nothing to bring pip into it. */
+/**
+ * Null where there is no Python 3 that can make a virtual environment, or nothing to bring pip into
+ * it.
+ */
 export function findPython(): Python | null {
   const path = findProgram('python3');
   if (path === null) return null;
@@ -247,7 +260,8 @@ async function unpack(missing: readonly Need[], folder: string, say: (line: stri
     const apt = await aptOn(scratch);
     await apt(['update', '--quiet']);
     for (const { packages, alone = [] } of missing) {
-      // A name that this release does not have must not keep the others away; what is missing then is told by who asked.
+      // A name that this release does not have must not keep the others away; what is missing then
+      // is told by who asked.
       const install = [
         'install',
         '--download-only',

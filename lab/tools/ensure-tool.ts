@@ -40,7 +40,8 @@ const tools = {
   promtool: {
     module: 'github.com/prometheus/prometheus',
     package: 'github.com/prometheus/prometheus/cmd/promtool',
-    // Without the tag it carries the client of every cloud, some of which the module proxy does not give out.
+    // Without the tag it carries the client of every cloud, some of which the module proxy does not
+    // give out.
     flags: () => ['-tags', 'remove_all_sd', '-ldflags', '-s -w'],
     takes: 'about 2 to 6 minutes',
   },
@@ -93,11 +94,13 @@ export async function toolSource(name: ToolName): Promise<string> {
 }
 
 /**
- * The path of a tool that tests run. It is in the cache folder, keyed by the version of its go.mod, or is built there
- * from the Go module proxy; the machine's own is not taken, as its version may be any.
+ * The path of a tool that tests run. It is in the cache folder, keyed by the version of its go.mod,
+ * or is built there from the Go module proxy; the machine's own is not taken, as its version may be
+ * any.
  *
  * @param say one line of progress for a person.
- * @throws an Error of one sentence when Go is missing or too old, or with the end of Go's output when the build fails.
+ * @throws an Error of one sentence when Go is missing or too old, or with the end of Go's output
+ *   when the build fails.
  */
 export async function ensureTool(
   name: ToolName,

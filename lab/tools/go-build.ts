@@ -17,7 +17,10 @@ export interface GoBuild {
   readonly programs: readonly GoProgram[];
   /** Of `go build`, besides those that every build here has. */
   readonly flags: readonly string[];
-  /** The folder that holds the programs once all of them are built; a build that fails leaves nothing there. */
+  /**
+   * The folder that holds the programs once all of them are built; a build that fails leaves
+   * nothing there.
+   */
   readonly into: string;
   readonly say: (line: string) => void;
 }
@@ -36,7 +39,8 @@ const tailOfOutput = 15;
 /**
  * Builds programs from the Go module proxy with one `go build`, which shares what they share.
  *
- * @throws an Error of one sentence when Go is missing or too old, or with the end of Go's output when the build fails.
+ * @throws an Error of one sentence when Go is missing or too old, or with the end of Go's output
+ *   when the build fails.
  */
 export async function goBuild(options: GoBuild): Promise<void> {
   const { what, programs, say } = options;
@@ -46,7 +50,8 @@ export async function goBuild(options: GoBuild): Promise<void> {
   say(`${title}: fetching the sources`);
 
   const flags = ['-trimpath', ...options.flags];
-  // Asking for what is stale, and not for all, keeps the percentage honest where Go's own cache is partly warm.
+  // Asking for what is stale, and not for all, keeps the percentage honest where Go's own cache is
+  // partly warm.
   const stale = ['list', '-deps', ...flags, '-f', '{{if .Stale}}{{.ImportPath}}{{end}}', ...packages];
   let fetched = 0;
   const listed = await go(options, stale, (line) => {
@@ -73,7 +78,10 @@ export async function goBuild(options: GoBuild): Promise<void> {
   }
 }
 
-/** A folder beside the one that is to be filled, so that the last step is a rename. What a killed build left goes. */
+/**
+ * A folder beside the one that is to be filled, so that the last step is a rename. What a killed
+ * build left goes.
+ */
 async function newScratch(into: string): Promise<string> {
   const parent = dirname(into);
   await mkdir(parent, { recursive: true });

@@ -11,9 +11,10 @@ import { serverCacheFolder } from './cache-folder.ts';
 import { findProgram, findPython, programEnvironment } from './distribution-packages.ts';
 
 /**
- * MySQL for the tests. No stable release of Debian has it. Its unstable one, `sid`, has MySQL 9 and MySQL Router: they are
- * unpacked with all that they need, down to the C library, and run by their own loader, so that nothing of the machine is
- * changed. MySQL 8 is in an archive of Maven's, made for the tests of another project; it runs on the same libraries.
+ * MySQL for the tests. No stable release of Debian has it. Its unstable one, `sid`, has MySQL 9 and
+ * MySQL Router: they are unpacked with all that they need, down to the C library, and run by their
+ * own loader, so that nothing of the machine is changed. MySQL 8 is in an archive of Maven's, made
+ * for the tests of another project; it runs on the same libraries.
  */
 
 /** Debian's packages that are unpacked, with what they depend on. */
@@ -107,7 +108,10 @@ function mysqlFolder(): string {
   return serverCacheFolder(`mysql-${hash}`);
 }
 
-/** The folder is put in place with what could be brought; what could not is tried again by the next run. */
+/**
+ * The folder is put in place with what could be brought; what could not is tried again by the next
+ * run.
+ */
 async function unpackAll(
   folder: string,
   say: (line: string) => void,

@@ -3,7 +3,10 @@ import type { Narrator } from './narrator.ts';
 import { check, query, showDatabase, table } from './story.ts';
 import type { Databases } from './world.ts';
 
-/** The first half of the story: what the migrator does, without any Kubernetes. Throws when a step comes out otherwise. */
+/**
+ * The first half of the story: what the migrator does, without any Kubernetes. Throws when a step
+ * comes out otherwise.
+ */
 export async function tellCommandLine(databases: Databases, narrator: Narrator): Promise<void> {
   const { byHand } = databases;
   await showDatabase(byHand, databases, narrator);

@@ -1,7 +1,7 @@
-// `make demo`: first the command line on a real PostgreSQL, then the operator on a real Kubernetes, told as it happens.
-// Kubernetes is started meanwhile, and the first time built.
+// `make demo`: first the command line on a real PostgreSQL, then the operator on a real Kubernetes,
+// told as it happens. Kubernetes is started meanwhile, and the first time built.
 //
-//   node scripts/demo/main.ts [--once]      --once: end after the story; exit 0 only if every step came out as told
+// node scripts/demo/main.ts [--once]      --once: end after the story; exit 0 only if every step came out as told
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tellCommandLine } from './command-line.ts';

@@ -10,9 +10,14 @@ export interface Narrator {
   say(text: string): void;
   /** What goes on while one waits; gone again from a terminal when the story goes on. */
   progress(text: string): void;
-  /** Shows a command line, runs it and shows what it printed. Returns all of it, errors included. */
+  /**
+   * Shows a command line, runs it and shows what it printed. Returns all of it, errors included.
+   */
   kubectl(args: readonly string[], expected?: ExpectedExit): Promise<string>;
-  /** Shows a `glance-schema` command line, runs it on a database and shows what it printed. Returns that and its exit code. */
+  /**
+   * Shows a `glance-schema` command line, runs it on a database and shows what it printed. Returns
+   * that and its exit code.
+   */
   glanceSchema(
     database: string,
     args: readonly string[],

@@ -12,7 +12,10 @@ import { reaper } from '../../lab/process/reaper.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const images = 3_000;
 
-/** A PostgreSQL with two equal Glance databases of the Newton release, one for each half of the story. */
+/**
+ * A PostgreSQL with two equal Glance databases of the Newton release, one for each half of the
+ * story.
+ */
 export interface Databases {
   readonly postgres: TestPostgres;
   /** URL of the database that the command line migrates. */
@@ -29,7 +32,10 @@ export interface World extends Databases {
   readonly folder: string;
 }
 
-/** Everything of a demo that has been started so far, to be stopped in the end, whether it came to a whole or not. */
+/**
+ * Everything of a demo that has been started so far, to be stopped in the end, whether it came to a
+ * whole or not.
+ */
 export interface Stage {
   readonly folder: string;
   startDatabases(): Promise<Databases>;

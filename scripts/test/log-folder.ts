@@ -14,8 +14,8 @@ export interface LogFolder {
 const OWNER = 'pid';
 
 /**
- * Takes `test` in the folder `dist`, emptied; where another run is at work with it, a folder of its own beside it. What earlier
- * runs left in folders of their own goes.
+ * Takes `test` in the folder `dist`, emptied; where another run is at work with it, a folder of its
+ * own beside it. What earlier runs left in folders of their own goes.
  */
 export function takeLogFolder(dist: string, pid: number): LogFolder {
   const shared = join(dist, 'test');

@@ -1,9 +1,10 @@
-// `make test`: every suite, side by side, each file in a mocha process of its own, and a summary of what ran.
+// `make test`: every suite, side by side, each file in a mocha process of its own, and a summary of
+// what ran.
 //
-//   ONLY="unit integration/api"     suites or files
-//   ONLY="part of a title"          the tests that have it in their full title
-//   JOBS=4                          how many processes run at once; default: three for each core
-//   TALLY=FILE                      also writes the sum there, as JSON, for .ci/run
+// ONLY="unit integration/api"     suites or files ONLY="part of a title"          the tests that
+// have it in their full title JOBS=4                          how many processes run at once;
+// default: three for each core TALLY=FILE                      also writes the sum there, as JSON,
+// for .ci/run
 //
 // What the suites need is fetched and built meanwhile; those that need nothing start at once.
 
@@ -18,7 +19,9 @@ import { select } from './selection.ts';
 import { findSuites, inOrder, type Part } from './suites.ts';
 import { bringSupplies, type Supplies } from './supplies.ts';
 
-/** No part may take longer, in milliseconds; the longest takes some four minutes on two busy cores. */
+/**
+ * No part may take longer, in milliseconds; the longest takes some four minutes on two busy cores.
+ */
 const LIMIT = 20 * 60_000;
 
 /** What one process with its servers takes at the most, in bytes. */

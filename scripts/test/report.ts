@@ -8,7 +8,9 @@ export interface Outcome {
   readonly part: Part;
   readonly results: TestResult[];
   seconds: number;
-  /** What its processes have computed; null as long as it runs, and where the system does not tell. */
+  /**
+   * What its processes have computed; null as long as it runs, and where the system does not tell.
+   */
   cpuSeconds: number | null;
   /** Why it did not run, or did not run to its end. */
   trouble: string | null;
@@ -93,7 +95,10 @@ export function report(
   };
 }
 
-/** The table at the end: each suite, what failed or was skipped and why, what is missing, and the sum. */
+/**
+ * The table at the end: each suite, what failed or was skipped and why, what is missing, and the
+ * sum.
+ */
 export function summary(
   suites: readonly Suite[],
   outcomes: readonly Outcome[],

@@ -94,7 +94,8 @@ function start(part: Part, { root, title, log, ports }: RunOptions, folder: stri
   const output = log === null ? 'inherit' : openSync(log, 'w');
   const child = spawn(program, args, {
     cwd: root,
-    // A process group of its own, in which programs are that the tests run: Ctrl-C reaches `make test` alone, which ends them.
+    // A process group of its own, in which programs are that the tests run: Ctrl-C reaches `make
+    // test` alone, which ends them.
     detached: true,
     env: {
       ...process.env,
@@ -111,14 +112,19 @@ function start(part: Part, { root, title, log, ports }: RunOptions, folder: stri
   return child;
 }
 
-/** A command before another one, which then sees a small file system at `path`; nobody else does. */
+/**
+ * A command before another one, which then sees a small file system at `path`; nobody else does.
+ */
 function withSmallDisk(path: string): readonly string[] {
   const [uid, gid] = [String(process.getuid?.()), String(process.getgid?.())];
   const script = `mkdir "$0" && mount -t tmpfs -o size=${SMALL_DISK}m,mode=755 tmpfs "$0" && exec unshare --user --map-user=${uid} --map-group=${gid} "$@"`;
   return ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c', script, path];
 }
 
-/** Root mounts by itself. Another user can where the system lets everybody make namespaces, as Debian does. */
+/**
+ * Root mounts by itself. Another user can where the system lets everybody make namespaces, as
+ * Debian does.
+ */
 function canMountAsUser(): boolean {
   if (process.getuid?.() === 0) return false;
   return (

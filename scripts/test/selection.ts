@@ -8,9 +8,9 @@ export interface Selection {
 }
 
 /**
- * Reads ONLY: suites and files, as `integration/api` or `test/unit/glance/chain.test.ts`, separated by blanks; or else
- * the title of a test, or a part of it. Absent means all, but for suites
- * that run only by their name.
+ * Reads ONLY: suites and files, as `integration/api` or `test/unit/glance/chain.test.ts`, separated
+ * by blanks; or else the title of a test, or a part of it. Absent means all, but for suites that
+ * run only by their name.
  */
 export function select(only: string, suites: readonly Suite[]): Selection {
   const all = suites.filter(({ onlyByName }) => !onlyByName).flatMap(({ parts }) => parts);
@@ -21,7 +21,10 @@ export function select(only: string, suites: readonly Suite[]): Selection {
   return { parts: [...new Set(chosen.flat())] };
 }
 
-/** A suite, a folder of suites, or a file. A file of a suite that runs as one process is a part of its own. */
+/**
+ * A suite, a folder of suites, or a file. A file of a suite that runs as one process is a part of
+ * its own.
+ */
 function named(word: string, suites: readonly Suite[]): readonly Part[] {
   const name = word.replace(/^\.?\/?test\//, '').replace(/\/$/, '');
   const path = name.replace(/\.test\.ts$/, '');

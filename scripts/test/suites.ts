@@ -78,7 +78,10 @@ const ON_REAL_NODE: readonly string[] = ['e2e/journeys'];
 
 const WITH_SMALL_DISK: readonly string[] = ['integration/mariadb/full-disk', 'faults/database'];
 
-/** Parts in the order in which they are to start: the quick suites, the longest files, and then the rest. */
+/**
+ * Parts in the order in which they are to start: the quick suites, the longest files, and then the
+ * rest.
+ */
 export function inOrder(parts: readonly Part[]): readonly Part[] {
   const rank = ({ name }: Part): number => {
     if (QUICK.includes(name)) return 0;

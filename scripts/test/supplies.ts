@@ -6,7 +6,10 @@ import { ensureDistributionPackages, foundPackages } from '../../lab/tools/distr
 import { ensureTool, toolNames } from '../../lab/tools/ensure-tool.ts';
 import { ensureMysql, foundMysql } from '../../lab/tools/mysql.ts';
 
-/** What suites need besides the npm packages; each is fetched or built the first time, into the cache folder. */
+/**
+ * What suites need besides the npm packages; each is fetched or built the first time, into the
+ * cache folder.
+ */
 export type Supply = 'packages' | 'mysql' | 'kubernetes' | 'tools' | 'glance' | 'pods' | 'flux';
 
 /** Supplies on their way: started at once, each waited for by those who need it. */
@@ -20,8 +23,9 @@ export interface Supplies {
   /** What this machine lacks and nobody could bring; a sentence each. */
   missing(): readonly string[];
   /**
-   * How many packages are missing on a system for which they can be brought, as for want of a network. The suites that need
-   * them leave their tests out and go on; on another system that is all that can be done.
+   * How many packages are missing on a system for which they can be brought, as for want of a
+   * network. The suites that need them leave their tests out and go on; on another system that is
+   * all that can be done.
    */
   failures(): number;
 }

@@ -6,8 +6,9 @@ import type { SchemaFlags } from './kubectl/schema-access.ts';
 const PATIENCE = 2_000;
 
 /**
- * Gives a program the command `complete`, by which shells and kubectl complete what is typed: commands, options and their
- * choices, revisions, and the GlanceSchemas that the kubeconfig leads to.
+ * Gives a program the command `complete`, by which shells and kubectl complete what is typed:
+ * commands, options and their choices, revisions, and the GlanceSchemas that the kubeconfig leads
+ * to.
  *
  * @param args the whole command line; what is typed stands behind `--`
  */

@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { VERSION } from './version.ts';
 
 /**
- * Runs a command line to its end. Sets the exit code of the process; what went wrong is one sentence on stderr.
+ * Runs a command line to its end. Sets the exit code of the process; what went wrong is one
+ * sentence on stderr.
  *
  * @param load gives the program; only what the arguments ask for needs to be imported for it
  */

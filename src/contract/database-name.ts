@@ -5,8 +5,9 @@ type Database = GlanceSchemaSpec['database'];
 const STANDARD_PORTS = { mysql: 3306, postgresql: 5432 } as const;
 
 /**
- * Names the database of a GlanceSchema as far as anybody can who reads no Secret: the Secret and the key of its connection,
- * `glance-db/connection`, or where it is, `mysql://db.example.org:3306/glance`. Whose credentials are used is no part of the latter.
+ * Names the database of a GlanceSchema as far as anybody can who reads no Secret: the Secret and
+ * the key of its connection, `glance-db/connection`, or where it is,
+ * `mysql://db.example.org:3306/glance`. Whose credentials are used is no part of the latter.
  */
 export function databaseName({ secretRef, engine, host, port, name }: Database): string {
   if (secretRef !== undefined) {

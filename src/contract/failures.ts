@@ -1,12 +1,18 @@
 /** All that is known of one way in which a command can fail. */
 export interface FailureMeaning {
-  /** What `glance-schema db ...` ends with; part of the API: the Job's pod failure policy and people's scripts act on it. */
+  /**
+   * What `glance-schema db ...` ends with; part of the API: the Job's pod failure policy and
+   * people's scripts act on it.
+   */
   readonly exitCode: number;
   /** What it says to a person, for the help of the commands and for the reference. */
   readonly meaning: string;
   /** Whether another pod of the same Job is started after it. */
   readonly retriedInJob: boolean;
-  /** Whether another Job follows once this one has ended: after a while, with another image of the operator, or only when a person asks. */
+  /**
+   * Whether another Job follows once this one has ended: after a while, with another image of the
+   * operator, or only when a person asks.
+   */
   readonly nextJob: 'with backoff' | 'by another image' | 'when asked';
   /** Whether the history keeps it: a refusal or a missing connection is no migration. */
   readonly inHistory: boolean;
@@ -15,8 +21,9 @@ export interface FailureMeaning {
 }
 
 /**
- * Every way in which a command of `glance-schema db` can fail. The exit codes, the pod failure policy, the decisions of the
- * operator, the metrics, `--help` and the reference derive from this table.
+ * Every way in which a command of `glance-schema db` can fail. The exit codes, the pod failure
+ * policy, the decisions of the operator, the metrics, `--help` and the reference derive from this
+ * table.
  */
 export const FAILURES = {
   MigrationFailed: {

@@ -2,14 +2,20 @@ import { z } from 'zod';
 import { PHASES } from '../glance/phase.ts';
 import { LATEST, LATEST_SUPPORTED } from '../glance/revisions.ts';
 
-/** A piece of a Pod's spec that is handed on as it is: the API server checks it when the Job is created. */
+/**
+ * A piece of a Pod's spec that is handed on as it is: the API server checks it when the Job is
+ * created.
+ */
 function podField(description: string) {
   return z.looseObject({}).describe(description);
 }
 
 const quantity = z.union([z.string().max(64), z.int()]);
 
-/** The name of an object in the same namespace: never a path to another. Source: RFC 1123, as Kubernetes reads it. */
+/**
+ * The name of an object in the same namespace: never a path to another. Source: RFC 1123, as
+ * Kubernetes reads it.
+ */
 const objectName = z
   .string()
   .min(1)
@@ -36,7 +42,10 @@ function caKey(kind: 'Secret' | 'ConfigMap') {
   });
 }
 
-/** A host name, an IPv4 or an IPv6 address, and nothing that has a meaning in a URL, in a path or to Kubernetes. */
+/**
+ * A host name, an IPv4 or an IPv6 address, and nothing that has a meaning in a URL, in a path or to
+ * Kubernetes.
+ */
 const DATABASE_HOST = /^([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)$/;
 
 const DATABASE_NAME = /^[A-Za-z0-9_][-A-Za-z0-9_.]*$/;
@@ -52,7 +61,10 @@ const MOST = 2_147_483_647;
 /** Linux keeps it in 32 bits and Kubernetes in 31. */
 const userNumber = z.int().min(0).max(MOST);
 
-/** Of the other form of `database`: a connection whose parts are kept apart. None of them can refer to a variable of the pod. */
+/**
+ * Of the other form of `database`: a connection whose parts are kept apart. None of them can refer
+ * to a variable of the pod.
+ */
 function credential(what: string) {
   return z.strictObject({
     name: secretName,
@@ -301,7 +313,10 @@ export const specSchema = z
   })
   .describe('What is wanted of the schema of one Glance database.');
 
-/** A spec that a CRD of before has let in: the line that names the revision may be missing, and nothing is migrated then. */
+/**
+ * A spec that a CRD of before has let in: the line that names the revision may be missing, and
+ * nothing is migrated then.
+ */
 export const storedSpecSchema = specSchema.partial({ revision: true });
 
 const time = z.iso.datetime().describe('RFC 3339, UTC.');
@@ -445,7 +460,9 @@ export const statusSchema = z
 /** The spec as the API server hands it out: defaults are filled in. */
 export type GlanceSchemaSpec = z.output<typeof storedSpecSchema>;
 
-/** The status of a GlanceSchema as the operator writes it; empty before it has seen the resource. */
+/**
+ * The status of a GlanceSchema as the operator writes it; empty before it has seen the resource.
+ */
 export type GlanceSchemaStatus = z.output<typeof statusSchema>;
 
 /** What the status keeps of the last Job, so that it can be read when the Job is gone. */

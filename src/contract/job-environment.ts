@@ -1,8 +1,10 @@
 /**
- * What a GlanceSchema may set in the container of its migration and on its pod. The image is often the operator's own, where others
- * have said so by a policy: then a variable or an annotation must not be a way to run other code in it, to lead the connection
- * elsewhere, or to loosen its confinement. Variables are an allow-list, as nobody can list all that Node, OpenSSL, the loader, the
- * resolver and the C library read. Each is a regular expression that JavaScript and CEL read alike.
+ * What a GlanceSchema may set in the container of its migration and on its pod. The image is often
+ * the operator's own, where others have said so by a policy: then a variable or an annotation must
+ * not be a way to run other code in it, to lead the connection elsewhere, or to loosen its
+ * confinement. Variables are an allow-list, as nobody can list all that Node, OpenSSL, the loader,
+ * the resolver and the C library read. Each is a regular expression that JavaScript and CEL read
+ * alike.
  */
 
 /** Names of variables that may be set: proxies, time zone, locale. */
@@ -14,14 +16,19 @@ export const PROXY_VARIABLES = '^((HTTP|HTTPS|ALL|NO)_PROXY|(http|https|all|no)_
 /** A proxy or a list of hosts: one line, and no reference to another variable. */
 export const PROXY_VALUE = '^[!-#%-~]*$';
 
-/** A time zone or a locale by its name, such as `Europe/Berlin` or `C.UTF-8`: the C library reads other values as paths of files. */
+/**
+ * A time zone or a locale by its name, such as `Europe/Berlin` or `C.UTF-8`: the C library reads
+ * other values as paths of files.
+ */
 export const PLAIN_VALUE = '^([A-Za-z0-9]([-A-Za-z0-9_+,@/]|[.][-A-Za-z0-9_+,@/])*)?$';
 
 /**
- * Names of annotations by which the API server, a kubelet or a container runtime gives a pod another confinement, devices or a
- * hypervisor of its own. What other programs make of annotations is theirs to bound.
+ * Names of annotations by which the API server, a kubelet or a container runtime gives a pod
+ * another confinement, devices or a hypervisor of its own. What other programs make of annotations
+ * is theirs to bound.
  *
- * Source: kubernetes.io/docs/reference/labels-annotations-taints; the annotations of CRI-O, containerd, Kata and CDI.
+ * Source: kubernetes.io/docs/reference/labels-annotations-taints; the annotations of CRI-O,
+ * containerd, Kata and CDI.
  */
 export const CONFINEMENT_ANNOTATIONS =
   '^(container[.]|)(apparmor|seccomp)[.]security[.](alpha|beta)[.]kubernetes[.]io|^io[.](kubernetes[.]cri-o|containerd|katacontainers)[.]|^cdi[.]k8s[.]io/|^kubernetes[.]io/config[.]';
@@ -32,7 +39,10 @@ interface Variable {
   readonly valueFrom?: { readonly secretKeyRef?: unknown; readonly configMapKeyRef?: unknown } | undefined;
 }
 
-/** Whether a variable may be set. The API server has refused others; but a CRD can be older than the operator. */
+/**
+ * Whether a variable may be set. The API server has refused others; but a CRD can be older than the
+ * operator.
+ */
 export function isAllowedVariable({ name, value = '', valueFrom }: Variable): boolean {
   if (!new RegExp(ALLOWED_VARIABLES).test(name)) {
     return false;

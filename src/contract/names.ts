@@ -23,8 +23,8 @@ export const OBSERVE_ANNOTATION = `${GROUP}/observe`;
 export const RETRY_ANNOTATION = `${GROUP}/retry`;
 
 /**
- * Written by the operator together with the finalizer: the sequence number of the Job that is about to be made. A Job that
- * was made and lost before the status reported it is known by this.
+ * Written by the operator together with the finalizer: the sequence number of the Job that is about
+ * to be made. A Job that was made and lost before the status reported it is known by this.
  */
 export const RESERVED_SEQUENCE_ANNOTATION = `${GROUP}/reserved-sequence`;
 
@@ -51,15 +51,18 @@ export const MANAGED_BY = 'glance-schema';
 export const CONTAINER_NAME = 'migrate';
 
 /**
- * The environment variable of that container which says where the connection is from, as messages are to call it: the key and
- * the Secret.
+ * The environment variable of that container which says where the connection is from, as messages
+ * are to call it: the key and the Secret.
  */
 export const CONNECTION_SOURCE_VARIABLE = 'GLANCE_SCHEMA_CONNECTION_SOURCE';
 
 /** The environment variable of that container which holds the database's connection URL. */
 export const CONNECTION_VARIABLE = 'DATABASE_CONNECTION';
 
-/** The environment variables of that container which hold the parts of a connection, where a GlanceSchema names each by itself. */
+/**
+ * The environment variables of that container which hold the parts of a connection, where a
+ * GlanceSchema names each by itself.
+ */
 export const PART_VARIABLES = {
   engine: 'GLANCE_SCHEMA_DATABASE_ENGINE',
   host: 'GLANCE_SCHEMA_DATABASE_HOST',

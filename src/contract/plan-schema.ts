@@ -32,7 +32,9 @@ const step = z.object({
   statements: z.array(statement).describe('What is run, in order.'),
 });
 
-/** What `glance-schema db plan --output json` prints: what a run would do, without any of it done. */
+/**
+ * What `glance-schema db plan --output json` prints: what a run would do, without any of it done.
+ */
 export const planSchema = z
   .object({
     database: z.string().describe('`host:port/database`.'),

@@ -4,14 +4,18 @@ import type { ReportedProgress } from './report.ts';
 /** How far a log says that a data migration is; `none` once it has said that the last one ended. */
 export type ProgressReport = ReportedProgress | 'none';
 
-/** The line by which a run reports how far a data migration is: the operator reads it in the log of the pod. */
+/**
+ * The line by which a run reports how far a data migration is: the operator reads it in the log of
+ * the pod.
+ */
 export function progressLine({ migration, done, total }: ReportedProgress): string {
   return `${migration}: ${done} of ${total} rows`;
 }
 
 /**
- * What the end of a log reports: its newest line about a data migration that we know. Whoever names the image writes the
- * log, so that a line counts only if it is one of ours to the letter; undefined when there is none.
+ * What the end of a log reports: its newest line about a data migration that we know. Whoever names
+ * the image writes the log, so that a line counts only if it is one of ours to the letter;
+ * undefined when there is none.
  */
 export function parseProgress(log: string): ProgressReport | undefined {
   for (const line of log.split('\n').reverse()) {

@@ -1,4 +1,7 @@
-/** How one reason of the condition `Ready` reads in the three conditions, and what it asks of a person. */
+/**
+ * How one reason of the condition `Ready` reads in the three conditions, and what it asks of a
+ * person.
+ */
 export interface ReasonMeaning {
   readonly ready: 'True' | 'False' | 'Unknown';
   /** Which of the two abnormal conditions is present beside Ready; the other is absent. */
@@ -12,8 +15,8 @@ export interface ReasonMeaning {
 }
 
 /**
- * Every reason of the condition `Ready`, part of the API. Conditions follow kstatus: `Reconciling` and `Stalled` are
- * present only while they are true.
+ * Every reason of the condition `Ready`, part of the API. Conditions follow kstatus: `Reconciling`
+ * and `Stalled` are present only while they are true.
  *
  * Source: github.com/kubernetes-sigs/cli-utils, pkg/kstatus.
  */

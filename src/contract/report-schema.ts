@@ -4,7 +4,10 @@ import { FAILURES, type FailureReason } from './failures.ts';
 import { printable } from './printable.ts';
 import { type MigrationReport, REPORTED_COMMANDS } from './report.ts';
 
-/** A word of the pod, whose image anybody may have made: it must fit the status, or the status could not be written. */
+/**
+ * A word of the pod, whose image anybody may have made: it must fit the status, or the status could
+ * not be written.
+ */
 function text(longest: number) {
   return z.string().transform((value) => printable(value, longest));
 }
@@ -42,7 +45,10 @@ export const reportSchema = z.object({
     .nullable(),
 });
 
-/** Reads a report from a pod's termination message; undefined when it is none, as when the process was killed. */
+/**
+ * Reads a report from a pod's termination message; undefined when it is none, as when the process
+ * was killed.
+ */
 export function parseMigrationReport(text: string | undefined): MigrationReport | undefined {
   if (text === undefined) {
     return undefined;

@@ -14,15 +14,19 @@ export const REPORTED_COMMANDS = [
 ] as const;
 
 /**
- * What `glance-schema db ... --report FILE` leaves: the whole result of one run, as the Job hands it to the operator by
- * its pod's termination message. At most 4,096 bytes of JSON, which is what a kubelet keeps.
+ * What `glance-schema db ... --report FILE` leaves: the whole result of one run, as the Job hands
+ * it to the operator by its pod's termination message. At most 4,096 bytes of JSON, which is what a
+ * kubelet keeps.
  *
  * Source: kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure.
  */
 export interface MigrationReport {
   readonly version: 1;
   readonly command: (typeof REPORTED_COMMANDS)[number];
-  /** The revision that was asked for, resolved; null where the command takes none or it could not be resolved. */
+  /**
+   * The revision that was asked for, resolved; null where the command takes none or it could not be
+   * resolved.
+   */
   readonly target: ReportedPosition | null;
   /** Where the database was before; null when it was empty or was not read. */
   readonly from: ReportedPosition | null;
@@ -32,15 +36,25 @@ export interface MigrationReport {
   readonly heads: readonly string[] | null;
   /** True when a database of the old tool was placed under Alembic's control by this run. */
   readonly adopted: boolean;
-  /** The revision scripts that this run committed and the data migrations in which it moved rows, in order. */
+  /**
+   * The revision scripts that this run committed and the data migrations in which it moved rows, in
+   * order.
+   */
   readonly applied: readonly AppliedScript[];
   /** How far a data migration came that did not end; absent when none was left like that. */
   readonly progress?: ReportedProgress | undefined;
-  /** What comes next, as `db check` says it; absent when nothing does, or another command reports. */
+  /**
+   * What comes next, as `db check` says it; absent when nothing does, or another command reports.
+   */
   readonly next?: 'expand' | 'migrate' | 'contract' | undefined;
-  /** What this run completed of the schema, such as an index that was missing; absent when nothing. */
+  /**
+   * What this run completed of the schema, such as an index that was missing; absent when nothing.
+   */
   readonly repaired?: readonly string[] | undefined;
-  /** What of the schema is not that of the revision; absent when it was not looked at, or nothing is. At most ten. */
+  /**
+   * What of the schema is not that of the revision; absent when it was not looked at, or nothing
+   * is. At most ten.
+   */
   readonly differences?: readonly string[] | undefined;
   /** RFC 3339, UTC. */
   readonly startedAt: string;

@@ -13,7 +13,9 @@ import { LATEST, LATEST_SUPPORTED, LEGACY_NUMBERS, REVISIONS } from '../glance/r
 export interface AdmissionRule {
   readonly rule: string;
   readonly message?: string;
-  /** CEL that gives the message; the API server falls back to `message` where it cannot be computed. */
+  /**
+   * CEL that gives the message; the API server falls back to `message` where it cannot be computed.
+   */
   readonly messageExpression?: string;
   /** Where the refusal is reported, below the field that has the rule. */
   readonly fieldPath?: string;
@@ -39,7 +41,10 @@ export function revisionIsSupported(): AdmissionRule {
 /** What YAML and Helm make of a name of digits; as in resolve.ts, in CEL's words. */
 const NUMBER = '^[0-9]+([.]0+)?$|^[0-9]+([.][0-9]+)?[eE][-+]?[0-9]+$';
 
-/** On each of `spec.job.env`: only names that no program takes code, hosts or files from, and values that are of their kind. */
+/**
+ * On each of `spec.job.env`: only names that no program takes code, hosts or files from, and values
+ * that are of their kind.
+ */
 export function variablesAreAllowed(): readonly AdmissionRule[] {
   const only = 'Only proxies, TZ, LANG and LC_* can be set';
   const kinds =
@@ -138,13 +143,16 @@ const CRON_SCHEDULE = (() => {
 const WINDOW_DURATION = '^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$';
 
 /**
- * On the whole object: a change of the wanted position to one before the recorded one is refused. It compares only when
- * the spec changes, so that a status write, or a label put on a resource that is already refused, always passes.
+ * On the whole object: a change of the wanted position to one before the recorded one is refused.
+ * It compares only when the spec changes, so that a status write, or a label put on a resource that
+ * is already refused, always passes.
  *
- * Source: kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions, transition rules.
+ * Source: kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions,
+ * transition rules.
  */
 export function targetIsNotLower(): AdmissionRule {
-  // It is required, but a CRD of before did not ask for it, and a status must still be written to what that has let in.
+  // It is required, but a CRD of before did not ask for it, and a status must still be written to
+  // what that has let in.
   const revision = (object: string) =>
     `(has(${object}.spec.revision) ? string(${object}.spec.revision) : '')`;
   const name = (object: string) => `${revision(object)}.lowerAscii()`;
@@ -172,7 +180,10 @@ export function targetIsNotLower(): AdmissionRule {
   };
 }
 
-/** Every name of every known revision, with its place at phase Contract; the recorded one may be newer than we support. */
+/**
+ * Every name of every known revision, with its place at phase Contract; the recorded one may be
+ * newer than we support.
+ */
 const ORDER = celMap(
   REVISIONS.flatMap((revision) =>
     [revision.name, ...revision.aliases].map(

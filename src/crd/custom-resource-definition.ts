@@ -24,7 +24,10 @@ export interface Schema {
   additionalProperties?: boolean | Schema;
 }
 
-/** The CustomResourceDefinition of GlanceSchema, made from the TypeScript schema; nothing of it is written twice. */
+/**
+ * The CustomResourceDefinition of GlanceSchema, made from the TypeScript schema; nothing of it is
+ * written twice.
+ */
 export function customResourceDefinition(): object {
   const { spec, status } = structuralSchemas();
   addRule(at(spec, 'revision'), revisionIsSupported());
@@ -37,7 +40,8 @@ export function customResourceDefinition(): object {
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['type'],
   });
-  // kstatus takes an object without a status for finished, and Flux would go on before the operator has seen it.
+  // kstatus takes an object without a status for finished, and Flux would go on before the operator
+  // has seen it.
   status.default = { observedGeneration: -1 };
   const schema: Schema = {
     description: 'The wanted and the recorded revision of the schema of one OpenStack Glance database.',
@@ -140,7 +144,8 @@ function fix(schema: Schema): Schema {
     if (isOpen(fixed.additionalProperties)) {
       fixed['x-kubernetes-preserve-unknown-fields'] = true;
     }
-    // Beside `properties` a structural schema may not have it; unknown fields are refused or pruned by the API server.
+    // Beside `properties` a structural schema may not have it; unknown fields are refused or pruned
+    // by the API server.
     delete fixed.additionalProperties;
     fixed.properties = Object.fromEntries(
       Object.entries(fixed.properties).map(([name, property]) => [name, fix(property)]),

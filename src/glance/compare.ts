@@ -34,7 +34,10 @@ export interface FoundIndex {
   readonly usable: boolean;
 }
 
-/** Something that a database has otherwise than the scripts leave it. What it has in addition is no difference. */
+/**
+ * Something that a database has otherwise than the scripts leave it. What it has in addition is no
+ * difference.
+ */
 export type Difference =
   | { readonly what: 'table'; readonly table: string; readonly expected: ExpectedTable }
   | {
@@ -136,7 +139,10 @@ function compareColumns(table: ExpectedTable, found: FoundTable, engine: Engine)
   });
 }
 
-/** What a change of a column from one form to another does to rows that only the first one has room for. */
+/**
+ * What a change of a column from one form to another does to rows that only the first one has room
+ * for.
+ */
 function whatMayBeLost(name: string, from: FoundColumn, to: FoundColumn): string | undefined {
   const parts = [
     ...(hasRoomFor(to.type, from.type) ? [] : [`cuts or refuses each ${name} that no ${to.type} holds`]),

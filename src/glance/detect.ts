@@ -13,7 +13,9 @@ export interface Found {
   readonly alembic?: readonly string[];
   /** The rows of SQLAlchemy Migrate's table; absent where there is no such table. */
   readonly migrate?: readonly MigrateRow[];
-  /** The revisions with rows that are still to be moved; absent where the rows were not looked at. */
+  /**
+   * The revisions with rows that are still to be moved; absent where the rows were not looked at.
+   */
   readonly pending?: ReadonlySet<string>;
   /** The names of all triggers; absent where nobody looked. */
   readonly triggers?: ReadonlySet<string>;
@@ -42,9 +44,15 @@ export type Detected =
       readonly kind: 'at';
       readonly position: Position;
       readonly applied: ReadonlySet<string>;
-      /** Whether a script that is still to come has begun: an earlier run was ended in the middle of it. */
+      /**
+       * Whether a script that is still to come has begun: an earlier run was ended in the middle of
+       * it.
+       */
       readonly underWay: boolean;
-      /** What is gone that only a script which is still to come drops, as `table` or `table.column`: that script has begun. */
+      /**
+       * What is gone that only a script which is still to come drops, as `table` or `table.column`:
+       * that script has begun.
+       */
       readonly lacking: readonly string[];
       /** What to write into `alembic_version` before anything else, and what it stands for. */
       readonly baseline?: Baseline;
@@ -53,7 +61,10 @@ export type Detected =
       readonly kind: 'refused';
       readonly reason: 'DatabaseNotGlance' | 'DatabaseNewer';
       readonly message: string;
-      /** What of the schema is not that of the revision which the version table names, if that is why. */
+      /**
+       * What of the schema is not that of the revision which the version table names, if that is
+       * why.
+       */
       readonly wrong?: string;
       /** Where the version table says that the database is, if that is known. */
       readonly position?: Position;
@@ -66,15 +77,22 @@ export interface Baseline {
   readonly heads: readonly string[];
 }
 
-/** The one name under which Glance kept its row in SQLAlchemy Migrate's table. Source: migrate_repo/migrate.cfg. */
+/**
+ * The one name under which Glance kept its row in SQLAlchemy Migrate's table. Source:
+ * migrate_repo/migrate.cfg.
+ */
 const REPOSITORY = 'Glance Migrations';
 
-/** What the real Ocata and Pike wrote. Later releases have two scripts in the place of each and know these no more. */
+/**
+ * What the real Ocata and Pike wrote. Later releases have two scripts in the place of each and know
+ * these no more.
+ */
 const RENAMED: Readonly<Record<string, string>> = { ocata01: 'ocata_contract01', pike01: 'pike_contract01' };
 
 /**
- * Whether a database with these rows in `alembic_version` can be at a position. Which rows are still to be moved the rows do not
- * tell, so that of an expanded revision both phases agree. One of before Alembic has no rows.
+ * Whether a database with these rows in `alembic_version` can be at a position. Which rows are
+ * still to be moved the rows do not tell, so that of an expanded revision both phases agree. One of
+ * before Alembic has no rows.
  */
 export function agrees(position: Position, rows: readonly string[]): boolean {
   if (rows.length === 0) {
@@ -90,7 +108,10 @@ export function agrees(position: Position, rows: readonly string[]): boolean {
 
 const VERSION_TABLES = ['alembic_version', 'migrate_version'];
 
-/** Detects the revision of a database, or says why it cannot. Nothing is taken on trust that can be seen. */
+/**
+ * Detects the revision of a database, or says why it cannot. Nothing is taken on trust that can be
+ * seen.
+ */
 export function detect(found: Found, known: KnownSchema): Detected {
   const rows = found.alembic ?? [];
   if (rows.length > 0) {
@@ -157,7 +178,8 @@ function detectByMigrate(row: MigrateRow, found: Found, known: KnownSchema): Det
 
 /** No version table has anything to say. */
 function detectUnmanaged(found: Found, known: KnownSchema): Detected {
-  // Where a script is not one transaction, the first may have been ended after its tables and before its record.
+  // Where a script is not one transaction, the first may have been ended after its tables and
+  // before its record.
   const begun: TableColumns =
     !known.transactional && found.alembic !== undefined ? known.next(new Set()) : new Map();
   const others = [...found.tables].filter(([table]) => !VERSION_TABLES.includes(table));
@@ -180,7 +202,10 @@ function isSame(a: ReadonlySet<string>, b: ReadonlySet<string> | undefined): boo
   return b?.size === a.size && [...a].every((name) => b.has(name));
 }
 
-/** A stamp can lie: the tables and columns of the revision must be there, and none that only come later. */
+/**
+ * A stamp can lie: the tables and columns of the revision must be there, and none that only come
+ * later.
+ */
 function verify(
   applied: ReadonlySet<string>,
   says: string,
@@ -220,8 +245,9 @@ function verify(
         kind: 'at',
         position,
         applied,
-        // Where a script is one transaction, only an expand with nodes at work leaves a part of itself. Where it is not,
-        // no node can have begun to live with what is there without the triggers.
+        // Where a script is one transaction, only an expand with nodes at work leaves a part of
+        // itself. Where it is not, no node can have begun to live with what is there without the
+        // triggers.
         underWay: early.length > 0 && (known.transactional || isInUse(found, known)),
         lacking: absent,
         ...withoutUndefined({ baseline }),

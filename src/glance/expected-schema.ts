@@ -8,7 +8,10 @@ export interface ExpectedTable {
   readonly uniques: readonly Unique[];
   readonly foreignKeys: readonly ForeignKey[];
   readonly indexes: ReadonlyMap<string, Index>;
-  /** The columns that take 0 and 1 only, by a CHECK; of MariaDB and MySQL, which have no type for that. */
+  /**
+   * The columns that take 0 and 1 only, by a CHECK; of MariaDB and MySQL, which have no type for
+   * that.
+   */
   readonly checked: ReadonlySet<string>;
   readonly triggers: ReadonlyMap<string, Trigger>;
 }
@@ -20,7 +23,10 @@ interface OpenTable extends ExpectedTable {
   readonly triggers: Map<string, Trigger>;
 }
 
-/** The tables that a database has once these migrations have run on an empty one, with all that is in them. */
+/**
+ * The tables that a database has once these migrations have run on an empty one, with all that is
+ * in them.
+ */
 export function expectedTables(migrations: readonly Migration[]): ReadonlyMap<string, ExpectedTable> {
   const tables = new Map<string, OpenTable>();
   for (const step of migrations.flatMap(({ steps }) => steps)) {

@@ -6,11 +6,14 @@ import { REVISIONS } from './revisions.ts';
 /** What a run is to reach. */
 export type Goal =
   /**
-   * A place in the chain: each revision is taken through its whole cycle before the next begins. An empty database is filled,
-   * unless it is to be left alone.
+   * A place in the chain: each revision is taken through its whole cycle before the next begins. An
+   * empty database is filled, unless it is to be left alone.
    */
   | { readonly kind: 'position'; readonly target: Position; readonly leaveEmpty?: boolean }
-  /** One phase of every revision up to this one, as `glance-manage db expand`, `db migrate` and `db contract` do it. */
+  /**
+   * One phase of every revision up to this one, as `glance-manage db expand`, `db migrate` and `db
+   * contract` do it.
+   */
   | { readonly kind: 'expand' | 'migrate' | 'contract'; readonly revision: string };
 
 /** A phase of whatever is expanded. */
@@ -40,8 +43,8 @@ export function targetOf(goal: Goal): Position {
 }
 
 /**
- * The scripts that lead to a goal from a database that has had `applied`, in the order in which to run them. Empty when
- * nothing is pending. The caller has refused lower targets already.
+ * The scripts that lead to a goal from a database that has had `applied`, in the order in which to
+ * run them. Empty when nothing is pending. The caller has refused lower targets already.
  */
 export function planScripts(applied: ReadonlySet<string>, goal: Goal): readonly string[] {
   const target = targetOf(goal);
@@ -62,7 +65,10 @@ function belongsTo(script: Script, goal: Goal): boolean {
   return script.kind === 'contract' ? goal.kind === 'contract' : goal.kind === 'expand';
 }
 
-/** Whether a database at `at` is where `target` asks for: an expanded one without rows to move is at Migrate already. */
+/**
+ * Whether a database at `at` is where `target` asks for: an expanded one without rows to move is at
+ * Migrate already.
+ */
 export function isReached(at: Position, target: Position): boolean {
   return comparePositions(at, target) === 0 || isExpanded(at, target);
 }

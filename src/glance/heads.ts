@@ -3,7 +3,10 @@ import { REVISIONS, SCRIPTS, type Script } from './revisions.ts';
 
 const BY_NAME = new Map(SCRIPTS.map((script) => [script.name, script]));
 
-/** The scripts that a set of heads implies: themselves and all that they come after. Unknown names are left out. */
+/**
+ * The scripts that a set of heads implies: themselves and all that they come after. Unknown names
+ * are left out.
+ */
 export function appliedScripts(heads: readonly string[]): ReadonlySet<string> {
   const applied = new Set(heads.filter((head) => BY_NAME.has(head)));
   // Every script stands after those that it comes after.
@@ -16,8 +19,8 @@ export function appliedScripts(heads: readonly string[]): ReadonlySet<string> {
 }
 
 /**
- * The rows that Alembic has in `alembic_version` once `applied` scripts have run: those that no other one comes after.
- * What a contract depends on is absorbed by it.
+ * The rows that Alembic has in `alembic_version` once `applied` scripts have run: those that no
+ * other one comes after. What a contract depends on is absorbed by it.
  *
  * Source: alembic/runtime/migration.py, `HeadMaintainer`.
  */
@@ -32,9 +35,9 @@ export function unknownHeads(heads: readonly string[]): readonly string[] {
 }
 
 /**
- * Where a database is that has had these scripts: the first revision not contracted if it is expanded, else the last
- * one contracted. Undefined for a database with none. An expanded revision whose data is all moved, or that has none to
- * move, is at `Migrate`.
+ * Where a database is that has had these scripts: the first revision not contracted if it is
+ * expanded, else the last one contracted. Undefined for a database with none. An expanded revision
+ * whose data is all moved, or that has none to move, is at `Migrate`.
  *
  * @param pending the revisions with rows that are still to be moved, which only the rows show
  */

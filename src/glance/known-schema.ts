@@ -6,17 +6,24 @@ import type { Migration, Registry } from './steps.ts';
 export interface KnownSchema {
   /** The schema of a database that has had these scripts. */
   after(applied: ReadonlySet<string>): TableColumns;
-  /** What the scripts make that can come next after these, where an ended run can leave it without its record. */
+  /**
+   * What the scripts make that can come next after these, where an ended run can leave it without
+   * its record.
+   */
   next(applied: ReadonlySet<string>): TableColumns;
   /** All that any script makes, what a later one drops included. */
   readonly ever: TableColumns;
   /** The triggers that scripts make for nodes that live side by side. */
   readonly triggers: ReadonlySet<string>;
-  /** Whether a script of ours is one transaction with its record: then an ended run leaves no part of one. */
+  /**
+   * Whether a script of ours is one transaction with its record: then an ended run leaves no part
+   * of one.
+   */
   readonly transactional: boolean;
   /**
-   * What may be gone without a record, as `table` or `table.column`: what the scripts drop that can come next, where some
-   * tool runs them statement by statement. What is filled from it must be there already.
+   * What may be gone without a record, as `table` or `table.column`: what the scripts drop that can
+   * come next, where some tool runs them statement by statement. What is filled from it must be
+   * there already.
    */
   mayLack(applied: ReadonlySet<string>, tables: TableColumns): ReadonlySet<string>;
 }
@@ -24,7 +31,8 @@ export interface KnownSchema {
 /**
  * What the scripts of a registry make.
  *
- * @param transactional whether each script is one transaction; without that an ended run may have left any part of one
+ * @param transactional whether each script is one transaction; without that an ended run may have
+ *   left any part of one
  */
 export function knownSchema({ migrations, squashed }: Registry, transactional: boolean): KnownSchema {
   const after = (applied: ReadonlySet<string>): TableColumns =>
@@ -38,7 +46,8 @@ export function knownSchema({ migrations, squashed }: Registry, transactional: b
     mayLack(applied, tables) {
       const next = nextScripts(applied);
       return dropped([
-        // Where each is one transaction, ours and Alembic's leave nothing. The tool before Alembic committed each statement.
+        // Where each is one transaction, ours and Alembic's leave nothing. The tool before Alembic
+        // committed each statement.
         ...(transactional
           ? []
           : migrations.filter(({ scripts }) => scripts.some((script) => next.includes(script)))),
@@ -48,7 +57,10 @@ export function knownSchema({ migrations, squashed }: Registry, transactional: b
   };
 }
 
-/** The scripts in one that can come next and have made the columns that they fill from what they drop. */
+/**
+ * The scripts in one that can come next and have made the columns that they fill from what they
+ * drop.
+ */
 function begunSquashed(
   squashed: readonly Migration[],
   next: readonly string[],

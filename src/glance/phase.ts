@@ -1,6 +1,6 @@
 /**
- * Glance's three phases of a schema change, in order: expand adds, migrate moves the data, contract removes.
- * Before Ocata a revision has no phases; it is then always `Contract`, that is, whole.
+ * Glance's three phases of a schema change, in order: expand adds, migrate moves the data, contract
+ * removes. Before Ocata a revision has no phases; it is then always `Contract`, that is, whole.
  *
  * Source: the Glance manual, "Database Management", on zero-downtime upgrades.
  */

@@ -45,9 +45,15 @@ interface PlannedFrom {
 export type CommitUnit =
   | {
       readonly kind: 'scripts';
-      /** The last script that its record stands for; what is no script of the chain has a name of its own. */
+      /**
+       * The last script that its record stands for; what is no script of the chain has a name of
+       * its own.
+       */
       readonly name: string;
-      /** One migration, and behind it those that do nothing but be recorded, as 19 of Glance's 29 scripts. */
+      /**
+       * One migration, and behind it those that do nothing but be recorded, as 19 of Glance's 29
+       * scripts.
+       */
       readonly migrations: readonly [Migration, ...Migration[]];
       /** The rows of `alembic_version` when all of them are done. */
       readonly heads: readonly string[];
@@ -79,7 +85,10 @@ export function nextPhase(facts: Facts, revision: string, registry: Registry): N
   return isNext(contract) ? 'contract' : undefined;
 }
 
-/** The data migrations whose rows show where a database is, and have to be looked at before it is decided what to run. */
+/**
+ * The data migrations whose rows show where a database is, and have to be looked at before it is
+ * decided what to run.
+ */
 export function dataToAsk(facts: Facts, registry: Registry): readonly DataMigration[] {
   const detected = detect(facts, knownSchema(registry, facts.transactional));
   return detected.kind === 'at'
@@ -108,7 +117,10 @@ export function scriptsIn(plan: Settled | Run): readonly Migration[] {
   return plan.kind === 'run' ? stepsOf(plan.units).filter((step) => 'steps' in step) : [];
 }
 
-/** Without a revision the newest is meant whose cycle is under way; with none under way, the newest of all. */
+/**
+ * Without a revision the newest is meant whose cycle is under way; with none under way, the newest
+ * of all.
+ */
 function closeGoal(goal: Goal | OpenGoal, detected: Detected): Goal {
   if (goal.kind === 'position' || goal.revision !== undefined) {
     return goal;
@@ -159,8 +171,8 @@ function planMigrations(facts: Facts, detected: Detected, goal: Goal, registry: 
 }
 
 /**
- * Only where tables and columns are those of the revision, and never below a place that the database is at already. All
- * others that cannot be placed are what this is for.
+ * Only where tables and columns are those of the revision, and never below a place that the
+ * database is at already. All others that cannot be placed are what this is for.
  */
 function planStamp(facts: Facts, detected: Detected, { revision }: StampGoal, registry: Registry): RunPlan {
   const refuse = (reason: Refused['reason'], why: string): Refused => ({
@@ -182,7 +194,8 @@ function planStamp(facts: Facts, detected: Detected, { revision }: StampGoal, re
   const heads = scriptsOf(revision)
     .slice(-1)
     .map(({ name }) => name);
-  // What somebody says is believed less than a record: nothing may be missing, whoever has made the tables.
+  // What somebody says is believed less than a record: nothing may be missing, whoever has made the
+  // tables.
   const wanted = detect({ tables: facts.tables, alembic: heads }, knownSchema(registry, true));
   if (wanted.kind !== 'at' || wanted.underWay) {
     const wrong = wanted.kind === 'refused' ? wanted.wrong : 'the script after it has begun';
@@ -303,8 +316,8 @@ function orderSteps(facts: PlanFacts, goal: Goal, registry: Registry): readonly 
 }
 
 /**
- * Several scripts in one that have come as far as to drop the old form, without their record: what is left of them is
- * run first, for there is no way back to the first of these scripts alone.
+ * Several scripts in one that have come as far as to drop the old form, without their record: what
+ * is left of them is run first, for there is no way back to the first of these scripts alone.
  */
 function endedMigration(facts: PlanFacts, goal: Goal, registry: Registry): Migration | undefined {
   const [next] = planScripts(facts.applied, goal);
@@ -314,8 +327,9 @@ function endedMigration(facts: PlanFacts, goal: Goal, registry: Registry): Migra
 }
 
 /**
- * What drops the triggers that are there although a contract that should have dropped them is done: an expand has made them
- * and another tool has contracted. No script of Glance's chain, and so recorded nowhere.
+ * What drops the triggers that are there although a contract that should have dropped them is done:
+ * an expand has made them and another tool has contracted. No script of Glance's chain, and so
+ * recorded nowhere.
  */
 function leftTriggers(facts: PlanFacts, goal: Goal, registry: Registry): Migration | undefined {
   if (goal.kind !== 'position' && goal.kind !== 'contract') {
@@ -328,8 +342,8 @@ function leftTriggers(facts: PlanFacts, goal: Goal, registry: Registry): Migrati
 }
 
 /**
- * What makes the triggers anew that nobody can write with, for a goal that does not just drop them. No script of Glance's chain,
- * and so recorded nowhere.
+ * What makes the triggers anew that nobody can write with, for a goal that does not just drop them.
+ * No script of Glance's chain, and so recorded nowhere.
  */
 function remadeTriggers(facts: PlanFacts, goal: Goal, registry: Registry): Migration | undefined {
   if (goal.kind === 'contract') {
@@ -376,7 +390,8 @@ function isDue(
   if (!inReach || goal.kind === 'expand' || goal.kind === 'contract') {
     return false;
   }
-  // Not asked of the rows where nothing else is to do: a run that has nothing to do should find that out at once.
+  // Not asked of the rows where nothing else is to do: a run that has nothing to do should find
+  // that out at once.
   return (
     scriptsFollow ||
     facts.pending.has(data.revision) ||
@@ -384,7 +399,10 @@ function isDue(
   );
 }
 
-/** Whether the contract of its revision has begun to drop the old form: it has found no row left in it. */
+/**
+ * Whether the contract of its revision has begun to drop the old form: it has found no row left in
+ * it.
+ */
 function isMoved(data: DataMigration, lacking: readonly string[], registry: Registry): boolean {
   const contracts = scriptsOf(data.revision).map(({ name }) => name);
   const drops = dropped(
@@ -397,7 +415,10 @@ function canRun(data: DataMigration, applied: ReadonlySet<string>): boolean {
   return expandedOnly(applied).includes(data.revision) || isLate(data, applied);
 }
 
-/** A tool that skipped a release has contracted it with its rows as they were; some can still be moved. */
+/**
+ * A tool that skipped a release has contracted it with its rows as they were; some can still be
+ * moved.
+ */
 function isLate(data: DataMigration, applied: ReadonlySet<string>): boolean {
   return data.late === true && scriptsOf(data.revision).every((script) => applied.has(script.name));
 }

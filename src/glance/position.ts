@@ -20,7 +20,10 @@ export function ordinal(position: Position): number {
   return index * PHASES.length + PHASES.indexOf(position.phase);
 }
 
-/** Negative when `a` comes before `b`, zero when they are the same, positive when `a` comes after `b`. */
+/**
+ * Negative when `a` comes before `b`, zero when they are the same, positive when `a` comes after
+ * `b`.
+ */
 export function comparePositions(a: Position, b: Position): number {
   return ordinal(a) - ordinal(b);
 }

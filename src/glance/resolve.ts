@@ -10,8 +10,8 @@ export type Resolved =
   | { readonly kind: 'unknown' };
 
 /**
- * Reads a revision as a user writes it: aliases included, in any case, and as the number that YAML makes of a name without
- * quotes.
+ * Reads a revision as a user writes it: aliases included, in any case, and as the number that YAML
+ * makes of a name without quotes.
  */
 export function resolveRevision(name: string | number): Resolved {
   const text = String(name);

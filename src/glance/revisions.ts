@@ -1,15 +1,22 @@
 import { withoutUndefined } from './without-undefined.ts';
 
 /**
- * The chain of Glance, the one place that says which revisions there are. All else is derived from this table: the scripts, the
- * names that a user may write, the rules of the CRD, `db history`, the registry of migrations, and the table in docs/migrations.md.
+ * The chain of Glance, the one place that says which revisions there are. All else is derived from
+ * this table: the scripts, the names that a user may write, the rules of the CRD, `db history`, the
+ * registry of migrations, and the table in docs/migrations.md.
  */
 
-/** A revision as a row of the table. The words say what a script changes; one that is not named changes nothing. */
+/**
+ * A revision as a row of the table. The words say what a script changes; one that is not named
+ * changes nothing.
+ */
 type Row = {
   /** The name in the Glance manual (`ocata01`). */
   readonly name: string;
-  /** The releases of OpenStack that ended on it, in lower case. Source: the tags of the Glance repository. */
+  /**
+   * The releases of OpenStack that ended on it, in lower case. Source: the tags of the Glance
+   * repository.
+   */
   readonly releases?: readonly string[];
   /** Other names that people know it by: the file names of scripts. */
   readonly fileNames?: readonly string[];
@@ -29,7 +36,8 @@ type Row = {
 /**
  * Every revision of Glance up to 2026.2, oldest first.
  *
- * Source: the scripts under `glance/db/sqlalchemy/alembic_migrations` of glance 33.0.0, `versions` and `data_migrations`.
+ * Source: the scripts under `glance/db/sqlalchemy/alembic_migrations` of glance 33.0.0, `versions`
+ * and `data_migrations`.
  */
 const CHAIN: readonly Row[] = [
   {
@@ -105,7 +113,10 @@ const CHAIN: readonly Row[] = [
   },
 ];
 
-/** What a revision script is to Alembic's graph: part of the trunk, or of one of the two branches after it. */
+/**
+ * What a revision script is to Alembic's graph: part of the trunk, or of one of the two branches
+ * after it.
+ */
 export type ScriptKind = 'trunk' | 'expand' | 'contract';
 
 /** One of Glance's revision scripts, by the name that Alembic writes into `alembic_version`. */
@@ -114,7 +125,10 @@ export interface Script {
   /** The revision that this script belongs to, as the manual names it (`ocata01`). */
   readonly revision: string;
   readonly kind: ScriptKind;
-  /** The scripts that must be there first: Alembic's `down_revision`, and for a contract also its `depends_on`. */
+  /**
+   * The scripts that must be there first: Alembic's `down_revision`, and for a contract also its
+   * `depends_on`.
+   */
   readonly after: readonly string[];
   /** What it changes, in a few words; absent where it does nothing but be recorded. */
   readonly changes?: string;
@@ -158,11 +172,16 @@ export const DATA_MIGRATION_NAMES: readonly DataMigrationName[] = CHAIN.flatMap(
 export interface Revision {
   /** The name in the Glance manual (`ocata01`). */
   readonly name: string;
-  /** Other names that read as the same revision, in lower case: script names, Alembic's contract name, release names. */
+  /**
+   * Other names that read as the same revision, in lower case: script names, Alembic's contract
+   * name, release names.
+   */
   readonly aliases: readonly string[];
   /** The releases of OpenStack that ended on it, in lower case. */
   readonly releases: readonly string[];
-  /** Whether the revision is reached by expand, migrate and contract; those before Ocata are not. */
+  /**
+   * Whether the revision is reached by expand, migrate and contract; those before Ocata are not.
+   */
   readonly phased: boolean;
 }
 
@@ -191,14 +210,18 @@ export const LEGACY_NUMBERS: Readonly<Record<number, string>> = Object.fromEntri
   CHAIN.flatMap(({ name, legacyNumber }) => (legacyNumber === undefined ? [] : [[legacyNumber, name]])),
 );
 
-/** `rocky02` and `expand` give `rocky_expand02`; `2024_1_01` and `contract` give `2024_1_contract01`. */
+/**
+ * `rocky02` and `expand` give `rocky_expand02`; `2024_1_01` and `contract` give
+ * `2024_1_contract01`.
+ */
 function branchName(revision: string, kind: 'expand' | 'migrate' | 'contract'): string {
   return `${revision.slice(0, -2).replace(/_$/, '')}_${kind}${revision.slice(-2)}`;
 }
 
 /**
- * What YAML 1.1, which kubectl, Helm and Flux read, makes of a name without quotes: `2024_1_01` is an integer there. Helm
- * writes the numbers of a values file as Go does, `2.024101e+06`, and a template may put that in quotes.
+ * What YAML 1.1, which kubectl, Helm and Flux read, makes of a name without quotes: `2024_1_01` is
+ * an integer there. Helm writes the numbers of a values file as Go does, `2.024101e+06`, and a
+ * template may put that in quotes.
  */
 function readAsNumber(name: string): readonly string[] {
   if (!/^[\d_]+$/.test(name)) {

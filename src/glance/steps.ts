@@ -1,6 +1,7 @@
 /**
- * The vocabulary of revision scripts. A script is data: a list of steps that an engine renders as SQL, that a plan can
- * show, that can be asked of a catalog whether it is done already, and from which the schema of a revision is folded.
+ * The vocabulary of revision scripts. A script is data: a list of steps that an engine renders as
+ * SQL, that a plan can show, that can be asked of a catalog whether it is done already, and from
+ * which the schema of a revision is folded.
  */
 
 /** The databases that Glance runs on. MariaDB counts as MySQL. */
@@ -22,7 +23,10 @@ export type ColumnType =
   | `varchar(${number})`
   | EnumType;
 
-/** A column that takes one of a few words, in this order. PostgreSQL has it as a type of its own name. */
+/**
+ * A column that takes one of a few words, in this order. PostgreSQL has it as a type of its own
+ * name.
+ */
 export interface EnumType {
   readonly enum: string;
   readonly values: readonly string[];
@@ -67,10 +71,16 @@ export interface Table {
   readonly indexes?: readonly Index[];
 }
 
-/** Text that differs between engines: SQL that the vocabulary has no word for. Empty where there is nothing to do. */
+/**
+ * Text that differs between engines: SQL that the vocabulary has no word for. Empty where there is
+ * nothing to do.
+ */
 export type PerEngine = Readonly<Record<Engine, string>>;
 
-/** What the database does at each row that is written, where old and new nodes of Glance live side by side. */
+/**
+ * What the database does at each row that is written, where old and new nodes of Glance live side
+ * by side.
+ */
 export interface Trigger {
   readonly name: string;
   readonly before: 'insert' | 'update';
@@ -88,9 +98,9 @@ export type Step =
   | { readonly do: 'create index'; readonly table: string; readonly index: Index }
   | { readonly do: 'drop index'; readonly table: string; readonly index: string }
   /**
-   * Adds a column. One whose rows are filled later may be there already with rows that nothing keeps up to date: another
-   * tool's script was ended in the middle. It counts as done only with one of the triggers `keptBy`; else it is made anew,
-   * with no row filled.
+   * Adds a column. One whose rows are filled later may be there already with rows that nothing
+   * keeps up to date: another tool's script was ended in the middle. It counts as done only with
+   * one of the triggers `keptBy`; else it is made anew, with no row filled.
    */
   | {
       readonly do: 'add column';
@@ -99,8 +109,9 @@ export type Step =
       readonly keptBy?: readonly string[];
     }
   /**
-   * Adds a column that each existing row has `value` in, an expression over the row's other columns. While the column
-   * `from` is there, its rows are the truth: each row that has another value is written, whoever made the column.
+   * Adds a column that each existing row has `value` in, an expression over the row's other
+   * columns. While the column `from` is there, its rows are the truth: each row that has another
+   * value is written, whoever made the column.
    */
   | {
       readonly do: 'add filled column';
@@ -115,7 +126,10 @@ export type Step =
   | { readonly do: 'create trigger'; readonly table: string; readonly trigger: Trigger }
   /** Drops it where it is there: a tool that knows of no triggers may have made the database. */
   | { readonly do: 'drop trigger'; readonly table: string; readonly trigger: string }
-  /** Changes rows of `table`; safe to run again. `where` says which, for a plan; absent means that any may be. */
+  /**
+   * Changes rows of `table`; safe to run again. `where` says which, for a plan; absent means that
+   * any may be.
+   */
   | {
       readonly do: 'change data';
       readonly table: string;
@@ -126,7 +140,10 @@ export type Step =
 
 /** One revision script, or several that are quicker as one. */
 export interface Migration {
-  /** What people call it: the script's name in `alembic_version`, or the manual's name where it is several in one. */
+  /**
+   * What people call it: the script's name in `alembic_version`, or the manual's name where it is
+   * several in one.
+   */
   readonly name: string;
   /** The scripts of Glance's chain that are done when this is done. */
   readonly scripts: readonly string[];
@@ -134,8 +151,9 @@ export interface Migration {
 }
 
 /**
- * Moves rows from the old form to the new, between expand and contract. What is done already is seen from the rows, so
- * that it can be stopped anywhere and run again, at once for a whole table or in batches.
+ * Moves rows from the old form to the new, between expand and contract. What is done already is
+ * seen from the rows, so that it can be stopped anywhere and run again, at once for a whole table
+ * or in batches.
  */
 export interface DataMigration {
   /** Glance's name for it: `ocata_migrate01`. */
@@ -164,7 +182,10 @@ export interface Registry {
   readonly data: readonly DataMigration[];
 }
 
-/** A step in a few words, for progress and for errors: `create index visibility_image_idx on images`. */
+/**
+ * A step in a few words, for progress and for errors: `create index visibility_image_idx on
+ * images`.
+ */
 export function describeStep(step: Step): string {
   switch (step.do) {
     case 'create table':

@@ -24,19 +24,26 @@ const BATCH_MILLISECONDS = 80;
 const FIRST_BATCH = 500;
 const LARGEST_BATCH = 5000;
 
-/** How long a batch waits for a row that another session has locked, in milliseconds, with its own rows locked. */
+/**
+ * How long a batch waits for a row that another session has locked, in milliseconds, with its own
+ * rows locked.
+ */
 const LOCK_TIMEOUT_MILLISECONDS = 100;
 
 /** So few are not worth a walk along the whole key. */
 const FEW = 500;
 
-/** Nodes may write faster than rows are moved; what is left then shows in the position that is reported. */
+/**
+ * Nodes may write faster than rows are moved; what is left then shows in the position that is
+ * reported.
+ */
 const MOST_STRAGGLER_BATCHES = 1000;
 
 /**
- * Moves every pending row, each in one write: in one statement where nobody is at work, else in short transactions, first
- * along the primary key and then wherever nodes have left rows behind. Ended anywhere, the next run goes on, as the rows
- * themselves show what is done. Gives how many rows it moved.
+ * Moves every pending row, each in one write: in one statement where nobody is at work, else in
+ * short transactions, first along the primary key and then wherever nodes have left rows behind.
+ * Ended anywhere, the next run goes on, as the rows themselves show what is done. Gives how many
+ * rows it moved.
  */
 export async function backfill(options: MoveOptions): Promise<number> {
   const { writer, engine, data } = options;
@@ -153,7 +160,8 @@ async function moveBatch(run: MoveRun, where: readonly string[], values: Row): P
   signal.throwIfAborted();
   const started = performance.now();
   try {
-    // Wrapped, so that the planner goes by the key and not by an index of what is pending, which is nearly everything.
+    // Wrapped, so that the planner goes by the key and not by an index of what is pending, which is
+    // nearly everything.
     const pending = `CASE WHEN ${data.pending[engine]} THEN 1 ELSE 0 END = 1`;
     // A row that changes meanwhile is looked at again by the database before it is written.
     const rows = await writer.changeAndCommit(

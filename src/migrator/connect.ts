@@ -11,7 +11,8 @@ const ENGINES: Readonly<Record<EngineName, () => Promise<Engine>>> = {
 /**
  * Connects with the plain driver of the engine that the URL names.
  *
- * @throws Failure `DatabaseUnreachable` with the cause, `Usage` for a certificate file that cannot be read
+ * @throws Failure `DatabaseUnreachable` with the cause, `Usage` for a certificate file that cannot
+ *   be read
  */
 export async function connect(target: ConnectionTarget): Promise<Connection> {
   const engine = await ENGINES[target.engine]();

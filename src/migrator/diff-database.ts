@@ -18,7 +18,9 @@ export interface DatabaseDiff {
     readonly what: string;
     /** The statements that make it go away, without a look at the rows. */
     readonly sql: readonly string[];
-    /** What the statements may do to the rows, such as to cut a value; absent where they do nothing. */
+    /**
+     * What the statements may do to the rows, such as to cut a value; absent where they do nothing.
+     */
     readonly caution?: string;
   }[];
 }
@@ -26,7 +28,8 @@ export interface DatabaseDiff {
 /**
  * Compares a database with the schema of a revision, by reading alone.
  *
- * @param target the revision; absent means the one that the database says it is at, even where that cannot be believed.
+ * @param target the revision; absent means the one that the database says it is at, even where that
+ *   cannot be believed.
  */
 export function diffDatabase(
   connectionTarget: ConnectionTarget,

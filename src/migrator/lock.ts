@@ -22,9 +22,11 @@ export interface LockOptions {
 const REPORT_EVERY_SECONDS = 10;
 
 /**
- * Waits for the one lock that every migrator of this database takes; the connection then holds it until it is closed.
+ * Waits for the one lock that every migrator of this database takes; the connection then holds it
+ * until it is closed.
  *
- * @throws Failure `LockTimeout`, `Interrupted`, `DatabaseUnreachable`, `MigrationFailed` where the server refuses the lock
+ * @throws Failure `LockTimeout`, `Interrupted`, `DatabaseUnreachable`, `MigrationFailed` where the
+ *   server refuses the lock
  */
 export async function acquireLock(connection: Connection, options: LockOptions): Promise<void> {
   const started = performance.now();
@@ -74,7 +76,10 @@ export async function acquireLock(connection: Connection, options: LockOptions):
   }
 }
 
-/** What to do where a server forbids GET_LOCK and has no lock of a cluster instead, as before Galera 4. */
+/**
+ * What to do where a server forbids GET_LOCK and has no lock of a cluster instead, as before Galera
+ * 4.
+ */
 function whyForbidden(error: DatabaseError): string | undefined {
   if (!isForbiddenLock(error)) {
     return undefined;

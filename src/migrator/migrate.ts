@@ -47,8 +47,8 @@ export interface MigrateOptions {
 }
 
 /**
- * Takes a database to a goal: at once if it is there, else lock, look again, plan, run, verify. Never throws; what was
- * committed before an error is in the outcome.
+ * Takes a database to a goal: at once if it is there, else lock, look again, plan, run, verify.
+ * Never throws; what was committed before an error is in the outcome.
  */
 export async function migrateDatabase(options: MigrateOptions): Promise<Outcome> {
   const { goal, lockTimeoutSeconds, signal, events } = options;
@@ -135,8 +135,9 @@ function refusal({ reason, message }: Refused): Failure {
 }
 
 /**
- * The scripts whose schema a database has to have where nothing is to run. Of one that is in the middle of a script nothing is
- * said, as the next run ends that first; nor of one that is only placed.
+ * The scripts whose schema a database has to have where nothing is to run. Of one that is in the
+ * middle of a script nothing is said, as the next run ends that first; nor of one that is only
+ * placed.
  */
 function comparable({ detected, applied }: Settled, goal: MigrateOptions['goal']): ReadonlySet<string> {
   const inTheMiddle = detected.kind === 'at' && detected.lacking.length > 0;

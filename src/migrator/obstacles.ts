@@ -6,8 +6,8 @@ import type { DatabaseState } from './engine/engine.ts';
 import { Failure } from './errors/failure.ts';
 
 /**
- * What stands in the way of these migrations, and of the contracts of the revisions that they expand: those come after the
- * roll-out of the API, when it is late to find it.
+ * What stands in the way of these migrations, and of the contracts of the revisions that they
+ * expand: those come after the roll-out of the API, when it is late to find it.
  *
  * @throws Failure `DatabaseUnreachable`
  */
@@ -29,7 +29,8 @@ export async function obstaclesOf(
 /**
  * The last look before the first change.
  *
- * @throws Failure `DatabaseUnreachable`, `MigrationFailed` with what would go wrong later; nothing was changed
+ * @throws Failure `DatabaseUnreachable`, `MigrationFailed` with what would go wrong later; nothing
+ *   was changed
  */
 export async function preflight(
   state: DatabaseState,

@@ -18,7 +18,10 @@ export interface Outcome {
   readonly progress?: { readonly migration: string; readonly done: number; readonly total: number };
   /** What was missing of the schema of the revision and is there now, in words. */
   readonly repaired?: readonly string[];
-  /** What of the schema is not that of the revision, in words; absent when it was not looked at, or nothing is. */
+  /**
+   * What of the schema is not that of the revision, in words; absent when it was not looked at, or
+   * nothing is.
+   */
   readonly differences?: readonly string[];
   readonly error?: Failure;
 }

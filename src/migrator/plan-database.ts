@@ -27,7 +27,10 @@ export interface DatabasePlan {
   readonly online: boolean;
   readonly adopt: Baseline | null;
   readonly steps: readonly DatabasePlanStep[];
-  /** What has to go before the run, which refuses to begin as long as it is there; a phrase for each. */
+  /**
+   * What has to go before the run, which refuses to begin as long as it is there; a phrase for
+   * each.
+   */
   readonly obstacles: readonly string[];
 }
 
@@ -35,8 +38,8 @@ export interface DatabasePlan {
 export interface DatabasePlanStep {
   readonly name: string;
   /**
-   * `control` is what places the database under version control, before any script; `repair` completes its schema, after
-   * all of them.
+   * `control` is what places the database under version control, before any script; `repair`
+   * completes its schema, after all of them.
    */
   readonly kind: 'control' | 'script' | 'data' | 'repair';
   /** The rows that it writes, where it writes any. */
@@ -98,7 +101,10 @@ export function planDatabase(
   });
 }
 
-/** What `repairSchema` would do at the end of the run: what is missing now, and what no script makes or takes away. */
+/**
+ * What `repairSchema` would do at the end of the run: what is missing now, and what no script makes
+ * or takes away.
+ */
 async function planRepair(
   state: DatabaseState,
   { applied, online }: Settled | Run,

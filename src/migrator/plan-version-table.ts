@@ -4,8 +4,8 @@ import type { PlannedStatement } from './engine/engine.ts';
 import { createVersionTable, versionRowChanges } from './engine/version-rows.ts';
 
 /**
- * What a run writes before its first script to place a database under version control: the version table and the adopted
- * heads. Nothing where there is nothing to run or the table is there.
+ * What a run writes before its first script to place a database under version control: the version
+ * table and the adopted heads. Nothing where there is nothing to run or the table is there.
  *
  * @param rows those of `alembic_version`; undefined where there is no such table
  */
@@ -24,7 +24,9 @@ export function planControl(
   ];
 }
 
-/** The statements that turn these rows of `alembic_version` into those, with their values in them. */
+/**
+ * The statements that turn these rows of `alembic_version` into those, with their values in them.
+ */
 export function planRecord(before: readonly string[], after: readonly string[]): readonly PlannedStatement[] {
   return versionRowChanges(before, after).map(({ sql, values }) => ({
     sql: Object.entries(values).reduce(

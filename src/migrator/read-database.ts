@@ -34,8 +34,9 @@ export async function readFacts(connection: Connection): Promise<Look> {
 const MOST_LOOKS = 20;
 
 /**
- * The same without the lock. A look is more than one question, and another migrator may commit between two of them: what is
- * refused is looked at again, until two looks in a row find the same record.
+ * The same without the lock. A look is more than one question, and another migrator may commit
+ * between two of them: what is refused is looked at again, until two looks in a row find the same
+ * record.
  *
  * @throws Failure `DatabaseUnreachable`
  */
@@ -56,7 +57,10 @@ export function detectIn(facts: Facts): Detected {
   return detect(facts, knownSchema(REGISTRY, facts.transactional));
 }
 
-/** The same, with a look at whether anybody can write with the triggers of our scripts, where there are some. */
+/**
+ * The same, with a look at whether anybody can write with the triggers of our scripts, where there
+ * are some.
+ */
 export async function withBrokenTriggers({ state, facts }: Look): Promise<Look> {
   const { triggers } = knownSchema(REGISTRY, facts.transactional);
   const ours = new Set([...triggers].filter((name) => facts.triggers?.has(name)));
@@ -89,7 +93,10 @@ async function askPending(
   return pending;
 }
 
-/** Connects to a database, looks at it without its lock and closes the connection again. Never throws, and never changes anything. */
+/**
+ * Connects to a database, looks at it without its lock and closes the connection again. Never
+ * throws, and never changes anything.
+ */
 export async function lookAtDatabase<Result extends object>(
   target: ConnectionTarget,
   work: (look: Look, connection: Connection) => Result | Promise<Result>,

@@ -56,7 +56,9 @@ export function buildReport(input: ReportInput): MigrationReport {
   };
 }
 
-/** One line of JSON of at most `MAX_REPORT_BYTES` bytes; a message that is too long loses its end. */
+/**
+ * One line of JSON of at most `MAX_REPORT_BYTES` bytes; a message that is too long loses its end.
+ */
 export function encodeReport(report: MigrationReport): string {
   const whole = JSON.stringify(report);
   const { error } = report;
@@ -81,7 +83,8 @@ export function encodeReport(report: MigrationReport): string {
 }
 
 /**
- * Empties the report's file, so that it is never that of an earlier run, and shows that it can be written.
+ * Empties the report's file, so that it is never that of an earlier run, and shows that it can be
+ * written.
  *
  * @throws Failure `Usage`
  */

@@ -120,7 +120,8 @@ function joined(first: string, second: string): string {
 }
 
 /**
- * MariaDB says of a column that is to be dropped, and that a check or a generated column still needs, that there is no such column.
+ * MariaDB says of a column that is to be dropped, and that a check or a generated column still
+ * needs, that there is no such column.
  * Source: mariadb.com/docs, error 1054.
  */
 function neededBy({ number, message }: DatabaseError, { running, kept }: RunProgress): string {
@@ -138,7 +139,10 @@ const AGAIN = '. Run the same again: it goes on from there.';
 /** The same where it would fail in the same way. */
 const MENDED = '. Correct what made it fail, then run the same again: it goes on from there.';
 
-/** What of the migration stays, and where that leaves the database; `rerun` ends what is not rolled back. */
+/**
+ * What of the migration stays, and where that leaves the database; `rerun` ends what is not rolled
+ * back.
+ */
 function describeOutcome(name: string, progress: RunProgress, options: RunOptions, rerun: string): string {
   const rows = progress.rows ?? [];
   const at = rows.length === 0 ? 'the database is as it was' : `the database is at ${rows.join(', ')}`;

@@ -8,11 +8,11 @@ import { Failure } from './errors/failure.ts';
 import { type RunOptions, type RunProgress, toFailure } from './run-failure.ts';
 
 /**
- * Runs the units of a plan in their order, each with its record. The engine's writer is the connection and umzug the loop;
- * the order, the record and the lock are ours.
+ * Runs the units of a plan in their order, each with its record. The engine's writer is the
+ * connection and umzug the loop; the order, the record and the lock are ours.
  *
- * @throws Failure `MigrationFailed`, `PartiallyApplied`, `DatabaseUnreachable`, `LockTimeout` or `Interrupted`; what was
- *   reported by `events.applied` is committed
+ * @throws Failure `MigrationFailed`, `PartiallyApplied`, `DatabaseUnreachable`, `LockTimeout` or
+ *   `Interrupted`; what was reported by `events.applied` is committed
  */
 export async function runMigrations(options: RunOptions): Promise<void> {
   const { lockTimeoutSeconds, signal, run } = options;
@@ -60,13 +60,17 @@ export async function runMigrations(options: RunOptions): Promise<void> {
 }
 
 /**
- * Umzug's storage on Glance's own version table. umzug runs a migration and logs it in two steps; here the first leaves
- * its transaction open and the second ends it, so that nothing can come between where the engine has transactions.
+ * Umzug's storage on Glance's own version table. umzug runs a migration and logs it in two steps;
+ * here the first leaves its transaction open and the second ends it, so that nothing can come
+ * between where the engine has transactions.
  */
 function versionTableStorage({ run, events }: RunOptions): UmzugStorage<RunProgress> {
   const units = new Map<string, CommitUnit>(run.units.map((unit) => [unit.name, unit]));
   return {
-    /** As the version table had it under the lock; each unit begins by making sure that it still has. */
+    /**
+     * As the version table had it under the lock; each unit begins by making sure that it still
+     * has.
+     */
     async executed({ context }) {
       return [...appliedScripts(context.rows ?? [])];
     },
@@ -88,7 +92,10 @@ function versionTableStorage({ run, events }: RunOptions): UmzugStorage<RunProgr
   };
 }
 
-/** Runs one migration, and leaves it to the record to commit it with those behind it, which have no steps. */
+/**
+ * Runs one migration, and leaves it to the record to commit it with those behind it, which have no
+ * steps.
+ */
 async function runScripts(
   [migration, ...behind]: Extract<CommitUnit, { kind: 'scripts' }>['migrations'],
   progress: RunProgress,
@@ -147,7 +154,8 @@ function stepProgress(migration: Migration, progress: RunProgress, options: RunO
       options.events.step(migration, step, index);
     },
     together(steps) {
-      // A statement in the middle of a step begins none and ends none: then it is still the one before.
+      // A statement in the middle of a step begins none and ends none: then it is still the one
+      // before.
       progress.doing = steps.map(describeStep).join(' and ') || progress.doing;
     },
     begun(steps) {

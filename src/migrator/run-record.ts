@@ -14,7 +14,10 @@ export interface RunRecord {
   readonly done: ReadonlySet<string>;
   /** For the run to report what it does; handed on to whoever else listens. */
   readonly events: RunEvents;
-  /** Says which revisions have rows left to move, which only the rows show; absent where nobody could look. */
+  /**
+   * Says which revisions have rows left to move, which only the rows show; absent where nobody
+   * could look.
+   */
   leaves(pending: ReadonlySet<string> | undefined): void;
   /** The outcome, had the run ended now. */
   outcome(): Outcome;

@@ -10,7 +10,8 @@ import { unlessStopped } from './errors/unless-stopped.ts';
 import type { Outcome } from './outcome.ts';
 
 /**
- * Compares the catalog of a database with the schema that these scripts leave. Never changes anything.
+ * Compares the catalog of a database with the schema that these scripts leave. Never changes
+ * anything.
  *
  * @throws Failure `DatabaseUnreachable`
  */
@@ -31,7 +32,8 @@ export async function findDifferences(
 type Verdict = Pick<Outcome, 'repaired' | 'differences' | 'error'>;
 
 /**
- * Looks at the schema of what was reached, completes what can be, and reports the rest. The lock is held.
+ * Looks at the schema of what was reached, completes what can be, and reports the rest. The lock is
+ * held.
  *
  * @throws Failure as `repairSchema`
  */
@@ -99,12 +101,12 @@ export interface RepairOptions extends Omit<WriterOptions, 'online'> {
 }
 
 /**
- * Completes what can be completed without a look at any row. The caller holds the lock, and looks again: what rows stand in
- * the way of is as it was.
+ * Completes what can be completed without a look at any row. The caller holds the lock, and looks
+ * again: what rows stand in the way of is as it was.
  *
  * @param due of `repairable`, in its order
- * @throws Failure `DatabaseUnreachable`, `LockTimeout`, `Interrupted`: the same may go well later; `MigrationFailed` where
- *   another tool has changed `alembic_version` meanwhile
+ * @throws Failure `DatabaseUnreachable`, `LockTimeout`, `Interrupted`: the same may go well later;
+ *   `MigrationFailed` where another tool has changed `alembic_version` meanwhile
  */
 async function repairSchema(
   state: DatabaseState,
@@ -135,7 +137,8 @@ async function repair(
   writer: Writer,
   heads: readonly string[],
 ): Promise<void> {
-  // As before each script: the lock may be lost, that of a cluster too, and another tool may be at work.
+  // As before each script: the lock may be lost, that of a cluster too, and another tool may be at
+  // work.
   await writer.begin(heads);
   await writer.rollback();
   if (difference.what !== 'index' || !state.transactional) {
@@ -150,7 +153,10 @@ async function repair(
   await writer.prepare(steps, { started: () => undefined });
 }
 
-/** Any other error is a fact of the database, such as rows that a key does not allow; the difference stays, and is reported. */
+/**
+ * Any other error is a fact of the database, such as rows that a key does not allow; the difference
+ * stays, and is reported.
+ */
 function throwIfPassing(
   error: unknown,
   { signal, lockTimeoutSeconds }: Omit<WriterOptions, 'online'>,

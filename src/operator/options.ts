@@ -2,7 +2,10 @@
 export interface OperatorOptions {
   /** A kubeconfig's path; undefined for $KUBECONFIG, and then the ServiceAccount of the pod. */
   readonly kubeconfig?: string;
-  /** The image of a migration's pod where the GlanceSchema names none; undefined for that of the operator's own pod. */
+  /**
+   * The image of a migration's pod where the GlanceSchema names none; undefined for that of the
+   * operator's own pod.
+   */
   readonly image?: string;
   /** The operator's own pod; undefined where it runs in none. */
   readonly podName?: string;

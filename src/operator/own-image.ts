@@ -5,8 +5,9 @@ import type { OperatorOptions } from './options.ts';
 import type { DefaultImage } from './reconcile/facts/observe.ts';
 
 /**
- * What Jobs run where their GlanceSchema names nothing: the image that the command line names, or else that of the operator's own
- * pod, which is one source for both. Undefined when there is none, which ends the operator, or it is being stopped.
+ * What Jobs run where their GlanceSchema names nothing: the image that the command line names, or
+ * else that of the operator's own pod, which is one source for both. Undefined when there is none,
+ * which ends the operator, or it is being stopped.
  */
 export async function ownImage(parts: {
   readonly client: KubeClient;

@@ -20,7 +20,9 @@ import { runWorkers } from './workers.ts';
 
 const QUEUE_BACKOFF = { first: 50, most: 60_000 };
 
-/** How long the operator waits at its end for Events that are not delivered yet, in milliseconds. */
+/**
+ * How long the operator waits at its end for Events that are not delivered yet, in milliseconds.
+ */
 const EVENT_FLUSH = 3_000;
 
 const LEASE_NAME = 'glance-schema';
@@ -29,9 +31,9 @@ const LEASE_NAME = 'glance-schema';
 const CONTROLLER_NAME = 'glanceschema';
 
 /**
- * Runs the operator until SIGTERM or SIGINT: leads by the Lease, watches, and reconciles by its workers. Sets the exit
- * code of the process to 1 when the Lease is lost, the kubeconfig or the own pod cannot be read, or an address is
- * taken.
+ * Runs the operator until SIGTERM or SIGINT: leads by the Lease, watches, and reconciles by its
+ * workers. Sets the exit code of the process to 1 when the Lease is lost, the kubeconfig or the own
+ * pod cannot be read, or an address is taken.
  */
 export async function runOperator(options: OperatorOptions): Promise<void> {
   const log = openLog(options.logLevel);

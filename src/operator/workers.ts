@@ -9,7 +9,10 @@ import { type Outcome, reconciler } from './reconcile/reconciler.ts';
 import type { StoredStatus } from './reconcile/status-writer.ts';
 import { pause } from './time/pause.ts';
 
-/** How often every GlanceSchema is looked at though nothing happened, in milliseconds. It makes no request. */
+/**
+ * How often every GlanceSchema is looked at though nothing happened, in milliseconds. It makes no
+ * request.
+ */
 const RESYNC = 600_000;
 
 const NOT_READ: Outcome = { kind: 'requeue', why: 'its namespace has not been read yet' };

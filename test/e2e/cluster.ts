@@ -1,4 +1,5 @@
-// The cluster of the journeys: a control plane, a real node with our image, PostgreSQL and MariaDB that pods can reach.
+// The cluster of the journeys: a control plane, a real node with our image, PostgreSQL and MariaDB
+// that pods can reach.
 
 import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -38,7 +39,10 @@ export interface Cluster {
   apply(...objects: readonly unknown[]): Promise<void>;
   /** A namespace with the Secret `glance-db`, as a user makes it. */
   tenant(namespace: string, connection: string): Promise<Tenant>;
-  /** What there is, and what the operator and the kubelet said last: for a failed test, as nothing is left afterwards. */
+  /**
+   * What there is, and what the operator and the kubelet said last: for a failed test, as nothing
+   * is left afterwards.
+   */
   describe(): Promise<string>;
   stop(): Promise<void>;
 }
@@ -48,7 +52,10 @@ export interface Tenant {
   /** `kubectl apply` of a GlanceSchema named `glance`. */
   apply(spec: Record<string, unknown>): Promise<void>;
   refusal(spec: Record<string, unknown>): Promise<string>;
-  /** Waits until Ready has this reason and speaks of the newest spec, and its message has this in it. */
+  /**
+   * Waits until Ready has this reason and speaks of the newest spec, and its message has this in
+   * it.
+   */
   reaches(reason: string, message?: RegExp): Promise<KubeObject>;
   kubectl(...args: readonly string[]): Promise<string>;
   list(kind: string): Promise<readonly KubeObject[]>;

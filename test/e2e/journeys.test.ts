@@ -19,7 +19,8 @@ const OPERATOR = 'deployment/glance-schema-operator';
 const PODS = ['pods', SYSTEM, '--selector=app.kubernetes.io/component=operator'];
 const LONG_WAIT = { timeoutMilliseconds: 60_000, everyMilliseconds: 300 };
 
-// What a user does is done by kubectl alone; databases are filled, held up and looked at by their own clients.
+// What a user does is done by kubectl alone; databases are filled, held up and looked at by their
+// own clients.
 describe('journeys on a real node', function () {
   this.timeout(1_200_000);
   let cluster: Cluster;
@@ -356,7 +357,10 @@ const RESTRICTED = JSON.stringify({
   },
 });
 
-/** What the SCC `restricted-v2` does: gives a user where none is named, and refuses one that is not in the range. */
+/**
+ * What the SCC `restricted-v2` does: gives a user where none is named, and refuses one that is not
+ * in the range.
+ */
 function rangeOfUsers(namespace: string): readonly unknown[] {
   const matchConstraints = {
     namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },

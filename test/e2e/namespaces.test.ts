@@ -8,7 +8,10 @@ import { eventually } from '../../lab/process/eventually.ts';
 
 const CGROUPS = '/sys/fs/cgroup';
 
-/** Does what a node does: mounts, connects, makes control groups with a process in them, and leaves a daemon behind. */
+/**
+ * Does what a node does: mounts, connects, makes control groups with a process in them, and leaves
+ * a daemon behind.
+ */
 const BUSY = `
 mount -t tmpfs tmpfs /mnt
 ip link add glance-left type veth peer name glance-right

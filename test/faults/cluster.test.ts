@@ -11,7 +11,9 @@ import { startTcpProxy } from '../../lab/process/tcp-proxy.ts';
 import { committedDdl, countDdl } from '../support/ddl-count.ts';
 import { type HeldMigration, holdMigration } from '../support/held-migration.ts';
 
-/** Without the Lease, so that the next operator need not wait for that of the one before to expire. */
+/**
+ * Without the Lease, so that the next operator need not wait for that of the one before to expire.
+ */
 const ALONE = ['--no-leader-elect'];
 
 const USER = 'system:serviceaccount:glance-schema-system:glance-schema-operator';

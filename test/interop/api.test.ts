@@ -15,7 +15,9 @@ import { runCli } from '../../lab/process/bundle.ts';
 import { leaveOut } from '../../lab/process/needs.ts';
 import { ENGINES, type EngineServer } from './engine.ts';
 
-/** Every combination of owner, visibility, member and deletion that the seed has occurs in these. */
+/**
+ * Every combination of owner, visibility, member and deletion that the seed has occurs in these.
+ */
 const IMAGES = 420;
 
 /** An image that Newton's API took in, with content. */
@@ -150,7 +152,8 @@ for (const engine of ENGINES) {
         });
 
         it(`${who} gets by its id what Newton gave`, async () => {
-          // All of the images of the first period of the seed's pattern, and those that concern this project.
+          // All of the images of the first period of the seed's pattern, and those that concern
+          // this project.
           const asked = images.filter((image, index) => index < 40 || concerns(image, project));
           const expected = asked.map((image) => [image.id, isReadable(image, project) ? 200 : 404]);
           const got: unknown[] = [];

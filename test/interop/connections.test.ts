@@ -13,8 +13,9 @@ import { type ConnectionTarget, TLS_MODES, type TlsMode } from '../../src/migrat
 import { Failure } from '../../src/migrator/errors/failure.ts';
 
 /**
- * How ours may differ from the real ones: more is verified, so that the mode is this; it is refused in these words; it is read
- * though the real ones refuse it, for this reason; or it is read otherwise, for this reason. Without any it is the same to the letter, or refused by both.
+ * How ours may differ from the real ones: more is verified, so that the mode is this; it is refused
+ * in these words; it is read though the real ones refuse it, for this reason; or it is read
+ * otherwise, for this reason. Without any it is the same to the letter, or refused by both.
  */
 type Difference =
   | { readonly stronger: TlsMode }
@@ -211,7 +212,10 @@ const FILES: Readonly<Record<string, string>> = {
   passfile: '# c\n*:*:*:nobody:no\n127.0.0.1:1:glance:glance:with\\:colon\n*:*:*:*:any\n',
 };
 
-/** Configuration: its files by name, in the order in which they are given; a name that ends with `/` is a folder. */
+/**
+ * Configuration: its files by name, in the order in which they are given; a name that ends with `/`
+ * is a folder.
+ */
 interface Configuration {
   readonly name: string;
   readonly files: Readonly<Record<string, string>>;

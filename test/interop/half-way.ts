@@ -45,7 +45,10 @@ const IMAGES = 40;
 /** How many databases are worked on at a time. */
 const AT_ONCE = 3;
 
-/** The case of a real `glance-manage db sync` from an origin, which is killed after each statement that stays. */
+/**
+ * The case of a real `glance-manage db sync` from an origin, which is killed after each statement
+ * that stays.
+ */
 export function halfWayCase(origin: Origin, { engine, manage, way = ['sync'], each = 1 }: HalfWay): void {
   it(`from ${origin.name}, after each statement, by ${way.join(', ')}: the newest schema with every row, or refused with nothing changed`, async () => {
     const statements = await recordSync();
@@ -98,7 +101,9 @@ export function halfWayCase(origin: Origin, { engine, manage, way = ['sync'], ea
       .filter((statement) => /^(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE)\b/i.test(statement));
   }
 
-  /** Lets ours loose on what is there after these statements, each of which is committed by itself. */
+  /**
+   * Lets ours loose on what is there after these statements, each of which is committed by itself.
+   */
   async function endOf(statements: readonly string[]): Promise<End> {
     const url = await make();
     const start = await engine.readTables(url);

@@ -23,8 +23,8 @@ interface RealState {
 const head = headsOf(new Set(SCRIPTS.map((script) => script.name)));
 
 /**
- * Every set of heads that the real tool makes on its two ways: each revision whole before the next, and all expands
- * first. Each is made from the one before it, so that no revision is run twice.
+ * Every set of heads that the real tool makes on its two ways: each revision whole before the next,
+ * and all expands first. Each is made from the one before it, so that no revision is run twice.
  */
 function realStates(): readonly RealState[] {
   const states = new Map<string, RealState>();
@@ -61,7 +61,8 @@ for (const engine of ENGINES) {
       server = await engine.start();
       manage = startGlanceManage(glance);
       const url = await server.createDatabase('reference');
-      // Once with the program itself, as an operator runs it; from here on with its code loaded only once.
+      // Once with the program itself, as an operator runs it; from here on with its code loaded
+      // only once.
       const synced = await runGlanceManage(glance, url, 'db', 'sync');
       expect(synced.code, synced.stderr).to.equal(0);
       reference = await server.readSchema(url);
@@ -278,7 +279,10 @@ interface Turns<T> {
   of(one: T): Promise<void>;
 }
 
-/** Most of a turn is the start of one process after another, which leaves the second core of a machine idle. */
+/**
+ * Most of a turn is the start of one process after another, which leaves the second core of a
+ * machine idle.
+ */
 function twoAtATime<T>(work: (one: T) => Promise<void>): Turns<T> {
   const done = new Map<T, Promise<void>>();
   return {

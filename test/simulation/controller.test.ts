@@ -131,7 +131,10 @@ class Controller {
   }
 }
 
-/** A history: faults and edits as the trace has them, then quiescence until nothing happens any more. */
+/**
+ * A history: faults and edits as the trace has them, then quiescence until nothing happens any
+ * more.
+ */
 async function live(numbers: readonly number[]): Promise<World> {
   const trace = traceOf(numbers);
   const world = new World(trace);
@@ -202,7 +205,8 @@ async function outage(world: World, controller: Controller): Promise<void> {
     controller.catchUp(100);
     await controller.pass();
   }
-  // Twelve tries with doubled delays, and what there may have been to do before, up to the end of a Job that was suspended.
+  // Twelve tries with doubled delays, and what there may have been to do before, up to the end of a
+  // Job that was suspended.
   expect(world.writes - before, `writes in an outage: ${describeWorld(world)}`).to.be.at.most(50);
   world.webhookAway = false;
 }
@@ -244,7 +248,8 @@ async function quiesce(world: World, controller: Controller): Promise<void> {
     await round();
     still = world.moment === before && !world.isAtWork ? still + 1 : 0;
     if (still > 10 && waitsForLong(world) && putOffs > 0) {
-      // It looks every minute, and nothing comes of it; what a policy has refused is asked for again.
+      // It looks every minute, and nothing comes of it; what a policy has refused is asked for
+      // again.
       world.clock += LONGEST_PUT_OFF;
       putOffs -= 1;
       still = 0;
@@ -270,7 +275,10 @@ async function quiesce(world: World, controller: Controller): Promise<void> {
   expect(world.writes, `writes after a restart: ${describeWorld(world)}`).to.equal(writes);
 }
 
-/** For a window that does not open within a history: the operator looks every minute, and does nothing. */
+/**
+ * For a window that does not open within a history: the operator looks every minute, and does
+ * nothing.
+ */
 function waitsForLong({ schema, clock }: World): boolean {
   return Date.parse(schema?.status?.nextAttemptAt ?? '') > clock + 24 * 3_600_000;
 }
@@ -317,7 +325,8 @@ function expectRest(world: World): void {
   expect(schema.status?.observedGeneration, what).to.equal(schema.metadata.generation);
   expect(schema.status?.progress, what).to.equal(undefined);
   if (world.hadLateJob(schema.metadata.uid) && schema.status?.recordedRevision !== world.revision) {
-    // It has moved the database beside the Job of the right place, whose word counts; see `World.knowRace`.
+    // It has moved the database beside the Job of the right place, whose word counts; see
+    // `World.knowRace`.
     return;
   }
   const reason = reasonAtRest(world, schema);
@@ -339,7 +348,10 @@ function expectRest(world: World): void {
   }
 }
 
-/** What must be said of the resource, by what is wanted, where the database is, and what has failed for good. */
+/**
+ * What must be said of the resource, by what is wanted, where the database is, and what has failed
+ * for good.
+ */
 function reasonAtRest(world: World, schema: SchemaObject): string {
   const { revision, suspend } = specOf(schema);
   const { job, recordedRevision, handledRetry } = schema.status ?? {};
@@ -383,8 +395,8 @@ function reasonOf(schema: SchemaObject): string | undefined {
 const RUNS = Number(process.env.SIMULATIONS ?? (process.env.CI === undefined ? 2000 : 10_000));
 
 /**
- * `SEED=N SIMULATIONS=M` replays a run that failed; `SHRINK=1` looks for the shortest history that fails likewise, which
- * takes minutes.
+ * `SEED=N SIMULATIONS=M` replays a run that failed; `SHRINK=1` looks for the shortest history that
+ * fails likewise, which takes minutes.
  */
 describe('the controller in simulated histories', function () {
   this.timeout(3_600_000);

@@ -1,8 +1,9 @@
-// `make test-guards`: takes each guard of the decisions, of the effects and of what is recorded out of a copy of the
-// controller, one at a time, and lets the simulation find that it is gone. Prints after how many histories it did.
+// `make test-guards`: takes each guard of the decisions, of the effects and of what is recorded out
+// of a copy of the controller, one at a time, and lets the simulation find that it is gone. Prints
+// after how many histories it did.
 //
-//   node test/simulation/guards.ts [TEXT...]      TEXT: part of a guard's name
-//   SEED=N SIMULATIONS=N                          histories of another seed, or more of them
+// node test/simulation/guards.ts [TEXT...]      TEXT: part of a guard's name
+// SEED=N SIMULATIONS=N                          histories of another seed, or more of them
 
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -10,7 +11,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** A guard, and the edits that take it out: each text is there once in all of the reconcile, and gives way to the other. */
+/**
+ * A guard, and the edits that take it out: each text is there once in all of the reconcile, and
+ * gives way to the other.
+ */
 interface Guard {
   readonly name: string;
   readonly edits: readonly (readonly [from: string, to: string])[];

@@ -71,7 +71,10 @@ function wantedBy({ metadata }: SchemaObject): string {
 /** The process dies here; nothing of it goes on. */
 export class Crash extends Error {}
 
-/** A controller's view of the world: a cache that lags behind, and requests that can fail in every way. */
+/**
+ * A controller's view of the world: a cache that lags behind, and requests that can fail in every
+ * way.
+ */
 export class SimulatedCluster implements Cluster {
   readonly #world: World;
   readonly #lookedAt: () => number;
@@ -85,7 +88,10 @@ export class SimulatedCluster implements Cluster {
   #looked = 0;
   /** How many changes there were when this pass began. */
   #began = 0;
-  /** What was wanted, and when it was, in milliseconds, that a Job was last refused; undefined once its clock has jumped. */
+  /**
+   * What was wanted, and when it was, in milliseconds, that a Job was last refused; undefined once
+   * its clock has jumped.
+   */
   #refused: { readonly wanted: string; readonly at: number } | undefined;
   /** Whether a Job was refused in this pass whose finalizer is on. */
   #holds = false;
@@ -290,7 +296,8 @@ export class SimulatedCluster implements Cluster {
         image: spec.template.spec.containers[0].image,
         ...secretOf(spec),
       });
-      // Stopped after it had noted the place of this Job; another has made it since, somebody has deleted it, and there is a later one.
+      // Stopped after it had noted the place of this Job; another has made it since, somebody has
+      // deleted it, and there is a later one.
       if (this.#world.startingOf(created) > sequenceOf(created)) {
         this.#world.knowJobRace(created);
       }
@@ -384,7 +391,10 @@ export class SimulatedCluster implements Cluster {
     });
   }
 
-  /** A Job that was refused is not asked for again at once, unless the spec has changed or the clock has jumped. */
+  /**
+   * A Job that was refused is not asked for again at once, unless the spec has changed or the clock
+   * has jumped.
+   */
   #checkBackoff(): void {
     const refused = this.#refused;
     if (this.#fenced === undefined || refused?.wanted !== wantedBy(this.#fenced)) {
@@ -396,7 +406,10 @@ export class SimulatedCluster implements Cluster {
     }
   }
 
-  /** What the user wants and what failed before, as they were when the place of this Job was noted, must allow it. */
+  /**
+   * What the user wants and what failed before, as they were when the place of this Job was noted,
+   * must allow it.
+   */
   #checkStart(annotation: string | undefined): void {
     const purpose = parsePurpose(annotation);
     const schema = this.#fenced;
@@ -436,7 +449,10 @@ export class SimulatedCluster implements Cluster {
     this.#checkPace(schema, purpose);
   }
 
-  /** What failed is tried again after a while, if at all, unless something new is wanted; a reading may follow a migration at once. */
+  /**
+   * What failed is tried again after a while, if at all, unless something new is wanted; a reading
+   * may follow a migration at once.
+   */
   #checkPace(schema: SchemaObject, { kind, attempt }: Purpose): void {
     const { metadata } = schema;
     const { job, handledRetry, handledObserve } = this.#believed(schema);
@@ -477,7 +493,10 @@ export class SimulatedCluster implements Cluster {
     }
   }
 
-  /** Whether it has not waited after what happened then; to a clock that is behind that is still to come, and the status has the wait. */
+  /**
+   * Whether it has not waited after what happened then; to a clock that is behind that is still to
+   * come, and the status has the wait.
+   */
   #isEarly({ status }: SchemaObject, happened: string): boolean {
     const at = Date.parse(happened);
     const now = this.#lookedAt();
@@ -495,7 +514,8 @@ export class SimulatedCluster implements Cluster {
     const { metadata } = job;
     const uid = schemaOf(job);
     const owner = this.#world.schemas.get(uid);
-    // Beside a Job that was made too late that of the right place looks old; another reads the database then.
+    // Beside a Job that was made too late that of the right place looks old; another reads the
+    // database then.
     const goes =
       owner === undefined || owner.metadata.deletionTimestamp !== undefined || this.#world.hadLateJob(uid);
     if (!goes && !this.#world.stored.has(metadata.uid)) {
@@ -528,8 +548,8 @@ export class SimulatedCluster implements Cluster {
   }
 
   /**
-   * Ready=True must be the truth when it is written, unless a user restored a backup that nobody has read, or a Job was made too
-   * late beside another.
+   * Ready=True must be the truth when it is written, unless a user restored a backup that nobody
+   * has read, or a Job was made too late beside another.
    */
   #checkReady(schema: SchemaObject, status: NonNullable<SchemaObject['status']>): void {
     const ready = status.conditions?.find((condition) => condition.type === 'Ready');
@@ -542,7 +562,10 @@ export class SimulatedCluster implements Cluster {
     }
   }
 
-  /** A request takes a while, and can fail before or after it took effect; so can the process that makes it. */
+  /**
+   * A request takes a while, and can fail before or after it took effect; so can the process that
+   * makes it.
+   */
   async #request<T>(effect: () => T): Promise<T> {
     const { trace } = this.#world;
     await this.#meanwhile();

@@ -1,19 +1,28 @@
-/** The numbers that a history is made of; when they are used up nothing unusual happens any more. */
+/**
+ * The numbers that a history is made of; when they are used up nothing unusual happens any more.
+ */
 export interface Trace {
   /** A number in [0, bound); 0 when the trace has ended, so that 0 must mean "as usual". */
   next(bound: number): number;
-  /** Whether something happens that does once in `odds` times, over all histories: in some often, in others never. */
+  /**
+   * Whether something happens that does once in `odds` times, over all histories: in some often, in
+   * others never.
+   */
   happens(what: string, odds: number): boolean;
   /** One of the values; the first when the trace has ended. */
   pick<T>(values: readonly [T, ...T[]]): T;
-  /** One of the kinds by their weights, each of which is larger in some histories and none in others; the first, when the trace has ended. */
+  /**
+   * One of the kinds by their weights, each of which is larger in some histories and none in
+   * others; the first, when the trace has ended.
+   */
   choose<T extends string>(kinds: Readonly<Record<T, number>>): T;
   readonly ended: boolean;
 }
 
 /**
- * How much likelier than usual a thing is in one history. Rare things that must come together to do harm hardly ever do when all
- * are equally likely: a history that is full of a few kinds of them is met far sooner. After Groce and others, Swarm Testing, 2012.
+ * How much likelier than usual a thing is in one history. Rare things that must come together to do
+ * harm hardly ever do when all are equally likely: a history that is full of a few kinds of them is
+ * met far sooner. After Groce and others, Swarm Testing, 2012.
  */
 const TEMPERS = [1, 0, 1, 0, 1, 4, 10] as const;
 

@@ -119,14 +119,18 @@ interface SimulatedPod {
   endedAfter: number | undefined;
   /** Whether another container keeps it once its process has ended. */
   readonly sidecar: boolean;
-  /** Whether what it left makes no sense, or it stopped short of its target and said that all was well. */
+  /**
+   * Whether what it left makes no sense, or it stopped short of its target and said that all was
+   * well.
+   */
   broken?: boolean;
 }
 
 /**
- * A model of the API server, the Job controller, the garbage collector, a node, a database and its users, under a virtual
- * clock. It is a stand-in for all of them, so that thousands of histories can be run; the integration tests run the real
- * ones. It checks by itself what must hold at every moment.
+ * A model of the API server, the Job controller, the garbage collector, a node, a database and its
+ * users, under a virtual clock. It is a stand-in for all of them, so that thousands of histories
+ * can be run; the integration tests run the real ones. It checks by itself what must hold at every
+ * moment.
  */
 export class World {
   readonly trace: Trace;
@@ -174,7 +178,9 @@ export class World {
   readonly #failed = new Map<string, Set<string>>();
   /** UIDs of the Jobs whose result has been counted, each time again. */
   readonly #counted: string[] = [];
-  /** How often a user has wiped the status, whereupon a result is rightly taken and counted anew. */
+  /**
+   * How often a user has wiped the status, whereupon a result is rightly taken and counted anew.
+   */
   #wiped = 0;
   #versions = 0;
 
@@ -214,7 +220,9 @@ export class World {
     return `uid-${this.version()}`;
   }
 
-  /** An operator has counted the result of a Job, which it or another one must not have done before. */
+  /**
+   * An operator has counted the result of a Job, which it or another one must not have done before.
+   */
   count(job: StatusJob): void {
     this.#counted.push(job.uid);
     if (this.#counted.filter((uid) => uid === job.uid).length > 1 + this.#wiped) {
@@ -294,8 +302,8 @@ export class World {
   }
 
   /**
-   * With its pods, which have their grace. It is gone at once, or in the foreground when its pods are, as Kubernetes does it
-   * for a TTL.
+   * With its pods, which have their grace. It is gone at once, or in the foreground when its pods
+   * are, as Kubernetes does it for a TTL.
    */
   deleteJob(uid: string, propagation: 'Background' | 'Foreground' = 'Background'): void {
     const job = this.jobs.get(uid);
@@ -317,9 +325,10 @@ export class World {
   }
 
   /**
-   * A Job is about to be made by a controller that last looked for pods so many changes ago. If another one has made a Job of
-   * the same name since, and somebody has deleted that by hand though its pod is alive, no request can tell: Kubernetes has
-   * no creation that depends on another object. There the lock of the database is the guard.
+   * A Job is about to be made by a controller that last looked for pods so many changes ago. If
+   * another one has made a Job of the same name since, and somebody has deleted that by hand though
+   * its pod is alive, no request can tell: Kubernetes has no creation that depends on another
+   * object. There the lock of the database is the guard.
    */
   knowRace(lookedAfter: number): void {
     for (const { object, madeAfter } of this.pods.values()) {
@@ -410,7 +419,9 @@ export class World {
     }
   }
 
-  /** Job tracking with finalizers: a pod that failed, or was deleted, is counted before it is gone. */
+  /**
+   * Job tracking with finalizers: a pod that failed, or was deleted, is counted before it is gone.
+   */
   #countFailure({ object }: SimulatedPod): void {
     const uid = ownerOf(object);
     const job = this.jobs.get(uid);
@@ -576,7 +587,10 @@ export class World {
     this.podChanges.push({ uid: pod.object.metadata.uid, object: pod.object });
   }
 
-  /** The Job controller, with `podReplacementPolicy: Failed`, our `podFailurePolicy` and a `backoffLimit` of 2. */
+  /**
+   * The Job controller, with `podReplacementPolicy: Failed`, our `podFailurePolicy` and a
+   * `backoffLimit` of 2.
+   */
   #stepJob(job: SimulatedJob): void {
     const [owner] = job.metadata.ownerReferences ?? [];
     if (owner !== undefined && !this.schemas.has(owner.uid)) {
@@ -606,7 +620,8 @@ export class World {
       }
       return;
     }
-    // The real one waits for at least ten seconds after a failure; what counts is that no two are of one second.
+    // The real one waits for at least ten seconds after a failure; what counts is that no two are
+    // of one second.
     const justMade = own.some((pod) => Date.parse(pod.object.metadata.creationTimestamp) + 1000 > this.clock);
     if (
       justMade ||
@@ -826,7 +841,10 @@ export class World {
     }
   }
 
-  /** As a backup has it, of a resource that was there before under another UID, or somebody pastes it. */
+  /**
+   * As a backup has it, of a resource that was there before under another UID, or somebody pastes
+   * it.
+   */
   #statusOfAnother(): GlanceSchemaStatus {
     const at = this.trace.next(REVISIONS.length);
     return {
@@ -861,7 +879,9 @@ export class World {
     this.putSchema({ ...schema, metadata: { ...schema.metadata, generation }, spec });
   }
 
-  /** A backup is restored while no migration runs, and the annotation is set, as the runbook has it. */
+  /**
+   * A backup is restored while no migration runs, and the annotation is set, as the runbook has it.
+   */
   #restore(): void {
     if ([...this.pods.values()].some((pod) => !hasEnded(pod.object)) || this.#database.at < 1) {
       return;
@@ -876,7 +896,10 @@ export class World {
     }
   }
 
-  /** The garbage collector's share in a deletion: in the foreground it deletes what the schema owns, or it takes the owner off. */
+  /**
+   * The garbage collector's share in a deletion: in the foreground it deletes what the schema owns,
+   * or it takes the owner off.
+   */
   #collect(schema: SchemaObject): void {
     const { deletionTimestamp, finalizers = [] } = schema.metadata;
     const cascade = CASCADES.find((each) => finalizers.includes(each));
@@ -912,7 +935,10 @@ export class World {
 
   // What must hold.
 
-  /** An operator that tells of a Job at work, in a pass that began so many changes ago, has taken its owner off, if it may. */
+  /**
+   * An operator that tells of a Job at work, in a pass that began so many changes ago, has taken
+   * its owner off, if it may.
+   */
   checkDisowned(uid: string, began: number): void {
     const job = this.jobs.get(uid);
     const owned = job?.metadata.ownerReferences?.length && (this.#owned.get(uid) ?? 0) < began;
@@ -925,8 +951,8 @@ export class World {
   }
 
   /**
-   * The schema goes, and takes its Jobs with it: a controller that does this has seen everything that was at work when its pass
-   * began, so many changes ago.
+   * The schema goes, and takes its Jobs with it: a controller that does this has seen everything
+   * that was at work when its pass began, so many changes ago.
    */
   checkGone(began: number): void {
     const pod = [...this.pods.values()].find(
@@ -937,7 +963,10 @@ export class World {
     }
   }
 
-  /** The result of a Job is stored, by a pass that began so many changes ago: it is what the last of its pods left, if that is there. */
+  /**
+   * The result of a Job is stored, by a pass that began so many changes ago: it is what the last of
+   * its pods left, if that is there.
+   */
   checkResult({ job, recordedRevision }: GlanceSchemaStatus, began: number): void {
     const { uid = '', failure } = job ?? {};
     const pod = this.#podsOf(uid).find(
@@ -955,7 +984,10 @@ export class World {
     }
   }
 
-  /** A Job is made, in a pass that began so many changes ago: it has seen every pod that was there then, and waits for its end. */
+  /**
+   * A Job is made, in a pass that began so many changes ago: it has seen every pod that was there
+   * then, and waits for its end.
+   */
   checkAlone(schema: string | undefined, began: number): void {
     const pod = [...this.pods.values()].find(
       ({ object, madeAfter }) =>
@@ -966,7 +998,10 @@ export class World {
     }
   }
 
-  /** A controller that takes a Job away, in a pass that began so many changes ago, has seen the processes that ran then. */
+  /**
+   * A controller that takes a Job away, in a pass that began so many changes ago, has seen the
+   * processes that ran then.
+   */
   checkTakenAway(job: string, began: number): void {
     const pod = this.#podsOf(job).find(
       ({ process }) => process !== undefined && process.startedAfter < began,

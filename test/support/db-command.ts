@@ -2,7 +2,10 @@ import { expect } from 'chai';
 import type { CliResult } from '../../lab/process/bundle.ts';
 import { runCliInThread } from '../../lab/process/cli-threads.ts';
 
-/** What `glance-schema db ARGS...` does to the database of the URL; it gets no process of its own, see `cli-threads.ts`. */
+/**
+ * What `glance-schema db ARGS...` does to the database of the URL; it gets no process of its own,
+ * see `cli-threads.ts`.
+ */
 export function db(url: string, ...args: readonly string[]): Promise<CliResult> {
   return runCliInThread(['db', ...args], { DATABASE_CONNECTION: url });
 }

@@ -1,6 +1,9 @@
 import { withClient } from '../../lab/databases/images.ts';
 
-/** Has a PostgreSQL keep the statements that change its schema, each with the transaction that it is committed in. */
+/**
+ * Has a PostgreSQL keep the statements that change its schema, each with the transaction that it is
+ * committed in.
+ */
 export async function countDdl(url: string): Promise<void> {
   await withClient(url, (client) =>
     client.query(`CREATE SCHEMA watched;

@@ -7,8 +7,9 @@ export function headOf(revision: string): string {
 }
 
 /**
- * The golden file of a script that follows its revision's forerunner, contracted. That of an expand was taken with all
- * expands before it and no contract; and no contract after Pike's changes anything.
+ * The golden file of a script that follows its revision's forerunner, contracted. That of an expand
+ * was taken with all expands before it and no contract; and no contract after Pike's changes
+ * anything.
  */
 export function interleaved(script: Script): string {
   if (script.kind !== 'expand' || script.revision === 'ocata01') {

@@ -15,7 +15,10 @@ export interface KillSubject {
   fill(url: string): Promise<void>;
   /** Whatever a run changes, as text: schema, version table, how many rows are moved. */
   state(url: string): Promise<string>;
-  /** Proves that a database at the newest revision has all that it should, and that no row was written twice. */
+  /**
+   * Proves that a database at the newest revision has all that it should, and that no row was
+   * written twice.
+   */
   check(url: string, where: string): Promise<void>;
 }
 
@@ -97,8 +100,9 @@ export interface KillTally {
 const TRIES = 6;
 
 /**
- * Kills a run by SIGKILL, `kills` times, at random moments on each of the ways: each time after it has begun to change the database and
- * before it has ended. Then goes on without a kill and has the database checked.
+ * Kills a run by SIGKILL, `kills` times, at random moments on each of the ways: each time after it
+ * has begun to change the database and before it has ended. Then goes on without a kill and has the
+ * database checked.
  */
 export async function killAtRandom(subject: KillSubject, kills: number, seed: number): Promise<KillTally> {
   const next = random(seed);
@@ -161,7 +165,10 @@ function describe(way: Way, { step, fraction, bySync }: Round): string {
   return `${commands.join(', ')}${bySync ? ', then by sync' : ''}`;
 }
 
-/** How long each step takes from its first word on, with as many at once as there will be; and what it finds and leaves. */
+/**
+ * How long each step takes from its first word on, with as many at once as there will be; and what
+ * it finds and leaves.
+ */
 async function measure(
   subject: KillSubject,
   way: Way,

@@ -24,7 +24,8 @@ const WAITING_ON_MYSQL = `SELECT p.TIME_MS AS milliseconds, p.INFO AS query FROM
   ORDER BY 1 DESC LIMIT 1`;
 
 /**
- * Looks every few milliseconds who of these applications waits for a lock, and tells the longest wait in the end.
+ * Looks every few milliseconds who of these applications waits for a lock, and tells the longest
+ * wait in the end.
  */
 export async function watchLocks(url: string, application: string): Promise<LockWatch> {
   const client = new pg.Client({ connectionString: url });
@@ -36,8 +37,9 @@ export async function watchLocks(url: string, application: string): Promise<Lock
 }
 
 /**
- * The same on MariaDB and MySQL for the sessions of a user. They tell how long a query runs and that it waits now, not since when: so it is
- * the longest query that was seen waiting for a table or a row, which has not waited longer than that.
+ * The same on MariaDB and MySQL for the sessions of a user. They tell how long a query runs and
+ * that it waits now, not since when: so it is the longest query that was seen waiting for a table
+ * or a row, which has not waited longer than that.
  */
 export async function watchMysqlLocks(url: string, user: string): Promise<LockWatch> {
   const client = await mysql.createConnection(mysqlOptions(url));

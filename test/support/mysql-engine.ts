@@ -18,7 +18,8 @@ import type { Row, TestEngine } from './test-engine.ts';
 
 /**
  * @param server gives the server, which need not be there yet.
- * @param compared what of a schema is compared with MariaDB's golden files: all, but for MySQL `withoutDialect`.
+ * @param compared what of a schema is compared with MariaDB's golden files: all, but for MySQL
+ *   `withoutDialect`.
  */
 export function mysqlEngine(
   server: () => TestMariaDb,

@@ -10,7 +10,8 @@ export interface Peer {
 }
 
 /**
- * Whether a NetworkPolicy lets its pods speak with a peer at a port, as a network that enforces it would decide.
+ * Whether a NetworkPolicy lets its pods speak with a peer at a port, as a network that enforces it
+ * would decide.
  *
  * Source: kubernetes.io/docs/concepts/services-networking/network-policies.
  */

@@ -13,12 +13,16 @@ export interface OnlineOptions {
   readonly images: number;
 }
 
-/** How long the nodes work alone before the expand and after the contract, in milliseconds: what a query takes without a migration. */
+/**
+ * How long the nodes work alone before the expand and after the contract, in milliseconds: what a
+ * query takes without a migration.
+ */
 const ALONE = Number(process.env.ONLINE_ALONE ?? 1000);
 
 /**
- * Takes a database through Ocata phase by phase while nodes of the release before and of Ocata work on it, and proves that no
- * query fails, that both columns of each row agree at any time until contract, and that what no node has changed is as it has to be.
+ * Takes a database through Ocata phase by phase while nodes of the release before and of Ocata work
+ * on it, and proves that no query fails, that both columns of each row agree at any time until
+ * contract, and that what no node has changed is as it has to be.
  */
 export async function upgradeOcataOnline(options: OnlineOptions): Promise<readonly NodeTally[]> {
   const { engine, url, nodesUrl = url, images } = options;
@@ -76,7 +80,10 @@ export async function upgradeOcataOnline(options: OnlineOptions): Promise<readon
   return [oldTally, newTally];
 }
 
-/** Images whose two columns contradict each other; where none may lack its visibility any more, those that do too. */
+/**
+ * Images whose two columns contradict each other; where none may lack its visibility any more,
+ * those that do too.
+ */
 function torn({ engine, url }: OnlineOptions, moved: boolean): Promise<readonly Row[]> {
   return engine.query(
     url,
@@ -85,7 +92,10 @@ function torn({ engine, url }: OnlineOptions, moved: boolean): Promise<readonly 
   );
 }
 
-/** Looks again and again, with pauses that leave the server to the others, until it is stopped; tells how often. */
+/**
+ * Looks again and again, with pauses that leave the server to the others, until it is stopped;
+ * tells how often.
+ */
 function watchTorn(options: OnlineOptions): { stop(): Promise<number> } {
   const stop = new AbortController();
   let looks = 0;

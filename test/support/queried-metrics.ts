@@ -6,7 +6,10 @@ export interface QueriedMetric {
 
 const KEYWORDS = ['and', 'or', 'unless', 'bool', 'offset'];
 
-/** The metrics that a query in PromQL names, in order. It reads as much of the language as our own queries use. */
+/**
+ * The metrics that a query in PromQL names, in order. It reads as much of the language as our own
+ * queries use.
+ */
 export function queriedMetrics(query: string): readonly QueriedMetric[] {
   const bare = query
     .replaceAll(/\[[^\]]*\]/g, ' ')

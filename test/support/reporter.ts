@@ -1,6 +1,7 @@
 // mocha --reporter test/support/reporter.ts
 //
-// Prints as mocha's `spec` does, and sends each result to the process that started mocha: `make test` runs many at once.
+// Prints as mocha's `spec` does, and sends each result to the process that started mocha: `make
+// test` runs many at once.
 
 import { existsSync, readFileSync } from 'node:fs';
 import Mocha from 'mocha';
@@ -20,7 +21,10 @@ export interface TestResult {
 /** The last message: all tests of this process have ended. */
 export interface RunEnd {
   readonly kind: 'end';
-  /** What this process and those that it started and saw end have computed; null where the system does not tell. */
+  /**
+   * What this process and those that it started and saw end have computed; null where the system
+   * does not tell.
+   */
   readonly cpuSeconds: number | null;
 }
 
@@ -56,7 +60,10 @@ function cpuSeconds(): number | null {
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS;
 }
 
-/** The message, what was expected and found where the assertion knows, and the places of our own in the stack. */
+/**
+ * The message, what was expected and found where the assertion knows, and the places of our own in
+ * the stack.
+ */
 function describeError(error: Error & { readonly expected?: unknown; readonly actual?: unknown }): string {
   const own = (error.stack ?? '').split('\n').filter((line) => /^\s+at .*\/test\//.test(line));
   const values =

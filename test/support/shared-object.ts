@@ -7,8 +7,9 @@ export const OWNED = { says: 'code of a tenant runs here\n', code: 42 } as const
 export const RUNS_SHARED_OBJECT = platform === 'linux' && arch === 'x64';
 
 /**
- * The smallest shared object of Linux on x86-64: code of somebody's own, which runs as soon as it is loaded, says so on stderr and
- * ends the process. One segment, the tables that the loader of glibc asks for, and DT_INIT.
+ * The smallest shared object of Linux on x86-64: code of somebody's own, which runs as soon as it
+ * is loaded, says so on stderr and ends the process. One segment, the tables that the loader of
+ * glibc asks for, and DT_INIT.
  *
  * Source: the System V ABI, chapters 4 and 5; `man 5 elf`.
  */

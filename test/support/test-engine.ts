@@ -16,7 +16,10 @@ export interface Session {
   end(): Promise<void>;
 }
 
-/** A running server, as the cases see it that hold on every engine; all that differs between engines is behind this. */
+/**
+ * A running server, as the cases see it that hold on every engine; all that differs between engines
+ * is behind this.
+ */
 export interface TestEngine {
   /** What a column of truth values gives for false. */
   readonly no: unknown;
@@ -28,7 +31,9 @@ export interface TestEngine {
   createDatabase(name?: string): Promise<string>;
   /** Makes an empty database into what a real Glance left; see `golden-database.ts`. */
   buildGolden(url: string, options: GoldenOptions): Promise<void>;
-  /** Makes an empty database into one of Glance's Newton release with images; see `glance-data.ts`. */
+  /**
+   * Makes an empty database into one of Glance's Newton release with images; see `glance-data.ts`.
+   */
   seedNewton(url: string, options: SeedOptions): Promise<unknown>;
   /** Fills a database that has Glance's tables already. */
   fillNewton(url: string, options: SeedOptions): Promise<unknown>;
@@ -41,14 +46,23 @@ export interface TestEngine {
   readSchema(url: string): Promise<EngineSchema>;
   /** The schema that the real Glance leaves at a revision, together with `alembic_version`. */
   goldenSchema(name: string): EngineSchema;
-  /** The same of an expand, together with the triggers that ours has from Ocata's expand on to its contract. */
+  /**
+   * The same of an expand, together with the triggers that ours has from Ocata's expand on to its
+   * contract.
+   */
   expandedSchema(name: string): EngineSchema;
   /** Runs SQL that gives rows, with `?` for the values. */
   query(url: string, sql: string, values?: readonly unknown[]): Promise<readonly Row[]>;
   connect(url: string): Promise<Session>;
-  /** From now on each UPDATE of an image puts its id into a table `writes`, and takes so many seconds longer. */
+  /**
+   * From now on each UPDATE of an image puts its id into a table `writes`, and takes so many
+   * seconds longer.
+   */
   countWrites(url: string, pause?: number): Promise<void>;
-  /** Has one image, `u`, with these two columns, whatever the triggers would have made of them: `false, 'shared'`. */
+  /**
+   * Has one image, `u`, with these two columns, whatever the triggers would have made of them:
+   * `false, 'shared'`.
+   */
   insertUnseen(url: string, columns: string): Promise<void>;
 }
 
@@ -66,7 +80,10 @@ export async function goldenDatabase(engine: TestEngine, options: GoldenOptions)
   return url;
 }
 
-/** A golden schema of a database that has been adopted: where it had `migrate_version`, it has that still. */
+/**
+ * A golden schema of a database that has been adopted: where it had `migrate_version`, it has that
+ * still.
+ */
 export function withLegacyVersion(
   engine: TestEngine,
   golden: string,

@@ -3,7 +3,10 @@ import { type ConnectionFlags, resolveConnection } from '../../src/cli/db/connec
 import { connect } from '../../src/migrator/connect.ts';
 import { Failure } from '../../src/migrator/errors/failure.ts';
 
-/** The servers that each form of a URL is tried against; of `otherCa` only the authority that the client has is another. */
+/**
+ * The servers that each form of a URL is tried against; of `otherCa` only the authority that the
+ * client has is another.
+ */
 export const SERVERS = ['right', 'otherCa', 'otherName', 'expired', 'noTls'] as const;
 
 export type TlsServer = (typeof SERVERS)[number];
@@ -18,7 +21,9 @@ export type Expected = string;
 
 const RESULTS: Readonly<Record<string, TlsResult>> = { '+': 'tls', o: 'plain', '-': 'refused' };
 
-/** Connects as a command does, in this process, and asks the server whether it is spoken to by TLS. */
+/**
+ * Connects as a command does, in this process, and asks the server whether it is spoken to by TLS.
+ */
 export async function tryTls(flags: ConnectionFlags, isTls: string): Promise<TlsResult> {
   let connection: Awaited<ReturnType<typeof connect>>;
   try {

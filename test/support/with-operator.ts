@@ -8,8 +8,8 @@ export interface WithOperator {
 }
 
 /**
- * A `describe` whose tests have a control plane, a fake kubelet, PostgreSQL and an operator that leads. All of it is started
- * before the first test and stopped after the last.
+ * A `describe` whose tests have a control plane, a fake kubelet, PostgreSQL and an operator that
+ * leads. All of it is started before the first test and stopped after the last.
  */
 export function describeWithOperator(title: string, tests: (shared: WithOperator) => void): void {
   describe(title, () => {

@@ -13,7 +13,9 @@ import type {
   Volume,
 } from './pod.ts';
 
-/** Why a container cannot be started yet, in the kubelet's own words; it is tried again, as there. */
+/**
+ * Why a container cannot be started yet, in the kubelet's own words; it is tried again, as there.
+ */
 export class ContainerConfigError extends Error {
   readonly kind: 'env' | 'volume';
 
@@ -29,7 +31,10 @@ export interface ProcessConfig {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly terminationMessageFile: string;
-  /** Whom the process runs as; absent where the pod names nobody, or this process is not root's and cannot choose. */
+  /**
+   * Whom the process runs as; absent where the pod names nobody, or this process is not root's and
+   * cannot choose.
+   */
   readonly user?: { readonly uid: number; readonly gid: number };
 }
 
@@ -53,10 +58,11 @@ const serviceAccountMount = '/var/run/secrets/kubernetes.io/serviceaccount';
 const defaultMessagePath = '/dev/termination-log';
 
 /**
- * Resolves all that a kubelet resolves before it starts a container. A local process sees the machine's own file system,
- * so wherever a mount path or the termination message's path stands in command, args or an environment value, the local
- * folder or file is put in its place; and in place of the in-cluster files of a ServiceAccount, which a library looks for at
- * a fixed path, KUBECONFIG names a file with the same token.
+ * Resolves all that a kubelet resolves before it starts a container. A local process sees the
+ * machine's own file system, so wherever a mount path or the termination message's path stands in
+ * command, args or an environment value, the local folder or file is put in its place; and in place
+ * of the in-cluster files of a ServiceAccount, which a library looks for at a fixed path,
+ * KUBECONFIG names a file with the same token.
  */
 export async function containerConfig(options: ContainerConfigOptions): Promise<ProcessConfig> {
   const { pod, container, folder } = options;
@@ -277,7 +283,10 @@ async function writeFields(
   }
 }
 
-/** Bound to the pod, as a kubelet's: it is worth nothing once the pod is gone. It is not renewed, so it lives long. */
+/**
+ * Bound to the pod, as a kubelet's: it is worth nothing once the pod is gone. It is not renewed, so
+ * it lives long.
+ */
 async function requestToken(options: ContainerConfigOptions, audience: string | undefined): Promise<string> {
   const { metadata, spec } = options.pod;
   const account = spec.serviceAccountName ?? 'default';

@@ -6,7 +6,10 @@ import type { ProcessConfig } from './container-config.ts';
 import type { Container } from './pod.ts';
 import type { Terminated } from './pod-status.ts';
 
-/** A kubelet keeps this much of a termination message: the end of it. Source: pkg/kubelet/container in Kubernetes 1.36. */
+/**
+ * A kubelet keeps this much of a termination message: the end of it. Source: pkg/kubelet/container
+ * in Kubernetes 1.36.
+ */
 const longestMessage = 4096;
 const longestLogMessage = 2048;
 
@@ -20,7 +23,10 @@ export interface ContainerProcess {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Starts a container's process in a group of its own. A program that cannot be started ends at once with 127 or 128. */
+/**
+ * Starts a container's process in a group of its own. A program that cannot be started ends at once
+ * with 127 or 128.
+ */
 export function startContainerProcess(
   container: Container,
   config: ProcessConfig,

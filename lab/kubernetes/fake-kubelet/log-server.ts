@@ -2,7 +2,9 @@ import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Where the logs of containers are, and the certificate by which the API server knows the kubelet. */
+/**
+ * Where the logs of containers are, and the certificate by which the API server knows the kubelet.
+ */
 export interface LogServerOptions {
   readonly certFile: string;
   readonly keyFile: string;
@@ -18,8 +20,9 @@ export interface LogServer {
 }
 
 /**
- * The one endpoint of a kubelet that `kubectl logs` needs. The API server calls it at the address that the Node object
- * tells, and forwards what it answers. `--follow`, `--tail` and `--limit-bytes` are understood; other options are left out of account.
+ * The one endpoint of a kubelet that `kubectl logs` needs. The API server calls it at the address
+ * that the Node object tells, and forwards what it answers. `--follow`, `--tail` and
+ * `--limit-bytes` are understood; other options are left out of account.
  */
 export function startLogServer(options: LogServerOptions): Promise<LogServer> {
   const tls = { cert: readFileSync(options.certFile), key: readFileSync(options.keyFile) };

@@ -17,7 +17,10 @@ export interface Terminated {
   readonly containerID?: string;
 }
 
-/** What the node knows of one container, from which the status that a kubelet would write is derived. */
+/**
+ * What the node knows of one container, from which the status that a kubelet would write is
+ * derived.
+ */
 export interface ContainerRecord {
   readonly container: Container;
   state: ContainerState;
@@ -65,7 +68,10 @@ function phaseOf(records: readonly ContainerRecord[]): Phase {
   return began || records.some((record) => 'terminated' in record.state) ? 'Running' : 'Pending';
 }
 
-/** The part of the status that a kubelet owns; other conditions, such as DisruptionTarget, are left as they are. */
+/**
+ * The part of the status that a kubelet owns; other conditions, such as DisruptionTarget, are left
+ * as they are.
+ */
 export function podStatus(
   pod: Pod,
   records: readonly ContainerRecord[],
@@ -108,7 +114,8 @@ function withTransition(condition: Condition, before: ReadonlyMap<string, Condit
   const old = before.get(condition.type);
   const same = old !== undefined && old.status === condition.status;
   const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
-  // Nulls remove what an earlier write left: a strategic merge keeps the fields that it is not told of.
+  // Nulls remove what an earlier write left: a strategic merge keeps the fields that it is not told
+  // of.
   const cleared = { reason: null, message: null };
   return {
     ...cleared,

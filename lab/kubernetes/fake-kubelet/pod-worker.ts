@@ -21,7 +21,10 @@ export interface PodWorkerOptions {
   readonly apiServer: string;
   readonly folder: string;
   readonly baseEnv: Readonly<Record<string, string>>;
-  /** Milliseconds between attempts at what cannot be done yet: a missing Secret, an image that is not known. */
+  /**
+   * Milliseconds between attempts at what cannot be done yet: a missing Secret, an image that is
+   * not known.
+   */
   readonly retryEvery: number;
   /** What the image starts; null when there is no such image. */
   entrypointOf(image: string): readonly string[] | null;
@@ -33,13 +36,22 @@ export interface PodWorkerOptions {
 /** Runs one pod to its end, and tells the API server of it, as the pod worker of a kubelet does. */
 export interface PodWorker {
   readonly pod: Pod;
-  /** The pod's own deletion: SIGTERM, the grace period, SIGKILL, the last status, and the object removed. */
+  /**
+   * The pod's own deletion: SIGTERM, the grace period, SIGKILL, the last status, and the object
+   * removed.
+   */
   terminate(graceSeconds: number): void;
   /** As when the object is gone or the node dies: nothing is reported. */
   abandon(): Promise<void>;
-  /** The processes are killed and the pod fails, with a reason of its own, as an eviction by the kubelet does. */
+  /**
+   * The processes are killed and the pod fails, with a reason of its own, as an eviction by the
+   * kubelet does.
+   */
   fail(reason: string, message: string, condition: Condition): Promise<void>;
-  /** A signal to a container's processes; with `reason` that is what the status will say, for example OOMKilled. */
+  /**
+   * A signal to a container's processes; with `reason` that is what the status will say, for
+   * example OOMKilled.
+   */
   kill(signal: NodeJS.Signals, container?: string, reason?: string): void;
   /** The pid of a container's running process. */
   pid(container?: string): number | null;
@@ -82,7 +94,10 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
   let pending: PodStatus | null = null;
   let writing: Promise<void> | null = null;
 
-  /** One write at a time, the newest status wins, and none is lost however long the API server is away. */
+  /**
+   * One write at a time, the newest status wins, and none is lost however long the API server is
+   * away.
+   */
   function report(): void {
     pending = failure ?? podStatus(pod, records, startTime, conditions);
     for (const condition of pending.conditions as readonly Condition[])
@@ -101,7 +116,8 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
       const answer = await untilAnswered(() =>
         api.request('PATCH', podPath(pod, '/status'), body, { contentType }),
       );
-      // 404 and 409 say that the pod, or the pod of this uid, is gone; what is left to tell has nobody to hear it.
+      // 404 and 409 say that the pod, or the pod of this uid, is gone; what is left to tell has
+      // nobody to hear it.
       if (answer === null || answer.status === 404 || answer.status === 409) return;
       if (answer.status >= 500 || answer.status === 429) {
         pending ??= status;
@@ -210,7 +226,10 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
     if (!same) report();
   }
 
-  /** A volume that cannot be mounted shows in an Event only; the container goes on saying ContainerCreating. */
+  /**
+   * A volume that cannot be mounted shows in an Event only; the container goes on saying
+   * ContainerCreating.
+   */
   async function reportMount(message: string): Promise<void> {
     const { name, namespace, uid } = pod.metadata;
     const now = new Date().toISOString();

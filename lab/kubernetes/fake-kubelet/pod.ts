@@ -1,4 +1,7 @@
-/** As much of a pod's JSON as the fake kubelet reads. Source: core/v1 Pod, kubernetes.io/docs/reference. */
+/**
+ * As much of a pod's JSON as the fake kubelet reads. Source: core/v1 Pod,
+ * kubernetes.io/docs/reference.
+ */
 export interface Pod {
   readonly metadata: PodMetadata;
   readonly spec: PodSpec;
@@ -122,7 +125,10 @@ export interface ProjectedSource {
   readonly serviceAccountToken?: { readonly path: string; readonly audience?: string };
 }
 
-/** A probe by HTTP, with the periods in seconds that a kubelet takes by default where they are absent. */
+/**
+ * A probe by HTTP, with the periods in seconds that a kubelet takes by default where they are
+ * absent.
+ */
 export interface Probe {
   readonly httpGet?: { readonly path?: string; readonly port: number | string };
   readonly initialDelaySeconds?: number;

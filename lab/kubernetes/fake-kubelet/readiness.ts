@@ -1,7 +1,10 @@
 import { get } from 'node:http';
 import type { Container, Probe } from './pod.ts';
 
-/** Follows a container's readiness probe until `signal` aborts, and tells each change. Without a probe: ready at once. */
+/**
+ * Follows a container's readiness probe until `signal` aborts, and tells each change. Without a
+ * probe: ready at once.
+ */
 export function followReadiness(
   container: Container,
   onChange: (ready: boolean) => void,
@@ -27,7 +30,8 @@ export function followReadiness(
       inARow = 0;
       onChange(ready);
     }
-    // A kubelet asks at its period only. Until the first success this asks faster, to keep tests short.
+    // A kubelet asks at its period only. Until the first success this asks faster, to keep tests
+    // short.
     timer = setTimeout(once, ready ? period : Math.min(period, 100));
   };
 

@@ -87,7 +87,8 @@ export function addConnectionOptions(command: Command): Command {
 /**
  * Reads which database is meant.
  *
- * @throws Failure `Usage` for a command line that cannot be understood, `ConnectionInvalid` for what it names
+ * @throws Failure `Usage` for a command line that cannot be understood, `ConnectionInvalid` for
+ *   what it names
  */
 export function resolveConnection(flags: ConnectionFlags, environment: Environment): ConnectionTarget {
   // Of a Job: it says what a GlanceSchema calls the place.
@@ -132,7 +133,10 @@ function whence(source: string | undefined): string {
   return source === undefined ? '' : ` in ${source}`;
 }
 
-/** Files that are named here go before all that the URL names; none of them is read where TLS is not spoken. */
+/**
+ * Files that are named here go before all that the URL names; none of them is read where TLS is not
+ * spoken.
+ */
 function withOwnFiles(tls: TlsOptions, { tlsCa, tlsCert, tlsKey }: ConnectionFlags): TlsOptions {
   if (tlsKey !== undefined && tlsCert === undefined) {
     throw new Failure(

@@ -51,7 +51,10 @@ export function migrationCommand(name: 'sync' | 'upgrade', description: string):
   return helpWithExitCodes(command, MIGRATION_EXITS);
 }
 
-/** `db expand`, `db migrate` and `db contract`: one phase of every revision, while nodes of Glance are at work. */
+/**
+ * `db expand`, `db migrate` and `db contract`: one phase of every revision, while nodes of Glance
+ * are at work.
+ */
 export function phaseCommand(
   name: 'expand' | 'migrate' | 'contract',
   description: string,

@@ -99,7 +99,10 @@ function asSql(plan: DatabasePlan): string {
   return `${[`-- ${heading(plan)}`, ...obstacles, ...lines].join('\n')}\n`;
 }
 
-/** MySQL's client ends a statement at any semicolon, also at those within a trigger; PostgreSQL's knows them by the quotes. */
+/**
+ * MySQL's client ends a statement at any semicolon, also at those within a trigger; PostgreSQL's
+ * knows them by the quotes.
+ */
 function ended(sql: string, { engine }: DatabasePlan): string {
   return engine === 'mysql' && sql.includes(';') ? `DELIMITER //\n${sql} //\nDELIMITER ;` : `${sql};`;
 }

@@ -6,7 +6,8 @@ interface VersionFlags {
 }
 
 /**
- * Gives a command the revision that it is about, as `glance-manage db` takes it: as an argument, or as `--version`.
+ * Gives a command the revision that it is about, as `glance-manage db` takes it: as an argument, or
+ * as `--version`.
  *
  * @throws Failure `Usage`, out of `run`, when both are given and differ
  */

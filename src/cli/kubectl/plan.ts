@@ -33,7 +33,8 @@ async function planText({ metadata, spec, status = {} }: SchemaView, title: stri
   if (spec.revision === undefined) {
     throw new Error(`Cannot plan ${title}: it names no revision. Set spec.revision.`);
   }
-  // The latest is the operator's, which may be of another version, once that has looked at the spec.
+  // The latest is the operator's, which may be of another version, once that has looked at the
+  // spec.
   const latest = status.observedGeneration === metadata.generation ? status.targetRevision : undefined;
   const named = isLatest(spec.revision) ? (latest ?? spec.revision) : spec.revision;
   const resolved = resolveRevision(named);
@@ -101,7 +102,8 @@ async function factsOf(
     );
   }
   const position = { revision, phase: recordedPhase ?? 'Contract' };
-  // By both: a database of the old tool has no heads, and phases can have run further than the position says.
+  // By both: a database of the old tool has no heads, and phases can have run further than the
+  // position says.
   const applied = new Set([
     ...planScripts(new Set(), { kind: 'position', target: position }),
     ...appliedScripts(heads),

@@ -31,7 +31,10 @@ export interface SchemaView {
   readonly status?: GlanceSchemaStatus;
 }
 
-/** One GlanceSchema on the API server. What fails is an Error with a sentence for a person, its cause a KubeError. */
+/**
+ * One GlanceSchema on the API server. What fails is an Error with a sentence for a person, its
+ * cause a KubeError.
+ */
 export interface SchemaAccess {
   /** `GlanceSchema openstack/glance` */
   readonly title: string;
@@ -40,7 +43,10 @@ export interface SchemaAccess {
   change(patch: object): Promise<SchemaView>;
   /** The command line of another verb for the same object. */
   commandFor(verb: string): string;
-  /** ` -n openstack`, and the context and the kubeconfig where they were named: what kubectl needs to look at the same place. */
+  /**
+   * ` -n openstack`, and the context and the kubeconfig where they were named: what kubectl needs
+   * to look at the same place.
+   */
   readonly kubectlFlags: string;
 }
 
@@ -97,7 +103,10 @@ export function pathOf(namespace: string | undefined): string {
   return `/apis/${GROUP}/${VERSION}${within}/${PLURAL}`;
 }
 
-/** Opens the cluster by the user's kubeconfig for as long as `work` takes. The Kubernetes client is loaded here only. */
+/**
+ * Opens the cluster by the user's kubeconfig for as long as `work` takes. The Kubernetes client is
+ * loaded here only.
+ */
 export async function withCluster<T>(
   flags: SchemaFlags,
   work: (cluster: ClusterAccess) => Promise<T>,
@@ -164,7 +173,8 @@ function why(error: unknown, { right, kubectlFlags, clusterFlags, server, contex
     case 403:
       return `you have no right to do so (${said}). Ask for the verb ${right}.`;
     case 404:
-      // The API server names the object where it knows the kind, and has no Status at all where it does not.
+      // The API server names the object where it knows the kind, and has no Status at all where it
+      // does not.
       return error instanceof KubeError && error.reason === 'NotFound'
         ? `there is none of that name. List those that are there by 'kubectl get glanceschemas${kubectlFlags}'.`
         : `${server} knows no GlanceSchemas. Install the CRD by 'kubectl apply -k crds${clusterFlags}', or choose another --context.`;

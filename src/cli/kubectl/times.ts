@@ -10,7 +10,10 @@ const UNITS = [
   ['second', 1],
 ] as const;
 
-/** A time from now in milliseconds, in the largest unit that it has one of: `in 2 minutes`, `3 days ago`. */
+/**
+ * A time from now in milliseconds, in the largest unit that it has one of: `in 2 minutes`, `3 days
+ * ago`.
+ */
 function tellDistance(milliseconds: number): string {
   const seconds = milliseconds / 1000;
   const [unit, size] = UNITS.find(([, each]) => Math.abs(seconds) >= each) ?? ['second', 1];

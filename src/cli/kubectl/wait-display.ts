@@ -1,6 +1,9 @@
 import type { SchemaView } from './schema-access.ts';
 
-/** Shows on stderr what is waited for: a line for each change, and on a terminal a bar while rows are moved. */
+/**
+ * Shows on stderr what is waited for: a line for each change, and on a terminal a bar while rows
+ * are moved.
+ */
 export interface WaitDisplay {
   show(view: SchemaView): void;
   /** A further sentence; the same one in a row is shown once. */

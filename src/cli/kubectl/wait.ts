@@ -65,7 +65,8 @@ interface End {
 }
 
 async function untilItEnds(schema: SchemaAccess, display: WaitDisplay, deadline: number): Promise<End> {
-  // What cannot be read at all is an error at once; what could be read is waited for through an outage.
+  // What cannot be read at all is an error at once; what could be read is waited for through an
+  // outage.
   let view = await schema.read();
   for (;;) {
     const end = endOf(view, schema);
@@ -128,7 +129,10 @@ function endOf(view: SchemaView, { title, commandFor }: SchemaAccess): End | und
       };
 }
 
-/** The annotation by which more was asked for than the operator has begun: what the status says is of before. */
+/**
+ * The annotation by which more was asked for than the operator has begun: what the status says is
+ * of before.
+ */
 function notTakenUp(view: SchemaView): 'observe' | 'retry' | undefined {
   const { metadata, status } = view;
   const { [OBSERVE_ANNOTATION]: observe, [RETRY_ANNOTATION]: retry } = metadata.annotations ?? {};

@@ -2,8 +2,8 @@ import { Failure } from '../errors/failure.ts';
 import { type ConfiguredConnection, readDatabaseConnection } from './oslo-config.ts';
 
 /**
- * Reads a value that should be a connection URL and that, in what deployments hand over, may as well be a configuration file
- * of Glance, a piece of one, or in quotes.
+ * Reads a value that should be a connection URL and that, in what deployments hand over, may as
+ * well be a configuration file of Glance, a piece of one, or in quotes.
  *
  * @param name what messages call the place that the value is from
  * @throws Failure `ConnectionInvalid`, which says what the value looks like and shows nothing of it

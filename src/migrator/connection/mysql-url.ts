@@ -73,8 +73,8 @@ const MYSQL_TLS_MODES: Readonly<Record<string, TlsMode>> = {
 };
 
 /**
- * Reads a URL as SQLAlchemy with PyMySQL does: an option goes before the same in the URL's address, and both go before the
- * option file (`read_default_file`), which may bring all of them.
+ * Reads a URL as SQLAlchemy with PyMySQL does: an option goes before the same in the URL's address,
+ * and both go before the option file (`read_default_file`), which may bring all of them.
  */
 export function readMysql(url: UrlAddress, query: Query, surroundings: Surroundings): ConnectionTarget {
   const option = (name: string): string | undefined => query.get(name)?.at(-1);
@@ -159,8 +159,8 @@ function readTls(
       // The authority is there for others: nothing is verified, and so it says nothing here.
       return { mode: 'require', ...rest };
     }
-    // PyMySQL verifies by the machine's authorities then, and no name. Any certificate that can be bought would do, so
-    // without an authority the name is verified too.
+    // PyMySQL verifies by the machine's authorities then, and no name. Any certificate that can be
+    // bought would do, so without an authority the name is verified too.
     return {
       mode: isYes(verifiesName) || !hasAuthority ? 'verify-full' : 'verify-ca',
       ...authority,

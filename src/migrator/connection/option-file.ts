@@ -1,6 +1,7 @@
 /**
- * One section of MySQL's option file, as PyMySQL reads it: names in lower case with `-` for `_`, the values of `[DEFAULT]`
- * beneath, an indented line as a piece of the value before it, and `!include` not followed.
+ * One section of MySQL's option file, as PyMySQL reads it: names in lower case with `-` for `_`,
+ * the values of `[DEFAULT]` beneath, an indented line as a piece of the value before it, and
+ * `!include` not followed.
  */
 export function parseOptionFile(text: string, section: string): ReadonlyMap<string, string> {
   const sections = new Map<string, Map<string, string>>();

@@ -5,7 +5,10 @@ export interface ConfigFile {
   /** What messages call it. */
   readonly path: string;
   readonly text: string;
-  /** The section of lines before the first header; without it such lines are refused, as by oslo.config. */
+  /**
+   * The section of lines before the first header; without it such lines are refused, as by
+   * oslo.config.
+   */
   readonly section?: string;
 }
 
@@ -22,7 +25,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 type Options = ReadonlyMap<string, string>;
 
 /**
- * The `[database] connection` that Glance would take: from the environment, or else from the last file that has it.
+ * The `[database] connection` that Glance would take: from the environment, or else from the last
+ * file that has it.
  *
  * Source: oslo.config's `iniparser.py` and `cfg.py`, oslo.db's `options.py` for the old names.
  *
@@ -55,7 +59,10 @@ const CONNECTION_NAMES = [
   'sql.connection',
 ];
 
-/** The variable that goes before the files, by the first of the names; of the files the last one with any of the names. */
+/**
+ * The variable that goes before the files, by the first of the names; of the files the last one
+ * with any of the names.
+ */
 function lookUp(
   names: readonly string[],
   files: readonly Options[],
@@ -130,7 +137,10 @@ function unquote(value: string): string {
     : value;
 }
 
-/** Replaces `$name`, `${name}` and `${section.name}`; `$$` and `\$` stand for a dollar sign, and unknown names stay. */
+/**
+ * Replaces `$name`, `${name}` and `${section.name}`; `$$` and `\$` stand for a dollar sign, and
+ * unknown names stay.
+ */
 function substitute(
   value: string,
   files: readonly Options[],

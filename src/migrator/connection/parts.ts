@@ -6,14 +6,17 @@ import { type UrlAddress, unusable } from './url-query.ts';
 
 const READERS = { mysql: readMysql, postgresql: readPostgres } as const;
 
-/** Whether the environment has the parts of a connection, as that of a Job has them in the place of a URL. */
+/**
+ * Whether the environment has the parts of a connection, as that of a Job has them in the place of
+ * a URL.
+ */
 export function hasParts(environment: Surroundings['environment']): boolean {
   return environment[PART_VARIABLES.engine] !== undefined;
 }
 
 /**
- * Reads a connection whose parts are kept apart: each is taken as it is, and no URL is made of them. What is not said here is
- * as with a URL that has nothing else.
+ * Reads a connection whose parts are kept apart: each is taken as it is, and no URL is made of
+ * them. What is not said here is as with a URL that has nothing else.
  *
  * @throws Failure `ConnectionInvalid`, which shows nothing of user and password
  */

@@ -104,8 +104,8 @@ const VARIABLES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads a URL as SQLAlchemy with psycopg2, and libpq beneath, does: an option goes before the same in the URL's address, both
- * before what the named service has, and that before the environment.
+ * Reads a URL as SQLAlchemy with psycopg2, and libpq beneath, does: an option goes before the same
+ * in the URL's address, both before what the named service has, and that before the environment.
  */
 export function readPostgres(url: UrlAddress, query: Query, surroundings: Surroundings): ConnectionTarget {
   if (url.port?.includes(',')) {
@@ -218,7 +218,10 @@ function section(text: string, name: string): Options | undefined {
   return found;
 }
 
-/** The password that libpq's password file has for one of the hosts: `host:port:database:user:password`, `*` for any. */
+/**
+ * The password that libpq's password file has for one of the hosts:
+ * `host:port:database:user:password`, `*` for any.
+ */
 function readPassword(
   path: string | undefined,
   hosts: readonly HostAddress[],
@@ -256,7 +259,8 @@ function readTls(options: Options, { home, readText }: Surroundings): TlsOptions
       ? undefined
       : (options.get('sslcert') ?? options.get('ssl_cert') ?? own('postgresql.crt'));
   const named = options.get('sslkey') ?? options.get('ssl_key');
-  // `ssl_ca` is PyMySQL's, which then verifies chain and name; `sslrootcert=system` is libpq's for the same.
+  // `ssl_ca` is PyMySQL's, which then verifies chain and name; `sslrootcert=system` is libpq's for
+  // the same.
   const standard = options.has('ssl_ca') || ca === 'system' ? 'verify-full' : 'prefer';
   return {
     mode: word === undefined ? standard : parseTlsMode(word, 'sslmode'),
@@ -272,7 +276,10 @@ function readTls(options: Options, { home, readText }: Surroundings): TlsOptions
   };
 }
 
-/** The own folder may be that of another user, as in a container: what cannot be read there is not there. */
+/**
+ * The own folder may be that of another user, as in a container: what cannot be read there is not
+ * there.
+ */
 function isThere(path: string, readText: Surroundings['readText']): boolean {
   try {
     return readText(path) !== undefined;
@@ -290,7 +297,10 @@ function readTlsVersion(name: string, options: Options): TlsVersion | undefined 
   return version;
 }
 
-/** What libpq can demand of a server and the driver here cannot: with less than that nothing is connected to. */
+/**
+ * What libpq can demand of a server and the driver here cannot: with less than that nothing is
+ * connected to.
+ */
 function refuseWhatCannotBeAsked(options: Options, tls: TlsOptions): void {
   const found = [
     ...(options.get('gssencmode') === 'require' ? ['gssencmode=require'] : []),

@@ -13,7 +13,10 @@ export type TlsMode = (typeof TLS_MODES)[number];
 /** Where a database is and how to get in, parsed once from what OpenStack calls `connection`. */
 export interface ConnectionTarget extends HostAddress {
   readonly engine: Engine;
-  /** Further hosts of the same database, one of which may be the one that takes writes; PostgreSQL only. */
+  /**
+   * Further hosts of the same database, one of which may be the one that takes writes; PostgreSQL
+   * only.
+   */
   readonly others?: readonly HostAddress[];
   /** Absent leaves it to the driver: the user of the operating system. */
   readonly user?: string;
@@ -24,7 +27,10 @@ export interface ConnectionTarget extends HostAddress {
   /** Server settings, as in libpq's `options`. */
   readonly options?: string;
   readonly connectTimeoutSeconds: number;
-  /** The path of MySQL's option file that the URL names and that is not there: nobody knows what it says of TLS. */
+  /**
+   * The path of MySQL's option file that the URL names and that is not there: nobody knows what it
+   * says of TLS.
+   */
   readonly missingOptionFile?: string;
 }
 
@@ -40,7 +46,10 @@ export interface HostAddress {
 /** How the connection is encrypted, and by what the server is known; all files are PEM. */
 export interface TlsOptions {
   readonly mode: TlsMode;
-  /** Whether it is the Job of a GlanceSchema, whose fields go before what the URL says; else the command line does. */
+  /**
+   * Whether it is the Job of a GlanceSchema, whose fields go before what the URL says; else the
+   * command line does.
+   */
   readonly fromGlanceSchema?: true;
   /** Path of a PEM file, or `system` for the authorities that the machine trusts. */
   readonly ca?: string;
@@ -63,7 +72,8 @@ export interface TlsOptions {
 /**
  * The versions of TLS that a URL can ask for, in libpq's words.
  *
- * Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-SSL-MIN-PROTOCOL-VERSION
+ * Source:
+ * https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-SSL-MIN-PROTOCOL-VERSION
  */
 export const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
 

@@ -31,8 +31,9 @@ export function tlsSetting(
 }
 
 /**
- * Refuses what would verify next to nothing: without an authority of one's own, or with all that the machine trusts, any
- * certificate that can be bought has a valid chain, so that only the name distinguishes the server from another.
+ * Refuses what would verify next to nothing: without an authority of one's own, or with all that
+ * the machine trusts, any certificate that can be bought has a valid chain, so that only the name
+ * distinguishes the server from another.
  *
  * @throws Failure `ConnectionInvalid`
  */

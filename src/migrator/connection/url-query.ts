@@ -15,7 +15,10 @@ export type Query = ReadonlyMap<string, readonly string[]>;
 /** The names that a driver knows. */
 export interface OptionNames {
   readonly known: readonly string[];
-  /** Those that change nothing here: the migrator has its own way, or the option tunes what is not used. */
+  /**
+   * Those that change nothing here: the migrator has its own way, or the option tunes what is not
+   * used.
+   */
   readonly ignored: readonly string[];
 }
 
@@ -114,7 +117,10 @@ function isNear(a: string, b: string): boolean {
   ].some(([dx = 0, dy = 0]) => x.slice(start + dx) === y.slice(start + dy));
 }
 
-/** Why a URL cannot be used, and what to do instead. Never carries the URL itself: it may hold a password. */
+/**
+ * Why a URL cannot be used, and what to do instead. Never carries the URL itself: it may hold a
+ * password.
+ */
 export class UnusableUrl extends Failure {
   /** What was found and what to do, for who knows where the URL is from. */
   readonly found: string;

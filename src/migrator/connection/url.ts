@@ -6,7 +6,8 @@ import { readQuery, type UrlAddress, unusable } from './url-query.ts';
 export type { ConnectionTarget } from './target.ts';
 
 /**
- * SQLAlchemy's own expression, so that what Glance could read is read here: a password may have `/`, `?` and `#` raw.
+ * SQLAlchemy's own expression, so that what Glance could read is read here: a password may have
+ * `/`, `?` and `#` raw.
  *
  * Source: sqlalchemy/engine/url.py, `_parse_url`.
  */
@@ -22,8 +23,8 @@ const ALL_OPTIONS: readonly string[] = [MYSQL_OPTIONS, POSTGRES_OPTIONS].flatMap
 ]);
 
 /**
- * Databases that a URL may name and that Glance, or this program, cannot use. Any other name may be a piece of a password, and
- * is not shown.
+ * Databases that a URL may name and that Glance, or this program, cannot use. Any other name may be
+ * a piece of a password, and is not shown.
  */
 const OTHER_DATABASES: readonly string[] = [
   'sqlite',
@@ -114,7 +115,10 @@ function behindPassword({ ipv6, ipv4, port, database, query }: UrlParts): readon
   return [ipv6, ipv4, port, database, query];
 }
 
-/** Whether a reading of a URL with several `@` can be what was meant, with no piece of the password in it. */
+/**
+ * Whether a reading of a URL with several `@` can be what was meant, with no piece of the password
+ * in it.
+ */
 function isPlausible(parts: UrlParts, first: UrlParts | undefined): boolean {
   const { ipv6 = '', ipv4 = '', port = '', database = '', query = '' } = parts;
   return (

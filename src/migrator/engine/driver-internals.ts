@@ -1,8 +1,9 @@
-// What the drivers have and do not publish. Nothing else in the product reads a private field of a library; the tests of this file
-// fail when one is gone.
+// What the drivers have and do not publish. Nothing else in the product reads a private field of a
+// library; the tests of this file fail when one is gone.
 
 /**
- * Ends a connection of `pg` at once; it has no other way to let go of a socket whose other end is silent.
+ * Ends a connection of `pg` at once; it has no other way to let go of a socket whose other end is
+ * silent.
  *
  * Source: pg 8, lib/client.js and lib/connection.js.
  */
@@ -21,7 +22,8 @@ export function postgresBackend(client: object): number | undefined {
 }
 
 /**
- * The version that the other end has greeted `mysql2` with; a proxy may have made it up. Empty where none is known.
+ * The version that the other end has greeted `mysql2` with; a proxy may have made it up. Empty
+ * where none is known.
  *
  * Source: mysql2 3, lib/base/connection.js, _handshakePacket.
  */
@@ -31,8 +33,8 @@ export function mysqlGreeting(client: object): string {
 }
 
 /**
- * Calls `onClose` when the socket of a connection of `mysql2` is closed: its promise wrapper hands on errors only, and not the end
- * of a connection that is idle.
+ * Calls `onClose` when the socket of a connection of `mysql2` is closed: its promise wrapper hands
+ * on errors only, and not the end of a connection that is idle.
  *
  * Source: mysql2 3, lib/promise/connection.js and lib/base/connection.js.
  */
@@ -41,7 +43,8 @@ export function onMysqlSocketClosed(client: object, onClose: () => void): void {
 }
 
 /**
- * Whether a transaction of Sequelize has been committed or rolled back. Sequelize ends one by itself when a statement loses a deadlock.
+ * Whether a transaction of Sequelize has been committed or rolled back. Sequelize ends one by
+ * itself when a statement loses a deadlock.
  *
  * Source: sequelize 6, lib/transaction.js, and lib/dialects/mariadb and mysql, query.js.
  */

@@ -8,7 +8,8 @@ export interface Engine {
   /**
    * Connects with the plain driver; sequelize and umzug are not loaded.
    *
-   * @throws Failure `DatabaseUnreachable` with the cause, `Usage` for a certificate file that cannot be read
+   * @throws Failure `DatabaseUnreachable` with the cause, `Usage` for a certificate file that
+   *   cannot be read
    */
   connect(target: ConnectionTarget): Promise<Connection>;
 }
@@ -27,7 +28,10 @@ export interface Connection {
   readState(): Promise<DatabaseState>;
   /** Asks something, and leaves no lock on what it looked at. */
   query(sql: string): Promise<readonly Row[]>;
-  /** Takes the lock if nobody has it, until the connection is closed; a killed migrator blocks nobody. */
+  /**
+   * Takes the lock if nobody has it, until the connection is closed; a killed migrator blocks
+   * nobody.
+   */
   tryLock(): Promise<boolean>;
   /** Who has the lock; undefined when it is free by now. */
   lockHolder(): Promise<LockHolder | undefined>;
@@ -54,36 +58,42 @@ export interface DatabaseState {
   readonly engine: EngineName;
   readonly found: Found;
   /**
-   * Whether a migration is one transaction with its record. Without that the database may also be found in the middle
-   * of one.
+   * Whether a migration is one transaction with its record. Without that the database may also be
+   * found in the middle of one.
    */
   readonly transactional: boolean;
   /**
    * Says before the first change what the last one would fail on; changes nothing.
    *
-   * @throws Failure `DatabaseUnreachable` where nothing can be written, `MigrationFailed` where something cannot be done
+   * @throws Failure `DatabaseUnreachable` where nothing can be written, `MigrationFailed` where
+   *   something cannot be done
    */
   preflight(migrations: readonly Migration[]): Promise<void>;
   /**
-   * Reads what these tables are made of: columns, indexes and keys. A table that is not there is left out.
+   * Reads what these tables are made of: columns, indexes and keys. A table that is not there is
+   * left out.
    *
    * @throws Failure `DatabaseUnreachable`
    */
   readTables(names: readonly string[]): Promise<ReadonlyMap<string, FoundTable>>;
   /**
-   * The triggers among these that make every write of their table fail, as their definer is gone. Writes a row and rolls that
-   * back where another user has made them.
+   * The triggers among these that make every write of their table fail, as their definer is gone.
+   * Writes a row and rolls that back where another user has made them.
    */
   findBrokenTriggers(names: ReadonlySet<string>): Promise<ReadonlySet<string>>;
   /**
-   * What hangs on a column or a table that these steps drop, so that the server would refuse to drop it: a phrase for each.
+   * What hangs on a column or a table that these steps drop, so that the server would refuse to
+   * drop it: a phrase for each.
    *
    * @throws Failure `DatabaseUnreachable`
    */
   findObstacles(steps: readonly Step[]): Promise<readonly string[]>;
   /** The SQL that makes a difference go away on this server, in order. */
   mend(difference: Difference): readonly string[];
-  /** What is left to do of each of these scripts on this server, one after the other. Reads, and changes nothing. */
+  /**
+   * What is left to do of each of these scripts on this server, one after the other. Reads, and
+   * changes nothing.
+   */
   statements(
     scripts: readonly (readonly Step[])[],
     online: boolean,
@@ -103,7 +113,9 @@ export interface PlannedStatement {
 
 /** How a writer treats those that use the database besides it. */
 export interface WriterOptions {
-  /** Whether nodes of Glance may be at work on the tables: then nothing may hold them up for long. */
+  /**
+   * Whether nodes of Glance may be at work on the tables: then nothing may hold them up for long.
+   */
   readonly online: boolean;
   /** How long a statement waits for a lock that another session holds. */
   readonly lockTimeoutSeconds: number;
@@ -111,40 +123,58 @@ export interface WriterOptions {
   readonly signal: AbortSignal;
 }
 
-/** The connection that migrations run on, one after the other: begin, run, record. `:name` in SQL stands for a value. */
+/**
+ * The connection that migrations run on, one after the other: begin, run, record. `:name` in SQL
+ * stands for a value.
+ */
 export interface Writer {
   /**
-   * Opens a migration, and makes sure that `alembic_version` still has the rows that the plan was made from. Absent rows
-   * mean that there is no such table: it is made.
+   * Opens a migration, and makes sure that `alembic_version` still has the rows that the plan was
+   * made from. Absent rows mean that there is no such table: it is made.
    *
    * @throws Failure `MigrationFailed` where the database is not what the plan was made from
    */
   begin(rows: readonly string[] | undefined): Promise<void>;
   /**
-   * Runs what of these steps cannot wait for the transaction with the record, or must not be in it; before `begin`, and
-   * safe to repeat.
+   * Runs what of these steps cannot wait for the transaction with the record, or must not be in it;
+   * before `begin`, and safe to repeat.
    */
   prepare(steps: readonly Step[], progress: StepProgress): Promise<void>;
-  /** Runs steps in order. Where the engine cannot roll back, those that the catalog shows as done are left out. */
+  /**
+   * Runs steps in order. Where the engine cannot roll back, those that the catalog shows as done
+   * are left out.
+   */
   run(steps: readonly Step[], progress: StepProgress): Promise<void>;
-  /** Makes the rows of `alembic_version` these and commits, in one with the steps where the engine can. */
+  /**
+   * Makes the rows of `alembic_version` these and commits, in one with the steps where the engine
+   * can.
+   */
   record(rows: readonly string[]): Promise<void>;
   /** Asks something, in the open migration or outside of any. */
   query(sql: string, values?: Row): Promise<readonly Row[]>;
-  /** Changes rows, in the open migration or, outside of any, committed by itself; gives their number. */
+  /**
+   * Changes rows, in the open migration or, outside of any, committed by itself; gives their
+   * number.
+   */
   change(sql: string, values?: Row): Promise<number>;
   /**
    * Changes rows in a transaction of its own, outside of any migration; gives their number.
    *
-   * @param lockTimeout how long to wait for a row that another session has locked, in milliseconds; absent means
-   *   `lockTimeoutSeconds`
+   * @param lockTimeout how long to wait for a row that another session has locked, in milliseconds;
+   *   absent means `lockTimeoutSeconds`
    */
   changeAndCommit(sql: string, values?: Row, lockTimeout?: number): Promise<number>;
   /** Undoes what is not committed. Never throws. */
   rollback(): Promise<void>;
-  /** Ends the statement that runs, unless it is the commit; where the server does not, lets go of the connection within a second. */
+  /**
+   * Ends the statement that runs, unless it is the commit; where the server does not, lets go of
+   * the connection within a second.
+   */
   cancel(): void;
-  /** What the server may still be at though the connection was let go of; undefined where that is nothing. */
+  /**
+   * What the server may still be at though the connection was let go of; undefined where that is
+   * nothing.
+   */
   readonly abandoned: string | undefined;
   /** Never throws. */
   close(): Promise<void>;
@@ -154,7 +184,10 @@ export interface Writer {
 export interface StepProgress {
   /** A step begins; what this throws stops the run before it. */
   started(step: Step, index: number): void;
-  /** A step is there to stay, whatever comes: it was run, or was found done. Never reported by an engine that can roll back. */
+  /**
+   * A step is there to stay, whatever comes: it was run, or was found done. Never reported by an
+   * engine that can roll back.
+   */
   kept?(step: Step): void;
   /** A part of these is there to stay, and not all of it yet. */
   begun?(steps: readonly Step[]): void;
@@ -162,6 +195,9 @@ export interface StepProgress {
   together?(steps: readonly Step[]): void;
   /** These have no meaning on this engine: nothing is to be done for them. */
   meaningless?(steps: readonly Step[]): void;
-  /** Tables are in use by others, some of whom may be known, and asked for again; what this throws ends the wait. */
+  /**
+   * Tables are in use by others, some of whom may be known, and asked for again; what this throws
+   * ends the wait.
+   */
   waiting?(tables: readonly string[], seconds: number, holders?: readonly LockHolder[]): void;
 }

@@ -2,7 +2,8 @@ import type { ConnectionTarget } from '../connection/target.ts';
 import type { DatabaseError } from '../errors/database-error.ts';
 
 /**
- * Says why no connection came about, where the network or the operating system is the cause; undefined for another cause.
+ * Says why no connection came about, where the network or the operating system is the cause;
+ * undefined for another cause.
  *
  * @param server what should run there, as `PostgreSQL`
  */

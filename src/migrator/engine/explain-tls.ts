@@ -13,7 +13,10 @@ export function explainTls(error: DatabaseError, tls: TlsOptions, engine: Engine
   return `TLS failed with ${named}: ${error.message}${remedy === undefined ? '' : `. ${remedy}`}`;
 }
 
-/** By the words of OpenSSL and Node, as the driver of MySQL puts a code of its own in the place of theirs. */
+/**
+ * By the words of OpenSSL and Node, as the driver of MySQL puts a code of its own in the place of
+ * theirs.
+ */
 function remedyFor(message: string, tls: TlsOptions, engine: Engine): string | undefined {
   if (/does not match certificate's altnames/.test(message)) {
     const withoutName = engine === 'postgres' ? 'sslmode=verify-ca' : 'ssl_check_hostname=false';

@@ -4,8 +4,8 @@ import { databaseError, isConnectionLoss } from '../errors/database-error.ts';
 const EVERY_MILLISECONDS = 5000;
 
 /**
- * Asks something cheap again and again of a session that is only held, so that nobody on the way takes it for forgotten.
- * Keeps no process.
+ * Asks something cheap again and again of a session that is only held, so that nobody on the way
+ * takes it for forgotten. Keeps no process.
  *
  * @param lost called when the session does not answer any more
  * @returns what ends it

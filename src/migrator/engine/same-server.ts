@@ -11,8 +11,8 @@ export interface Reached<T> {
 }
 
 /**
- * Opens connections until one reaches the server that is meant. Those that reached others stay open meanwhile, as a
- * balancer may give the next one to whoever has fewest.
+ * Opens connections until one reaches the server that is meant. Those that reached others stay open
+ * meanwhile, as a balancer may give the next one to whoever has fewest.
  *
  * @throws Failure `DatabaseUnreachable` after some tries: another run may have more luck
  */

@@ -25,7 +25,10 @@ function authorityRemedy(tls: TlsOptions): string {
   return `Correct the path, or set ${tlsSetting(tls, 'ca')}, which goes before it`;
 }
 
-/** What Node would add of itself; a list of ciphers from Python or MySQL is about TLS 1.2 and leaves these alone. */
+/**
+ * What Node would add of itself; a list of ciphers from Python or MySQL is about TLS 1.2 and leaves
+ * these alone.
+ */
 const TLS_1_3_CIPHERS = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256';
 
 /**
@@ -59,7 +62,10 @@ function verifies({ mode }: TlsOptions): boolean {
   return mode === 'verify-ca' || mode === 'verify-full';
 }
 
-/** Those of the machine, as OpenSSL finds them (SSL_CERT_FILE, SSL_CERT_DIR); Node's own list where it has none. */
+/**
+ * Those of the machine, as OpenSSL finds them (SSL_CERT_FILE, SSL_CERT_DIR); Node's own list where
+ * it has none.
+ */
 function machineAuthorities(): string[] {
   const found = getCACertificates('system');
   return found.length > 0 ? found : getCACertificates('default');

@@ -1,8 +1,14 @@
 import { safeMessage } from './safe-message.ts';
 
-/** What the database, the driver or the operating system said, out of whatever a library wrapped it in. */
+/**
+ * What the database, the driver or the operating system said, out of whatever a library wrapped it
+ * in.
+ */
 export interface DatabaseError {
-  /** An SQLSTATE, a name of MySQL's such as ER_DUP_ENTRY, or one of Node's such as ECONNREFUSED; may be empty. */
+  /**
+   * An SQLSTATE, a name of MySQL's such as ER_DUP_ENTRY, or one of Node's such as ECONNREFUSED; may
+   * be empty.
+   */
   readonly code: string;
   /** MySQL's number. */
   readonly number?: number;
@@ -10,7 +16,10 @@ export interface DatabaseError {
   readonly message: string;
 }
 
-/** The innermost error that names the cause. Sequelize keeps it in `original`, umzug in `cause`, Node in `errors`. */
+/**
+ * The innermost error that names the cause. Sequelize keeps it in `original`, umzug in `cause`,
+ * Node in `errors`.
+ */
 export function databaseError(error: unknown): DatabaseError {
   if (!(error instanceof Error)) {
     return { code: '', message: String(error) };
@@ -59,16 +68,17 @@ export function isConnectionLoss(error: DatabaseError): boolean {
 }
 
 /**
- * Shutdown; not ready, as of a Galera node without its cluster; killed; trouble with packets on the way; ended as idle, which MariaDB
- * says of a session and of a transaction.
+ * Shutdown; not ready, as of a Galera node without its cluster; killed; trouble with packets on the
+ * way; ended as idle, which MariaDB says of a session and of a transaction.
  */
 const CONNECTION_LOSSES: readonly number[] = [
   1053, 1047, 1927, 1080, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 2006, 2013, 4031,
 ];
 
 /**
- * Whether the same may go well a little later, with nothing changed: the server lacks connections or memory at the moment, is
- * read-only after a switchover, or somebody has ended a statement. Whoever migrates then tries again by himself.
+ * Whether the same may go well a little later, with nothing changed: the server lacks connections
+ * or memory at the moment, is read-only after a switchover, or somebody has ended a statement.
+ * Whoever migrates then tries again by himself.
  */
 export function isRetryable(error: DatabaseError): boolean {
   return (
@@ -94,7 +104,10 @@ const RETRYABLE_STATES: readonly string[] = [
   '57014',
 ];
 
-/** Source: mariadb.com/docs, MariaDB Error Codes; dev.mysql.com/doc, Server Error Message Reference; proxysql.com/documentation. */
+/**
+ * Source: mariadb.com/docs, MariaDB Error Codes; dev.mysql.com/doc, Server Error Message Reference;
+ * proxysql.com/documentation.
+ */
 const RETRYABLE_NUMBERS: readonly number[] = [
   // Too little memory, too few threads.
   1037, 1038, 1041, 1135,
@@ -115,13 +128,20 @@ export function isLockTimeout(error: DatabaseError): boolean {
   return error.code === '55P03' || error.number === 1205;
 }
 
-/** Whether two sessions have waited for one another and this one was chosen to give way. Galera says it of a late conflict too. */
+/**
+ * Whether two sessions have waited for one another and this one was chosen to give way. Galera says
+ * it of a late conflict too.
+ */
 export function isDeadlock(error: DatabaseError): boolean {
-  // 1020: a row has changed since the snapshot, which a later MariaDB says instead of going on with the newer row.
+  // 1020: a row has changed since the snapshot, which a later MariaDB says instead of going on with
+  // the newer row.
   return error.code === '40P01' || error.number === 1213 || error.number === 1020;
 }
 
-/** Whether a server forbids GET_LOCK: Percona XtraDB Cluster by its setting, some releases of MariaDB on every node of Galera. */
+/**
+ * Whether a server forbids GET_LOCK: Percona XtraDB Cluster by its setting, some releases of
+ * MariaDB on every node of Galera.
+ */
 export function isForbiddenLock({ number, message }: DatabaseError): boolean {
   return (
     (number === 1105 && message.includes('pxc_strict_mode')) ||

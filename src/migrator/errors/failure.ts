@@ -1,7 +1,10 @@
 import type { FailureReason } from '../../contract/failures.ts';
 import { databaseError, describeDatabaseError, isRetryable } from './database-error.ts';
 
-/** Why a command could not do what it was asked, in one sentence for a person; never holds a password. */
+/**
+ * Why a command could not do what it was asked, in one sentence for a person; never holds a
+ * password.
+ */
 export class Failure extends Error {
   readonly reason: FailureReason;
   /** The migration that was running, if one was. */

@@ -1,7 +1,8 @@
 /**
- * What a server said of an error, without what rows hold: a location has the password of a store in it, and the message goes into
- * the log, the status and Events. PostgreSQL quotes values in the detail, which is never read here, and in the messages of a
- * few codes; MySQL and MariaDB quote them in the message. The names of tables, columns and constraints stay.
+ * What a server said of an error, without what rows hold: a location has the password of a store in
+ * it, and the message goes into the log, the status and Events. PostgreSQL quotes values in the
+ * detail, which is never read here, and in the messages of a few codes; MySQL and MariaDB quote
+ * them in the message. The names of tables, columns and constraints stay.
  */
 export function safeMessage(error: Error): string {
   const code = text(error, 'code');
@@ -12,7 +13,10 @@ export function safeMessage(error: Error): string {
   return /^[0-9A-Z]{5}$/.test(code) ? ofPostgres(code, error) : error.message || code || error.name;
 }
 
-/** Messages of PostgreSQL that quote a value, by SQLSTATE. Source: postgresql.org/docs, PostgreSQL Error Codes. */
+/**
+ * Messages of PostgreSQL that quote a value, by SQLSTATE. Source: postgresql.org/docs, PostgreSQL
+ * Error Codes.
+ */
 const POSTGRES: Readonly<Record<string, string>> = {
   '22001': 'a text is too long for its column',
   '22003': 'a number is out of range',
@@ -46,7 +50,9 @@ function withNames(words: string, error: Error): string {
   return names.length === 0 ? words : `${words} (${names.join(', ')})`;
 }
 
-/** Messages of MariaDB and MySQL that quote a value, by number. Source: their error message files. */
+/**
+ * Messages of MariaDB and MySQL that quote a value, by number. Source: their error message files.
+ */
 const MYSQL: readonly { readonly numbers: readonly number[]; readonly words: string }[] = [
   {
     numbers: [1062, 1169, 1557, 1582, 1586, 1761, 1762],

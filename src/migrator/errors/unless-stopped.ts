@@ -1,7 +1,8 @@
 import { Failure } from './failure.ts';
 
 /**
- * Waits for a look, but no longer than until the run is to be stopped: a server may keep a look for as long as others have its table.
+ * Waits for a look, but no longer than until the run is to be stopped: a server may keep a look for
+ * as long as others have its table.
  *
  * @throws Failure `Interrupted`
  */

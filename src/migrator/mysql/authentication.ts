@@ -1,10 +1,11 @@
 import type { AuthPlugin } from 'mysql2';
 
 /**
- * How users log in whose way the driver does not know: those of MariaDB's ed25519, and those of PAM and LDAP, whose password
- * the server wants as it is.
+ * How users log in whose way the driver does not know: those of MariaDB's ed25519, and those of PAM
+ * and LDAP, whose password the server wants as it is.
  *
- * @param trusted whether the server has shown by a certificate that it is the right one, or is on this machine
+ * @param trusted whether the server has shown by a certificate that it is the right one, or is on
+ *   this machine
  * @param authority what messages call the setting of the server's authority
  */
 export function authPlugins(

@@ -4,13 +4,17 @@ import type { Session } from './connect.ts';
 /** The server's number for a definer that is no user any more. */
 const NO_SUCH_DEFINER = 1449;
 
-/** Those for a right that a user, here the definer, does not have: on a table, on a column, on a routine. */
+/**
+ * Those for a right that a user, here the definer, does not have: on a table, on a column, on a
+ * routine.
+ */
 const DENIED: readonly number[] = [1142, 1143, 1370];
 
 /**
- * The triggers among these that make every write of their table fail. A trigger runs with the rights of its definer, the user
- * that made it: when that user is dropped, or loses its rights, nobody can write. The users of a server are not for everybody to
- * read, so one row is written as it is, and rolled back.
+ * The triggers among these that make every write of their table fail. A trigger runs with the
+ * rights of its definer, the user that made it: when that user is dropped, or loses its rights,
+ * nobody can write. The users of a server are not for everybody to read, so one row is written as
+ * it is, and rolled back.
  */
 export async function findBrokenTriggers(
   session: Session,

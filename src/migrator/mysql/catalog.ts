@@ -21,7 +21,9 @@ export interface ColumnFacts {
   readonly default: string | null;
 }
 
-/** The server opens each table that it is asked of, anew after each change: so it is asked of few. */
+/**
+ * The server opens each table that it is asked of, anew after each change: so it is asked of few.
+ */
 function catalogOf(tables: readonly string[]): string {
   const these = `IN (${tables.map((table) => `'${table}'`).join(', ')})`;
   return `
@@ -134,7 +136,9 @@ function tableOf(step: Step): readonly string[] {
   return [step.do === 'create table' ? step.table.name : step.table];
 }
 
-/** MariaDB describes a default as the expression that it is (`'shared'`, `NULL`), MySQL as the text. */
+/**
+ * MariaDB describes a default as the expression that it is (`'shared'`, `NULL`), MySQL as the text.
+ */
 export function plainDefault(value: unknown): string | null {
   if (value === null || value === undefined || value === 'NULL') {
     return null;

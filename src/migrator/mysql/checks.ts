@@ -24,8 +24,8 @@ const OF_MYSQL = `SELECT TABLE_NAME AS tab, CONSTRAINT_NAME AS name, CHECK_CLAUS
   WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME IN`;
 
 /**
- * The checks of these tables. MySQL before 8.0.16 and MariaDB before 10.2 take a CHECK without keeping it, and have no view of
- * them.
+ * The checks of these tables. MySQL before 8.0.16 and MariaDB before 10.2 take a CHECK without
+ * keeping it, and have no view of them.
  */
 export async function readChecks(session: Session, tables: readonly string[]): Promise<readonly Check[]> {
   const these = `(${tables.map((table) => `'${table}'`).join(', ')})`;

@@ -13,18 +13,21 @@ export interface ClusterLock {
   close(): Promise<void>;
 }
 
-/** A row that never is: it is inserted, locks its place on every node, and is rolled back in the end. */
+/**
+ * A row that never is: it is inserted, locks its place on every node, and is rolled back in the
+ * end.
+ */
 const ROW = 'glance-schema lock';
 
 /** Sends each statement of an open transaction to all nodes at once. */
 const STREAMED = "SET SESSION wsrep_trx_fragment_unit = 'statements', wsrep_trx_fragment_size = 1";
 
 /**
- * Tries the lock of the whole cluster: GET_LOCK holds on its own node only. Gives nothing where the server is no node of
- * a cluster, or of one too old to stream a transaction (before Galera 4).
+ * Tries the lock of the whole cluster: GET_LOCK holds on its own node only. Gives nothing where the
+ * server is no node of a cluster, or of one too old to stream a transaction (before Galera 4).
  *
- * A streamed transaction has its row locks on all nodes while it is open, and the cluster rolls it back when its client
- * or its node is gone.
+ * A streamed transaction has its row locks on all nodes while it is open, and the cluster rolls it
+ * back when its client or its node is gone.
  */
 export async function tryClusterLock(
   session: Session,

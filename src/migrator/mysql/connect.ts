@@ -23,9 +23,15 @@ export interface Session {
   /** Aborted when the server or the network has ended the connection. */
   readonly lost: AbortSignal;
   query(sql: string, values?: readonly (string | number)[]): Promise<readonly Row[]>;
-  /** Another session like this one, for what has to be said to the server while this one or a third is busy. */
+  /**
+   * Another session like this one, for what has to be said to the server while this one or a third
+   * is busy.
+   */
   another(): Promise<Session>;
-  /** Keeps the session while nothing is asked of it, whatever the server's idle limit, and one on the way, say. */
+  /**
+   * Keeps the session while nothing is asked of it, whatever the server's idle limit, and one on
+   * the way, say.
+   */
   keepAlive(): void;
   /** Says goodbye to the server, but does not wait long for one that is gone. */
   close(): Promise<void>;
@@ -34,7 +40,8 @@ export interface Session {
 /**
  * Connects with the plain driver.
  *
- * @throws Failure `DatabaseUnreachable` with the cause, `Usage` for a certificate file that cannot be read
+ * @throws Failure `DatabaseUnreachable` with the cause, `Usage` for a certificate file that cannot
+ *   be read
  */
 export async function openSession(target: ConnectionTarget): Promise<Session> {
   const address = describeTarget(target);
@@ -117,8 +124,8 @@ async function goodbye(client: DriverConnection): Promise<void> {
 }
 
 /**
- * The driver hands TLS no name for an address, and Node then checks the certificate for `localhost`. It takes the
- * name that the socket has before that.
+ * The driver hands TLS no name for an address, and Node then checks the certificate for
+ * `localhost`. It takes the name that the socket has before that.
  */
 function connectByAddress(host: string, port: number): Socket {
   return Object.assign(connectSocket({ host, port, keepAlive: true, noDelay: true }), { _host: host });
@@ -129,7 +136,9 @@ function watch(client: DriverConnection, onEnd: () => void): void {
   onMysqlSocketClosed(client, onEnd);
 }
 
-/** What MySQL's own client would try in turn for each mode; undefined is a connection without TLS. */
+/**
+ * What MySQL's own client would try in turn for each mode; undefined is a connection without TLS.
+ */
 function tlsAttempts(target: ConnectionTarget): readonly (ConnectionOptions['ssl'] | undefined)[] {
   const { mode } = target.tls;
   if (target.host.startsWith('/') || mode === 'disable') {

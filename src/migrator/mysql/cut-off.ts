@@ -4,7 +4,10 @@ import { Failure } from '../errors/failure.ts';
 /** What a node of Galera says to everything while it is not part of a primary component. */
 const NOT_READY = 1047;
 
-/** What a read ends with that has waited in vain for its node to catch up; no other read of ours waits for anything. */
+/**
+ * What a read ends with that has waited in vain for its node to catch up; no other read of ours
+ * waits for anything.
+ */
 const BEHIND = 1205;
 
 /**

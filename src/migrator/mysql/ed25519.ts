@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { etc, Point } from '@noble/ed25519';
 
 /**
- * Signs a challenge as MariaDB's `client_ed25519` does: with Ed25519, but the key is expanded from a password of any length
- * in place of a seed of 32 bytes. For this Node's own Ed25519 cannot be used.
+ * Signs a challenge as MariaDB's `client_ed25519` does: with Ed25519, but the key is expanded from
+ * a password of any length in place of a seed of 32 bytes. For this Node's own Ed25519 cannot be
+ * used.
  *
  * Source: mariadb.com/kb, "Authentication Plugin - ed25519"; RFC 8032, section 5.1.
  */

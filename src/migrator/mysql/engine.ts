@@ -15,7 +15,10 @@ import { readTables } from './read-schema.ts';
 import { readFound } from './read-state.ts';
 import type { LockHolding } from './writer.ts';
 
-/** MariaDB and MySQL: each change of a table is committed by itself, so each step sees what is done already. */
+/**
+ * MariaDB and MySQL: each change of a table is committed by itself, so each step sees what is done
+ * already.
+ */
 export const mysql: Engine = {
   async connect(target) {
     return new MysqlConnection(await openSession(target));

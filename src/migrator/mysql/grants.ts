@@ -1,6 +1,9 @@
 /** What a user may do, as far as `SHOW GRANTS` says. */
 export interface Grants {
-  /** Rights on one database, those on the whole server included; `ALL PRIVILEGES` is spelt out for the ones asked. */
+  /**
+   * Rights on one database, those on the whole server included; `ALL PRIVILEGES` is spelt out for
+   * the ones asked.
+   */
   readonly onDatabase: { has(right: string): boolean };
   /** Rights on the whole server. */
   readonly onServer: ReadonlySet<string>;
@@ -47,7 +50,10 @@ export function readGrants(lines: readonly string[], database: string): Grants {
   };
 }
 
-/** Whether a name fits a pattern as grants have it: `%`, `_`, and a backslash before one that is meant. */
+/**
+ * Whether a name fits a pattern as grants have it: `%`, `_`, and a backslash before one that is
+ * meant.
+ */
 function isLike(name: string, pattern: string): boolean {
   const source = pattern.replace(/\\(.)|([%_])|([.*+?^${}()|[\]])/g, (_all, escaped, wild, special) => {
     if (escaped !== undefined) {

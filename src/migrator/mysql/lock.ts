@@ -2,8 +2,9 @@ import type { LockHolder } from '../engine/engine.ts';
 import type { Session } from './connect.ts';
 
 /**
- * What stands for the database in the names of its locks, as a server has one space of names for all of its databases. The
- * server says which one it is: a URL may spell it otherwise where case does not matter, and a proxy may lead elsewhere.
+ * What stands for the database in the names of its locks, as a server has one space of names for
+ * all of its databases. The server says which one it is: a URL may spell it otherwise where case
+ * does not matter, and a proxy may lead elsewhere.
  */
 const DATABASE =
   "LEFT(SHA2(IF(@@lower_case_table_names = 0, COALESCE(DATABASE(), ''), LOWER(COALESCE(DATABASE(), ''))), 256), 16)";
@@ -11,7 +12,9 @@ const DATABASE =
 /** Held by the connection that looks; idle, so that it ends as soon as its process does. */
 const RUN_LOCK = `CONCAT('glance-schema ', ${DATABASE})`;
 
-/** Held by the connection that migrations run on: it outlives its process while a statement runs. */
+/**
+ * Held by the connection that migrations run on: it outlives its process while a statement runs.
+ */
 export const WRITER_LOCK = `CONCAT('glance-schema writer ', ${DATABASE})`;
 
 /** A lock that a session has, or would have. */
@@ -23,12 +26,12 @@ export interface ServerLock {
 }
 
 /**
- * Tries the lock that every migrator on this server takes. A migrator that was killed leaves it at once, but the server
- * goes on with the statement that was running, which still has the writer's lock: nobody wants its answer, so it is
- * ended, and the lock is there once it is undone.
+ * Tries the lock that every migrator on this server takes. A migrator that was killed leaves it at
+ * once, but the server goes on with the statement that was running, which still has the writer's
+ * lock: nobody wants its answer, so it is ended, and the lock is there once it is undone.
  *
- * The server is asked for its number of the session: the one in the greeting may be a proxy's own, and a proxy may answer by
- * itself who asks for the number alone.
+ * The server is asked for its number of the session: the one in the greeting may be a proxy's own,
+ * and a proxy may answer by itself who asks for the number alone.
  */
 export async function tryLock(session: Session): Promise<ServerLock | undefined> {
   const [row] = await session.query(
@@ -45,12 +48,15 @@ export async function tryLock(session: Session): Promise<ServerLock | undefined>
   return undefined;
 }
 
-/** What the writer's statements end with where it can have no lock: so they are known when their client is gone. */
+/**
+ * What the writer's statements end with where it can have no lock: so they are known when their
+ * client is gone.
+ */
 export const WRITER_MARK = '/* glance-schema writer */';
 
 /**
- * What stands in for the lock where a cluster forbids GET_LOCK; the cluster's own lock then keeps others out. The server is known
- * by its name and port.
+ * What stands in for the lock where a cluster forbids GET_LOCK; the cluster's own lock then keeps
+ * others out. The server is known by its name and port.
  */
 export async function withoutLock(session: Session): Promise<ServerLock> {
   const [row] = await session.query("SELECT CONCAT(@@hostname, ':', @@port) AS server");
@@ -76,8 +82,8 @@ export async function endMarked(session: Session): Promise<boolean> {
 }
 
 /**
- * Ends a session of the server, or what it runs. A proxy takes a plain KILL for its own connection of that number, which is
- * somebody else's; one with brackets it hands on.
+ * Ends a session of the server, or what it runs. A proxy takes a plain KILL for its own connection
+ * of that number, which is somebody else's; one with brackets it hands on.
  */
 export function kill(what: 'CONNECTION' | 'QUERY', id: number): string {
   return `KILL ${what} (${id})`;

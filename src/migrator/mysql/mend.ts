@@ -1,7 +1,10 @@
 import type { Difference } from '../../glance/compare.ts';
 import { columnDefinition, createTable, createTrigger, uniqueName } from './plan-steps.ts';
 
-/** The SQL that makes a difference go away. What it needs of the rows, such as that a key is unique, is not looked at. */
+/**
+ * The SQL that makes a difference go away. What it needs of the rows, such as that a key is unique,
+ * is not looked at.
+ */
 export function mend(difference: Difference): readonly string[] {
   const { table } = difference;
   const alter = (...clauses: readonly string[]): readonly string[] => [

@@ -4,8 +4,9 @@ import { readChecks } from './checks.ts';
 import type { Session } from './connect.ts';
 
 /**
- * What hangs on a column or a table that these steps drop, so that the server would refuse to drop it: a generated column, a
- * CHECK over further columns, a foreign key of a table that is not Glance's. A CHECK of the one column goes with it.
+ * What hangs on a column or a table that these steps drop, so that the server would refuse to drop
+ * it: a generated column, a CHECK over further columns, a foreign key of a table that is not
+ * Glance's. A CHECK of the one column goes with it.
  *
  * @returns one phrase for each, such as `column images.open needs images.is_public`
  * @throws Failure `DatabaseUnreachable`

@@ -5,7 +5,9 @@ import { type Catalog, type ColumnFacts, withSteps } from './catalog.ts';
 /** What a statement does to a table that is in use, the least first. */
 export type Work = 'catalog' | 'rows' | 'index' | 'rewrite';
 
-/** One statement, and the steps that it does or, but for the last statement of a step, helps to do. */
+/**
+ * One statement, and the steps that it does or, but for the last statement of a step, helps to do.
+ */
 export interface Operation {
   readonly sql: string;
   readonly work: Work;
@@ -26,7 +28,10 @@ export interface StepPlan {
   readonly empty: readonly Step[];
 }
 
-/** A piece of a step: a change of a table, which goes with its neighbours into one ALTER, or a statement by itself. */
+/**
+ * A piece of a step: a change of a table, which goes with its neighbours into one ALTER, or a
+ * statement by itself.
+ */
 type Piece = (
   | { readonly alter: string; readonly clause: string }
   | { readonly alter?: never; readonly sql: string }
@@ -45,9 +50,9 @@ interface OpenOperation extends Operation {
 }
 
 /**
- * The statements that are left to do of some steps, as the catalog shows. Neighbouring changes of one table are one
- * ALTER: that is one copy of the table instead of several, and it happens whole or not at all. Without a catalog all of
- * them are left.
+ * The statements that are left to do of some steps, as the catalog shows. Neighbouring changes of
+ * one table are one ALTER: that is one copy of the table instead of several, and it happens whole
+ * or not at all. Without a catalog all of them are left.
  */
 export function planSteps(steps: readonly Step[], catalog: Catalog | undefined): StepPlan {
   const operations: OpenOperation[] = [];
@@ -206,9 +211,10 @@ function withoutIndexesOn(table: string, column: string, catalog: Catalog | unde
 }
 
 /**
- * The column is there at once, empty; one UPDATE writes each row once; then it gets its nullability and default, in one
- * with what follows. Rows that an ended run has filled rightly are left as they are. The shape of the column says nothing
- * of its rows: another tool makes it NOT NULL, with a default, before it fills them.
+ * The column is there at once, empty; one UPDATE writes each row once; then it gets its nullability
+ * and default, in one with what follows. Rows that an ended run has filled rightly are left as they
+ * are. The shape of the column says nothing of its rows: another tool makes it NOT NULL, with a
+ * default, before it fills them.
  */
 function fillColumn(
   { table, column, from, value }: Extract<Step, { do: 'add filled column' }>,
@@ -263,7 +269,9 @@ export function createTrigger(table: string, { name, before, body }: Trigger): s
   return `CREATE TRIGGER ${name} BEFORE ${before.toUpperCase()} ON ${table} FOR EACH ROW ${body.mysql}`;
 }
 
-/** Without a name of its own it has the one that PostgreSQL gives, as Glance's script has for both. */
+/**
+ * Without a name of its own it has the one that PostgreSQL gives, as Glance's script has for both.
+ */
 export function uniqueName(table: string, { name, columns }: Unique): string {
   return name ?? `${table}_${columns.join('_')}_key`;
 }

@@ -4,7 +4,8 @@ import type { Catalog } from './catalog.ts';
 import { planSteps, type Work } from './plan-steps.ts';
 
 /**
- * The statements that are left of a script, as the catalog before it shows, and what each takes of a table that is in use.
+ * The statements that are left of a script, as the catalog before it shows, and what each takes of
+ * a table that is in use.
  */
 export function plannedStatements(steps: readonly Step[], catalog: Catalog): readonly PlannedStatement[] {
   return planSteps(steps, catalog).operations.map(({ sql, table, work }) => ({

@@ -13,7 +13,9 @@ const SETTINGS = `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'su
 
 const STATUS = `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_ready', 'wsrep_cluster_status', 'wsrep_local_state_comment')`;
 
-/** Tables whose texts are of a kind that Glance does not read or write; those of others among them. */
+/**
+ * Tables whose texts are of a kind that Glance does not read or write; those of others among them.
+ */
 const OTHER_CHARSETS = `SELECT TABLE_NAME AS tab, TABLE_COLLATION AS collation FROM information_schema.TABLES
   WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' AND TABLE_COLLATION NOT LIKE 'utf8%'
   ORDER BY 1`;
@@ -22,7 +24,10 @@ const OTHER_CHARSETS = `SELECT TABLE_NAME AS tab, TABLE_COLLATION AS collation F
 const COMPARED = `SELECT TABLE_NAME AS tab, COLUMN_NAME AS name, COLLATION_NAME AS collation FROM information_schema.COLUMNS
   WHERE TABLE_SCHEMA = DATABASE() AND (TABLE_NAME, COLUMN_NAME) IN (('images', 'id'), ('image_members', 'image_id'))`;
 
-/** How full the disk with the tables is, in bytes. Source: mariadb.com/docs, Information Schema DISKS Table (a plugin). */
+/**
+ * How full the disk with the tables is, in bytes. Source: mariadb.com/docs, Information Schema
+ * DISKS Table (a plugin).
+ */
 const FREE_SPACE = `SELECT Available * 1024 AS free FROM information_schema.DISKS WHERE @@datadir LIKE CONCAT(Path, '%')
   ORDER BY LENGTH(Path) DESC LIMIT 1`;
 
@@ -96,7 +101,10 @@ function whyUnusable(settings: Settings, status: Settings): string | undefined {
     : undefined;
 }
 
-/** Whether the server makes every table of a kind that has no transactions; a user may not set that for himself. */
+/**
+ * Whether the server makes every table of a kind that has no transactions; a user may not set that
+ * for himself.
+ */
 function whyOtherEngine(settings: Settings): string | undefined {
   const engine = settings.get('enforce_storage_engine') ?? '';
   return /^(innodb)?$/i.test(engine)
@@ -104,7 +112,9 @@ function whyOtherEngine(settings: Settings): string | undefined {
     : `the server makes every table with the engine ${engine} (enforce_storage_engine), and Glance needs InnoDB. Set enforce_storage_engine to InnoDB, or to NULL.`;
 }
 
-/** Whether a trigger is to be made, or one that is there to be dropped: both need the same rights. */
+/**
+ * Whether a trigger is to be made, or one that is there to be dropped: both need the same rights.
+ */
 function touchesTriggers(migrations: readonly Migration[], catalog: Catalog): boolean {
   return migrations.some(({ steps }) =>
     steps.some(
@@ -140,8 +150,8 @@ async function whyRefused(
 }
 
 /**
- * A column that is gone and that others were to be filled from: glance-manage drops `images.is_public` before it finds
- * that there are rows without a visibility.
+ * A column that is gone and that others were to be filled from: glance-manage drops
+ * `images.is_public` before it finds that there are rows without a visibility.
  */
 async function whyLost(
   session: Session,
@@ -170,7 +180,10 @@ async function whyLost(
   return undefined;
 }
 
-/** Whether a table that is to be written anew does not fit on the disk beside its old form; only where the server says how much is free. */
+/**
+ * Whether a table that is to be written anew does not fit on the disk beside its old form; only
+ * where the server says how much is free.
+ */
 async function whyNoRoom(session: Session, migrations: readonly Migration[]): Promise<string | undefined> {
   const tables = new Set(
     migrations.flatMap(({ steps }) =>
@@ -200,7 +213,10 @@ function mebibytes(bytes: number): string {
   return `${Math.round(bytes / 2 ** 20)} MiB`;
 }
 
-/** A restore can leave two columns of other collations, which the server then does not compare (error 1267). */
+/**
+ * A restore can leave two columns of other collations, which the server then does not compare
+ * (error 1267).
+ */
 function whyIncomparable(rows: readonly Row[], steps: readonly Step[]): string | undefined {
   const isCompared = steps.some((step) => 'table' in step && step.table === 'images');
   const of = (table: string): unknown => rows.find(({ tab }) => tab === table)?.collation;

@@ -1,8 +1,9 @@
 import { databaseError } from '../errors/database-error.ts';
 
 /**
- * What a server, its `init_connect` or a user's own limits may impose on a session, and what ours have instead: nothing of it
- * may end, undo, refuse or misplace a statement. Each is one that any user may set.
+ * What a server, its `init_connect` or a user's own limits may impose on a session, and what ours
+ * have instead: nothing of it may end, undo, refuse or misplace a statement. Each is one that any
+ * user may set.
  *
  * Source: the manuals of both, server system variables.
  */
@@ -45,7 +46,10 @@ const OF_MYSQL: readonly string[] = [
   'old_alter_table = 0',
 ];
 
-/** A node of Galera answers when it has caught up: behind a balancer it may be behind the one that a run before was on. */
+/**
+ * A node of Galera answers when it has caught up: behind a balancer it may be behind the one that a
+ * run before was on.
+ */
 const CAUGHT_UP = 'wsrep_sync_wait = 1';
 
 /** What the server says of a variable that it does not know, or does not let this user set. */
@@ -55,7 +59,8 @@ const NOT_TO_BE_SET: readonly number[] = [1193, 1227, 1228, 1229, 1231, 1238];
 type Say = (sql: string) => Promise<unknown>;
 
 /**
- * Makes a session that looks, or holds a lock, ours. One round trip, and another where it is not MariaDB that greets.
+ * Makes a session that looks, or holds a lock, ours. One round trip, and another where it is not
+ * MariaDB that greets.
  *
  * @param greeting the version that the server, or a proxy before it, has greeted with.
  */

@@ -28,8 +28,8 @@ interface UntypedOptions extends Options {
 const ROW_LOCK_TIMEOUT_SECONDS = 5;
 
 /**
- * A statement that waits for a table makes all later ones of that table wait behind it: so it waits for a second, lets
- * them pass, and tries again.
+ * A statement that waits for a table makes all later ones of that table wait behind it: so it waits
+ * for a second, lets them pass, and tries again.
  */
 const LOCK_TIMEOUTS: readonly string[] = [
   'lock_wait_timeout = 1',
@@ -57,7 +57,9 @@ class MysqlWriter implements Writer {
   readonly #session: Session;
   readonly #options: WriterOptions;
   #sequelize: Sequelize | undefined;
-  /** Keeps the one connection of the pool; each statement commits by itself but those of the record. */
+  /**
+   * Keeps the one connection of the pool; each statement commits by itself but those of the record.
+   */
   #transaction: Transaction | null = null;
   /** The server's number of that connection. */
   #id: number | undefined;
@@ -197,7 +199,10 @@ class MysqlWriter implements Writer {
     await this.#sequelize?.close().catch(() => undefined);
   }
 
-  /** Waits for others to let go of a table or of rows, again and again; loses no time where nobody has them. */
+  /**
+   * Waits for others to let go of a table or of rows, again and again; loses no time where nobody
+   * has them.
+   */
   async #withLockRetry<T>(work: () => Promise<T>, waiting: (seconds: number) => void): Promise<T> {
     const started = performance.now();
     for (;;) {
@@ -216,7 +221,10 @@ class MysqlWriter implements Writer {
     }
   }
 
-  /** Makes sure of the one connection, with the writer's lock on the server that the first connection is on. */
+  /**
+   * Makes sure of the one connection, with the writer's lock on the server that the first
+   * connection is on.
+   */
   async #connect(): Promise<void> {
     // When a statement has lost a deadlock, the connection is in the pool.
     if (this.#transaction !== null && !hasTransactionEnded(this.#transaction)) {
@@ -253,7 +261,10 @@ class MysqlWriter implements Writer {
     return reached;
   }
 
-  /** Takes the connection out of its pool: a transaction of Sequelize's keeps it, and nothing is open in it. */
+  /**
+   * Takes the connection out of its pool: a transaction of Sequelize's keeps it, and nothing is
+   * open in it.
+   */
   async #begin(sequelize: Sequelize): Promise<{ transaction: Transaction; id: number; there: boolean }> {
     if (this.#session.lost.aborted) {
       throw new Failure('DatabaseUnreachable', `Lost the lock on ${this.#session.address}`);
@@ -317,8 +328,8 @@ class MysqlWriter implements Writer {
   }
 
   /**
-   * Makes sure that the lock is held still, by the server itself: the connection that has it may be the last to hear of its
-   * end, and another migrator may be at work by then.
+   * Makes sure that the lock is held still, by the server itself: the connection that has it may be
+   * the last to hear of its end, and another migrator may be at work by then.
    */
   async #holdLock(): Promise<void> {
     const [own] = await this.query(`SELECT ${this.#lock.lock.there} AS there`);
@@ -382,7 +393,10 @@ function isDriverConnection(
   );
 }
 
-/** Sequelize gives the number itself for an INSERT and an UPDATE, and the driver's answer for the rest. */
+/**
+ * Sequelize gives the number itself for an INSERT and an UPDATE, and the driver's answer for the
+ * rest.
+ */
 function affectedRows(result: unknown): number {
   if (typeof result === 'number') {
     return result;

@@ -15,7 +15,10 @@ export function keepTransaction({ client }: Session): void {
   IN_TRANSACTION.add(client);
 }
 
-/** Asks something in a session that is ours: what was imposed on it does not reach the statement. One round trip, the first time too. */
+/**
+ * Asks something in a session that is ours: what was imposed on it does not reach the statement.
+ * One round trip, the first time too.
+ */
 export async function ask<T extends pg.QueryResultRow = Row>(
   { client }: Session,
   sql: string,
@@ -26,8 +29,8 @@ export async function ask<T extends pg.QueryResultRow = Row>(
   if (SETTLED.has(client)) {
     return (await client.query<T>(sql)).rows;
   }
-  // A pooler makes up the number that it gives when a client connects, and may send each transaction to another session of
-  // the server: then the settings are made in each.
+  // A pooler makes up the number that it gives when a client connects, and may send each
+  // transaction to another session of the server: then the settings are made in each.
   const pooled = `pg_backend_pid() <> ${postgresBackend(client) ?? 0}`;
   try {
     // Several statements give several results, which the driver's types do not know.
@@ -45,7 +48,10 @@ export async function ask<T extends pg.QueryResultRow = Row>(
   }
 }
 
-/** In an open transaction a look would keep its weak lock on the table to the end, and the migration itself would wait for that. */
+/**
+ * In an open transaction a look would keep its weak lock on the table to the end, and the migration
+ * itself would wait for that.
+ */
 async function askWithoutTrace<T extends pg.QueryResultRow>(
   client: pg.Client,
   sql: string,

@@ -18,7 +18,10 @@ export interface Session {
   readonly connectTimeoutSeconds: number;
   /** Aborted when the server or the network has ended the connection. */
   readonly lost: AbortSignal;
-  /** Keeps the session while nothing is asked of it, whatever the idle limit of a balancer on the way, say. */
+  /**
+   * Keeps the session while nothing is asked of it, whatever the idle limit of a balancer on the
+   * way, say.
+   */
   keepAlive(): void;
   /** Says goodbye to the server, but does not wait long for one that is gone. */
   close(): Promise<void>;
@@ -28,9 +31,11 @@ export interface Session {
 const APPLICATION_NAME = 'glance-schema';
 
 /**
- * Connects with the plain driver: to the host, or, where the URL names several, to the first of them that takes writes.
+ * Connects with the plain driver: to the host, or, where the URL names several, to the first of
+ * them that takes writes.
  *
- * @throws Failure `DatabaseUnreachable` with the cause, `Usage` for a certificate file that cannot be read
+ * @throws Failure `DatabaseUnreachable` with the cause, `Usage` for a certificate file that cannot
+ *   be read
  */
 export async function openSession(target: ConnectionTarget): Promise<Session> {
   const { others = [], ...first } = target;
@@ -119,7 +124,8 @@ async function open(
   config: pg.ClientConfig,
 ): Promise<Pick<Session, 'client' | 'lost' | 'keepAlive' | 'close'>> {
   const { default: driver } = await import('pg');
-  // The driver hides the client's key in the object that it is given, and the writer, which copies it, would have none.
+  // The driver hides the client's key in the object that it is given, and the writer, which copies
+  // it, would have none.
   const ssl = typeof config.ssl === 'object' ? { ...config.ssl } : config.ssl;
   const client = new driver.Client({ ...config, ssl });
   const lost = new AbortController();

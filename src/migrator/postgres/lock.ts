@@ -4,8 +4,9 @@ import type { Session } from './connect.ts';
 import { settings } from './session-settings.ts';
 
 /**
- * The advisory lock's key, "glsc" and a number that is always the same. The server has a space of keys for each database, so that
- * it is one lock for one database, whatever schema a search path leads to.
+ * The advisory lock's key, "glsc" and a number that is always the same. The server has a space of
+ * keys for each database, so that it is one lock for one database, whatever schema a search path
+ * leads to.
  */
 const LOCK_CLASS = 0x676c7363;
 const LOCK_KEY = 1;
@@ -25,9 +26,9 @@ SELECT a.pid, a.application_name AS application, host(a.client_addr) AS address,
 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE ${GRANTED}`;
 
 /**
- * Tries the one lock that every migrator of this database takes, and leaves a transaction open on the session that
- * got it. The lock goes with that transaction: a killed migrator blocks nobody, and a pooler in transaction mode
- * cannot hand the session on meanwhile.
+ * Tries the one lock that every migrator of this database takes, and leaves a transaction open on
+ * the session that got it. The lock goes with that transaction: a killed migrator blocks nobody,
+ * and a pooler in transaction mode cannot hand the session on meanwhile.
  *
  * @returns the server's process of the session that got the lock.
  */
@@ -45,7 +46,10 @@ export async function tryLock(session: Session): Promise<number | undefined> {
   return Number(row.pid);
 }
 
-/** An expression that is true on the server, and in the database, in which this process has the lock. */
+/**
+ * An expression that is true on the server, and in the database, in which this process has the
+ * lock.
+ */
 export function isLockedBy(pid: number): string {
   return `EXISTS (SELECT 1 FROM pg_locks l WHERE ${GRANTED} AND l.pid = ${pid})`;
 }

@@ -10,7 +10,10 @@ import {
   typeName,
 } from './render-step.ts';
 
-/** The SQL that makes a difference go away. What it needs of the rows, such as that a key is unique, is not looked at. */
+/**
+ * The SQL that makes a difference go away. What it needs of the rows, such as that a key is unique,
+ * is not looked at.
+ */
 export function mend(difference: Difference, target: SqlTarget): readonly string[] {
   const { table } = difference;
   switch (difference.what) {

@@ -4,9 +4,9 @@ import { ask } from './ask.ts';
 import type { Session } from './connect.ts';
 
 /**
- * What hangs on a column or a table that these steps drop, so that the server would refuse to drop it: a view, a generated
- * column, a trigger for that column, a policy, a foreign key of a table that is not Glance's. What goes with the column by
- * itself, as an index does, is none.
+ * What hangs on a column or a table that these steps drop, so that the server would refuse to drop
+ * it: a view, a generated column, a trigger for that column, a policy, a foreign key of a table
+ * that is not Glance's. What goes with the column by itself, as an index does, is none.
  *
  * @returns one phrase for each, such as `view report needs images.is_public`
  * @throws Failure `DatabaseUnreachable`

@@ -13,7 +13,9 @@ export interface PostgresState {
   readonly readOnly: string | undefined;
   /** Whether the session is one in which triggers and foreign keys are not heeded. */
   readonly unguarded: boolean;
-  /** Whether a pooler is on the way, who may send each transaction to another session of the server. */
+  /**
+   * Whether a pooler is on the way, who may send each transaction to another session of the server.
+   */
   readonly pooled: boolean;
   /** The schema that new tables go to; absent where the search path names none that there is. */
   readonly schema: string | undefined;
@@ -43,7 +45,9 @@ interface CatalogRow {
   }[];
 }
 
-/** Tables that an unqualified name finds, as Glance's own do; an extension's tables are nobody's. */
+/**
+ * Tables that an unqualified name finds, as Glance's own do; an extension's tables are nobody's.
+ */
 const CATALOG = `
 SELECT current_setting('server_version_num')::integer AS version, pg_backend_pid() AS pid, current_schema() AS schema,
   cardinality(current_schemas(false)) > 1 AS several,

@@ -1,13 +1,18 @@
 import type { Column, ColumnType, Step, Table, Trigger } from '../../glance/steps.ts';
 
-/** `server_version_num` of the first PostgreSQL that can turn a generated column into a plain one. */
+/**
+ * `server_version_num` of the first PostgreSQL that can turn a generated column into a plain one.
+ */
 const DROP_EXPRESSION_SINCE = 130000;
 
 /** What SQL depends on, besides the step that it is for. */
 export interface SqlTarget {
   /** The server's `server_version_num`, such as 150004. */
   readonly serverVersion: number;
-  /** The schema of each table where the search path has more than one: an index is dropped by its name alone, and may have a namesake. */
+  /**
+   * The schema of each table where the search path has more than one: an index is dropped by its
+   * name alone, and may have a namesake.
+   */
   readonly schemas?: ReadonlyMap<string, string>;
 }
 
@@ -75,10 +80,11 @@ export function createTable(table: Table): readonly string[] {
 }
 
 /**
- * A stored generated column is filled while the table is rewritten once; then it is made a plain one. That is four times
- * as fast as an UPDATE of every row, which writes each row and each of its index entries a second time. The rewrite
- * leaves a quarter of each page free, so that the UPDATE of some rows that follows finds room beside them and writes no
- * index either: five times as fast. A fillfactor that somebody has set on the table is put back.
+ * A stored generated column is filled while the table is rewritten once; then it is made a plain
+ * one. That is four times as fast as an UPDATE of every row, which writes each row and each of its
+ * index entries a second time. The rewrite leaves a quarter of each page free, so that the UPDATE
+ * of some rows that follows finds room beside them and writes no index either: five times as fast.
+ * A fillfactor that somebody has set on the table is put back.
  */
 function addFilledColumn(
   table: string,

@@ -1,7 +1,8 @@
 /**
- * What a role, a database or a server may impose on a session, and what ours have instead: nothing of it may end, undo, refuse
- * or misplace a statement. Not among these: `search_path`, `role` and `default_tablespace`, which say where Glance's tables
- * are, for Glance too; and `default_transaction_read_only`, which is somebody's guard.
+ * What a role, a database or a server may impose on a session, and what ours have instead: nothing
+ * of it may end, undo, refuse or misplace a statement. Not among these: `search_path`, `role` and
+ * `default_tablespace`, which say where Glance's tables are, for Glance too; and
+ * `default_transaction_read_only`, which is somebody's guard.
  */
 const SETTINGS: Readonly<Record<string, string>> = {
   statement_timeout: '0',
@@ -22,9 +23,11 @@ const SETTINGS: Readonly<Record<string, string>> = {
 };
 
 /**
- * The columns of a SELECT that make a session ours and let its server find out within half a second when this process is gone.
+ * The columns of a SELECT that make a session ours and let its server find out within half a second
+ * when this process is gone.
  *
- * @param local an expression that is true where they may last for the transaction only, as a pooler would hand them on.
+ * @param local an expression that is true where they may last for the transaction only, as a pooler
+ *   would hand them on.
  * @param lockTimeout how long a lock is waited for; 0 is for ever.
  */
 export function settings(local: string, lockTimeout = '0'): string {

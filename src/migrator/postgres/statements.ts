@@ -55,9 +55,10 @@ export function offlineStatements(steps: readonly Step[], target: SqlTarget): St
 }
 
 /**
- * A script for tables that are in use: nothing holds up other statements for longer than a look into the catalog. Indexes
- * are built and dropped concurrently, a column is scanned for NULLs before the lock is taken that forbids them, and
- * what an index needs is there before it. What an ended run has left is taken up by the next.
+ * A script for tables that are in use: nothing holds up other statements for longer than a look
+ * into the catalog. Indexes are built and dropped concurrently, a column is scanned for NULLs
+ * before the lock is taken that forbids them, and what an index needs is there before it. What an
+ * ended run has left is taken up by the next.
  */
 export function onlineStatements(steps: readonly Step[], target: SqlTarget): Statements {
   const before: Unit[] = [];
@@ -113,8 +114,9 @@ export function onlineStatements(steps: readonly Step[], target: SqlTarget): Sta
 }
 
 /**
- * What is left of steps that another tool has run one by one: it has dropped the column from which another is filled, so that
- * one is filled already and needs its shape only. Tables that are not there yet are not asked of.
+ * What is left of steps that another tool has run one by one: it has dropped the column from which
+ * another is filled, so that one is filled already and needs its shape only. Tables that are not
+ * there yet are not asked of.
  */
 export function remainingSteps(steps: readonly Step[], tables: Found['tables']): readonly Step[] {
   const isGone = (table: string, column: string): boolean => tables.get(table)?.has(column) === false;
@@ -215,7 +217,9 @@ function repeatable(step: Step, target: SqlTarget): Omit<Statement, 'step'> {
   }
 }
 
-/** Takes away a column that none of the triggers keeps up to date: nobody knows what is in its rows. */
+/**
+ * Takes away a column that none of the triggers keeps up to date: nobody knows what is in its rows.
+ */
 function unlessKept(
   { table, column }: Extract<Step, { do: 'add column' }>,
   triggers: readonly string[],

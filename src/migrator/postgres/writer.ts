@@ -73,7 +73,8 @@ export async function openWriter(
   const timer = new AbortController();
   // What fails here fails again with the first statement, which reports it.
   const answer = sequelize.authenticate().catch(() => undefined);
-  // A pooler lets everybody in and then may have no server connection to give, as the lock has the only one.
+  // A pooler lets everybody in and then may have no server connection to give, as the lock has the
+  // only one.
   const silence = sleep(timeout, 'silent', { signal: timer.signal }).catch(() => undefined);
   if ((await Promise.race([answer, silence])) === 'silent') {
     // It is answered once the lock has been given back, and must not keep the process then.
@@ -272,8 +273,8 @@ class PostgresWriter implements Writer {
   }
 
   /**
-   * Makes sure that the lock is held still, by the server itself: the connection that has it may be the last to hear of its
-   * end, and another migrator may be at work by then.
+   * Makes sure that the lock is held still, by the server itself: the connection that has it may be
+   * the last to hear of its end, and another migrator may be at work by then.
    */
   async #holdLock(): Promise<void> {
     const [own] = await this.query(`SELECT ${isLockedBy(this.#lock.pid)} AS locked`);
@@ -305,8 +306,8 @@ class PostgresWriter implements Writer {
   }
 
   /**
-   * Takes the locks of a transaction at its beginning, all or none. Whoever waits for a table makes everybody after him
-   * wait too: so it gives up soon, and asks again.
+   * Takes the locks of a transaction at its beginning, all or none. Whoever waits for a table makes
+   * everybody after him wait too: so it gives up soon, and asks again.
    */
   async #lockTables(locks: ReadonlyMap<string, string>, progress: StepProgress): Promise<void> {
     const statements = [...locks].map(([table, mode]) => `LOCK TABLE ${table} IN ${mode} MODE`);
@@ -382,7 +383,10 @@ class PostgresWriter implements Writer {
     this.#alone = undefined;
   }
 
-  /** What a statement of its own was ended by, where that is a limit which only a transaction could have lifted. */
+  /**
+   * What a statement of its own was ended by, where that is a limit which only a transaction could
+   * have lifted.
+   */
   #explainLimit(error: unknown): unknown {
     return databaseError(error).code === '57014' && this.#state.pooled && !this.#options.signal.aborted
       ? new Failure(
@@ -394,8 +398,9 @@ class PostgresWriter implements Writer {
   }
 
   /**
-   * Ends what a killed run has left: its server process may still be at the index for nobody. We have the lock, so no living
-   * migrator is. Where it is another user's, it is waited for as anybody else who has the table in use.
+   * Ends what a killed run has left: its server process may still be at the index for nobody. We
+   * have the lock, so no living migrator is. Where it is another user's, it is waited for as
+   * anybody else who has the table in use.
    */
   async #endLeftBehind(index: string, table: string): Promise<void> {
     const statement = `%INDEX CONCURRENTLY%${index}%`;
@@ -432,7 +437,10 @@ function numberOf(step: Step, steps: readonly Step[]): number {
   );
 }
 
-/** Sessions of migrators that are at such a statement, on the table that has this name here: other schemas have their own. */
+/**
+ * Sessions of migrators that are at such a statement, on the table that has this name here: other
+ * schemas have their own.
+ */
 function sessionsAt(application = '', statement = '', table = ''): string {
   return `FROM pg_stat_activity a WHERE a.datname = current_database() AND a.usename = session_user
     AND a.application_name = ${application} AND a.state = 'active' AND a.pid <> pg_backend_pid() AND a.query LIKE ${statement}
@@ -440,8 +448,8 @@ function sessionsAt(application = '', statement = '', table = ''): string {
 }
 
 /**
- * As the user that has logged in, whose sessions ours are: the role that it takes by itself (`ALTER ROLE ... SET role`) may not
- * end them. Within the lock's transaction.
+ * As the user that has logged in, whose sessions ours are: the role that it takes by itself (`ALTER
+ * ROLE ... SET role`) may not end them. Within the lock's transaction.
  */
 function asOneself(sql: string): string {
   return `SAVEPOINT oneself; SET LOCAL ROLE NONE; ${sql}; ROLLBACK TO SAVEPOINT oneself; RELEASE SAVEPOINT oneself`;

@@ -34,7 +34,10 @@ const REQUEST_TIMEOUT = 30_000;
 
 const USER_AGENT = 'glance-schema';
 
-/** Requests to the API server, over the connections and with the identity of a KubeConfig. Objects are plain JSON. */
+/**
+ * Requests to the API server, over the connections and with the identity of a KubeConfig. Objects
+ * are plain JSON.
+ */
 export class KubeClient {
   readonly config: PooledKubeConfig;
 
@@ -47,7 +50,8 @@ export class KubeClient {
    *
    * @param signal ends the request early.
    * @returns the object in the answer; its type is the caller's word, as the path determines it.
-   * @throws KubeError when the API server refuses, does not answer in 30 seconds, or cannot be reached.
+   * @throws KubeError when the API server refuses, does not answer in 30 seconds, or cannot be
+   *   reached.
    */
   async request<T>(request: KubeRequest, signal?: AbortSignal): Promise<T> {
     const text = await this.requestText(request, signal);
@@ -73,7 +77,8 @@ export class KubeClient {
   /**
    * Follows a watch until the API server ends it in good order.
    *
-   * @throws KubeError when it cannot be begun, breaks off or is silent for too long; and what `onEvent` throws.
+   * @throws KubeError when it cannot be begun, breaks off or is silent for too long; and what
+   *   `onEvent` throws.
    */
   async watch<T>({ path, query, silence, signal, onOpen, onEvent }: KubeWatch<T>): Promise<void> {
     const ending = new Ending(silence, signal);
@@ -131,7 +136,10 @@ export class KubeClient {
   }
 }
 
-/** Ends a request by a signal or after a while. An AbortSignal of its own for each cause costs more than the rest of a request. */
+/**
+ * Ends a request by a signal or after a while. An AbortSignal of its own for each cause costs more
+ * than the rest of a request.
+ */
 class Ending {
   readonly #abort = new AbortController();
   readonly #asked: AbortSignal | undefined;
@@ -190,7 +198,10 @@ function asKubeError(what: string, error: unknown): KubeError {
   return error instanceof KubeError ? error : new KubeError(`${what}: ${causeOf(error)}`, { cause: error });
 }
 
-/** A merge patch sets and removes fields by what it holds, and can carry a resource version to be compared. */
+/**
+ * A merge patch sets and removes fields by what it holds, and can carry a resource version to be
+ * compared.
+ */
 function contentType(method: KubeRequest['method']): string {
   return method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
 }

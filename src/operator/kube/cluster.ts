@@ -81,10 +81,16 @@ export interface SchemaEvent {
   readonly message: string;
 }
 
-/** A conflict: a write was not done because the object has changed or is gone. It is read and decided upon again. */
+/**
+ * A conflict: a write was not done because the object has changed or is gone. It is read and
+ * decided upon again.
+ */
 export type Conflict = 'conflict';
 
-/** A write that the API server has answered and not done, in its own words: a policy, a right that is missing, a webhook that is away. */
+/**
+ * A write that the API server has answered and not done, in its own words: a policy, a right that
+ * is missing, a webhook that is away.
+ */
 export interface Refused {
   readonly refused: string;
   /** Whether the same may be taken in a moment; not so where a policy or a right is in the way. */
@@ -94,17 +100,23 @@ export interface Refused {
 }
 
 /**
- * What the controller asks of Kubernetes; the package `kube` implements it. Reads of `schema`, `jobsOf` and `podsOf` come from
- * caches that watches keep, own writes included; everything else is a request. What can be expected is a value; a
- * request that fails for another cause throws.
+ * What the controller asks of Kubernetes; the package `kube` implements it. Reads of `schema`,
+ * `jobsOf` and `podsOf` come from caches that watches keep, own writes included; everything else is
+ * a request. What can be expected is a value; a request that fails for another cause throws.
  */
 export interface Cluster {
   schema(key: string): SchemaObject | undefined;
-  /** The other schemas of its namespace that name the same database: the same key of the same Secret, or the same place. */
+  /**
+   * The other schemas of its namespace that name the same database: the same key of the same
+   * Secret, or the same place.
+   */
   sharersOf(schema: SchemaObject): readonly SchemaObject[];
   /** The Jobs that carry the label of the schema with this UID, whoever owns them. */
   jobsOf(schemaUid: string): readonly JobObject[];
-  /** The Jobs of a GlanceSchema that the cache does not have: `key` then has its UID instead of its name. */
+  /**
+   * The Jobs of a GlanceSchema that the cache does not have: `key` then has its UID instead of its
+   * name.
+   */
   leftoversOf(key: string): readonly JobObject[];
   /** Whether the API server has no GlanceSchema with this UID now. */
   isGone(namespace: string, schemaUid: string): Promise<boolean>;
@@ -117,17 +129,20 @@ export interface Cluster {
   /**
    * The newest lines of what the container of a migration's pod has printed.
    *
-   * @throws when they cannot be had within two seconds: no right to read them, no pod, a node that is away.
+   * @throws when they cannot be had within two seconds: no right to read them, no pod, a node that
+   *   is away.
    */
   readLog(namespace: string, pod: string): Promise<string>;
-  /** Changes the metadata, provided that the schema is still at the resource version that is given. */
+  /**
+   * Changes the metadata, provided that the schema is still at the resource version that is given.
+   */
   mark(schema: SchemaObject, mark: Mark): Promise<SchemaObject | Conflict | Refused>;
   createJob(namespace: string, job: object): Promise<JobCreation>;
   /** Deletes a Job and its pods, provided that it is still the one that is given. */
   deleteJob(job: JobObject): Promise<Refused | undefined>;
   /**
-   * Has a finished Job deleted by Kubernetes after so many seconds, and together with `owner`, where one is given; another one of
-   * the same name is left as it is.
+   * Has a finished Job deleted by Kubernetes after so many seconds, and together with `owner`,
+   * where one is given; another one of the same name is left as it is.
    */
   setTtl(
     namespace: string,
@@ -135,11 +150,17 @@ export interface Cluster {
     seconds: number,
     owner?: SchemaObject,
   ): Promise<Refused | undefined>;
-  /** Takes the schema with this UID off the owners of a Job, so that no deletion of it ends that Job. */
+  /**
+   * Takes the schema with this UID off the owners of a Job, so that no deletion of it ends that
+   * Job.
+   */
   disown(namespace: string, job: JobReference, schemaUid: string): Promise<Refused | undefined>;
   /** Writes the status, provided that the schema is still at the resource version that is given. */
   writeStatus(schema: SchemaObject, status: GlanceSchemaStatus): Promise<SchemaObject | Conflict>;
-  /** Records an Event, as soon as the API server can take it. Never fails, as an Event must not hold up a migration. */
+  /**
+   * Records an Event, as soon as the API server can take it. Never fails, as an Event must not hold
+   * up a migration.
+   */
   notify(schema: SchemaObject, event: SchemaEvent): void;
 }
 
@@ -159,7 +180,13 @@ export interface Mark {
 /** How the API server answered the creation of a Job. */
 export type JobCreation =
   | { readonly kind: 'created' | 'exists'; readonly job: JobObject }
-  /** The API server does not take it, in its own words: a quota, a policy, a field that is not valid. */
+  /**
+   * The API server does not take it, in its own words: a quota, a policy, a field that is not
+   * valid.
+   */
   | { readonly kind: 'refused'; readonly message: string }
-  /** The API server cannot say, in its own words: it has too much to do, or a webhook does not answer. It may have taken it. */
+  /**
+   * The API server cannot say, in its own words: it has too much to do, or a webhook does not
+   * answer. It may have taken it.
+   */
   | { readonly kind: 'unsettled'; readonly message: string; readonly retryAfter: number | undefined };

@@ -26,7 +26,10 @@ const MOST_PENDING = 1000;
 /** In milliseconds; twelve tries take some two minutes. */
 const RETRY = { first: 500, most: 15_000 };
 
-/** Answers in the 400s after which the same may be taken later: an old token, a timeout, a conflict, too many requests. */
+/**
+ * Answers in the 400s after which the same may be taken later: an old token, a timeout, a conflict,
+ * too many requests.
+ */
 const PASSING = [401, 408, 409, 429];
 
 interface Pending {
@@ -37,8 +40,8 @@ interface Pending {
 }
 
 /**
- * Delivers Events: each is tried again until the API server has it, and is there once even where an answer was lost, as its name is
- * given before the first try. It holds up nobody and never fails.
+ * Delivers Events: each is tried again until the API server has it, and is there once even where an
+ * answer was lost, as its name is given before the first try. It holds up nobody and never fails.
  */
 export class EventRecorder {
   readonly #options: EventRecorderOptions;
@@ -166,7 +169,10 @@ export class EventRecorder {
   }
 }
 
-/** Whether no other try can be taken: no right, a policy, a namespace that is being deleted, an object that is not valid. */
+/**
+ * Whether no other try can be taken: no right, a policy, a namespace that is being deleted, an
+ * object that is not valid.
+ */
 function isFinal(error: unknown): boolean {
   const status = error instanceof KubeError ? (error.status ?? 0) : 0;
   return status >= 400 && status < 500 && !PASSING.includes(status);

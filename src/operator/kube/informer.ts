@@ -26,7 +26,10 @@ export interface ReflectorOptions<T extends Reflected> {
   readonly indexers?: Indexers<T>;
   /** Gives what is kept of an object; default: all but managedFields. */
   readonly keep?: (object: T) => T;
-  /** Called after the cache has changed, with the object as it is now, or as it was last when it is gone. */
+  /**
+   * Called after the cache has changed, with the object as it is now, or as it was last when it is
+   * gone.
+   */
   readonly onChange: (object: T) => void;
   /** Called when a list or a watch has failed and is tried again. */
   readonly onTrouble: (error: Error) => void;
@@ -36,12 +39,15 @@ export interface ReflectorOptions<T extends Reflected> {
 
 const PAGE = 500;
 
-/** The API server ends a watch after so long, in seconds; a little under the usual five minutes of load balancers. */
+/**
+ * The API server ends a watch after so long, in seconds; a little under the usual five minutes of
+ * load balancers.
+ */
 const WATCH_SECONDS = 290;
 
 /**
- * How long a watch may be silent, in milliseconds. The API server sends a bookmark about every minute, so that a
- * connection that was cut without a word is noticed.
+ * How long a watch may be silent, in milliseconds. The API server sends a bookmark about every
+ * minute, so that a connection that was cut without a word is noticed.
  */
 const WATCH_SILENCE = 120_000;
 
@@ -50,15 +56,20 @@ const RETRY = { first: 500, most: 15_000 };
 /** A watch that lived for less, in milliseconds, was no good. */
 const SHORT_LIFE = 1_000;
 
-/** How many UIDs of deleted objects are remembered, so that a late answer to a write does not bring one back. */
+/**
+ * How many UIDs of deleted objects are remembered, so that a late answer to a write does not bring
+ * one back.
+ */
 const TOMBSTONES = 1000;
 
 /**
- * Keeps a cache of a collection: lists it in pages, then watches from there, again and again. It does what the library's
- * informer does not: it goes on after every error, tells a deleted and recreated object apart by its UID, notices a
- * silent watch, and is never stopped by a handler that throws.
+ * Keeps a cache of a collection: lists it in pages, then watches from there, again and again. It
+ * does what the library's informer does not: it goes on after every error, tells a deleted and
+ * recreated object apart by its UID, notices a silent watch, and is never stopped by a handler that
+ * throws.
  *
- * Source: k8s.io/client-go, tools/cache; kubernetes.io/docs/reference/using-api/api-concepts, "Efficient detection of changes".
+ * Source: k8s.io/client-go, tools/cache; kubernetes.io/docs/reference/using-api/api-concepts,
+ * "Efficient detection of changes".
  */
 export class Reflector<T extends Reflected> {
   readonly #options: ReflectorOptions<T>;
@@ -94,7 +105,10 @@ export class Reflector<T extends Reflected> {
     return this.#store.by(index, value);
   }
 
-  /** Takes in the answer to a write of our own, so that the next pass sees it though the watch is slower. */
+  /**
+   * Takes in the answer to a write of our own, so that the next pass sees it though the watch is
+   * slower.
+   */
   remember(object: T): void {
     const known = this.#known(object);
     if (!this.#deleted.has(object.metadata.uid) && (known === undefined || isNewer(object, known))) {
@@ -122,7 +136,8 @@ export class Reflector<T extends Reflected> {
           this.#resourceVersion = undefined;
           continue;
         }
-        // A network that cuts each watch after a while is no reason to be blind for longer each time.
+        // A network that cuts each watch after a while is no reason to be blind for longer each
+        // time.
         failures = isShort(this.#openSince) ? failures + 1 : 1;
         this.#options.onTrouble(error instanceof Error ? error : new Error(String(error)));
         const asked = error instanceof KubeError ? (error.retryAfter ?? 0) : 0;
@@ -191,7 +206,8 @@ export class Reflector<T extends Reflected> {
       onEvent: (type, object) => this.#take(type, object),
     });
     if (isShort(started)) {
-      // One that ends at once, again and again, as from a server that is going down, must not be begun at once.
+      // One that ends at once, again and again, as from a server that is going down, must not be
+      // begun at once.
       throw new KubeError('The watch ended as soon as it began', {});
     }
   }
@@ -267,8 +283,9 @@ interface ListAnswer<T> {
 }
 
 /**
- * Whether `a` is the later version of the same object, or the later object of the same name. Resource versions are compared as numbers, which the API allows
- * within one resource since Kubernetes 1.35 and which has always been so with etcd; others are taken as newer.
+ * Whether `a` is the later version of the same object, or the later object of the same name.
+ * Resource versions are compared as numbers, which the API allows within one resource since
+ * Kubernetes 1.35 and which has always been so with etcd; others are taken as newer.
  */
 function isNewer(a: Reflected, b: Reflected): boolean {
   const [x, y] = [a.metadata.resourceVersion, b.metadata.resourceVersion];

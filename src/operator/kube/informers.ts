@@ -13,7 +13,10 @@ export interface ReflectorsOptions<T extends Namespaced> extends Omit<ReflectorO
   readonly namespaces: readonly string[] | undefined;
 }
 
-/** A cache of one collection, over the whole cluster or over some of its namespaces, each by a reflector of its own. */
+/**
+ * A cache of one collection, over the whole cluster or over some of its namespaces, each by a
+ * reflector of its own.
+ */
 export class Reflectors<T extends Namespaced> {
   readonly #byNamespace = new Map<string | undefined, Reflector<T>>();
 

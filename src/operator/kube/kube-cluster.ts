@@ -111,7 +111,10 @@ export class KubeCluster implements Cluster {
     return (this.#options.namespaces ?? ['']).some((namespace) => this.isRead(`${namespace}/`));
   }
 
-  /** Whether all that concerns this key has been read whole; before that nothing may be decided about it. */
+  /**
+   * Whether all that concerns this key has been read whole; before that nothing may be decided
+   * about it.
+   */
   isRead(key: string): boolean {
     const [namespace = ''] = key.split('/');
     return [this.#schemas, this.#jobs, this.#pods].every((caches) => caches.synced(namespace));
@@ -315,7 +318,9 @@ export class KubeCluster implements Cluster {
     );
   }
 
-  /** A strategic merge patch, which knows each owner by its UID and leaves the others as they are. */
+  /**
+   * A strategic merge patch, which knows each owner by its UID and leaves the others as they are.
+   */
   async #patchJob(
     namespace: string,
     { name, uid }: JobReference,
@@ -369,7 +374,8 @@ export class KubeCluster implements Cluster {
   ): Promise<SchemaObject | Conflict> {
     try {
       const written = await this.#options.client.request<SchemaObject>(request);
-      // The last finalizer of a deleted object is off: it is gone, and its event may have been here before this answer.
+      // The last finalizer of a deleted object is off: it is gone, and its event may have been here
+      // before this answer.
       if (schema.metadata.deletionTimestamp === undefined) {
         this.#schemas.remember(written);
       }
@@ -407,7 +413,10 @@ const BY_DATABASE = 'database';
 
 const MOST_SHARERS = 10;
 
-/** What a GlanceSchema calls its database, in its namespace; none where it does not have the CRD's shape. */
+/**
+ * What a GlanceSchema calls its database, in its namespace; none where it does not have the CRD's
+ * shape.
+ */
 function databasesOf({ metadata, spec }: SchemaObject): readonly string[] {
   const { database } = (spec ?? {}) as Partial<GlanceSchemaSpec>;
   return database?.secretRef === undefined && database?.host === undefined
@@ -431,7 +440,10 @@ function keptOfPod({ spec, ...kept }: PodObject): PodObject {
   return spec?.nodeName === undefined ? kept : { ...kept, spec: { nodeName: spec.nodeName } };
 }
 
-/** Answers to the creation of a Job that another try at once would get again: not valid, not allowed, over a quota. */
+/**
+ * Answers to the creation of a Job that another try at once would get again: not valid, not
+ * allowed, over a quota.
+ */
 const REFUSALS = [400, 403, 413, 422];
 
 function keyOf(schema: SchemaObject): string {
@@ -457,7 +469,10 @@ function jobPath(namespace: string, name: string): string {
   return `/apis/batch/v1/namespaces/${namespace}/jobs/${encodeURIComponent(name)}`;
 }
 
-/** The API server takes no longer ones, in bytes. Source: k8s.io/kubernetes, pkg/apis/core/validation/events.go. */
+/**
+ * The API server takes no longer ones, in bytes. Source: k8s.io/kubernetes,
+ * pkg/apis/core/validation/events.go.
+ */
 const LONGEST_NOTE = 1024;
 
 function cutToBytes(text: string, most: number): string {

@@ -38,9 +38,9 @@ interface Lease {
 }
 
 /**
- * One leader among the replicas, by a Lease. Others' clocks are not trusted: a lease has expired when it has not changed
- * for its duration while we watched it. It keeps two leaders from working side by side for long; that none acts twice is
- * made sure by the resource versions in every write.
+ * One leader among the replicas, by a Lease. Others' clocks are not trusted: a lease has expired
+ * when it has not changed for its duration while we watched it. It keeps two leaders from working
+ * side by side for long; that none acts twice is made sure by the resource versions in every write.
  *
  * Source: k8s.io/client-go, tools/leaderelection; kubernetes.io/docs/concepts/architecture/leases.
  */
@@ -70,7 +70,10 @@ export class LeaderLease {
     return false;
   }
 
-  /** Keeps the lease until `signal`; resolves with `stopped` then, or with `lost` when it could not be kept. */
+  /**
+   * Keeps the lease until `signal`; resolves with `stopped` then, or with `lost` when it could not
+   * be kept.
+   */
   async keep(signal: AbortSignal): Promise<'stopped' | 'lost'> {
     let renewed = performance.now();
     let next = RENEW_EVERY;

@@ -11,7 +11,10 @@ export interface RequestOutcome {
   readonly seconds: number;
 }
 
-/** Has a dispatcher report each request once: when its answer begins, or when it fails before. Watches are requests too. */
+/**
+ * Has a dispatcher report each request once: when its answer begins, or when it fails before.
+ * Watches are requests too.
+ */
 export function observeRequests(
   onRequest: (outcome: RequestOutcome) => void,
 ): Dispatcher.DispatcherComposeInterceptor {

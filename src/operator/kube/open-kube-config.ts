@@ -2,7 +2,9 @@ import { PooledKubeConfig } from './pooled-kube-config.ts';
 
 /** Which kubeconfig is read, as kubectl's flags of the same names choose it. */
 export interface KubeConfigChoice {
-  /** The file; absent means $KUBECONFIG, then ~/.kube/config, then the ServiceAccount of the pod. */
+  /**
+   * The file; absent means $KUBECONFIG, then ~/.kube/config, then the ServiceAccount of the pod.
+   */
   readonly kubeconfig?: string;
   /** Absent means the current one. */
   readonly context?: string;

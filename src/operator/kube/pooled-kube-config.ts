@@ -6,18 +6,25 @@ import { observeRequests, type RequestOutcome } from './observe-requests.ts';
 type DispatcherOptions = ReturnType<KubeConfig['createDispatcherOptions']>;
 type ConnectOptions = Extract<DispatcherOptions, { type: 'agent' }>['connect'];
 
-/** The most connections that are open to the API server at once besides the watches, each of which has one for itself. */
+/**
+ * The most connections that are open to the API server at once besides the watches, each of which
+ * has one for itself.
+ */
 const CONNECTIONS = 13;
 
 /**
- * The library's KubeConfig with one set of connections. The library itself makes a new agent, and with it a new TLS
- * connection, for every request. A change of the CA or of a client certificate makes a new set.
+ * The library's KubeConfig with one set of connections. The library itself makes a new agent, and
+ * with it a new TLS connection, for every request. A change of the CA or of a client certificate
+ * makes a new set.
  */
 export class PooledKubeConfig extends KubeConfig {
   readonly #connections: number;
   #pool: { readonly connect: ConnectOptions; readonly agent: Dispatcher } | undefined;
   #connect: ConnectOptions | undefined;
-  /** Told of each request, watches included; of none behind a proxy, where the library connects by itself. */
+  /**
+   * Told of each request, watches included; of none behind a proxy, where the library connects by
+   * itself.
+   */
   onRequest: ((outcome: RequestOutcome) => void) | undefined;
 
   /** @param watches how many watches there will be at once. */
@@ -52,11 +59,13 @@ export class PooledKubeConfig extends KubeConfig {
 
   #agentFor(connect: ConnectOptions): Dispatcher {
     if (this.#pool === undefined || !areSame(this.#pool.connect, connect)) {
-      // Not closed: what is under way on the old connections may end; they are idle soon and then time out.
+      // Not closed: what is under way on the old connections may end; they are idle soon and then
+      // time out.
       this.#pool = {
         connect,
         agent: new Agent({
-          // The library's type of the same options, which only lists its undefined members otherwise.
+          // The library's type of the same options, which only lists its undefined members
+          // otherwise.
           connect: connect as buildConnector.BuildOptions,
           connections: this.#connections,
           bodyTimeout: 0,
@@ -67,7 +76,10 @@ export class PooledKubeConfig extends KubeConfig {
   }
 }
 
-/** Whether they lead to the same connections. This is asked for each request: certificates are compared as the bytes that they are. */
+/**
+ * Whether they lead to the same connections. This is asked for each request: certificates are
+ * compared as the bytes that they are.
+ */
 function areSame(one: ConnectOptions, other: ConnectOptions): boolean {
   const [first, second] = [Object.entries(one ?? {}), Object.entries(other ?? {})];
   return (

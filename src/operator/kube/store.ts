@@ -7,7 +7,8 @@ export interface Stored {
 export type Indexers<T> = Readonly<Record<string, (object: T) => readonly string[]>>;
 
 /**
- * Objects by namespace and name, and by further values of theirs, so that no lookup looks at any other object.
+ * Objects by namespace and name, and by further values of theirs, so that no lookup looks at any
+ * other object.
  *
  * Source: k8s.io/client-go, tools/cache, Indexer.
  */

@@ -15,7 +15,8 @@ export interface HttpServer {
 }
 
 /**
- * Serves a few paths to a kubelet or to Prometheus; without a host at all addresses, of IPv6 too where there is IPv6.
+ * Serves a few paths to a kubelet or to Prometheus; without a host at all addresses, of IPv6 too
+ * where there is IPv6.
  *
  * @throws the listen error of node:http (EADDRINUSE, EACCES) when the address cannot be had.
  */

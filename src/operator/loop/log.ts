@@ -11,7 +11,10 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
 }
 
-/** Opens the log on standard error. An `error` field is written as its message, with its stack at level debug only. */
+/**
+ * Opens the log on standard error. An `error` field is written as its message, with its stack at
+ * level debug only.
+ */
 export function openLog(level: string): Log {
   const logger = winston.createLogger({
     level,

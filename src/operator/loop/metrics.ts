@@ -37,16 +37,17 @@ export interface RuntimeMetrics {
 const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60];
 
 /**
- * How often the library looks at the event loop, in milliseconds. Its own 10 and 100 cost an idle operator 1.1 % of a core, these
- * 0.1 %; the lag that it measures includes the first.
+ * How often the library looks at the event loop, in milliseconds. Its own 10 and 100 cost an idle
+ * operator 1.1 % of a core, these 0.1 %; the lag that it measures includes the first.
  */
 const LOOKS = { eventLoopMonitoringPrecision: 100, eventLoopUtilizationTimeout: 5_000 };
 
 /**
- * The metrics that every controller has, under the names that Kubernetes' own have, so that dashboards made for those fit; and
- * the library's own of the process and of Node.
+ * The metrics that every controller has, under the names that Kubernetes' own have, so that
+ * dashboards made for those fit; and the library's own of the process and of Node.
  *
- * Source: k8s.io/component-base, metrics/prometheus; sigs.k8s.io/controller-runtime, pkg/metrics and pkg/internal/controller/metrics.
+ * Source: k8s.io/component-base, metrics/prometheus; sigs.k8s.io/controller-runtime, pkg/metrics
+ * and pkg/internal/controller/metrics.
  */
 export function runtimeMetrics(registry: Registry, options: RuntimeMetricsOptions): RuntimeMetrics {
   const registers = [registry];

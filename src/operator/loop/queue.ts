@@ -1,6 +1,9 @@
 /** How a key is put off after failures, and who hears of it. */
 export interface WorkQueueOptions {
-  /** The delay in milliseconds before the next try of a key that has failed `failures` times in a row, from 1. */
+  /**
+   * The delay in milliseconds before the next try of a key that has failed `failures` times in a
+   * row, from 1.
+   */
   readonly backoff: (failures: number) => number;
   readonly events?: WorkQueueEvents;
 }
@@ -18,8 +21,8 @@ export interface WorkQueueEvents {
 }
 
 /**
- * The work queue of Kubernetes' controllers: a key waits once, is worked on once at a time, and is worked on again if it
- * is added meanwhile. Delayed adds keep the earliest time.
+ * The work queue of Kubernetes' controllers: a key waits once, is worked on once at a time, and is
+ * worked on again if it is added meanwhile. Delayed adds keep the earliest time.
  *
  * Source: k8s.io/client-go, util/workqueue.
  */
@@ -81,7 +84,10 @@ export class WorkQueue {
     this.#delayed.set(key, { due, timer });
   }
 
-  /** Adds the key after a delay that grows with each failure since the last `forget`, and is no shorter than `least` milliseconds. */
+  /**
+   * Adds the key after a delay that grows with each failure since the last `forget`, and is no
+   * shorter than `least` milliseconds.
+   */
   addRateLimited(key: string, least = 0): void {
     const failures = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, failures);
@@ -93,7 +99,10 @@ export class WorkQueue {
     this.#failures.delete(key);
   }
 
-  /** The next key, as soon as there is one; undefined once the queue is closed. Pair each key with `done`. */
+  /**
+   * The next key, as soon as there is one; undefined once the queue is closed. Pair each key with
+   * `done`.
+   */
   take(): Promise<string | undefined> {
     const [key] = this.#waiting.keys();
     if (key !== undefined) {
@@ -118,7 +127,10 @@ export class WorkQueue {
     }
   }
 
-  /** Takes in nothing more and wakes those that wait; keys that are being worked on are finished by their workers. */
+  /**
+   * Takes in nothing more and wakes those that wait; keys that are being worked on are finished by
+   * their workers.
+   */
   close(): void {
     this.#closed = true;
     this.#waiting.clear();

@@ -25,13 +25,16 @@ export interface Decision {
   readonly effect: Effect | undefined;
   /** The whole status as it should be. */
   readonly status: GlanceSchemaStatus;
-  /** When to requeue, in milliseconds, if nothing happens before; undefined for "when something happens". */
+  /**
+   * When to requeue, in milliseconds, if nothing happens before; undefined for "when something
+   * happens".
+   */
   readonly requeueAfter: number | undefined;
 }
 
 /**
- * The specification: policies named after the fact that they find, in order. The first that finds it wins, and where none
- * does, a migration is due.
+ * The specification: policies named after the fact that they find, in order. The first that finds
+ * it wins, and where none does, a migration is due.
  */
 export const POLICIES: readonly Policy[] = [
   blockedJobUnwanted,
@@ -67,7 +70,8 @@ export function decide(observed: Observed, now: Date): Decision {
     ...rest,
     ...withoutUndefined({ nextAttemptAt, sharesSecretWith: facts.sharer }),
   };
-  // A result goes into the status before anything else happens: from then on it can no longer be lost.
+  // A result goes into the status before anything else happens: from then on it can no longer be
+  // lost.
   const resultIsNew = job?.state.kind === 'finished' && !isRecorded(schema.status, job);
   return {
     effect: resultIsNew ? undefined : (housekeeping(facts, verdict.effect) ?? verdict.effect),
@@ -76,7 +80,10 @@ export function decide(observed: Observed, now: Date): Decision {
   };
 }
 
-/** The name of the policy that answers; undefined where nothing holds up a deletion, and none is asked. */
+/**
+ * The name of the policy that answers; undefined where nothing holds up a deletion, and none is
+ * asked.
+ */
 export function answeringPolicy(observed: Observed, now: Date): string | undefined {
   const facts = factsOf(observed, now);
   return !facts.schema.deleting || mayRun(facts)
@@ -91,7 +98,9 @@ function factsOf(observed: Observed, now: Date): Facts {
   return { ...observed, job, status, now: now.getTime() };
 }
 
-/** Nobody reads the status of what is gone in a moment, and the result need not be stored either. */
+/**
+ * Nobody reads the status of what is gone in a moment, and the result need not be stored either.
+ */
 function whenNothingHoldsTheDeletion(facts: Facts, now: Date): Decision {
   const { schema, refusal } = facts;
   const effect = housekeeping(facts);

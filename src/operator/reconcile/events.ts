@@ -42,12 +42,16 @@ export interface EventDeduplicator {
   forget(key: string): void;
 }
 
-/** How long an API server keeps an Event, in milliseconds. Source: kube-apiserver's flag --event-ttl. */
+/**
+ * How long an API server keeps an Event, in milliseconds. Source: kube-apiserver's flag
+ * --event-ttl.
+ */
 const EVENT_LIFE = 3_600_000;
 
 /**
- * Remembers which Events were sent. A database that is away for a night is tried every five minutes, and each attempt goes
- * through the same reasons: while the Event for one is still there, no other is sent for the same reason and spec.
+ * Remembers which Events were sent. A database that is away for a night is tried every five
+ * minutes, and each attempt goes through the same reasons: while the Event for one is still there,
+ * no other is sent for the same reason and spec.
  */
 export function eventDeduplicator(now: () => Date): EventDeduplicator {
   const sent = new Map<string, Map<string, number>>();

@@ -38,8 +38,8 @@ export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () =
     if (job?.marked !== true || isRecorded(observed.schema.status, job) || hasLastWord(job)) {
       return howFar === undefined ? observed : { ...observed, progress: howFar };
     }
-    // Jobs and pods come by watches of their own: the end of a Job can be seen before that of its pod, whose word it is
-    // that goes into the status.
+    // Jobs and pods come by watches of their own: the end of a Job can be seen before that of its
+    // pod, whose word it is that goes into the status.
     return { ...observe(schema, jobs, await cluster.readPods(namespace, uid), defaultImage), ...more };
   }
 
@@ -55,7 +55,10 @@ export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () =
   };
 }
 
-/** The name of the oldest other schema of the same database, where this one is not the oldest itself. */
+/**
+ * The name of the oldest other schema of the same database, where this one is not the oldest
+ * itself.
+ */
 function olderSharerOf(cluster: Cluster, schema: SchemaObject): string | undefined {
   const oldest = cluster.sharersOf(schema).reduce(older, schema);
   return oldest === schema ? undefined : oldest.metadata.name;
@@ -69,7 +72,10 @@ function older(one: SchemaObject, other: SchemaObject): SchemaObject {
   return isOlder ? one : other;
 }
 
-/** The cached Jobs, and the one that the status names: if the cache does not have it, only a read can show why. */
+/**
+ * The cached Jobs, and the one that the status names: if the cache does not have it, only a read
+ * can show why.
+ */
 async function jobsOf(cluster: Cluster, schema: SchemaObject): Promise<readonly JobObject[]> {
   const { uid, namespace } = schema.metadata;
   const jobs = cluster.jobsOf(uid);

@@ -12,8 +12,9 @@ export interface LeftoverOptions {
 }
 
 /**
- * Jobs without their schema, of which nobody waits for the result. One that has begun ends by itself, and then stays as long as
- * others do. One that has not, as it was made in the moment of the deletion, is deleted; so is one that another container keeps.
+ * Jobs without their schema, of which nobody waits for the result. One that has begun ends by
+ * itself, and then stays as long as others do. One that has not, as it was made in the moment of
+ * the deletion, is deleted; so is one that another container keeps.
  *
  * @param key has the UID of the GlanceSchema instead of its name
  * @returns after how many milliseconds to requeue; undefined for "when something happens"

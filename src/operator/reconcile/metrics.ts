@@ -11,7 +11,10 @@ export interface SchemaMetricsOptions {
   readonly registry: Registry;
   /** The version of the operator. */
   readonly version: string;
-  /** Every GlanceSchema that there is now; none on a replica that does not lead, so that each is counted once. */
+  /**
+   * Every GlanceSchema that there is now; none on a replica that does not lead, so that each is
+   * counted once.
+   */
   readonly schemas: () => Iterable<SchemaObject>;
 }
 
@@ -22,10 +25,11 @@ export type StatusCounter = (before: GlanceSchemaStatus, after: GlanceSchemaStat
 const MIGRATION_BUCKETS = [1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200];
 
 /**
- * The metrics of GlanceSchemas. What the status says is read from the cache whenever Prometheus asks, and kept nowhere, so that a
- * resource that is gone is gone here too. What happens is counted by the returned function once per write of a status
- * that the API server took: a result that was stored before a restart is never counted again, while one that is stored at
- * the moment in which the operator dies is not counted at all.
+ * The metrics of GlanceSchemas. What the status says is read from the cache whenever Prometheus
+ * asks, and kept nowhere, so that a resource that is gone is gone here too. What happens is counted
+ * by the returned function once per write of a status that the API server took: a result that was
+ * stored before a restart is never counted again, while one that is stored at the moment in which
+ * the operator dies is not counted at all.
  */
 export function schemaMetrics({ registry, version, schemas }: SchemaMetricsOptions): StatusCounter {
   new Gauge({
@@ -157,7 +161,8 @@ function statusCounter(registry: Registry): StatusCounter {
       results.inc({ purpose: ended.purpose, reason: ended.failure?.reason ?? 'Done' });
     }
     const [entry] = after.history ?? [];
-    // The entry is there before the Job has ended when its first pod has not done all; it counts when it is whole.
+    // The entry is there before the Job has ended when its first pod has not done all; it counts
+    // when it is whole.
     if (entry !== undefined && entry.job === ended?.name) {
       const seconds = (Date.parse(entry.finishedAt) - Date.parse(entry.startedAt)) / 1000;
       durations.observe({ result: entry.error === undefined ? 'success' : 'failure' }, Math.max(0, seconds));

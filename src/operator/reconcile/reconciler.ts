@@ -27,10 +27,16 @@ export interface ReconcilerOptions {
 /** How a pass ended, and when the key is to be requeued though nothing happens. */
 export type Outcome =
   | { readonly kind: 'done'; readonly requeueAfter: number | undefined }
-  /** The cache was behind, or the API server could not: again, with backoff, and not before the time that it asks for, in milliseconds. */
+  /**
+   * The cache was behind, or the API server could not: again, with backoff, and not before the time
+   * that it asks for, in milliseconds.
+   */
   | { readonly kind: 'requeue'; readonly why: string; readonly notBefore?: number | undefined };
 
-/** One reconcile of one GlanceSchema: gather the facts, decide, at most one effect, at most one write of the status. */
+/**
+ * One reconcile of one GlanceSchema: gather the facts, decide, at most one effect, at most one
+ * write of the status.
+ */
 export function reconciler(options: ReconcilerOptions): (key: string) => Promise<Outcome> {
   const { cluster, defaultImage, onPutOff } = options;
   const now = options.now ?? (() => new Date());
@@ -64,7 +70,8 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         if (decision.effect.kind === 'startJob') {
           facts.refusals.forget(key);
         }
-        // What the effect changed is reported by the same write; a further effect waits for the next reconcile.
+        // What the effect changed is reported by the same write; a further effect waits for the
+        // next reconcile.
         return store(acted.schema, decide(await facts.gather(key, acted.schema), now()));
       case 'gone':
         return { kind: 'done', requeueAfter: undefined };

@@ -10,7 +10,10 @@ export interface StoredStatus {
   readonly after: GlanceSchemaStatus;
   /** What has changed, for a person; none where only the message or the progress did. */
   readonly events: readonly SchemaEvent[];
-  /** Whether the API server said so; otherwise it was found stored, and another leader may have written the very same. */
+  /**
+   * Whether the API server said so; otherwise it was found stored, and another leader may have
+   * written the very same.
+   */
   readonly answered: boolean;
 }
 
@@ -23,7 +26,10 @@ export interface StatusWriter {
    * @throws Error when the CRD is older than this operator, or the API server does not answer
    */
   write(schema: SchemaObject, after: GlanceSchemaStatus): Promise<'stored' | 'conflict'>;
-  /** The Events of a status that was sent and not answered are sent as soon as it is seen to be stored. */
+  /**
+   * The Events of a status that was sent and not answered are sent as soon as it is seen to be
+   * stored.
+   */
   publishUnanswered(key: string, schema: SchemaObject): void;
   /** The GlanceSchema with this key is gone. */
   forget(key: string): void;

@@ -5,8 +5,9 @@ export interface BackoffBounds {
 }
 
 /**
- * The delay in milliseconds after `failures` failures in a row (from 1): doubled each time up to `most`, of which a random
- * fifth is taken off, so that many that failed together do not come back together.
+ * The delay in milliseconds after `failures` failures in a row (from 1): doubled each time up to
+ * `most`, of which a random fifth is taken off, so that many that failed together do not come back
+ * together.
  */
 export function exponentialBackoff(
   failures: number,

@@ -287,7 +287,9 @@ describe('the CRD on a real API server', () => {
     });
   }
 
-  /** Recorded, wanted before, wanted next, and whether that is taken; each a revision and a phase. */
+  /**
+   * Recorded, wanted before, wanted next, and whether that is taken; each a revision and a phase.
+   */
   const MOVES: readonly (readonly [string, string, string, boolean])[] = [
     ['ocata01', 'ocata01', 'mitaka02', false],
     ['ocata01', 'ocata01', 'liberty', false],
@@ -353,7 +355,8 @@ describe('the CRD on a real API server', () => {
           `the database is already at '${at.revision}'${at.through === 'Contract' ? '' : ` (${at.through})`}`,
         );
       }
-      // What is refused already can still be labelled, annotated, suspended and written a status to.
+      // What is refused already can still be labelled, annotated, suspended and written a status
+      // to.
       await api.call('PATCH', path, { metadata: { labels: { a: 'b' } }, spec: { suspend: true } });
       await api.call('PATCH', `${path}/status`, { status: { targetRevision: 'x' } });
     });

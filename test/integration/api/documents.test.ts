@@ -146,7 +146,8 @@ describe('the documents', () => {
     }
 
     const cluster = commandsThatBegin('kubectl').filter(
-      // These wait for what does not run here, follow a log, take everything away, or have tests of their own.
+      // These wait for what does not run here, follow a log, take everything away, or have tests of
+      // their own.
       ({ command }) =>
         !/kubectl (wait|rollout status|create namespace|logs|delete|glanceschema)/.test(command),
     );

@@ -100,7 +100,10 @@ describe('control plane', () => {
   });
 });
 
-/** The programs of the control plane whose files are in this folder. Source: proc(5), as not every machine has `ps`. */
+/**
+ * The programs of the control plane whose files are in this folder. Source: proc(5), as not every
+ * machine has `ps`.
+ */
 function processesOf(folder: string): readonly string[] {
   const commands = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

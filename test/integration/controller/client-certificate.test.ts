@@ -55,7 +55,10 @@ describe('a client certificate from the Job to the database', () => {
     certificates?.remove();
   });
 
-  /** The URL of a database in which nothing is said of TLS, for the user who must show a certificate. */
+  /**
+   * The URL of a database in which nothing is said of TLS, for the user who must show a
+   * certificate.
+   */
   const URLS = {
     mariadb: async (name: string) => asClient(await mariadb.createDatabase(name), 'client:secret'),
     postgres: async (name: string) => asClient(await postgres.createDatabase(name), 'client'),

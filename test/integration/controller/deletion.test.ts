@@ -65,7 +65,10 @@ describe('deletions while a migration runs', function () {
     expect(result.code, result.stderr).to.equal(0);
   }
 
-  /** The garbage collector looks for new kinds every 30 s, and does nothing for those that it does not know. */
+  /**
+   * The garbage collector looks for new kinds every 30 s, and does nothing for those that it does
+   * not know.
+   */
   async function collectorKnowsSchemas(): Promise<void> {
     names += 1;
     const tenant = await environment.tenant(`probe-${names}`, 'postgresql://nobody@127.0.0.1:1/glance');
@@ -84,7 +87,10 @@ describe('deletions while a migration runs', function () {
     }, LONG_WAIT);
   }
 
-  /** A ConfigMap that the resource owns as it owns its Jobs: what becomes of it shows that the garbage collector was there. */
+  /**
+   * A ConfigMap that the resource owns as it owns its Jobs: what becomes of it shows that the
+   * garbage collector was there.
+   */
   async function dependent({ namespace, read }: Tenant): Promise<void> {
     const { metadata } = await read();
     const owner = { name: 'glance', uid: metadata?.uid, controller: true, blockOwnerDeletion: false };
@@ -122,7 +128,10 @@ describe('deletions while a migration runs', function () {
     };
   }
 
-  /** The same as `holdMigration`: a transaction that has read a table keeps everybody from changing it. */
+  /**
+   * The same as `holdMigration`: a transaction that has read a table keeps everybody from changing
+   * it.
+   */
   async function holdMysqlMigration(url: string): Promise<HeldMigration> {
     const session = await mysql.createConnection(mysqlOptions(url));
     session.on('error', () => undefined);

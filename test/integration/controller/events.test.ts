@@ -6,7 +6,10 @@ import { eventually } from '../../../lab/process/eventually.ts';
 
 const RESOURCES = 30;
 
-/** What can become of a POST: the API server does not take it, never sees it, or takes it and is not heard. */
+/**
+ * What can become of a POST: the API server does not take it, never sees it, or takes it and is not
+ * heard.
+ */
 const FAULTS: readonly ProxyAction[] = [
   { kind: 'respond', status: 500 },
   { kind: 'drop' },

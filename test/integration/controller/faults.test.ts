@@ -7,10 +7,14 @@ import type { Operator } from '../../../lab/kubernetes/operator.ts';
 import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
 
-/** Without the Lease, so that the next operator need not wait for that of the killed one to expire. */
+/**
+ * Without the Lease, so that the next operator need not wait for that of the killed one to expire.
+ */
 const ALONE = ['--no-leader-elect'];
 
-/** The requests by which a migration goes from nothing to stored, each as the controller makes it. */
+/**
+ * The requests by which a migration goes from nothing to stored, each as the controller makes it.
+ */
 const EFFECTS: readonly (readonly [string, (request: ProxiedRequest) => boolean, number])[] = [
   ['the finalizer is set', (request) => setsFinalizer(request, true), 1],
   ['the Job is created', (request) => request.method === 'POST' && request.path.endsWith('/jobs'), 1],
@@ -29,7 +33,10 @@ function isStatusWrite(request: ProxiedRequest): boolean {
   return request.method === 'PUT' && request.path.endsWith('/status');
 }
 
-/** Matches each write the first so many times that it is made: one that is made again for what it says, not for its time. */
+/**
+ * Matches each write the first so many times that it is made: one that is made again for what it
+ * says, not for its time.
+ */
 function firstTimes(times: number): (request: ProxiedRequest) => boolean {
   const made = new Map<string, number>();
   return ({ method, path, body }) => {
@@ -69,7 +76,9 @@ describe('the controller under faults', () => {
     return (request: ProxiedRequest) => request.path.includes(`/${tenant.namespace}/`) && matches(request);
   }
 
-  /** Everything that must hold once a migration to ocata01 is over, whatever happened on the way. */
+  /**
+   * Everything that must hold once a migration to ocata01 is over, whatever happened on the way.
+   */
   async function expectOneMigration(tenant: Tenant, timeoutMilliseconds = 30_000): Promise<void> {
     const schema = await tenant.reaches('UpToDate', timeoutMilliseconds);
     expect(schema.status.recordedRevision).to.equal('ocata01');

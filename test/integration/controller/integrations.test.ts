@@ -109,7 +109,10 @@ const DEPLOYMENTS: Readonly<Record<string, Deployment>> = {
   },
 };
 
-/** Users and passwords that would have a meaning in a URL, in an option file, to a shell or to Kubernetes. */
+/**
+ * Users and passwords that would have a meaning in a URL, in an option file, to a shell or to
+ * Kubernetes.
+ */
 const HOSTILE = { user: 'gl@nce:x/y?z#%41', password: '$(HOME) p@ss\'"\\;\nsecond line&ssl_mode=DISABLED' };
 
 describe('credentials as deployments keep them', () => {

@@ -8,7 +8,9 @@ import { random } from '../../../lab/process/random.ts';
 
 const RESOURCES = 20;
 const KILLS = 5;
-/** How many resources an operator works on at once; so many Jobs can be under way when it is killed. */
+/**
+ * How many resources an operator works on at once; so many Jobs can be under way when it is killed.
+ */
 const WORKERS = 4;
 const TARGETS = FLEET_REVISIONS.slice(0, 3);
 

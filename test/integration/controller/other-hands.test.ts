@@ -95,7 +95,10 @@ describe('what others do to the Jobs, and refuse of them', function () {
     };
   }
 
-  /** The API server takes a moment to heed a policy: the operator is asked for harmless migrations until it has been refused. */
+  /**
+   * The API server takes a moment to heed a policy: the operator is asked for harmless migrations
+   * until it has been refused.
+   */
   async function refused(says: RegExp): Promise<void> {
     await eventually(async () => {
       expect(

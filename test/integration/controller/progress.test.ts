@@ -11,7 +11,10 @@ const OPERATOR = 'system:serviceaccount:glance-schema-system:glance-schema-opera
 const ROLE = '/apis/rbac.authorization.k8s.io/v1/clusterroles/glance-schema-operator';
 
 describeWithOperator('progress of a long data migration', (shared) => {
-  /** A tenant whose migration of `images` takes a hundredth of a second for each, and all of that has begun. */
+  /**
+   * A tenant whose migration of `images` takes a hundredth of a second for each, and all of that
+   * has begun.
+   */
   async function slow(name: string, images: number): Promise<Tenant> {
     const url = await shared.environment.postgres.createDatabase(name);
     await seedNewton(url, { images });

@@ -75,8 +75,8 @@ describe('every reason, as kubectl shows it', () => {
   }
 
   /**
-   * Waits for the reason, checks the three conditions against its table, and what GitOps tools make of it against theirs, and compares
-   * with the recorded file.
+   * Waits for the reason, checks the three conditions against its table, and what GitOps tools make
+   * of it against theirs, and compares with the recorded file.
    */
   async function shows(tenant: Tenant, reason: Reason, word = ''): Promise<void> {
     await eventually(
@@ -276,7 +276,10 @@ describe('every reason, as kubectl shows it', () => {
     );
   }
 
-  /** The rules and the list of revisions are this operator's own: those of a later one would know the revision. */
+  /**
+   * The rules and the list of revisions are this operator's own: those of a later one would know
+   * the revision.
+   */
   async function withoutAdmissionRules(): Promise<void> {
     const path =
       '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/glanceschemas.db.glance.openstack.org';

@@ -5,8 +5,9 @@ import { describeWithOperator } from '../../support/with-operator.ts';
 const ACCOUNT = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
 
 /**
- * One of each, whatever the machine: the place is noted and the finalizer set, the Job made and given its TTL and owner, the
- * finalizer released. With two statuses they are the six of docs/performance.md.
+ * One of each, whatever the machine: the place is noted and the finalizer set, the Job made and
+ * given its TTL and owner, the finalizer released. With two statuses they are the six of
+ * docs/performance.md.
  */
 const WRITES = ['create jobs', 'patch glanceschemas', 'patch glanceschemas', 'patch jobs'];
 const STATUSES = ['MigrationRunning', 'UpToDate'];
@@ -54,7 +55,8 @@ describeWithOperator('what an upgrade asks of the API server', (shared) => {
     expect(reasons).to.deep.equal(STATUSES);
     expect(count('update glanceschemas/status')).to.be.within(2, 5);
     expect(count('create events')).to.be.within(2, count('update glanceschemas/status'));
-    // The Job of before and the pods, so that nobody is at work; the pods again only where the end of the Job was seen first.
+    // The Job of before and the pods, so that nobody is at work; the pods again only where the end
+    // of the Job was seen first.
     expect(count('get jobs')).to.equal(1);
     expect(count('list pods')).to.be.within(1, 2);
   });

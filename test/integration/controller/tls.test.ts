@@ -25,7 +25,10 @@ describe('TLS from the Job to the database', () => {
     await environment?.stop();
   });
 
-  /** PostgreSQL shows the certificate of the API server, which is made for 127.0.0.1 and has a CA of its own. */
+  /**
+   * PostgreSQL shows the certificate of the API server, which is made for 127.0.0.1 and has a CA of
+   * its own.
+   */
   async function serveTls(): Promise<void> {
     const { postgres, plane } = environment;
     const { uid, gid } = statSync(postgres.dataDirectory);

@@ -11,14 +11,16 @@ import { db } from '../../support/db-command.ts';
 import { documentedSettings } from '../../support/documented-settings.ts';
 
 /**
- * What an administrator may set for every session of a database or of a user. The table of docs/operations.md names the same.
+ * What an administrator may set for every session of a database or of a user. The table of
+ * docs/operations.md names the same.
  */
 const IMPOSED: readonly (readonly [string, string])[] = [
   ['statement_timeout', "'50ms'"],
   ['lock_timeout', "'10ms'"],
   ['idle_in_transaction_session_timeout', "'50ms'"],
   ['transaction_timeout', "'50ms'"],
-  // It runs from the first moment on, in which a busy machine may do something else; so it is longer, and so is what takes longer.
+  // It runs from the first moment on, in which a busy machine may do something else; so it is
+  // longer, and so is what takes longer.
   ['idle_session_timeout', "'1s'"],
   ['default_transaction_isolation', "'serializable'"],
   ['default_transaction_isolation', "'repeatable read'"],
@@ -70,7 +72,10 @@ describe('what a PostgreSQL imposes on a session', () => {
     return `${args.join(' ')}: ${code}${code === 0 ? '' : ` ${stderr}${stdout}`}`;
   }
 
-  /** A database of Newton, where looks and writes take longer than any of the limits: so many seconds. */
+  /**
+   * A database of Newton, where looks and writes take longer than any of the limits: so many
+   * seconds.
+   */
   async function newton(slow = 0.15): Promise<string> {
     databases += 1;
     const url = await server.createDatabase(`imposed_${databases}`);

@@ -16,7 +16,10 @@ import { newtonDatabase } from '../../support/test-engine.ts';
 /** ONLINE_IMAGES=1000000 for the real size. */
 const IMAGES = Number(process.env.ONLINE_IMAGES ?? 40_000);
 
-/** No statement of a node may wait longer for a lock, in milliseconds. The aim is 250; a busy machine needs room. */
+/**
+ * No statement of a node may wait longer for a lock, in milliseconds. The aim is 250; a busy
+ * machine needs room.
+ */
 const LONGEST = Number(process.env.ONLINE_LONGEST ?? 1000);
 
 describe('Ocata with old and new nodes of Glance at work on PostgreSQL', function () {

@@ -48,7 +48,10 @@ describe('what the commands print', () => {
     ]);
   });
 
-  /** What a command says of a database of its own at ocata01, without that database's name and without times. */
+  /**
+   * What a command says of a database of its own at ocata01, without that database's name and
+   * without times.
+   */
   async function printed(
     run: typeof runCliInThread,
     where: string,

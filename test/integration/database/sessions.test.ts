@@ -34,7 +34,10 @@ describe('sessions of a PostgreSQL', () => {
     return url;
   }
 
-  /** Another user who takes the role of the tables' owner as soon as he logs in, as Vault makes them. */
+  /**
+   * Another user who takes the role of the tables' owner as soon as he logs in, as Vault makes
+   * them.
+   */
   async function issued(url: string, name: string): Promise<string> {
     await withClient(url, (client) =>
       client.query(`DO $$ BEGIN CREATE ROLE owner_of_all NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;

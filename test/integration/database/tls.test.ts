@@ -51,7 +51,9 @@ describe('TLS with PostgreSQL', () => {
     return server === 'otherCa' ? certificates.otherCa : certificates.ca;
   }
 
-  /** The options of the URL, with CA for the file of the authority, and what comes of each server. */
+  /**
+   * The options of the URL, with CA for the file of the authority, and what comes of each server.
+   */
   const forms: readonly (readonly [string, Expected])[] = [
     ['', '++++o'],
     ['?sslmode=disable', 'ooooo'],

@@ -48,7 +48,10 @@ describe('a Galera cluster of three', () => {
     return expectedMysqlImages(url);
   }
 
-  /** What was done on another node is in order on this one, and may still be under way: reads on it wait no longer. */
+  /**
+   * What was done on another node is in order on this one, and may still be under way: reads on it
+   * wait no longer.
+   */
   async function caughtUp(url: string): Promise<void> {
     await withMysql(url, async (client) => {
       await client.query('SET SESSION wsrep_sync_wait = 1');
@@ -193,7 +196,8 @@ describe('a Galera cluster of three', () => {
           }),
         ),
       );
-      // A session in a trigger is shown as its definer's, who has to be an administrator on a node of Galera.
+      // A session in a trigger is shown as its definer's, who has to be an administrator on a node
+      // of Galera.
       const [one = '', two = ''] = proxies.map(({ port }) =>
         first.adminUrl(name).replace(`:${first.port}/`, `:${port}/`),
       );

@@ -32,7 +32,9 @@ describe('what GitOps tools make of a live GlanceSchema', () => {
     return environment.tenant(name, url);
   }
 
-  /** The same, with a transaction that keeps a migration to ocata01 at work until it is released. */
+  /**
+   * The same, with a transaction that keeps a migration to ocata01 at work until it is released.
+   */
   async function held(name: string): Promise<{ tenant: Tenant; release(): Promise<void> }> {
     const url = await environment.postgres.createDatabase(name);
     await seedNewton(url, { images: 10 });

@@ -109,7 +109,8 @@ describe('what GitOps tools make of a recorded GlanceSchema', () => {
   }
 
   it('no status at all is Progressing to Argo CD, and a false Current to kstatus', async () => {
-    // The API server keeps this from happening: see `default` in the CRD, and the test on live resources.
+    // The API server keeps this from happening: see `default` in the CRD, and the test on live
+    // resources.
     expect(await statuses(asServed(aSchema()))).to.deep.equal(['Current', 'Progressing']);
   });
 });

@@ -16,8 +16,8 @@ function documents(file: string): readonly KubeObject[] {
 }
 
 /**
- * The Secret, the GlanceSchemas and the Deployment are given to a real API server, in the order of the waves. The kinds of
- * Argo CD and Flux are not there: of those only the structure is looked at.
+ * The Secret, the GlanceSchemas and the Deployment are given to a real API server, in the order of
+ * the waves. The kinds of Argo CD and Flux are not there: of those only the structure is looked at.
  */
 describe('the samples for GitOps', () => {
   let plane: ControlPlane;
@@ -113,7 +113,8 @@ describe('the samples for GitOps', () => {
         const objects = parseAllDocuments(await succeeds(['kustomize', `${SAMPLES}/${spec.path}`])).map(
           (document): KubeObject => document.toJS(),
         );
-        // Without its health check a Kustomization is ready as soon as it is applied. A Secret has no health.
+        // Without its health check a Kustomization is ready as soon as it is applied. A Secret has
+        // no health.
         const checked = objects
           .filter(({ kind }) => kind !== 'Secret')
           .map(({ apiVersion, kind, metadata }) => ({

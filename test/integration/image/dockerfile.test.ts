@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 
-// Without buildah: the build stage's last step is run on exactly the files that the Dockerfile copies. `make test-e2e` builds the image.
+// Without buildah: the build stage's last step is run on exactly the files that the Dockerfile
+// copies. `make test-e2e` builds the image.
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const lines = readFileSync(join(root, 'Dockerfile'), 'utf8').split('\n');

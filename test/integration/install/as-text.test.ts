@@ -13,7 +13,10 @@ const read = (file: string) => readFileSync(`${ROOT}${file}`, 'utf8');
 
 const isObjects = (text: string) => /^apiVersion: /m.test(text) && /^kind: /m.test(text);
 
-/** The blocks of a document that are objects of Kubernetes, whatever they are marked as, without their indentation. */
+/**
+ * The blocks of a document that are objects of Kubernetes, whatever they are marked as, without
+ * their indentation.
+ */
 function blocksOf(document: string): readonly string[] {
   const blocks = read(document).matchAll(/^( *)```[a-z]*\n([\s\S]*?)^ *```/gm);
   return [...blocks]
@@ -66,8 +69,9 @@ async function rendered(running: ReturnType<typeof kubectl>): Promise<string> {
 }
 
 /**
- * Every sample, every manifest and every YAML of a document, handed to kubectl as it is written: YAML is read by kubectl's own
- * library, which knows numbers and booleans where others see text, and each field is checked by a real API server.
+ * Every sample, every manifest and every YAML of a document, handed to kubectl as it is written:
+ * YAML is read by kubectl's own library, which knows numbers and booleans where others see text,
+ * and each field is checked by a real API server.
  */
 describe('every YAML that there is, as text', () => {
   let plane: ControlPlane;
@@ -114,7 +118,10 @@ describe('every YAML that there is, as text', () => {
     });
   }
 
-  /** Makes the namespaces that the text names, and a kind that takes anything for those of other programs. */
+  /**
+   * Makes the namespaces that the text names, and a kind that takes anything for those of other
+   * programs.
+   */
   async function prepareFor(text: string): Promise<void> {
     for (const [, namespace = ''] of text.matchAll(/^ {2}namespace: "?([a-z0-9-]+)"?$/gm)) {
       if (!namespaces.has(namespace)) {

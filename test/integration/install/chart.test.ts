@@ -17,7 +17,10 @@ async function rendered(...args: readonly string[]): Promise<readonly KubeObject
   return parseObjects(result.stdout);
 }
 
-/** By kind and name; without the Namespace, which Helm itself makes by --create-namespace, and the pod of `helm test`. */
+/**
+ * By kind and name; without the Namespace, which Helm itself makes by --create-namespace, and the
+ * pod of `helm test`.
+ */
 function byName(objects: readonly KubeObject[]): Readonly<Record<string, KubeObject>> {
   const named = objects
     .filter(({ kind }) => kind !== 'Namespace' && kind !== 'Pod')
@@ -31,7 +34,10 @@ function byName(objects: readonly KubeObject[]): Readonly<Record<string, KubeObj
 /** The labels and annotations that only tools of Helm look for. */
 const OF_HELM = /^(helm\.sh\/.*|app\.kubernetes\.io\/(instance|version|managed-by))$/;
 
-/** An object without these, and without the names that all objects of a release have and of the manifests only some. */
+/**
+ * An object without these, and without the names that all objects of a release have and of the
+ * manifests only some.
+ */
 function plain(object: KubeObject): KubeObject {
   const kept = JSON.parse(JSON.stringify(object), (key, value) => (OF_HELM.test(key) ? undefined : value));
   const { labels = {}, annotations = {}, ...metadata } = kept.metadata;

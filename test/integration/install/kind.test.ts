@@ -10,8 +10,9 @@ import { documented, follow } from '../../support/documented.ts';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const LINES = documented('README.md', 'With kind');
 
-// There is neither Docker nor kind where these tests run: what they would do is compared with the files that they read,
-// and the lines of kubectl are run on a real API server, which starts no pods.
+// There is neither Docker nor kind where these tests run: what they would do is compared with the
+// files that they read, and the lines of kubectl are run on a real API server, which starts no
+// pods.
 describe('the way with kind', () => {
   let plane: ControlPlane;
 

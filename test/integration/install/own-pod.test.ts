@@ -15,11 +15,17 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SYSTEM = 'glance-schema-system';
 const DEPLOYMENTS = `/apis/apps/v1/namespaces/${SYSTEM}/deployments`;
 
-/** What OpenShift gives a namespace: the first of its range of users, in the annotation openshift.io/sa.scc.uid-range. */
+/**
+ * What OpenShift gives a namespace: the first of its range of users, in the annotation
+ * openshift.io/sa.scc.uid-range.
+ */
 const FIRST = 1_000_680_000;
 const LAST = FIRST + 9_999;
 
-/** OpenShift's "restricted-v2": who names no user is given one of the range, who names another is refused. */
+/**
+ * OpenShift's "restricted-v2": who names no user is given one of the range, who names another is
+ * refused.
+ */
 const POLICIES: readonly { readonly kind: string; readonly spec: object }[] = [
   {
     kind: 'MutatingAdmissionPolicy',
@@ -95,7 +101,10 @@ describe('the operator in a pod of its own, where a policy forces a range of use
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** As a user writes it: `images`, and for the sake of a machine with other tests, ports of its own. */
+  /**
+   * As a user writes it: `images`, and for the sake of a machine with other tests, ports of its
+   * own.
+   */
   async function overlay(): Promise<readonly KubeObject[]> {
     const [health, metrics] = [await freePort(), await freePort()];
     const patch = [

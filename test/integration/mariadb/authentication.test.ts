@@ -75,8 +75,8 @@ describe('a server that asks for another way to log in', () => {
   });
 
   /**
-   * Stands in for a server with PAM, of which the test's MariaDB has the plugin and no users: it greets, asks for the plugin,
-   * keeps what comes, and refuses.
+   * Stands in for a server with PAM, of which the test's MariaDB has the plugin and no users: it
+   * greets, asks for the plugin, keeps what comes, and refuses.
    */
   async function standIn(
     plugin: string,
@@ -159,7 +159,9 @@ function text(value: string): Buffer {
   return Buffer.from(`${value}\0`, 'latin1');
 }
 
-/** Of protocol 10, without TLS: CLIENT_PROTOCOL_41, SECURE_CONNECTION, PLUGIN_AUTH, CONNECT_WITH_DB. */
+/**
+ * Of protocol 10, without TLS: CLIENT_PROTOCOL_41, SECURE_CONNECTION, PLUGIN_AUTH, CONNECT_WITH_DB.
+ */
 function greeting(): Buffer {
   const capabilities = Buffer.alloc(4);
   capabilities.writeUInt32LE(0x00088208);

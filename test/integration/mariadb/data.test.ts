@@ -22,7 +22,8 @@ describe('the data after db sync on MariaDB', () => {
 
   it('continues an expanded database: what has a visibility keeps it, but private images with members', async () => {
     const url = await goldenDatabase(engine, { schema: 'ocata_expand01', alembic: ['ocata_expand01'] });
-    // Rows from before the expand have no visibility; those written since have both, by the triggers.
+    // Rows from before the expand have no visibility; those written since have both, by the
+    // triggers.
     await withMysql(url, async (client) => {
       await client.query('DROP TRIGGER insert_visibility; DROP TRIGGER update_visibility');
     });

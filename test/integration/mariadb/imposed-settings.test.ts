@@ -15,8 +15,9 @@ import { db } from '../../support/db-command.ts';
 import { documentedSettings } from '../../support/documented-settings.ts';
 
 /**
- * What a server's administrator may set for every session, by name and value; and `init_connect`, which a session of a user
- * without SUPER begins with. The table of docs/operations.md names the same.
+ * What a server's administrator may set for every session, by name and value; and `init_connect`,
+ * which a session of a user without SUPER begins with. The table of docs/operations.md names the
+ * same.
  */
 const IMPOSED: readonly (readonly [string, string])[] = [
   ['max_statement_time', '0.1'],

@@ -18,7 +18,9 @@ const IMAGES = Number(process.env.ONLINE_IMAGES ?? 40_000);
 /** The user that nodes connect as, and that the migrator does not. */
 const NODES = 'admin';
 
-/** No query of a node may take longer, in milliseconds. The aim is 250; a busy machine needs room. */
+/**
+ * No query of a node may take longer, in milliseconds. The aim is 250; a busy machine needs room.
+ */
 const LONGEST = Number(process.env.ONLINE_LONGEST ?? 3000);
 
 describe('Ocata with old and new nodes of Glance at work on MariaDB', function () {

@@ -138,7 +138,10 @@ describe('wrong input with MariaDB', () => {
     expect(await readMysqlSchema(url)).to.deep.equal(before);
   });
 
-  /** The name, what is built, what is done to it then, arguments, exit code, a piece of the sentence. */
+  /**
+   * The name, what is built, what is done to it then, arguments, exit code, a piece of the
+   * sentence.
+   */
   type WrongDatabase = readonly [
     string,
     GoldenOptions | undefined,

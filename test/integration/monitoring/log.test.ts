@@ -54,8 +54,9 @@ function written(operator: Operator): string {
 }
 
 /**
- * Without what differs each time: times, names of replicas and Jobs, addresses, versions; and without what is only said where the
- * Job controller takes its time between the end of a pod and that of its Job.
+ * Without what differs each time: times, names of replicas and Jobs, addresses, versions; and
+ * without what is only said where the Job controller takes its time between the end of a pod and
+ * that of its Job.
  */
 function alike(text: string): string {
   return text

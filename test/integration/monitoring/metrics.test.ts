@@ -35,7 +35,8 @@ describe('metrics', () => {
   const OF_GLANCE = 'namespace="metrics",name="glance"';
 
   it('show a migration when it is done', async () => {
-    // A result is counted once the API server has answered, when others can read the status already.
+    // A result is counted once the API server has answered, when others can read the status
+    // already.
     const text = await eventually(async () => {
       const now = await operator.metrics();
       expect(now).to.contain('glanceschema_job_results_total{purpose="Migrate",reason="Done"} 1');
@@ -187,7 +188,10 @@ function seriesValue(text: string, series: string): string | undefined {
   return line?.slice(series.length + 1);
 }
 
-/** The labels of all series of a metric; undefined when it is not there at all, not even without a series. */
+/**
+ * The labels of all series of a metric; undefined when it is not there at all, not even without a
+ * series.
+ */
 function labelsOf(text: string, metric: string): readonly string[] | undefined {
   const family = metric.replace(/_(bucket|sum|count)$/, '');
   if (!new RegExp(`^# TYPE (${metric} |${family} histogram)`, 'm').test(text)) {

@@ -20,7 +20,10 @@ import { mysqlKillSubject } from '../../support/mysql-kill-subject.ts';
 import { upgradeOcataOnline } from '../../support/online-ocata.ts';
 import { count, newtonDatabase } from '../../support/test-engine.ts';
 
-/** All cases run on MariaDB, its relative, and on a server that `MYSQLD` names; on MySQL 9 it is a sample. */
+/**
+ * All cases run on MariaDB, its relative, and on a server that `MYSQLD` names; on MySQL 9 it is a
+ * sample.
+ */
 const sample = process.env.MYSQLD === undefined;
 
 const KILLS = Number(process.env.KILLS ?? (sample ? 5 : 25));

@@ -25,7 +25,10 @@ describe('make test that is broken off', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Starts a run whose temporary files are in `folder`, and gives the mocha process that is at work. */
+  /**
+   * Starts a run whose temporary files are in `folder`, and gives the mocha process that is at
+   * work.
+   */
   async function atWork(): Promise<number> {
     const { CI: _, TALLY: __, ...env } = process.env;
     run = spawn(process.execPath, [join(ROOT, 'scripts/test/main.ts')], {

@@ -37,8 +37,10 @@ function ledTo(port: number): Variables {
 }
 
 /**
- * What a tenant can do who may write GlanceSchemas and a CA, where `manifests/admission-policy.yaml` is in force: each attack by
- * the real bundle with the environment that the resource asks for. Each is shown to do harm first: else a refusal shows nothing.
+ * What a tenant can do who may write GlanceSchemas and a CA, where
+ * `manifests/admission-policy.yaml` is in force: each attack by the real bundle with the
+ * environment that the resource asks for. Each is shown to do harm first: else a refusal shows
+ * nothing.
  */
 describe('attacks past the shipped admission policy', () => {
   let environment: Environment;
@@ -137,7 +139,10 @@ describe('attacks past the shipped admission policy', () => {
     });
   });
 
-  /** Those that Node, OpenSSL, the loader, the resolver, the C library, libpq's readers or the shell read. */
+  /**
+   * Those that Node, OpenSSL, the loader, the resolver, the C library, libpq's readers or the shell
+   * read.
+   */
   const HOSTILE: readonly string[] = [
     ...['PATH', 'HOME', 'TMPDIR', 'SHELL', 'USER', 'HOSTNAME', 'PWD', 'IFS', 'ENV', 'BASH_ENV'],
     ...['NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS', 'NODE_PATH', 'NODE_TLS_REJECT_UNAUTHORIZED', 'NODE_ENV'],

@@ -8,13 +8,17 @@ import { eventually } from '../../../lab/process/eventually.ts';
 import { SCHEMA_UID_LABEL } from '../../../src/contract/names.ts';
 import { migrationJobName } from '../../../src/operator/reconcile/job/job.ts';
 
-/** An image of somebody's own: leaves what an expression gives as its report, and ends with a code. */
+/**
+ * An image of somebody's own: leaves what an expression gives as its report, and ends with a code.
+ */
 function hostileImage(says: string, exit: number): readonly string[] {
   const code = `fs.writeFileSync(process.argv.at(-1), ${says}); process.exitCode = ${exit}`;
   return [process.execPath, '-e', code];
 }
 
-/** As many ways as there are to make a terminal do something, or show something else than there is. */
+/**
+ * As many ways as there are to make a terminal do something, or show something else than there is.
+ */
 const ESCAPES =
   '\\u001b]0;owned\\u0007\\u001b[2J\\u009b31m\\u0000\\r\\u0008\\u202egnp.exe\\u200b\\u2028next\\nline\\u007f';
 
@@ -238,7 +242,10 @@ describe('hostile resources', () => {
     }
   });
 
-  /** The pod's template of a resource that asks for nothing, without what differs from namespace to namespace. */
+  /**
+   * The pod's template of a resource that asks for nothing, without what differs from namespace to
+   * namespace.
+   */
   async function templateFor(spec: Record<string, unknown>): Promise<KubeObject> {
     const where = await tenant();
     await create(where, { spec: { ...spec, job: { image: 'nosuch:1', ...asObject(spec.job) } } });

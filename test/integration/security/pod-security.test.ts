@@ -20,7 +20,9 @@ const PODS: readonly (readonly [string, () => KubeObject | Promise<KubeObject>])
   ['a Job of every field', () => aPodTemplate(parse(readFileSync(FULL_SAMPLE, 'utf8')).spec)],
 ];
 
-/** What the standard "restricted" asks for, taken away; each to be seen in the words of the refusal. */
+/**
+ * What the standard "restricted" asks for, taken away; each to be seen in the words of the refusal.
+ */
 const LESS: readonly (readonly [string, (pod: KubeObject) => KubeObject, string])[] = [
   ['a user that may be root', (pod) => withPod(pod, { runAsNonRoot: undefined }), 'runAsNonRoot != true'],
   ['root', (pod) => withPod(pod, { runAsUser: 0 }), 'runAsUser=0'],

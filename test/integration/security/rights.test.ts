@@ -62,7 +62,10 @@ for (const [rights, folder] of [
       await environment?.stop();
     });
 
-    /** The pod that the operator takes for its own, which no node runs: the operator is a process of the test. */
+    /**
+     * The pod that the operator takes for its own, which no node runs: the operator is a process of
+     * the test.
+     */
     async function operatorPod(): Promise<string> {
       const deployment = (await renderManifests(folder)).find(({ kind }) => kind === 'Deployment');
       const { metadata, spec } = deployment?.spec.template ?? {};

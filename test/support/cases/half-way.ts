@@ -4,10 +4,11 @@ import { succeeds } from '../db-command.ts';
 import { type EngineSchema, goldenDatabase, type TestEngine, withLegacyVersion } from '../test-engine.ts';
 
 /**
- * What Glance 14.0.0's script ocata01 and the old tool's 045 run, each statement committed by itself: so a killed run leaves
- * any beginning of it. The versions of both are written last.
+ * What Glance 14.0.0's script ocata01 and the old tool's 045 run, each statement committed by
+ * itself: so a killed run leaves any beginning of it. The versions of both are written last.
  *
- * Source: glance/db/sqlalchemy/alembic_migrations/versions/ocata01_add_visibility_remove_is_public.py and
+ * Source:
+ * glance/db/sqlalchemy/alembic_migrations/versions/ocata01_add_visibility_remove_is_public.py and
  * glance/db/sqlalchemy/migrate_repo/versions/045_add_visibility.py.
  */
 export interface OcataScript {

@@ -13,10 +13,16 @@ export interface LockTaker {
   /** The numbers of the sessions that have the lock on this database. */
   holders(url: string): Promise<readonly number[]>;
   end(url: string, session: number): Promise<void>;
-  /** What must not be sent any more once the lock is lost: on an engine with transactions what is not committed is undone. */
+  /**
+   * What must not be sent any more once the lock is lost: on an engine with transactions what is
+   * not committed is undone.
+   */
   readonly lasting: RegExp;
   dropIndex(index: string): string;
-  /** The runs that are tried, by their names; absent means all. Whether a silent connection is told of is tried with all only. */
+  /**
+   * The runs that are tried, by their names; absent means all. Whether a silent connection is told
+   * of is tried with all only.
+   */
   readonly only?: readonly string[];
 }
 
@@ -82,7 +88,8 @@ export function lostLockCases(engine: TestEngine, taker: LockTaker): void {
       expect(count).to.be.greaterThan(1);
       const wrong: string[] = [];
       for (let at = 0; at < count; at += 1) {
-        // Before and behind the changes there is only to look, for which a silent network lets it wait.
+        // Before and behind the changes there is only to look, for which a silent network lets it
+        // wait.
         if (muted && (at === 0 || at === count - 1)) continue;
         if (!WHOLE && at % run.each !== 0 && at < count - 2) continue;
         const { code, stderr, sent, url } = await attempt(run, at, muted);

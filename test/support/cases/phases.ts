@@ -182,7 +182,10 @@ export function phaseCases(engine: TestEngine): void {
   });
 }
 
-/** SQLSTATE and message of a statement that was refused. One driver has the former in `sqlState`, the other in `code`. */
+/**
+ * SQLSTATE and message of a statement that was refused. One driver has the former in `sqlState`,
+ * the other in `code`.
+ */
 function refusal(error: unknown): string {
   if (!(error instanceof Error)) throw error;
   const state = 'sqlState' in error ? error.sqlState : 'code' in error ? error.code : undefined;

@@ -37,7 +37,10 @@ const ADOPTABLE: readonly (readonly [string, GoldenOptions, string])[] = [
   ],
 ];
 
-/** Of the databases that are adopted, those where something is different: the first, the old tool's, the halves. */
+/**
+ * Of the databases that are adopted, those where something is different: the first, the old tool's,
+ * the halves.
+ */
 const FEW_ADOPTED: readonly string[] = [
   'migrate_version 44',
   "the real Ocata's row",
@@ -48,7 +51,8 @@ const FEW_ADOPTED: readonly string[] = [
 /**
  * The cases of what a migration makes of the schema that hold on every engine.
  *
- * @param sample whether a few of them will do, where an engine is a relative of one that has them all.
+ * @param sample whether a few of them will do, where an engine is a relative of one that has them
+ *   all.
  */
 export function schemaCases(engine: TestEngine, { sample = false } = {}): void {
   async function expectSchema(url: string, schema: EngineSchema, heads: readonly string[]): Promise<void> {
@@ -121,7 +125,8 @@ export function schemaCases(engine: TestEngine, { sample = false } = {}): void {
     for (const { revision } of expands) {
       await succeeds(url, 'contract', revision);
       const head = engine.goldenSchema(headOf(LATEST_SUPPORTED));
-      // No golden file tells of Ocata's contract with all expands: it is the head and what Pike drops. After Pike none changes a thing.
+      // No golden file tells of Ocata's contract with all expands: it is the head and what Pike
+      // drops. After Pike none changes a thing.
       const dropped = revision === 'ocata01' ? engine.goldenSchema('ocata_contract01').tables : {};
       await expectSchema(url, { ...head, tables: { ...dropped, ...head.tables } }, [
         ...(revision === LATEST_SUPPORTED ? [] : ['2024_1_expand01']),

@@ -9,7 +9,10 @@ import type { Position } from '../../../src/glance/position.ts';
 import { LATEST_SUPPORTED } from '../../../src/glance/revisions.ts';
 import { withoutUndefined } from '../../../src/glance/without-undefined.ts';
 
-/** What is otherwise than in a database that is whole where its version table says; tables are left out, columns put beside. */
+/**
+ * What is otherwise than in a database that is whole where its version table says; tables are left
+ * out, columns put beside.
+ */
 interface Otherwise extends Partial<Facts> {
   readonly without?: readonly string[];
   readonly with?: readonly string[];

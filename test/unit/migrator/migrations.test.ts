@@ -15,7 +15,10 @@ function goldenColumns(name: string): Map<string, Set<string>> {
   );
 }
 
-/** What a file under migrations/ exports for itself; the registry's lists and the vocabulary of several files are none. */
+/**
+ * What a file under migrations/ exports for itself; the registry's lists and the vocabulary of
+ * several files are none.
+ */
 function isMigration(value: unknown): value is { readonly name: string } {
   return (
     typeof value === 'object' && value !== null && 'name' in value && ('steps' in value || 'pending' in value)

@@ -16,7 +16,10 @@ export type Acted =
   | { readonly kind: 'gone' }
   /** The cache was behind, or somebody else was first: nothing was done. */
   | { readonly kind: 'conflict'; readonly why: string }
-  /** The migration depends on it, and the API server does not take it; `passing` where the same may be taken in a moment. */
+  /**
+   * The migration depends on it, and the API server does not take it; `passing` where the same may
+   * be taken in a moment.
+   */
   | {
       readonly kind: 'refused';
       readonly effect: RefusableEffect;

@@ -1,7 +1,10 @@
 import type { Effect } from '../policies/policy.ts';
 import { type Acted, putOff, type Target } from './effect.ts';
 
-/** Lets Kubernetes delete a finished Job after its TTL, and with its GlanceSchema, which becomes its owner. */
+/**
+ * Lets Kubernetes delete a finished Job after its TTL, and with its GlanceSchema, which becomes its
+ * owner.
+ */
 export async function setTtl(
   { cluster, schema, observed }: Target,
   { job, ttl }: Extract<Effect, { kind: 'setTtl' }>,

@@ -11,8 +11,9 @@ export async function startJob(
   effect: Extract<Effect, { kind: 'startJob' }>,
 ): Promise<Acted> {
   const { cluster, schema, observed } = target;
-  // The write that sets the finalizer also proves that what was decided upon is still so: a controller with an old
-  // cache, or one that has been replaced while it was paused, gets a conflict here and starts nothing.
+  // The write that sets the finalizer also proves that what was decided upon is still so: a
+  // controller with an old cache, or one that has been replaced while it was paused, gets a
+  // conflict here and starts nothing.
   const others = (schema.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
   const fenced = await cluster.mark(schema, {
     finalizers: [...others, FINALIZER],
@@ -35,7 +36,8 @@ export async function startJob(
         }
       : { kind: 'refused', effect: 'startJob', schema, message, passing };
   }
-  // A pod can outlive its Job, and the cache can miss both: only a read shows that nobody is at work.
+  // A pod can outlive its Job, and the cache can miss both: only a read shows that nobody is at
+  // work.
   const pods = await cluster.readPods(schema.metadata.namespace, schema.metadata.uid);
   const alive = pods.find((pod) => !hasEnded(pod));
   if (alive !== undefined) {
@@ -69,7 +71,8 @@ export async function startJob(
       retryAfter: creation.retryAfter,
     };
   }
-  // The sequence number is released, unless it was reserved before: another may have made that Job, which is gone since.
+  // The sequence number is released, unless it was reserved before: another may have made that Job,
+  // which is gone since.
   const ours = observed.schema.reservedSequence < effect.purpose.sequence;
   const released = await cluster.mark(fenced, {
     finalizers: others,
@@ -86,7 +89,10 @@ export async function startJob(
       };
 }
 
-/** The Job of an ended pod, where it is there still and the cache does not have it: its result is to be taken first. */
+/**
+ * The Job of an ended pod, where it is there still and the cache does not have it: its result is to
+ * be taken first.
+ */
 async function unseenJobOf(target: Target, pods: readonly PodObject[]): Promise<JobObject | undefined> {
   const { cluster, schema } = target;
   const seen = cluster.jobsOf(schema.metadata.uid).map((job) => job.metadata.uid);
@@ -101,7 +107,10 @@ async function unseenJobOf(target: Target, pods: readonly PodObject[]): Promise<
   return undefined;
 }
 
-/** The Job of the sequence number that was reserved last, where a person has deleted it and another operator has made it anew. */
+/**
+ * The Job of the sequence number that was reserved last, where a person has deleted it and another
+ * operator has made it anew.
+ */
 async function madeAnew(target: Target, sequence: number): Promise<JobObject | undefined> {
   const { schema } = target.observed;
   const { reservedSequence } = schema;
@@ -110,7 +119,10 @@ async function madeAnew(target: Target, sequence: number): Promise<JobObject | u
     : unseenJob(target, migrationJobName(schema, reservedSequence));
 }
 
-/** The Job of this name, where it is of this schema and the cache does not have it; a read brings it into the cache. */
+/**
+ * The Job of this name, where it is of this schema and the cache does not have it; a read brings it
+ * into the cache.
+ */
 async function unseenJob({ cluster, schema }: Target, name: string): Promise<JobObject | undefined> {
   const { uid, namespace } = schema.metadata;
   const seen = cluster.jobsOf(uid).map(({ metadata }) => metadata.uid);

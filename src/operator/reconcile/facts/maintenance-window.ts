@@ -17,7 +17,10 @@ export type MaintenanceWindow =
 /** When a window opens, in milliseconds since the epoch. */
 export interface Opening {
   readonly opensAt: number;
-  /** When it is closed again; undefined where the schedule opens it anew, before it closes, more often than is counted. */
+  /**
+   * When it is closed again; undefined where the schedule opens it anew, before it closes, more
+   * often than is counted.
+   */
   readonly closesAt: number | undefined;
 }
 

@@ -28,17 +28,33 @@ export interface Observed {
   readonly job: ObservedJob | undefined;
   /** The highest sequence number of the Jobs that are there. */
   readonly lastSequence: number;
-  /** Finished Jobs before the newest one that have no TTL or no owner yet: their turn passed before these were set. */
+  /**
+   * Finished Jobs before the newest one that have no TTL or no owner yet: their turn passed before
+   * these were set.
+   */
   readonly olderJobsWithoutTtl: readonly JobReference[];
-  /** Jobs before the newest one that are not finished only because another container keeps a pod of theirs. */
+  /**
+   * Jobs before the newest one that are not finished only because another container keeps a pod of
+   * theirs.
+   */
   readonly olderHeldJobs?: readonly JobReference[];
-  /** Jobs that are not finished and have the schema as their owner, as an older operator made them, or a person. */
+  /**
+   * Jobs that are not finished and have the schema as their owner, as an older operator made them,
+   * or a person.
+   */
   readonly ownedActiveJobs: readonly JobReference[];
-  /** UIDs of objects of which the API server has refused something that safety does not need, and is not asked again yet. */
+  /**
+   * UIDs of objects of which the API server has refused something that safety does not need, and is
+   * not asked again yet.
+   */
   readonly putOff?: readonly string[];
-  /** What the API server has refused though the migration depends on it, and is not asked for yet. */
+  /**
+   * What the API server has refused though the migration depends on it, and is not asked for yet.
+   */
   readonly refusal?: Refusal | undefined;
-  /** The oldest of the other schemas that name the same database, where it is older than this one. */
+  /**
+   * The oldest of the other schemas that name the same database, where it is older than this one.
+   */
   readonly sharer?: string | undefined;
   /** Names of pods of this schema that may still run, whether their Job is there or not. */
   readonly livePods: readonly string[];
@@ -68,7 +84,10 @@ export interface ObservedSchema {
   /** What its next Job runs. */
   readonly image: string;
   readonly pullSecrets: DefaultImage['pullSecrets'];
-  /** Of one that was written for another object, as a restore or a copy brings it along, only what decides nothing. */
+  /**
+   * Of one that was written for another object, as a restore or a copy brings it along, only what
+   * decides nothing.
+   */
   readonly status: GlanceSchemaStatus;
   /** The annotations `observe` and `retry`, as the status can hold them. */
   readonly observe: string | undefined;
@@ -81,11 +100,17 @@ export interface ObservedSchema {
 export interface ObservedJob {
   readonly name: string;
   readonly uid: string;
-  /** Undefined for a Job that does not say what it is for: it is ours by owner, but not of our making. */
+  /**
+   * Undefined for a Job that does not say what it is for: it is ours by owner, but not of our
+   * making.
+   */
   readonly purpose: Purpose | undefined;
   /** RFC 3339. */
   readonly createdAt: string;
-  /** Whether Kubernetes deletes it by itself: after its TTL, and with the schema unless that is being deleted already. */
+  /**
+   * Whether Kubernetes deletes it by itself: after its TTL, and with the schema unless that is
+   * being deleted already.
+   */
   readonly hasTtl: boolean;
   /** Whether the Job controller has marked it as complete or failed. */
   readonly marked: boolean;
@@ -94,7 +119,10 @@ export interface ObservedJob {
   /** What its pods that have ended reported, oldest first. */
   readonly reports: readonly MigrationReport[];
   readonly state: JobState;
-  /** Whether it has ended but for another container of its pod, so that the Job controller never marks it. */
+  /**
+   * Whether it has ended but for another container of its pod, so that the Job controller never
+   * marks it.
+   */
   readonly held?: boolean;
 }
 
@@ -109,14 +137,20 @@ export type JobState =
       readonly finishedAt: string;
       /** What its last pod reported; undefined when nothing was left to read. */
       readonly report: MigrationReport | undefined;
-      /** Why it failed in the Job controller's words (`DeadlineExceeded`), and how its last container ended. */
+      /**
+       * Why it failed in the Job controller's words (`DeadlineExceeded`), and how its last
+       * container ended.
+       */
       readonly failure: string | undefined;
       readonly deadlineExceeded: boolean;
     };
 
 /** How the newest pod of a Job that is at work is. */
 export type PodState =
-  /** No pod is there yet, or all there were have ended or are gone; since when, RFC 3339, where that is known, and after how many failures. */
+  /**
+   * No pod is there yet, or all there were have ended or are gone; since when, RFC 3339, where that
+   * is known, and after how many failures.
+   */
   | {
       readonly kind: 'none';
       readonly since: string | undefined;
@@ -166,9 +200,10 @@ const NO_IMAGE: DefaultImage = { name: '', pullSecrets: [] };
 /**
  * Reduces API objects to what decide needs.
  *
- * @param defaultImage what a Job gets of the operator's own pod, where the spec names nothing; absent where no Job will be made.
- * @throws ZodError when the spec does not have the CRD's shape, which the API server does not let through; fields that only a newer
- *   CRD has are left out.
+ * @param defaultImage what a Job gets of the operator's own pod, where the spec names nothing;
+ *   absent where no Job will be made.
+ * @throws ZodError when the spec does not have the CRD's shape, which the API server does not let
+ *   through; fields that only a newer CRD has are left out.
  */
 export function observe(
   schema: SchemaObject,
@@ -178,7 +213,8 @@ export function observe(
 ): Observed {
   const spec = specOf(schema);
   const { namespace, annotations = {} } = schema.metadata;
-  // Labels and owners can be written by anybody: what is in another namespace is not of this schema.
+  // Labels and owners can be written by anybody: what is in another namespace is not of this
+  // schema.
   const isNear = ({ metadata }: JobObject | PodObject) => metadata.namespace === namespace;
   const near = jobs
     .filter((job) => isNear(job) && isOurs(job, schema))
@@ -224,8 +260,8 @@ export function observe(
 }
 
 /**
- * The operator's pull secrets are for the operator's image. A ServiceAccount of the Job's own brings its own, which
- * Kubernetes leaves out where a pod names any.
+ * The operator's pull secrets are for the operator's image. A ServiceAccount of the Job's own
+ * brings its own, which Kubernetes leaves out where a pod names any.
  */
 function pullSecretsOf(
   { job }: GlanceSchemaSpec,
@@ -251,7 +287,10 @@ function onlyHistory({ observedGeneration, history, lastMigration, conditions }:
   };
 }
 
-/** What was made of the spec of each version of a GlanceSchema that the cache has: each pass asks, and some ask twice. */
+/**
+ * What was made of the spec of each version of a GlanceSchema that the cache has: each pass asks,
+ * and some ask twice.
+ */
 const parsedSpecs = new WeakMap<object, GlanceSchemaSpec>();
 
 function specOf({ spec }: SchemaObject): GlanceSchemaSpec {
@@ -263,7 +302,10 @@ function specOf({ spec }: SchemaObject): GlanceSchemaSpec {
   return known;
 }
 
-/** An operator that was put back to an older version, as the runbook has it before the CRD is, meets fields that it does not know. */
+/**
+ * An operator that was put back to an older version, as the runbook has it before the CRD is, meets
+ * fields that it does not know.
+ */
 function parseSpec(spec: unknown): GlanceSchemaSpec {
   const parsed = storedSpecSchema.safeParse(spec);
   if (parsed.success) {
@@ -296,8 +338,8 @@ function withPurpose(job: JobObject): JobWithPurpose {
 }
 
 /**
- * Whether a Job is at work though the one that was made last is done with, and has an earlier sequence number: that was made too late, by an
- * operator that was stopped meanwhile.
+ * Whether a Job is at work though the one that was made last is done with, and has an earlier
+ * sequence number: that was made too late, by an operator that was stopped meanwhile.
  */
 function isHiddenBy({ job, purpose }: JobWithPurpose, last: JobWithPurpose | undefined): boolean {
   const isDoneWith = last?.job.spec.ttlSecondsAfterFinished !== undefined && isFinished(last.job);
@@ -308,15 +350,19 @@ function sequenceOf(purpose: Purpose | undefined): number {
   return purpose?.sequence ?? 0;
 }
 
-/** A schema that is being deleted gets no new dependents: the cascade that somebody chose is for those that there were. */
+/**
+ * A schema that is being deleted gets no new dependents: the cascade that somebody chose is for
+ * those that there were.
+ */
 function hasTtlAndOwner(job: JobObject, schema: SchemaObject): boolean {
   const goesAlong = schema.metadata.deletionTimestamp !== undefined || isOwnedBy(job, schema);
   return goesAlong && job.spec.ttlSecondsAfterFinished !== undefined;
 }
 
 /**
- * Whether a Job is one of this GlanceSchema's: it says what it is for or has the name of one, and not only our labels, as the copy
- * of a pod has them. It has an owner only once its result is stored.
+ * Whether a Job is one of this GlanceSchema's: it says what it is for or has the name of one, and
+ * not only our labels, as the copy of a pod has them. It has an owner only once its result is
+ * stored.
  */
 function isOurs(job: JobObject, schema: SchemaObject): boolean {
   const { name, uid, annotations } = job.metadata;
@@ -333,7 +379,10 @@ function isOwnedBy({ metadata }: JobObject, schema: SchemaObject): boolean {
   return metadata.ownerReferences?.some(({ uid }) => uid === schema.metadata.uid) ?? false;
 }
 
-/** A Job that has taken the name has neither our label nor our owner; one of ours may have lost the label. */
+/**
+ * A Job that has taken the name has neither our label nor our owner; one of ours may have lost the
+ * label.
+ */
 export function isOurJob(job: JobObject, schema: SchemaObject): boolean {
   const isLabelled = job.metadata.labels?.[SCHEMA_UID_LABEL] === schema.metadata.uid;
   return (
@@ -347,7 +396,10 @@ function referenceTo({ metadata }: JobObject): JobReference {
   return { name: metadata.name, uid: metadata.uid };
 }
 
-/** Kubernetes' times have whole seconds: of two Jobs of the same second the count says which is newer. */
+/**
+ * Kubernetes' times have whole seconds: of two Jobs of the same second the count says which is
+ * newer.
+ */
 function newestJobFirst(a: JobWithPurpose, b: JobWithPurpose): number {
   return (
     byCreation(b.job, a.job) ||
@@ -387,8 +439,8 @@ function isHeld(pods: readonly PodObject[]): boolean {
 }
 
 /**
- * Whether a failed pod is gone, which may have been the last. The Job controller counts each before it lets it go; one whose failure
- * is ignored, as after an eviction, it does not.
+ * Whether a failed pod is gone, which may have been the last. The Job controller counts each before
+ * it lets it go; one whose failure is ignored, as after an eviction, it does not.
  *
  * Source: kubernetes.io/docs/concepts/workloads/controllers/job, Job tracking with finalizers.
  */
@@ -411,8 +463,8 @@ function lastWord(pod: PodObject | undefined): string | undefined {
 function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
   const ended = pods.filter(hasEnded);
   const end = job.status?.conditions?.find(isEnd);
-  // Only the last one knows where the database was left, and in a Job that succeeded that is the one which did: where it
-  // ended without a report, an older report may be out of date.
+  // Only the last one knows where the database was left, and in a Job that succeeded that is the
+  // one which did: where it ended without a report, an older report may be out of date.
   const last =
     end?.type === 'Complete'
       ? ended.find((pod) => pod.status?.phase === 'Succeeded')
@@ -422,7 +474,8 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
   const report = parseMigrationReport(lastWord(last));
   const alive = pods.find((pod) => !hasEnded(pod));
   if (alive !== undefined) {
-    // Before Kubernetes 1.31 a Job that has taken too long is marked before its pod has ended, whose word is still to come.
+    // Before Kubernetes 1.31 a Job that has taken too long is marked before its pod has ended,
+    // whose word is still to come.
     return { kind: 'active', pod: podState(alive), lastReport: report };
   }
   const [held] = ended.flatMap((pod) => {
@@ -456,7 +509,10 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
   };
 }
 
-/** Since when, RFC 3339, other containers keep a pod whose migration has ended; undefined where none does. */
+/**
+ * Since when, RFC 3339, other containers keep a pod whose migration has ended; undefined where none
+ * does.
+ */
 export function heldSince(pod: PodObject): string | undefined {
   const terminated = container(pod)?.state?.terminated;
   return isOver(pod) || terminated === undefined
@@ -497,7 +553,10 @@ function howItEnded(pod: PodObject | undefined): string | undefined {
   return pod?.status?.message ?? pod?.status?.reason;
 }
 
-/** Waiting reasons of the kubelet that mean "not yet" and not "cannot". Source: pkg/kubelet/kubelet_pods.go. */
+/**
+ * Waiting reasons of the kubelet that mean "not yet" and not "cannot". Source:
+ * pkg/kubelet/kubelet_pods.go.
+ */
 const ON_THE_WAY = ['ContainerCreating', 'PodInitializing'];
 
 function podState(pod: PodObject): PodState {
@@ -516,7 +575,8 @@ function podState(pod: PodObject): PodState {
   if (waiting?.reason !== undefined && !ON_THE_WAY.includes(waiting.reason)) {
     return {
       kind: 'blocked',
-      // The kubelet's one reason for a Secret or key that is not there; other causes read differently.
+      // The kubelet's one reason for a Secret or key that is not there; other causes read
+      // differently.
       reason:
         waiting.reason === 'CreateContainerConfigError' && /secret/i.test(waiting.message ?? '')
           ? 'SecretNotReady'
@@ -532,8 +592,8 @@ function podState(pod: PodObject): PodState {
 }
 
 /**
- * Whether the node has not answered for so long that the control plane has given it up. It then takes the pod's own Ready away
- * and leaves what the kubelet last said of the containers.
+ * Whether the node has not answered for so long that the control plane has given it up. It then
+ * takes the pod's own Ready away and leaves what the kubelet last said of the containers.
  *
  * Source: MarkPodsNotReady in pkg/controller/util/node/controller_utils.go of k8s.io/kubernetes.
  */

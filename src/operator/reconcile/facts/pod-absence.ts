@@ -3,14 +3,17 @@ import type { Observed } from './observe.ts';
 
 /** Knows since when Jobs have had no pod. */
 export interface PodAbsence {
-  /** The same with the time since which its Job has no pod, where the status does not report that already. */
+  /**
+   * The same with the time since which its Job has no pod, where the status does not report that
+   * already.
+   */
   of(key: string, observed: Observed): Observed;
   forget(key: string): void;
 }
 
 /**
- * Of a pod that is gone the Job does not say when it went: a Job may be old, and its pod deleted a moment ago. What counts is
- * since when this process has seen none.
+ * Of a pod that is gone the Job does not say when it went: a Job may be old, and its pod deleted a
+ * moment ago. What counts is since when this process has seen none.
  */
 export function podAbsence(now: () => Date): PodAbsence {
   const absent = new Map<string, { readonly job: string; readonly since: number }>();

@@ -2,17 +2,23 @@ import { type ProgressReport, parseProgress } from '../../../contract/progress.t
 import type { Cluster } from '../../kube/cluster.ts';
 import type { Observed, ObservedProgress } from './observe.ts';
 
-/** How long a pod is at work before its log is read, and how long until it is read again, in milliseconds. */
+/**
+ * How long a pod is at work before its log is read, and how long until it is read again, in
+ * milliseconds.
+ */
 const PACE = 10_000;
 
-/** How long a reading is waited for before the next look, in milliseconds; more than it may take. */
+/**
+ * How long a reading is waited for before the next look, in milliseconds; more than it may take.
+ */
 const READING = 2_500;
 
 /** Knows how far migrations have come. */
 export interface ProgressReader {
   /**
-   * What is known of the pod that is at work for a key; undefined when none is. A reading that is due goes on by itself
-   * after the answer, so that a pass never waits for a log, and never fails by one.
+   * What is known of the pod that is at work for a key; undefined when none is. A reading that is
+   * due goes on by itself after the answer, so that a pass never waits for a log, and never fails
+   * by one.
    */
   of(key: string, observed: Observed): ObservedProgress | undefined;
   forget(key: string): void;
@@ -60,7 +66,8 @@ export function progressReader(cluster: Pick<Cluster, 'readLog'>, now: () => Dat
       const time = now().getTime();
       let known = watched.get(key);
       if (known?.pod !== pod) {
-        // Its time counts from here and not from its own word: the clock of its node may be another.
+        // Its time counts from here and not from its own word: the clock of its node may be
+        // another.
         known = { pod, reported: undefined, due: time + PACE, reading: false };
         watched.set(key, known);
       }

@@ -1,8 +1,8 @@
 import { exponentialBackoff, fractionOf } from '../../time/backoff.ts';
 
 /**
- * Remembers what the API server has refused though nothing depends on it: the TTL of a Job, its owner, the release of a finalizer.
- * It is asked again, and less and less often.
+ * Remembers what the API server has refused though nothing depends on it: the TTL of a Job, its
+ * owner, the release of a finalizer. It is asked again, and less and less often.
  */
 export interface PutOffs {
   /** UIDs of the objects that are not asked about yet. */

@@ -20,7 +20,10 @@ interface SpecVersion {
   readonly generation: number;
 }
 
-/** Remembers refusals. The API server is asked again less and less often, and at once where the spec has changed. */
+/**
+ * Remembers refusals. The API server is asked again less and less often, and at once where the spec
+ * has changed.
+ */
 export interface Refusals {
   /** What is not asked for yet; undefined where nothing was refused, or its time has come. */
   of(key: string, schema: SpecVersion): Refusal | undefined;
@@ -40,7 +43,10 @@ interface Remembered extends SpecVersion {
   readonly until: number;
 }
 
-/** Remembers in this process which effect the API server refused last, for each spec of a GlanceSchema. */
+/**
+ * Remembers in this process which effect the API server refused last, for each spec of a
+ * GlanceSchema.
+ */
 export function refusalMemory(now: () => Date): Refusals {
   const known = new Map<string, Remembered>();
   return {

@@ -4,8 +4,9 @@ import { CONNECTION_SOURCE_VARIABLE, CONNECTION_VARIABLE, PART_VARIABLES } from 
 type Database = GlanceSchemaSpec['database'];
 
 /**
- * The environment by which the container of a migration knows how the database is reached. The values of Secrets come by the kubelet, and are in no
- * argument; the other parts are of characters that Kubernetes makes nothing of.
+ * The environment by which the container of a migration knows how the database is reached. The
+ * values of Secrets come by the kubelet, and are in no argument; the other parts are of characters
+ * that Kubernetes makes nothing of.
  */
 export function connectionVariables(database: Database, namespace: string): readonly object[] {
   const { secretRef } = database;

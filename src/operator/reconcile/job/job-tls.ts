@@ -9,7 +9,10 @@ const CA_FILE = `${FOLDER}/ca.crt`;
 /** Of a Secret of the type kubernetes.io/tls. */
 const CERTIFICATE = { cert: 'tls.crt', key: 'tls.key' } as const;
 
-/** What `spec.database.tls` adds to the container and to the pod of a migration; nothing where it names no files. */
+/**
+ * What `spec.database.tls` adds to the container and to the pod of a migration; nothing where it
+ * names no files.
+ */
 export function tlsVolume(tls: Tls | undefined): { readonly container: object; readonly pod: object } {
   const sources = sourcesOf(tls);
   if (sources.length === 0) {

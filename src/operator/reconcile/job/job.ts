@@ -37,7 +37,10 @@ const purposeSchema = z.object({
   image: z.string().max(1024).optional(),
 });
 
-/** What a Job is for, written on it when it is made, so that it can be read in the Job alone after any loss of status. */
+/**
+ * What a Job is for, written on it when it is made, so that it can be read in the Job alone after
+ * any loss of status.
+ */
 export type Purpose = z.output<typeof purposeSchema>;
 
 /** What a migration's Job is made of. */
@@ -70,9 +73,9 @@ export function podTemplateHash({
 }
 
 /**
- * The name of a Job: the schema's, and its sequence number. Whoever starts the next one, whatever for
- * and however old what it knows, gives it the same name, so that the API server lets only one of them be made. At most 63
- * characters, as the Job controller makes a label of it.
+ * The name of a Job: the schema's, and its sequence number. Whoever starts the next one, whatever
+ * for and however old what it knows, gives it the same name, so that the API server lets only one
+ * of them be made. At most 63 characters, as the Job controller makes a label of it.
  */
 export function migrationJobName(schema: MigrationJobInput['schema'], sequence: number): string {
   const end = `-${sequence}-${digest(schema.uid)}`;
@@ -81,14 +84,15 @@ export function migrationJobName(schema: MigrationJobInput['schema'], sequence: 
 }
 
 /**
- * The Job that works for a GlanceSchema. Its pod passes the Pod Security Standard "restricted", has no token of a
- * ServiceAccount, and leaves its result on its termination message.
+ * The Job that works for a GlanceSchema. Its pod passes the Pod Security Standard "restricted", has
+ * no token of a ServiceAccount, and leaves its result on its termination message.
  *
- * It has no TTL and no owner yet: both are set once the result is stored. A deletion of the GlanceSchema in the foreground
- * makes the garbage collector delete what that owns, and the pod with it, whatever finalizers there are.
+ * It has no TTL and no owner yet: both are set once the result is stored. A deletion of the
+ * GlanceSchema in the foreground makes the garbage collector delete what that owns, and the pod
+ * with it, whatever finalizers there are.
  *
- * Source: kubernetes.io/docs/concepts/workloads/controllers/job, .../architecture/garbage-collection and
- * .../security/pod-security-standards.
+ * Source: kubernetes.io/docs/concepts/workloads/controllers/job,
+ * .../architecture/garbage-collection and .../security/pod-security-standards.
  */
 export function migrationJob(input: MigrationJobInput): object {
   const { schema, spec, purpose } = input;
@@ -114,7 +118,8 @@ export function migrationJob(input: MigrationJobInput): object {
       ...(job?.activeDeadlineSeconds === undefined
         ? {}
         : { activeDeadlineSeconds: job.activeDeadlineSeconds }),
-      // Two migrators must never overlap: a pod is replaced when it has ended, not when it begins to.
+      // Two migrators must never overlap: a pod is replaced when it has ended, not when it begins
+      // to.
       podReplacementPolicy: 'Failed',
       podFailurePolicy: {
         rules: [
@@ -129,7 +134,8 @@ export function migrationJob(input: MigrationJobInput): object {
         metadata: {
           labels: { 'sidecar.istio.io/inject': 'false', ...job?.labels, ...labels },
           annotations: {
-            // A sidecar would keep the Job from ever ending, an autoscaler would begin the migration again.
+            // A sidecar would keep the Job from ever ending, an autoscaler would begin the
+            // migration again.
             'sidecar.istio.io/inject': 'false',
             'linkerd.io/inject': 'disabled',
             'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',

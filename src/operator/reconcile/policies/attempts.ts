@@ -44,12 +44,16 @@ export function nextAttempt(facts: Facts): NextAttempt | undefined {
   if (job === undefined) {
     return undefined;
   }
-  // The jitter comes from the Job's own name, so that each pass says the same time and nothing is written at rest.
+  // The jitter comes from the Job's own name, so that each pass says the same time and nothing is
+  // written at rest.
   const delay = exponentialBackoff(job.attempt, ATTEMPT_BACKOFF, () => fractionOf(job.uid));
   return { failure: job.failure, delay, due: dueAfter(job, delay, facts) };
 }
 
-/** The reason while the next attempt is waited for: a failure that the condition has a name for keeps it. */
+/**
+ * The reason while the next attempt is waited for: a failure that the condition has a name for
+ * keeps it.
+ */
 export function reasonToWait({ failure }: NextAttempt): Reason | undefined {
   return isFinal(failure.reason) ? undefined : knownReason(failure.reason);
 }
@@ -84,7 +88,10 @@ function failedJob(facts: Facts) {
     : { ...job, failure: job.failure, finishedAt: job.finishedAt };
 }
 
-/** The newest Job if it is gone without a result: where somebody deletes each at once, the next must not follow at once. */
+/**
+ * The newest Job if it is gone without a result: where somebody deletes each at once, the next must
+ * not follow at once.
+ */
 function lostJob(facts: Facts) {
   const { job } = facts.status;
   if (job === undefined || job.finishedAt !== undefined || isNewTry(facts)) {
@@ -105,7 +112,10 @@ function isNewTry({ schema, status }: Facts): boolean {
   );
 }
 
-/** Never further from now than the delay, whatever the status says of the end, and the same in each pass. */
+/**
+ * Never further from now than the delay, whatever the status says of the end, and the same in each
+ * pass.
+ */
 function dueAfter(
   { uid, finishedAt }: { readonly uid: string; readonly finishedAt: string },
   delay: number,
@@ -115,7 +125,8 @@ function dueAfter(
   if (ended <= now) {
     return ended + delay;
   }
-  // The end is of a clock that is ahead, or somebody has written it: what counts is when it was first seen.
+  // The end is of a clock that is ahead, or somebody has written it: what counts is when it was
+  // first seen.
   const told = status.job?.uid === uid ? status.nextAttemptAt : undefined;
   return Math.min(now + delay, told === undefined ? Number.POSITIVE_INFINITY : Date.parse(told));
 }

@@ -3,7 +3,10 @@ import { isRecorded } from '../status/result.ts';
 import { isFinal } from './attempts.ts';
 import type { Effect, Facts } from './policy.ts';
 
-/** What is owed to Jobs that are there, before anything new begins, as far as the API server takes it. */
+/**
+ * What is owed to Jobs that are there, before anything new begins, as far as the API server takes
+ * it.
+ */
 export function housekeeping(facts: Facts, next?: Effect): Effect | undefined {
   const {
     schema,
@@ -34,8 +37,9 @@ export function housekeeping(facts: Facts, next?: Effect): Effect | undefined {
     const ttl = failure !== undefined && !isFinal(failure.reason) ? REPEATED_TTL : Number.POSITIVE_INFINITY;
     return { kind: 'setTtl', job: { name: job.name, uid: job.uid }, ttl: Math.min(ttlOf(schema), ttl) };
   }
-  // Who is about to make a Job, and could not the last time, keeps what it has put on: to take it off and put it on again would
-  // be two writes for each try, and each of them a cause to try at once.
+  // Who is about to make a Job, and could not the last time, keeps what it has put on: to take it
+  // off and put it on again would be two writes for each try, and each of them a cause to try at
+  // once.
   if (
     schema.hasFinalizer &&
     !mayRun(facts) &&
@@ -47,7 +51,10 @@ export function housekeeping(facts: Facts, next?: Effect): Effect | undefined {
   return undefined;
 }
 
-/** How long a Job stays that is followed by another attempt, in seconds: a database that is away for a day leaves some, not hundreds. */
+/**
+ * How long a Job stays that is followed by another attempt, in seconds: a database that is away for
+ * a day leaves some, not hundreds.
+ */
 const REPEATED_TTL = 3600;
 
 /** How long a finished Job stays where the spec says nothing, in seconds. */

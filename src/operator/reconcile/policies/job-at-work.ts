@@ -9,12 +9,15 @@ import type { ReadyCondition } from '../status/status.ts';
 import { type Effect, type Facts, sentence, unlessRefused, type Verdict } from './policy.ts';
 import { recordedPosition } from './positions.ts';
 
-/** How long the other containers of a pod may take to end after the migration has, in milliseconds. */
+/**
+ * How long the other containers of a pod may take to end after the migration has, in milliseconds.
+ */
 export const HELD_GRACE = 30_000;
 
 /**
- * What the container of the migration left counts, though the Job controller waits for the others. A failure after which the Job
- * would try again is left to the Job: once the others end, another pod may follow.
+ * What the container of the migration left counts, though the Job controller waits for the others.
+ * A failure after which the Job would try again is left to the Job: once the others end, another
+ * pod may follow.
  */
 export function endOfHeld(job: ObservedJob, now: number): ObservedJob {
   const pod = job.state.kind === 'active' ? job.state.pod : undefined;
@@ -51,13 +54,19 @@ export function blockedJobUnwanted(facts: Facts): Verdict | undefined {
   });
 }
 
-/** How long the Job controller may take to make a pod, or to see the end of one, before a person should look, in milliseconds. */
+/**
+ * How long the Job controller may take to make a pod, or to see the end of one, before a person
+ * should look, in milliseconds.
+ */
 const POD_GRACE = 30_000;
 
 /** How long the Job controller waits before the next pod of a Job, in milliseconds. */
 const POD_BACKOFF = { first: 10_000, most: 600_000 };
 
-/** How long a node may take to start the container, its image pulled, in milliseconds. Of a volume that it cannot mount it says nothing in the pod. */
+/**
+ * How long a node may take to start the container, its image pulled, in milliseconds. Of a volume
+ * that it cannot mount it says nothing in the pod.
+ */
 const START_GRACE = 120_000;
 
 /** Why no container of a Job can start, where that is known or it has had time enough. */
@@ -89,7 +98,8 @@ function whyBlocked(job: string, pod: PodState, now: number): ReadyCondition | u
 }
 
 /**
- * The Job controller makes the next pod ten seconds after the first failure, and each time after twice as long.
+ * The Job controller makes the next pod ten seconds after the first failure, and each time after
+ * twice as long.
  *
  * Source: kubernetes.io/docs/concepts/workloads/controllers/job, Pod backoff failure policy.
  */
@@ -117,7 +127,10 @@ function overdueAt(endsBy: string): number {
   return Date.parse(endsBy) + POD_GRACE;
 }
 
-/** When `whyBlocked` may have another answer though nothing happens, in milliseconds; undefined for never. */
+/**
+ * When `whyBlocked` may have another answer though nothing happens, in milliseconds; undefined for
+ * never.
+ */
 function blockedAfter(pod: PodState, now: number): number | undefined {
   if ('endsBy' in pod && pod.endsBy !== undefined) {
     return Math.max(1_000, overdueAt(pod.endsBy) - now);
@@ -171,7 +184,10 @@ export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdic
   return { ...workOf(job, status, waitsForIt), requeueAfter: later };
 }
 
-/** Whether the Job has no further try after this failure, and only has not been marked as failed yet. */
+/**
+ * Whether the Job has no further try after this failure, and only has not been marked as failed
+ * yet.
+ */
 function endsTheJob(reason: string): boolean {
   return failureMeaning(reason)?.retriedInJob === false;
 }

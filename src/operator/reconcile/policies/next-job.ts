@@ -14,7 +14,8 @@ export function startJob(facts: Facts, kind: Purpose['kind'], target: Position |
     kind,
     target,
     ...withoutUndefined({ why }),
-    // Whoever reserved a sequence number may still be about to make that Job: only under the same name can there be no second one.
+    // Whoever reserved a sequence number may still be about to make that Job: only under the same
+    // name can there be no second one.
     sequence: Math.max((last?.sequence ?? 0) + 1, lastSequence + 1, schema.reservedSequence),
     attempt: again ? last.attempt + 1 : 1,
     generation: schema.generation,

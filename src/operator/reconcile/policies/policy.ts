@@ -11,7 +11,10 @@ export type Effect =
       readonly name: string;
       readonly purpose: Purpose;
     }
-  /** A Job that cannot start a container is deleted, because the spec that shaped it has changed or is deleted. */
+  /**
+   * A Job that cannot start a container is deleted, because the spec that shaped it has changed or
+   * is deleted.
+   */
   | { readonly kind: 'deleteBlockedJob'; readonly name: string }
   /** A Job whose migration has ended does not end itself, as another container keeps its pod. */
   | { readonly kind: 'deleteHeldJob'; readonly job: JobReference }
@@ -36,10 +39,16 @@ export interface Verdict extends ReadyCondition {
   readonly nextAttemptAt?: string;
 }
 
-/** A function of the facts and of nothing else; undefined where it does not find what it is named after. */
+/**
+ * A function of the facts and of nothing else; undefined where it does not find what it is named
+ * after.
+ */
 export type Policy = (facts: Facts) => Verdict | undefined;
 
-/** A verdict with an effect, unless the API server has refused that effect and is not asked again yet. */
+/**
+ * A verdict with an effect, unless the API server has refused that effect and is not asked again
+ * yet.
+ */
 export function unlessRefused({ refusal }: Facts, verdict: Verdict): Verdict {
   return refusal === undefined || refusal.effect !== verdict.effect?.kind
     ? verdict

@@ -4,12 +4,18 @@ import { resolveRevision } from '../../../glance/resolve.ts';
 import { LATEST_SUPPORTED, REVISIONS } from '../../../glance/revisions.ts';
 import type { ObservedSchema } from '../facts/observe.ts';
 
-/** Where the spec wants the database, of a status that has its target; of none, the newest is as good as any. */
+/**
+ * Where the spec wants the database, of a status that has its target; of none, the newest is as
+ * good as any.
+ */
 export function targetPosition({ spec }: ObservedSchema, { targetRevision }: GlanceSchemaStatus): Position {
   return wantedPosition(targetRevision ?? LATEST_SUPPORTED, spec.through);
 }
 
-/** Where the database was read to be; undefined for one that was not read, is empty, or is newer than this operator. */
+/**
+ * Where the database was read to be; undefined for one that was not read, is empty, or is newer
+ * than this operator.
+ */
 export function recordedPosition(status: GlanceSchemaStatus): Position | undefined {
   const known = REVISIONS.find(({ name }) => name === status.recordedRevision);
   return known && { revision: known.name, phase: status.recordedPhase ?? 'Contract' };

@@ -68,8 +68,9 @@ export function readAgain(facts: Facts, message: string, withMessage = false): V
 }
 
 /**
- * Whether the newest Job may have changed the database after what is recorded was read: it was lost, perhaps before the
- * status reported it, or it ended without having read the database again. Then only another Job can tell.
+ * Whether the newest Job may have changed the database after what is recorded was read: it was
+ * lost, perhaps before the status reported it, or it ended without having read the database again.
+ * Then only another Job can tell.
  */
 export function recordMayBeOld({ schema, status }: Facts): boolean {
   const { job } = status;

@@ -89,7 +89,8 @@ export function targetReached(facts: Facts): Verdict | undefined {
   if (schemaDiffers !== undefined && schema.retry !== undefined && schema.retry !== status.handledRetry) {
     return undefined;
   }
-  // The revision is reached; what somebody else has made of the schema is reported, and is no reason to stop those who wait.
+  // The revision is reached; what somebody else has made of the schema is reported, and is no
+  // reason to stop those who wait.
   const differs = schemaDiffers === undefined ? '' : ` ${sentence(schemaDiffers)}`;
   return { reason: 'UpToDate', message: `The database is at ${formatPosition(recorded)}.${differs}` };
 }

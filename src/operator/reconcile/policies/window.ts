@@ -13,7 +13,10 @@ export function windowInvalid({ schema }: Facts): Verdict | undefined {
     : undefined;
 }
 
-/** How soon it is looked at again, in milliseconds: a clock that is put right meanwhile must not make it wait for longer. */
+/**
+ * How soon it is looked at again, in milliseconds: a clock that is put right meanwhile must not
+ * make it wait for longer.
+ */
 const PATIENCE = 60_000;
 
 /** A migration is due, and the window is closed when it could begin. */

@@ -16,8 +16,9 @@ const MOST_SCRIPTS = 64;
 const LONGEST_MESSAGE = 2048;
 
 /**
- * The status with the Job, how far it has come and, once it has ended, its result in it. The recorded revision is what the Job read from the
- * database; where it read nothing, the record stays. A result that is in the status already is not taken again.
+ * The status with the Job, how far it has come and, once it has ended, its result in it. The
+ * recorded revision is what the Job read from the database; where it read nothing, the record
+ * stays. A result that is in the status already is not taken again.
  */
 export function recordJob(
   schema: ObservedSchema,
@@ -45,15 +46,16 @@ export function recordJob(
     startedAt: job.createdAt,
     ...withoutUndefined({ image: job.purpose?.image }),
   };
-  // Of a Job that does not say what it was for, nobody knows what it has answered: each annotation counts once.
+  // Of a Job that does not say what it was for, nobody knows what it has answered: each annotation
+  // counts once.
   const { retry, observe } = job.purpose ?? schema;
   const retried = withoutUndefined({ handledRetry: retry });
   const entry = historyEntry(job, status);
   if (job.state.kind === 'active') {
     // What cannot be read at the moment leaves what was read before, but not of another Job.
     const progress = reported ?? (known && live);
-    // The Job may be gone before its end is seen: what a pod has done that did not end well is reported at once. Of one that did, the
-    // end of its Job reports it in a moment.
+    // The Job may be gone before its end is seen: what a pod has done that did not end well is
+    // reported at once. Of one that did, the end of its Job reports it in a moment.
     const early = job.state.lastReport?.error != null;
     return {
       ...(early ? recordPosition(before, job, job.state.lastReport) : before),
@@ -94,8 +96,8 @@ export function isRecorded(status: GlanceSchemaStatus, job: ObservedJob): boolea
 }
 
 /**
- * Whether the status is of a later Job: a cache that lacks that one, or a user who deleted it, must not bring the result of this
- * one back.
+ * Whether the status is of a later Job: a cache that lacks that one, or a user who deleted it, must
+ * not bring the result of this one back.
  */
 function isOlder({ job: known }: GlanceSchemaStatus, { purpose, createdAt }: ObservedJob): boolean {
   if (known === undefined || purpose === undefined) {
@@ -104,12 +106,14 @@ function isOlder({ job: known }: GlanceSchemaStatus, { purpose, createdAt }: Obs
   if (purpose.sequence !== known.sequence) {
     return purpose.sequence < known.sequence;
   }
-  // A sequence number is used twice when a Job was deleted by hand. Of the same second, one that has ended is the later: it was there for
-  // longer, and there are no two of one name.
+  // A sequence number is used twice when a Job was deleted by hand. Of the same second, one that
+  // has ended is the later: it was there for longer, and there are no two of one name.
   return known.finishedAt === undefined ? createdAt < known.startedAt : createdAt <= known.startedAt;
 }
 
-/** What a report says of the database; undefined where it did not read that, or contradicts itself. */
+/**
+ * What a report says of the database; undefined where it did not read that, or contradicts itself.
+ */
 function readingOf(report: MigrationReport | undefined): Reading | undefined {
   if (report === undefined || report.heads === null) {
     return undefined;
@@ -157,8 +161,9 @@ function recordPosition(
 }
 
 /**
- * What of the schema is not that of the revision, as far as is known. A Job that only reads, and a migration that failed, have not
- * looked: what was found before holds while the database is where it was.
+ * What of the schema is not that of the revision, as far as is known. A Job that only reads, and a
+ * migration that failed, have not looked: what was found before holds while the database is where
+ * it was.
  */
 function whatDiffers(
   { schemaDiffers, databaseHeads, recordedFrom }: GlanceSchemaStatus,
@@ -201,7 +206,9 @@ function failureOf(job: ObservedJob, before: GlanceSchemaStatus): StatusJob['fai
   return fail(NO_RESULT, `The Job ended without a result: ${state.failure ?? 'no reason given'}`);
 }
 
-/** Reasons that are reported for a Job whose container cannot start, or whose pods could not begin. */
+/**
+ * Reasons that are reported for a Job whose container cannot start, or whose pods could not begin.
+ */
 const NOT_BEGUN: readonly string[] = [
   'SecretNotReady',
   'JobBlocked',
@@ -209,7 +216,10 @@ const NOT_BEGUN: readonly string[] = [
   'ConnectionInvalid',
 ];
 
-/** A Job that had no chance to begin may go well later; a migration that was ended in the middle takes too long again. */
+/**
+ * A Job that had no chance to begin may go well later; a migration that was ended in the middle
+ * takes too long again.
+ */
 function deadlineFailure(
   { name, uid }: ObservedJob,
   report: MigrationReport | undefined,
@@ -233,7 +243,10 @@ function deadlineFailure(
   );
 }
 
-/** What makes the result of a Job that ended well one that nobody can go by; undefined where nothing does. */
+/**
+ * What makes the result of a Job that ended well one that nobody can go by; undefined where nothing
+ * does.
+ */
 function whatIsWrong(
   { name, purpose }: ObservedJob,
   report: MigrationReport | undefined,
@@ -264,10 +277,16 @@ function whatIsWrong(
   return `Job ${name} ended well and left the database ${where}, short of ${formatPosition(target)}. Check that its image is that of this operator`;
 }
 
-/** The reason in `status.job.failure` when a Job has left no report: another attempt reads the database again. */
+/**
+ * The reason in `status.job.failure` when a Job has left no report: another attempt reads the
+ * database again.
+ */
 export const NO_RESULT = 'NoResult';
 
-/** What all pods of a Job did, each going on where the one before it stopped; undefined while none has reported. */
+/**
+ * What all pods of a Job did, each going on where the one before it stopped; undefined while none
+ * has reported.
+ */
 function historyEntry(ended: ObservedJob, before: GlanceSchemaStatus): HistoryEntry | undefined {
   const { name, reports, state } = ended;
   const [first] = reports;

@@ -12,8 +12,8 @@ export interface ReadyCondition {
 const LONGEST_MESSAGE = 4096;
 
 /**
- * The status with what `Ready` is to say in its conditions. `lastTransitionTime` moves only when a condition changes its status, so
- * that a status which says the same is equal to the one before.
+ * The status with what `Ready` is to say in its conditions. `lastTransitionTime` moves only when a
+ * condition changes its status, so that a status which says the same is equal to the one before.
  */
 export function withVerdict(
   status: GlanceSchemaStatus,
@@ -45,8 +45,8 @@ export function withVerdict(
 }
 
 /**
- * That an older GlanceSchema is of the same database, where that is so. It holds up nothing, as the lock in the database keeps
- * their migrations apart; but it is rarely what was meant.
+ * That an older GlanceSchema is of the same database, where that is so. It holds up nothing, as the
+ * lock in the database keeps their migrations apart; but it is rarely what was meant.
  */
 export function sharingOf({ sharesSecretWith: other }: GlanceSchemaStatus): readonly string[] {
   return other === undefined

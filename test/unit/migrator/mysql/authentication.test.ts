@@ -1,7 +1,9 @@
 import { expect } from 'chai';
 import { authPlugins } from '../../../../src/migrator/mysql/authentication.ts';
 
-/** What a plugin answers to a question of the server; the driver's own objects are not looked at. */
+/**
+ * What a plugin answers to a question of the server; the driver's own objects are not looked at.
+ */
 async function answer(name: string, trusted: boolean): Promise<string> {
   const plugin = authPlugins('pässword', trusted)[name];
   const reply = await plugin?.(Object.create(null))(Buffer.from('\x04Password: '));

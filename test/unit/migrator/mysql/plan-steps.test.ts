@@ -5,7 +5,10 @@ import { describeStep } from '../../../../src/glance/steps.ts';
 import type { Catalog } from '../../../../src/migrator/mysql/catalog.ts';
 import { planSteps } from '../../../../src/migrator/mysql/plan-steps.ts';
 
-/** A catalog with the table `images` alone: columns as `name` or `name?` where nullable, then indexes. */
+/**
+ * A catalog with the table `images` alone: columns as `name` or `name?` where nullable, then
+ * indexes.
+ */
 function images(
   columns: readonly string[],
   indexes: readonly string[],

@@ -76,7 +76,10 @@ const DIFFERS = { schemaDiffers: 'An index is missing' };
 
 const NEWER = { metadata: { generation: 2 } };
 
-/** A running pod that somebody has deleted, and that its node has to have ended by then, in milliseconds from now. */
+/**
+ * A running pod that somebody has deleted, and that its node has to have ended by then, in
+ * milliseconds from now.
+ */
 function endingBy(milliseconds: number): PodObject {
   const pod = aPod('Running', { running: {} });
   const metadata = { ...pod.metadata, deletionTimestamp: inMilliseconds(milliseconds) };

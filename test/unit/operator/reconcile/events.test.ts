@@ -75,7 +75,10 @@ describe('eventDeduplicator', () => {
   const down = says('DatabaseUnreachable', failedWith('DatabaseUnreachable'));
   const running = says('MigrationRunning');
 
-  /** What is told of a night in which each of so many attempts fails for the same cause, five minutes apart. */
+  /**
+   * What is told of a night in which each of so many attempts fails for the same cause, five
+   * minutes apart.
+   */
   function night(attempts: number): readonly string[] {
     now = START;
     const deduplicator = eventDeduplicator(() => new Date(now));
