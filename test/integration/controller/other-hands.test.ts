@@ -246,6 +246,20 @@ describe('what others do to the Jobs, and refuse of them', function () {
     }, LONG_WAIT);
   });
 
+  it('a Job at work whose annotation somebody takes off: it is waited for, and what its report says of the database counts', async () => {
+    const { tenant, held, job } = await atWork('stripped');
+    await run(tenant, 'annotate', 'job', job, 'db.glance.openstack.org/purpose-');
+    await held.waits();
+    expect(await tenant.jobs(), 'nothing is started beside it').to.have.length(1);
+    await held.release();
+    const { status } = await tenant.reaches('UpToDate', 60_000);
+    expect(status.recordedRevision, 'its report says where the database is').to.equal('ocata01');
+    expect(status.job.failure.message).to.include(
+      `Job ${job} ended well and does not say what it was for: its annotation was changed or taken off.`,
+    );
+    expect(await tenant.jobs()).to.have.length(1);
+  });
+
   it('a Job whose resource was torn away ends, and does not stay for ever', async () => {
     const { tenant, held, job } = await atWork('leftover');
     await run(tenant, 'delete', 'glanceschema', 'glance', '--wait=false');

@@ -11,7 +11,7 @@ import { leaveOut } from '../../../lab/process/needs.ts';
 /** MariaDB takes no smaller one. */
 const FEWEST_CONNECTIONS = 10;
 
-const PATIENT = { timeoutMilliseconds: 90_000 };
+const LONG_WAIT = { timeoutMilliseconds: 90_000 };
 
 interface Trouble {
   readonly connection: string;
@@ -143,14 +143,14 @@ describe('what passes is tried again, and then succeeds', () => {
       const schema = await tenant.read();
       expect(schema.status?.nextAttemptAt, 'it waits for the next attempt').not.to.equal(undefined);
       return schema;
-    }, PATIENT);
+    }, LONG_WAIT);
     const [ready, also] = status.conditions;
     expect([ready.reason, ready.status, also.type]).to.deep.equal([reason, 'False', 'Reconciling']);
     expect(ready.message)
       .to.match(says)
       .and.to.match(/The next attempt is at \S+\.$/);
     await cure(tenant);
-    const done = await tenant.reaches('UpToDate', PATIENT.timeoutMilliseconds);
+    const done = await tenant.reaches('UpToDate', LONG_WAIT.timeoutMilliseconds);
     expect(done.status.job).to.include({ attempt: 2 });
     expect(done.status.job.failure).to.equal(undefined);
     expect(done.status.nextAttemptAt).to.equal(undefined);

@@ -155,8 +155,6 @@ export type PodState =
       readonly kind: 'none';
       readonly since: string | undefined;
       readonly failed: number;
-      /** Whether the Job controller is about to mark the Job as failed. */
-      readonly ending?: boolean;
     }
   /** No pod is there, and none will be before the Job is resumed. */
   | { readonly kind: 'suspended' }
@@ -486,12 +484,7 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
     return { kind: 'active', pod: held, lastReport: report };
   }
   if (end === undefined) {
-    const none = {
-      kind: 'none',
-      since: noneSince(job, ended),
-      failed: job.status?.failed ?? 0,
-      ...(isEnding(job) ? { ending: true } : {}),
-    } as const;
+    const none = { kind: 'none', since: noneSince(job, ended), failed: job.status?.failed ?? 0 } as const;
     return {
       kind: 'active',
       pod: job.spec.suspend === true ? { kind: 'suspended' } : none,
@@ -625,13 +618,6 @@ export function isRunning(pod: PodObject): boolean {
 /** Whether the Job controller has marked it as complete or failed. */
 export function isFinished(job: JobObject): boolean {
   return job.status?.conditions?.some(isEnd) ?? false;
-}
-
-/** Since Kubernetes 1.31 its pods end between this and the mark. */
-function isEnding({ status }: JobObject): boolean {
-  return (
-    status?.conditions?.some(({ type, status }) => type === 'FailureTarget' && status === 'True') ?? false
-  );
 }
 
 function isEnd(condition: { readonly type: string; readonly status: string }): boolean {

@@ -5,6 +5,7 @@ import { formatPosition } from '../../../glance/position.ts';
 import { exponentialBackoff } from '../../time/backoff.ts';
 import type { JobState, ObservedJob, PodState } from '../facts/observe.ts';
 import { podTemplateHash } from '../job/job.ts';
+import { NOT_BEGUN } from '../status/result.ts';
 import type { ReadyCondition } from '../status/status.ts';
 import { type Effect, type Facts, sentence, unlessRefused, type Verdict } from './policy.ts';
 import { recordedPosition } from './positions.ts';
@@ -176,9 +177,10 @@ export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdic
     return { ...blocked, message: blocked.message + waitsForIt };
   }
   const told = schema.status.job?.uid === job.uid ? readyCondition(schema.status) : undefined;
-  if (pod.kind === 'none' && pod.ending === true && told !== undefined) {
-    // Why its last pod could not start, if so, tells whether the migration had begun.
-    return { reason: knownReason(told.reason) ?? 'MigrationRunning', message: told.message };
+  const reason = knownReason(told?.reason);
+  if (pod.kind === 'none' && told !== undefined && reason !== undefined && NOT_BEGUN.includes(reason)) {
+    // Until there is another pod, or the Job has ended: then this says whether its migration had begun.
+    return { reason, message: told.message, requeueAfter: blockedAfter(pod, now) };
   }
   const later = progress === undefined ? blockedAfter(pod, now) : Math.max(0, progress.requeueAt - now);
   return { ...workOf(job, status, waitsForIt), requeueAfter: later };

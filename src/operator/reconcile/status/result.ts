@@ -209,7 +209,7 @@ function failureOf(job: ObservedJob, before: GlanceSchemaStatus): StatusJob['fai
 /**
  * Reasons that are reported for a Job whose container cannot start, or whose pods could not begin.
  */
-const NOT_BEGUN: readonly string[] = [
+export const NOT_BEGUN: readonly string[] = [
   'SecretNotReady',
   'JobBlocked',
   'DatabaseUnreachable',

@@ -1626,7 +1626,7 @@ describe('decide', () => {
     ['what kept its pod from starting is told on', aJob().metadata.uid, 'SecretNotReady'],
     ['what is told of another Job is not', 'other', 'MigrationRunning'],
   ] as const) {
-    it(`a Job without a pod that the Job controller is about to mark as failed: ${what}`, () => {
+    it(`a Job whose pod is gone before the Job has ended, as at its deadline: ${what}`, () => {
       const { job } = unfinished();
       const told = withVerdict(
         job === undefined ? {} : { job: { ...job, uid } },
@@ -1634,11 +1634,7 @@ describe('decide', () => {
         1,
         NOW,
       );
-      const ending = { type: 'FailureTarget', status: 'True', reason: 'DeadlineExceeded' };
-      const { status, effect } = decide(
-        observe(aSchema({ status: told }), [{ ...aJob(), status: { conditions: [ending] } }], []),
-        new Date(STARTED),
-      );
+      const { status, effect } = decide(observe(aSchema({ status: told }), [aJob()], []), new Date(STARTED));
       expect([readyReason(status), effect]).to.deep.equal([reason, undefined]);
     });
   }
