@@ -51,11 +51,14 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
       return { kind: 'done', requeueAfter: await finishLeftovers(cluster, key, { now, onPutOff }) };
     }
     statuses.publishUnanswered(key, schema);
+    // What comes due while this reconcile is under way was not asked for in it.
+    const dueBefore = facts.putOffs.dueAfter(key);
     const outcome = await pass(key, schema);
-    const due = facts.putOffs.dueAfter(key);
-    return outcome.kind === 'requeue' || due === undefined
-      ? outcome
-      : { ...outcome, requeueAfter: Math.min(due, outcome.requeueAfter ?? due) };
+    if (outcome.kind === 'requeue') {
+      return outcome;
+    }
+    const dues = [dueBefore, facts.putOffs.dueAfter(key), outcome.requeueAfter];
+    return { kind: 'done', requeueAfter: earliest(dues) };
   }
 
   async function pass(key: string, schema: SchemaObject): Promise<Outcome> {
@@ -100,6 +103,11 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   }
 
   return reconcile;
+}
+
+function earliest(times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 /** Does one effect; the file named after it says how. */

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import type { GlanceSchemaStatus } from '../../../../src/contract/glance-schema.ts';
 import { readyReason } from '../../../../src/contract/glance-schema.ts';
+import { FINALIZER } from '../../../../src/contract/names.ts';
 import type { Cluster, Conflict, SchemaObject } from '../../../../src/operator/kube/cluster.ts';
-import { reconciler } from '../../../../src/operator/reconcile/reconciler.ts';
+import { type Outcome, reconciler } from '../../../../src/operator/reconcile/reconciler.ts';
 import { aSchema } from '../../../support/builders.ts';
 
 const KEY = 'openstack/glance';
@@ -105,6 +106,36 @@ describe('reconciler', () => {
       expect(told).to.deep.equal(once(how));
       expect(readyReason(stored?.status ?? {})).to.equal('Suspended');
     });
+  }
+
+  it('what comes due while a reconcile is under way is asked for soon after', async () => {
+    let clock = Date.parse('2026-11-23T08:00:00Z');
+    let slow = 0;
+    const finalizers = [FINALIZER];
+    const schema = aSchema({ spec: { suspend: true }, metadata: { finalizers } });
+    const later = reconciler({
+      cluster: {
+        ...cluster,
+        schema: () => schema,
+        podsOf: () => {
+          clock += slow;
+          return [];
+        },
+        mark: async () => ({ refused: 'a policy', passing: false }),
+        writeStatus: async (_schema, status) => ({ ...schema, status }),
+      },
+      defaultImage: { name: 'image', pullSecrets: [] },
+      now: () => new Date(clock),
+    });
+    const { requeueAfter = 0 } = doneOf(await later(KEY));
+    expect(requeueAfter).to.be.within(3_000, 6_000);
+    clock += requeueAfter - 1;
+    slow = 2;
+    expect(doneOf(await later(KEY)).requeueAfter).to.equal(1);
+  });
+
+  function doneOf(outcome: Outcome) {
+    return outcome.kind === 'done' ? outcome : expect.fail('it is made again');
   }
 
   const SHARED = / GlanceSchema first, which is older, names the same database: /;
