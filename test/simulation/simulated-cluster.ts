@@ -381,7 +381,7 @@ export class SimulatedCluster implements Cluster {
         return current;
       }
       if (changed.metadata.deletionTimestamp !== undefined && changed.metadata.finalizers?.length === 0) {
-        this.#world.checkGone(this.#began);
+        this.#world.checkGone(changed.metadata.uid, this.#began);
       }
       const stored = this.#world.putSchema(changed);
       if (schema.metadata.deletionTimestamp === undefined) {

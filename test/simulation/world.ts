@@ -954,9 +954,13 @@ export class World {
    * The schema goes, and takes its Jobs with it: a controller that does this has seen everything
    * that was at work when its pass began, so many changes ago.
    */
-  checkGone(began: number): void {
+  checkGone(schema: string, began: number): void {
     const pod = [...this.pods.values()].find(
-      ({ process, killAt, madeAfter }) => process !== undefined && killAt === undefined && madeAfter < began,
+      ({ object, process, killAt, madeAfter }) =>
+        object.metadata.labels?.[SCHEMA_UID_LABEL] === schema &&
+        process !== undefined &&
+        killAt === undefined &&
+        madeAfter < began,
     );
     if (pod !== undefined) {
       throw new Error(`The schema is released though ${pod.object.metadata.name} is at work`);

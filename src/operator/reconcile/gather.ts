@@ -4,11 +4,18 @@ import { podAbsence } from './facts/pod-absence.ts';
 import { progressReader } from './facts/progress-reader.ts';
 import { type PutOffs, putOffMemory } from './facts/put-offs.ts';
 import { type Refusals, refusalMemory } from './facts/refusals.ts';
+import { endOfHeld } from './policies/job-at-work.ts';
 import { isRecorded } from './status/result.ts';
+
+/** What was observed, and when: the decision takes that time for now. */
+export interface Gathered {
+  readonly observed: Observed;
+  readonly time: Date;
+}
 
 /** Gathers what a reconcile decides upon, from the caches and from what this process remembers. */
 export interface Gatherer {
-  gather(key: string, schema: SchemaObject): Promise<Observed>;
+  gather(key: string, schema: SchemaObject): Promise<Gathered>;
   readonly putOffs: PutOffs;
   readonly refusals: Refusals;
   /** The GlanceSchema with this key is gone. */
@@ -22,9 +29,10 @@ export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () =
   const putOffs = putOffMemory(now);
   const refusals = refusalMemory(now);
 
-  async function gather(key: string, schema: SchemaObject): Promise<Observed> {
+  async function gather(key: string, schema: SchemaObject): Promise<Gathered> {
     const { uid, namespace } = schema.metadata;
     const jobs = await jobsOf(cluster, schema);
+    const time = now();
     const generation = schema.metadata.generation ?? 0;
     const more = {
       putOff: putOffs.of(key),
@@ -33,14 +41,14 @@ export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () =
     };
     const seen = observe(schema, jobs, cluster.podsOf(uid), defaultImage);
     const observed = { ...absence.of(key, seen), ...more };
-    const { job } = observed;
     const howFar = progress.of(key, observed);
-    if (job?.marked !== true || isRecorded(observed.schema.status, job) || hasLastWord(job)) {
-      return howFar === undefined ? observed : { ...observed, progress: howFar };
+    if (!isEndToCheck(observed, time)) {
+      return { observed: howFar === undefined ? observed : { ...observed, progress: howFar }, time };
     }
     // Jobs and pods come by watches of their own: the end of a Job can be seen before that of its
-    // pod, whose word it is that goes into the status.
-    return { ...observe(schema, jobs, await cluster.readPods(namespace, uid), defaultImage), ...more };
+    // pod, whose report goes into the status; and a pod that a sidecar keeps may be gone since.
+    const read = observe(schema, jobs, await cluster.readPods(namespace, uid), defaultImage);
+    return { observed: { ...read, ...more }, time };
   }
 
   return {
@@ -87,6 +95,14 @@ async function jobsOf(cluster: Cluster, schema: SchemaObject): Promise<readonly 
   const job = await cluster.readJob(namespace, known.name);
   const others = jobs.filter(({ metadata }) => metadata.name !== known.name);
   return job !== undefined && isOurJob(job, schema) ? [...others, job] : others;
+}
+
+/** Whether a result is about to be taken that a read of the pods could show otherwise. */
+function isEndToCheck({ schema, job }: Observed, time: Date): boolean {
+  if (job === undefined || isRecorded(schema.status, job)) {
+    return false;
+  }
+  return job.marked ? !hasLastWord(job) : endOfHeld(job, time.getTime()).held === true;
 }
 
 /** Whether the cache has what the pod left that made its Job succeed: no read could show more. */

@@ -62,8 +62,8 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
   }
 
   async function pass(key: string, schema: SchemaObject): Promise<Outcome> {
-    const observed = await facts.gather(key, schema);
-    const decision = decide(observed, now());
+    const { observed, time } = await facts.gather(key, schema);
+    const decision = decide(observed, time);
     if (decision.effect === undefined) {
       return store(schema, decision);
     }
@@ -75,7 +75,7 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         }
         // What the effect changed is reported by the same write; a further effect waits for the
         // next reconcile.
-        return store(acted.schema, decide(await facts.gather(key, acted.schema), now()));
+        return store(acted.schema, await decideAnew(key, acted.schema));
       case 'gone':
         return { kind: 'done', requeueAfter: undefined };
       case 'conflict':
@@ -90,10 +90,15 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         const refusal = passing
           ? { effect, message, passing, requeueAfter: undefined }
           : facts.refusals.add(key, observed.schema, effect, message);
-        const outcome = await store(acted.schema, decide({ ...observed, refusal }, now()));
+        const outcome = await store(acted.schema, decide({ ...observed, refusal }, time));
         return passing ? { kind: 'requeue', why: message, notBefore: retryAfter } : outcome;
       }
     }
+  }
+
+  async function decideAnew(key: string, schema: SchemaObject): Promise<Decision> {
+    const { observed, time } = await facts.gather(key, schema);
+    return decide(observed, time);
   }
 
   async function store(schema: SchemaObject, decision: Decision): Promise<Outcome> {

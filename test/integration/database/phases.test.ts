@@ -242,7 +242,7 @@ describe('expand, migrate and contract on PostgreSQL', () => {
     const result = await db(url, 'version_control', '2024_1_01');
     expect(result.code, result.stdout).to.equal(12);
     expect(result.stderr).to.include(
-      "at '2024_1_01': alembic_version says '2027_1_contract01', which is newer than '2024_1_01'",
+      "with '2024_1_01': alembic_version says '2027_1_contract01', which is newer than '2024_1_01'",
     );
     const { rows } = await withClient(url, (client) => client.query('SELECT * FROM alembic_version'));
     expect(rows).to.deep.equal([{ version_num: '2027_1_contract01' }]);
