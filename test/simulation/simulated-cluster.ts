@@ -473,7 +473,9 @@ export class SimulatedCluster implements Cluster {
       const asks = metadata.annotations?.[OBSERVE_ANNOTATION] !== handledObserve;
       // Somebody may change the record again each time that it was read.
       const isContradicted = kind === 'Observe' && contradictsItself(schema.status);
-      if (job.purpose === kind && !asks && !isContradicted) {
+      // A Job that was reserved, and perhaps made and lost, may have been at work since.
+      const reserved = Number(metadata.annotations?.[RESERVED_SEQUENCE_ANNOTATION] ?? 0);
+      if (job.purpose === kind && !asks && !isContradicted && reserved <= job.sequence) {
         throw new Error(`Another Job follows one that ended well (${metadata.uid})`);
       }
       return;
