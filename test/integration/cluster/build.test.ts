@@ -2,10 +2,10 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { ensureBinaries } from '../../../lab/cluster/binaries.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 import { withBuildLock } from '../../../lab/tools/build-lock.ts';
 
 const build = fileURLToPath(new URL('../../../lab/cluster/build.ts', import.meta.url));
@@ -72,12 +72,13 @@ describe('build of Kubernetes', () => {
   it('two builds at once take turns', async () => {
     const lock = join(folder, 'lock');
     const log: string[] = [];
+    const owners: number[] = [];
     const work = (name: string) => async () => {
       log.push(`${name} begins`);
-      await sleep(100);
+      // The other one has seen that it has to wait.
+      await eventually(() => expect(owners).to.deep.equal([process.pid]));
       log.push(`${name} ends`);
     };
-    const owners: number[] = [];
     await Promise.all(
       ['one', 'other'].map((name) => withBuildLock(lock, (owner) => owners.push(owner), work(name))),
     );
