@@ -283,7 +283,7 @@ const ROWS: readonly Row[] = [
   },
   {
     policy: 'jobAtWork',
-    fact: 'a Job at work while the spec has moved on',
+    fact: 'a Job at work while the spec has changed',
     schema: aSchema({ ...NEWER, spec: { revision: 'mitaka02' } }),
     jobs: [aJob()],
     pods: [aPod('Running', { running: {} })],
