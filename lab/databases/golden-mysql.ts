@@ -57,6 +57,8 @@ type Rows = readonly RowDataPacket[];
 export async function readMysqlSchema(url: string): Promise<MysqlSchema> {
   return withMysql(url, async (client) => {
     const ask = async (sql: string): Promise<Rows> => (await client.query<RowDataPacket[]>(sql))[0];
+    // For each view, and the column that it is looked up by: MariaDB else opens the tables of every
+    // database, and on Galera the DDL of another test's database ends the query with a deadlock.
     const here = (column: string): string => `${column} = DATABASE()`;
     const tables = await ask(
       `SELECT TABLE_NAME AS name, ENGINE AS engine, TABLE_COLLATION AS collation FROM information_schema.TABLES
@@ -75,7 +77,7 @@ export async function readMysqlSchema(url: string): Promise<MysqlSchema> {
       `SELECT k.TABLE_NAME AS tab, k.CONSTRAINT_NAME AS name, k.COLUMN_NAME AS col, k.REFERENCED_TABLE_NAME AS ref_table,
          k.REFERENCED_COLUMN_NAME AS ref_col, r.DELETE_RULE AS on_delete, r.UPDATE_RULE AS on_update
        FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r
-         ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME
+         ON ${here('r.CONSTRAINT_SCHEMA')} AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME
            AND r.TABLE_NAME = k.TABLE_NAME
        WHERE ${here('k.TABLE_SCHEMA')} ORDER BY 1, 2, k.ORDINAL_POSITION`,
     );
@@ -95,7 +97,7 @@ export async function readMysqlSchema(url: string): Promise<MysqlSchema> {
     const checks = kept === undefined ? [] : await readChecks();
     const triggers = await ask(
       `SELECT TRIGGER_NAME AS name, EVENT_OBJECT_TABLE AS tab, ACTION_TIMING AS timing, EVENT_MANIPULATION AS event
-       FROM information_schema.TRIGGERS WHERE ${here('TRIGGER_SCHEMA')} ORDER BY 1`,
+       FROM information_schema.TRIGGERS WHERE ${here('EVENT_OBJECT_SCHEMA')} ORDER BY 1`,
     );
     const routines = await ask(
       `SELECT ROUTINE_NAME AS name FROM information_schema.ROUTINES WHERE ${here('ROUTINE_SCHEMA')} ORDER BY 1`,
