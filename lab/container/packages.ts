@@ -1,14 +1,11 @@
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
-import { reaper } from '../process/reaper.ts';
+import { join } from 'node:path';
 import { aptOn } from '../tools/apt.ts';
 import { withBuildLock } from '../tools/build-lock.ts';
 import { serverCacheFolder } from '../tools/cache-folder.ts';
 import { osRelease } from '../tools/distribution-packages.ts';
+import { replaceFolder, unpackArchives } from '../tools/unpack.ts';
 
 /**
  * Debian's packages that build an image and run it; they are unpacked with what they depend on, and
@@ -83,26 +80,12 @@ function packagesFolder(): string {
   return serverCacheFolder(`containers-debian-${osRelease().VERSION_ID ?? ''}-${hash}`);
 }
 
-/** All or nothing: the folder is put in place once every package is in it. */
 async function unpack(folder: string, say: (line: string) => void): Promise<void> {
   say(`Fetching packages of Debian for the pods, first time only: ${PACKAGES.join(', ')}`);
-  await mkdir(dirname(folder), { recursive: true });
-  const scratch = await mkdtemp(`${folder}.unpack-`);
-  reaper.watchFolder(scratch);
-  try {
+  await replaceFolder(folder, async (root, scratch) => {
     const apt = await aptOn(scratch);
     await apt(['update', '--quiet']);
     await apt(['install', '--download-only', '--yes', '--quiet', '--no-install-recommends', ...PACKAGES]);
-    const root = join(scratch, 'root');
-    await mkdir(root);
-    const archives = join(scratch, 'archives');
-    const files = (await readdir(archives)).filter((name) => name.endsWith('.deb')).sort();
-    for (const file of files) await promisify(execFile)('dpkg-deb', ['-x', join(archives, file), root]);
-    await chmod(root, 0o755);
-    await rename(root, folder);
-    say(`Unpacked ${files.length} packages into ${folder}`);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-    reaper.forgetFolder(scratch);
-  }
+    say(`Unpacked ${await unpackArchives(scratch, root)} packages into ${folder}`);
+  });
 }

@@ -1,13 +1,12 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { reaper } from '../process/reaper.ts';
 import { aptOn } from './apt.ts';
 import { withBuildLock } from './build-lock.ts';
 import { serverCacheFolder } from './cache-folder.ts';
+import { replaceFolder, unpackArchives } from './unpack.ts';
 
 /** Programs that suites run and that neither npm nor the Go module proxy has. */
 interface Need {
@@ -249,14 +248,10 @@ function run(
   return spawnSync(path, args, { encoding: 'utf8', env: { ...process.env, ...programEnvironment() } });
 }
 
-/** All or nothing: the folder is put in place once every package is in it. */
 async function unpack(missing: readonly Need[], folder: string, say: (line: string) => void): Promise<void> {
   const names = missing.map(({ what }) => what).join(', ');
   say(`Fetching packages of the distribution for the tests, first time only: ${names}`);
-  await mkdir(dirname(folder), { recursive: true });
-  const scratch = await mkdtemp(`${folder}.unpack-`);
-  reaper.watchFolder(scratch);
-  try {
+  await replaceFolder(folder, async (root, scratch) => {
     const apt = await aptOn(scratch);
     await apt(['update', '--quiet']);
     for (const { packages, alone = [] } of missing) {
@@ -274,19 +269,8 @@ async function unpack(missing: readonly Need[], folder: string, say: (line: stri
         .then(() => (alone.length > 0 ? apt(['download', '--quiet', ...alone]) : undefined))
         .catch((error: Error) => say(error.message));
     }
-    const root = join(scratch, 'root');
-    await mkdir(root);
     // What was unpacked for another need before stays.
     if (existsSync(folder)) await promisify(execFile)('cp', ['-a', `${folder}/.`, root]);
-    const archives = join(scratch, 'archives');
-    const files = (await readdir(archives)).filter((name) => name.endsWith('.deb')).sort();
-    for (const file of files) await promisify(execFile)('dpkg-deb', ['-x', join(archives, file), root]);
-    await writeFile(join(root, 'packages.txt'), `${files.join('\n')}\n`);
-    await rm(folder, { recursive: true, force: true });
-    await rename(root, folder);
-    say(`Unpacked ${files.length} packages into ${folder}`);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-    reaper.forgetFolder(scratch);
-  }
+    say(`Unpacked ${await unpackArchives(scratch, root)} packages into ${folder}`);
+  });
 }

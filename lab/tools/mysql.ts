@@ -1,14 +1,14 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { reaper } from '../process/reaper.ts';
 import { aptOn, debianMirror } from './apt.ts';
 import { withBuildLock } from './build-lock.ts';
 import { serverCacheFolder } from './cache-folder.ts';
 import { findProgram, findPython, programEnvironment } from './distribution-packages.ts';
+import { replaceFolder, unpackArchives } from './unpack.ts';
 
 /**
  * MySQL for the tests. No stable release of Debian has it. Its unstable one, `sid`, has MySQL 9 and
@@ -118,24 +118,12 @@ async function unpackAll(
   troubles: Map<string, string>,
 ): Promise<void> {
   say('Fetching MySQL for the tests, first time only');
-  await mkdir(dirname(folder), { recursive: true });
-  const scratch = await mkdtemp(`${folder}.unpack-`);
-  reaper.watchFolder(scratch);
-  try {
-    const root = join(scratch, 'root');
-    await mkdir(root);
+  await replaceFolder(folder, async (root, scratch) => {
     await unpackDebian(scratch, root);
     await writeScripts(root);
     await unpackMysql8(scratch, root).catch((error: unknown) => troubles.set('mysqld-8', messageOf(error)));
-    // Others read what root keeps.
-    await chmod(root, 0o755);
-    await rm(folder, { recursive: true, force: true });
-    await rename(root, folder);
-    say(`Unpacked MySQL into ${folder}`);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-    reaper.forgetFolder(scratch);
-  }
+  });
+  say(`Unpacked MySQL into ${folder}`);
 }
 
 async function unpackDebian(scratch: string, root: string): Promise<void> {
@@ -157,12 +145,7 @@ async function unpackDebian(scratch: string, root: string): Promise<void> {
   });
   await apt(['update', '--quiet', '--error-on=any']);
   await apt(['install', '--download-only', '--yes', '--quiet', '--no-install-recommends', ...PACKAGES]);
-  const archives = join(scratch, 'archives');
-  const files = (await readdir(archives)).filter((name) => name.endsWith('.deb') && !NOT_NEEDED.test(name));
-  for (const file of files.sort()) {
-    await promisify(execFile)('dpkg-deb', ['-x', join(archives, file), join(root, SUITE)]);
-  }
-  await writeFile(join(root, 'packages.txt'), `${files.join('\n')}\n`);
+  await unpackArchives(scratch, root, { into: SUITE, without: NOT_NEEDED });
 }
 
 async function writeScripts(root: string): Promise<void> {
