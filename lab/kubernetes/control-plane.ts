@@ -109,6 +109,12 @@ const controllers = [
   'ttl-after-finished-controller',
 ];
 
+/**
+ * Fewer garbage collections, for a third more memory: a start then computes for 1.4 s, and not for
+ * 2.0, which some forty starts of a test run add up to.
+ */
+const SERVER_ENVIRONMENT: NodeJS.ProcessEnv = { ...process.env, GOGC: '400' };
+
 const auditPolicy = {
   apiVersion: 'audit.k8s.io/v1',
   kind: 'Policy',
@@ -222,6 +228,7 @@ async function start(
         `--audit-policy-file=${file('audit-policy.json')}`,
         `--audit-log-path=${file('logs/audit.log')}`,
       ],
+      env: SERVER_ENVIRONMENT,
     });
     running.push(started);
     return started;
