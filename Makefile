@@ -51,7 +51,7 @@ audit: $(SETUP) ## Ask the registry for known holes in what is shipped; see docs
 sbom: $(SETUP) ## Write what the bundle is made of to dist/glance-schema.cdx.json
 	@node scripts/sbom.ts
 
-release: $(BUNDLE) ## Write what a version is installed from to dist/release: manifests, chart, SBOM, licences, checksums
+release: $(BUNDLE) ## Write to dist/release what a version is installed from; URL=https://... is where that will be
 	@node scripts/release.ts
 
 generate: $(SETUP) ## Write the CRD and what else is made from the source

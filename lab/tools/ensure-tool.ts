@@ -11,8 +11,10 @@ import { goBuild } from './go-build.ts';
 import { readGoMod } from './go-mod.ts';
 
 interface Tool {
-  /** The Go module whose version `NAME/go.mod` pins. */
+  /** The Go module whose version the folder's go.mod pins. */
   readonly module: string;
+  /** Beside this file; of the tool's own name if absent. */
+  readonly folder?: string;
   /** Ends with the tool's own name; '.' is a main.go of ours in that folder. */
   readonly package: string;
   /** Of `go build`; a linker flag may need the version. */
@@ -23,7 +25,7 @@ interface Tool {
   readonly onDemand?: true;
 }
 
-// One entry for each tool, which has a folder beside this file with its go.mod and go.sum.
+// One entry for each tool, which is pinned by the go.mod and go.sum of a folder beside this file.
 const tools = {
   'argocd-health': {
     module: 'github.com/argoproj/argo-cd/v3',
@@ -57,6 +59,25 @@ const tools = {
     flags: () => ['-ldflags', '-s -w'],
     takes: 'some seconds',
   },
+  krew: {
+    module: 'sigs.k8s.io/krew',
+    package: 'sigs.k8s.io/krew/cmd/krew',
+    flags: () => ['-ldflags', '-s -w'],
+    takes: 'about half a minute',
+  },
+  'validate-krew-manifest': {
+    module: 'sigs.k8s.io/krew',
+    folder: 'krew',
+    package: 'sigs.k8s.io/krew/cmd/validate-krew-manifest',
+    flags: () => ['-ldflags', '-s -w'],
+    takes: 'some seconds',
+  },
+  'operator-verify': {
+    module: 'github.com/operator-framework/api',
+    package: 'github.com/operator-framework/api/cmd/operator-verify',
+    flags: () => ['-ldflags', '-s -w'],
+    takes: 'about 1 to 4 minutes',
+  },
   'flux-source-controller': {
     module: 'github.com/fluxcd/source-controller',
     package: 'github.com/fluxcd/source-controller',
@@ -88,7 +109,7 @@ export function toolNames(ahead: boolean): readonly ToolName[] {
 export async function toolSource(name: ToolName): Promise<string> {
   const tool: Tool = tools[name];
   const { stdout } = await promisify(execFile)('go', ['mod', 'download', '-json', tool.module], {
-    cwd: fileURLToPath(new URL(name, import.meta.url)),
+    cwd: folderOf(name),
   });
   return JSON.parse(stdout).Dir;
 }
@@ -107,7 +128,7 @@ export async function ensureTool(
   say: (line: string) => void = () => undefined,
 ): Promise<string> {
   const tool: Tool = tools[name];
-  const moduleFolder = fileURLToPath(new URL(name, import.meta.url));
+  const moduleFolder = folderOf(name);
   const version = readGoMod(moduleFolder).version(tool.module);
   const what = `${name} ${version}`;
   const into = cacheFolder(`${name}-${version}${ownSource(moduleFolder)}`);
@@ -122,6 +143,11 @@ export async function ensureTool(
     await goBuild({ what, takes: tool.takes, moduleFolder, programs, flags: tool.flags(version), into, say });
   });
   return path;
+}
+
+function folderOf(name: ToolName): string {
+  const tool: Tool = tools[name];
+  return fileURLToPath(new URL(tool.folder ?? name, import.meta.url));
 }
 
 /** What a main.go of ours adds to the key of the cache, as no version tells of a change to it. */

@@ -149,7 +149,7 @@ describe('the documents', () => {
       // These wait for what does not run here, follow a log, take everything away, or have tests of
       // their own.
       ({ command }) =>
-        !/kubectl (wait|rollout status|create namespace|logs|delete|glanceschema)/.test(command),
+        !/kubectl (wait|rollout status|create namespace|logs|delete|glanceschema|krew)/.test(command),
     );
     for (const { document, command } of cluster) {
       it(`${document}: ${command}`, async () => {
