@@ -1,6 +1,7 @@
 import type { TableColumns } from './fold.ts';
 import { appliedScripts, positionOf, scriptsOf, unknownHeads } from './heads.ts';
 import type { KnownSchema } from './known-schema.ts';
+import { describeLost, type LostColumn } from './lost-columns.ts';
 import { formatPosition, type Position } from './position.ts';
 import { LATEST_SUPPORTED, LEGACY_NUMBERS } from './revisions.ts';
 import { withoutUndefined } from './without-undefined.ts';
@@ -17,6 +18,8 @@ export interface Found {
    * The revisions with rows that are still to be moved; absent where the rows were not looked at.
    */
   readonly pending?: ReadonlySet<string>;
+  /** Columns that are gone too early; absent where nobody looked. */
+  readonly lost?: readonly LostColumn[];
   /** The names of all triggers; absent where nobody looked. */
   readonly triggers?: ReadonlySet<string>;
 }
@@ -225,6 +228,18 @@ function verify(
   const next = allNames(known.next(applied));
   const early = names(known.ever, expected).filter((name) => there.has(name));
   const tooEarly = early.filter((name) => !next.has(name));
+  const lost = found.lost ?? [];
+  if (lost.length > 0) {
+    // Whichever phase is next: no later one can make it good.
+    const gone = lost.map(describeLost).join(' and ');
+    return {
+      kind: 'refused',
+      reason: 'DatabaseNotGlance',
+      message: `${says}, but ${gone}, as a glance-manage that failed leaves it. Restore a backup.`,
+      wrong: gone,
+      position,
+    };
+  }
   const wrong = [
     ...(missing.length > 0 ? [`${some(missing)} ${missing.length === 1 ? 'is' : 'are'} not there`] : []),
     ...(tooEarly.length > 0

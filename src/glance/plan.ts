@@ -3,6 +3,7 @@ import { dropped } from './fold.ts';
 import { type Goal, isPast, type OpenGoal, planScripts, type StampGoal, targetOf } from './goal.ts';
 import { appliedScripts, expandedOnly, headsOf, scriptsOf } from './heads.ts';
 import { knownSchema } from './known-schema.ts';
+import { type FilledFrom, filledFrom } from './lost-columns.ts';
 import { comparePositions, formatPosition } from './position.ts';
 import { LATEST_SUPPORTED } from './revisions.ts';
 import type { DataMigration, Migration, Registry, Step } from './steps.ts';
@@ -93,6 +94,19 @@ export function dataToAsk(facts: Facts, registry: Registry): readonly DataMigrat
   const detected = detect(facts, knownSchema(registry, facts.transactional));
   return detected.kind === 'at'
     ? openData(detected.applied, registry).filter((data) => !isMoved(data, detected.lacking, registry))
+    : [];
+}
+
+/**
+ * What has to be looked at for a column that is gone before its contract: whether all is filled that
+ * is filled from it.
+ */
+export function filledToAsk(facts: Facts, registry: Registry): readonly FilledFrom[] {
+  const detected = detect(facts, knownSchema(registry, facts.transactional));
+  return detected.kind === 'at'
+    ? filledFrom(detected.lacking, registry).filter(
+        ({ table, successor }) => facts.tables.get(table)?.has(successor) === true,
+      )
     : [];
 }
 

@@ -1,7 +1,8 @@
 import { REGISTRY } from '../../migrations/registry.ts';
 import { type Detected, detect, type Facts } from '../glance/detect.ts';
 import { knownSchema } from '../glance/known-schema.ts';
-import { dataToAsk, openData } from '../glance/plan.ts';
+import type { FilledFrom, LostColumn } from '../glance/lost-columns.ts';
+import { dataToAsk, filledToAsk, openData } from '../glance/plan.ts';
 import type { DataMigration } from '../glance/steps.ts';
 import { withoutUndefined } from '../glance/without-undefined.ts';
 import { isPending } from './backfill.ts';
@@ -27,7 +28,8 @@ export async function readFacts(connection: Connection): Promise<Look> {
   const { address } = connection;
   const facts = { ...state.found, address, transactional: state.transactional };
   const pending = await askPending(connection, state, dataToAsk(facts, REGISTRY));
-  return { state, facts: { ...facts, pending } };
+  const lost = await askLost(connection, filledToAsk(facts, REGISTRY));
+  return { state, facts: { ...facts, pending, ...(lost.length === 0 ? {} : { lost }) } };
 }
 
 /** So often a look is repeated while somebody else goes on from head to head. */
@@ -91,6 +93,20 @@ async function askPending(
     }
   }
   return pending;
+}
+
+async function askLost(connection: Connection, asked: readonly FilledFrom[]): Promise<readonly LostColumn[]> {
+  const lost: LostColumn[] = [];
+  for (const each of asked) {
+    const [row] = await connection.query(
+      `SELECT count(*) AS n FROM ${each.table} WHERE ${each.successor} IS NULL`,
+    );
+    const rows = Number(row?.n ?? 0);
+    if (rows > 0) {
+      lost.push({ ...each, rows });
+    }
+  }
+  return lost;
 }
 
 /**

@@ -10,7 +10,7 @@ import { type GlanceManage, startGlanceManage } from '../../lab/glance/glance-ma
 import { installGlance } from '../../lab/glance/real-glance.ts';
 import { leaveOut } from '../../lab/process/needs.ts';
 import { mysqlEngine } from '../support/mysql-engine.ts';
-import { EMPTY, halfWayCase, ORIGINS } from './half-way.ts';
+import { EMPTY, halfWayCase, NEWTON, ORIGINS } from './half-way.ts';
 
 describe('what a killed glance-manage leaves on a Galera cluster of three', () => {
   let cluster: TestCluster;
@@ -35,5 +35,7 @@ describe('what a killed glance-manage leaves on a Galera cluster of three', () =
     halfWayCase(origin, { engine, manage: () => manage, each: 12 });
   }
 
-  halfWayCase(EMPTY, { engine, manage: () => manage, way: ['expand', 'migrate', 'contract'], each: 12 });
+  for (const origin of [EMPTY, NEWTON]) {
+    halfWayCase(origin, { engine, manage: () => manage, way: ['expand', 'migrate', 'contract'], each: 12 });
+  }
 });

@@ -3,7 +3,7 @@ import { type GlanceManage, startGlanceManage } from '../../lab/glance/glance-ma
 import { installGlance } from '../../lab/glance/real-glance.ts';
 import { leaveOut } from '../../lab/process/needs.ts';
 import { mysqlEngine } from '../support/mysql-engine.ts';
-import { halfWayCase, ORIGINS } from './half-way.ts';
+import { halfWayCase, NEWTON, ORIGINS } from './half-way.ts';
 
 describe('what a killed glance-manage leaves on MariaDB', () => {
   let server: TestMariaDb;
@@ -25,4 +25,6 @@ describe('what a killed glance-manage leaves on MariaDB', () => {
   for (const origin of ORIGINS) {
     halfWayCase(origin, { engine, manage: () => manage });
   }
+
+  halfWayCase(NEWTON, { engine, manage: () => manage, way: ['expand', 'migrate', 'contract'], each: 12 });
 });

@@ -16,10 +16,12 @@ export interface Origin {
 
 export const EMPTY: Origin = { name: 'an empty database' };
 
+/** The tool drops its is_public before it finds that it cannot go on. */
+export const NEWTON: Origin = { name: 'Newton', golden: { schema: 'mitaka02', alembic: ['mitaka02'] } };
+
 export const ORIGINS: readonly Origin[] = [
   EMPTY,
-  // It drops is_public before it finds that it cannot go on.
-  { name: 'Newton', golden: { schema: 'mitaka02', alembic: ['mitaka02'] } },
+  NEWTON,
   { name: 'Ocata', golden: { schema: 'ocata_contract01', alembic: ['ocata_contract01'] }, sinceOcata: true },
   {
     name: 'Train',

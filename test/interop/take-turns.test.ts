@@ -176,7 +176,7 @@ for (const engine of ENGINES) {
           const before = await server.readSchema(url);
           const result = await db(withDriver(url), 'sync');
           if (engine.hasPhases) {
-            expect(result.code, result.stderr).to.equal(1);
+            expect(result.code, result.stderr).to.equal(13);
             expect(result.stderr).to.include(
               `images.is_public is gone and ${IMAGES} rows have no visibility`,
             );

@@ -55,7 +55,6 @@ export async function checkChanges(session: Session, migrations: readonly Migrat
       (await whyRefused(session, settings, touchesTriggers(migrations, catalog))) ??
       whyForeign(await session.query(OTHER_CHARSETS)) ??
       whyIncomparable(await session.query(COMPARED), steps) ??
-      (await whyLost(session, migrations, catalog)) ??
       (await whyNoRoom(session, migrations));
     if (refused !== undefined) {
       throw new Failure('MigrationFailed', `${cannot}: ${refused}`);
@@ -147,37 +146,6 @@ async function whyRefused(
   return triggers && logged && !trusted && !free && !grants.more
     ? 'the binary log (or Galera) is on and the user may then make and drop no triggers. Set log_bin_trust_function_creators=1 on the server, or connect as a user with SUPER.'
     : undefined;
-}
-
-/**
- * A column that is gone and that others were to be filled from: glance-manage drops
- * `images.is_public` before it finds that there are rows without a visibility.
- */
-async function whyLost(
-  session: Session,
-  migrations: readonly Migration[],
-  catalog: Catalog,
-): Promise<string | undefined> {
-  for (const { steps } of migrations) {
-    for (const drop of steps.filter((step) => step.do === 'drop column')) {
-      const columns = catalog.tables.get(drop.table)?.columns;
-      if (columns === undefined || columns.has(drop.column)) {
-        continue;
-      }
-      const successors = steps.flatMap((step) =>
-        (step.do === 'change column' || step.do === 'add filled column') && step.table === drop.table
-          ? [step.column.name]
-          : [],
-      );
-      for (const name of successors.filter((column) => columns.get(column)?.nullable === true)) {
-        const [row] = await session.query(`SELECT count(*) AS n FROM ${drop.table} WHERE ${name} IS NULL`);
-        if (Number(row?.n) > 0) {
-          return `${drop.table}.${drop.column} is gone and ${row?.n} rows have no ${name}, as a glance-manage that failed leaves it. Restore a backup.`;
-        }
-      }
-    }
-  }
-  return undefined;
 }
 
 /**

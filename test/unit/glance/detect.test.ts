@@ -3,6 +3,7 @@ import { REGISTRY } from '../../../migrations/registry.ts';
 import { type Detected, detect, type Found, type MigrateRow } from '../../../src/glance/detect.ts';
 import { appliedScripts } from '../../../src/glance/heads.ts';
 import { type KnownSchema, knownSchema } from '../../../src/glance/known-schema.ts';
+import { filledFrom } from '../../../src/glance/lost-columns.ts';
 import { formatPosition } from '../../../src/glance/position.ts';
 import { withoutUndefined } from '../../../src/glance/without-undefined.ts';
 
@@ -428,6 +429,21 @@ describe('locate', () => {
         expect(brief(detect({ ...look, tables }, piecemeal))).to.equal(expected);
       });
     }
+
+    it('refuses a column that is gone with rows that were to be filled from it', () => {
+      const tables = without(look.tables, 'images', ['is_public']);
+      const gone = filledFrom(['images.is_public', 'images.name'], REGISTRY);
+      expect(gone).to.deep.equal([{ table: 'images', column: 'is_public', successor: 'visibility' }]);
+      const lost = gone.map((each) => ({ ...each, rows: 13 }));
+      expect(detect({ ...look, tables, lost }, piecemeal)).to.deep.equal({
+        kind: 'refused',
+        reason: 'DatabaseNotGlance',
+        message:
+          "alembic_version says 'ocata_expand01', but images.is_public is gone and 13 rows have no visibility, as a glance-manage that failed leaves it. Restore a backup.",
+        wrong: 'images.is_public is gone and 13 rows have no visibility',
+        position: { revision: 'ocata01', phase: 'Migrate' },
+      });
+    });
   });
 
   it('says which column is missing', () => {
