@@ -22,7 +22,7 @@ export async function findBrokenTriggers(
 ): Promise<ReadonlySet<string>> {
   const rows = await session.query(
     `SELECT TRIGGER_NAME AS name, EVENT_OBJECT_TABLE AS tab, DEFINER AS definer FROM information_schema.TRIGGERS
-      WHERE TRIGGER_SCHEMA = DATABASE() AND DEFINER <> CURRENT_USER()`,
+      WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND DEFINER <> CURRENT_USER()`,
   );
   const others = rows.filter(({ name }) => names.has(String(name)));
   const [first] = others;

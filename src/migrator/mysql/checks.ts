@@ -20,8 +20,8 @@ const OF_MARIADB = `SELECT TABLE_NAME AS tab, CONSTRAINT_NAME AS name, CHECK_CLA
 
 /** MySQL names it within its database, and has the table in another view. */
 const OF_MYSQL = `SELECT TABLE_NAME AS tab, CONSTRAINT_NAME AS name, CHECK_CLAUSE AS clause
-  FROM information_schema.CHECK_CONSTRAINTS JOIN information_schema.TABLE_CONSTRAINTS USING (CONSTRAINT_SCHEMA, CONSTRAINT_NAME)
-  WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME IN`;
+  FROM information_schema.CHECK_CONSTRAINTS c JOIN information_schema.TABLE_CONSTRAINTS t USING (CONSTRAINT_NAME)
+  WHERE c.CONSTRAINT_SCHEMA = DATABASE() AND t.CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME IN`;
 
 /**
  * The checks of these tables. MySQL before 8.0.16 and MariaDB before 10.2 take a CHECK without

@@ -13,6 +13,7 @@ import { readTlsFiles } from '../engine/tls-files.ts';
 import { type DatabaseError, databaseError, describeDatabaseError } from '../errors/database-error.ts';
 import { Failure } from '../errors/failure.ts';
 import { authPlugins } from './authentication.ts';
+import { isLook, lookAgain } from './look.ts';
 import { settleLook } from './session-settings.ts';
 
 /** An open session and how it was made, for others like it. */
@@ -96,7 +97,8 @@ async function open(options: ConnectionOptions, address: string): Promise<Sessio
     address,
     lost: lost.signal,
     async query(sql, values = []) {
-      const [rows] = await client.query<RowDataPacket[]>(sql, [...values]);
+      const ask = () => client.query<RowDataPacket[]>(sql, [...values]);
+      const [rows] = await (isLook(sql) ? lookAgain(ask) : ask());
       return Array.isArray(rows) ? rows : [];
     },
     another: () => open(options, address),

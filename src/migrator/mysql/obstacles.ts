@@ -5,8 +5,8 @@ import type { Session } from './connect.ts';
 
 /**
  * What hangs on a column or a table that these steps drop, so that the server would refuse to drop
- * it: a generated column, a CHECK over further columns, a foreign key of a table that is not
- * Glance's. A CHECK of the one column goes with it.
+ * it: a generated column, a CHECK over further columns, a foreign key of a table of
+ * this database that is not Glance's. A CHECK of the one column goes with it.
  *
  * @returns one phrase for each, such as `column images.open needs images.is_public`
  * @throws Failure `DatabaseUnreachable`
@@ -54,7 +54,7 @@ async function onTables(session: Session, tables: string): Promise<readonly stri
   const keys = await session.query(
     `SELECT DISTINCT TABLE_NAME AS tab, CONSTRAINT_NAME AS name, REFERENCED_TABLE_NAME AS target
       FROM information_schema.KEY_COLUMN_USAGE
-      WHERE REFERENCED_TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IN (${tables}) AND TABLE_NAME NOT IN (${tables})`,
+      WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IN (${tables}) AND TABLE_NAME NOT IN (${tables})`,
   );
   return keys.map(({ tab, name, target }) => `foreign key ${name} of ${tab} needs ${target}`);
 }

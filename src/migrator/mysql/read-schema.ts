@@ -28,7 +28,7 @@ FROM information_schema.KEY_COLUMN_USAGE
 WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IS NOT NULL AND TABLE_NAME IN`;
 
 const TRIGGERS = `SELECT EVENT_OBJECT_TABLE AS tab, TRIGGER_NAME AS name, ACTION_STATEMENT AS body
-FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE IN`;
+FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE IN`;
 
 /** What SQLAlchemy makes of a column of truth values, as the servers write it. */
 const IS_BOOLEAN = /^\(?`(\w+)` in \(0,\s*1\)\)?$/i;

@@ -14,6 +14,7 @@ import { readCatalog } from './catalog.ts';
 import type { ClusterLock } from './cluster-lock.ts';
 import type { Session } from './connect.ts';
 import { kill, type ServerLock, WRITER_LOCK, WRITER_MARK } from './lock.ts';
+import { lookAgain } from './look.ts';
 import { planSteps } from './plan-steps.ts';
 import { NO_ROW_LOCK_WAIT } from './row-lock-timeout.ts';
 import { settle } from './session-settings.ts';
@@ -138,12 +139,16 @@ class MysqlWriter implements Writer {
   }
 
   async query(sql: string, values: Row = {}): Promise<readonly Row[]> {
-    await this.#connect();
-    return this.#pool.query<Row>(this.#marked(sql), {
-      type: QueryTypes.SELECT,
-      ...(Object.keys(values).length === 0 ? {} : { replacements: { ...values } }),
-      transaction: this.#transaction,
-    });
+    const ask = async (): Promise<readonly Row[]> => {
+      await this.#connect();
+      return this.#pool.query<Row>(this.#marked(sql), {
+        type: QueryTypes.SELECT,
+        ...(Object.keys(values).length === 0 ? {} : { replacements: { ...values } }),
+        transaction: this.#transaction,
+      });
+    };
+    // Of a record, a lost deadlock undoes what was written before the look.
+    return this.#recording ? ask() : lookAgain(ask);
   }
 
   async change(sql: string, values: Row = {}): Promise<number> {

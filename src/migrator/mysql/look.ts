@@ -1,0 +1,26 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { databaseError, isDeadlock } from '../errors/database-error.ts';
+
+const MOST_TRIES = 5;
+
+/**
+ * Repeats a look that a node of Galera has ended in favour of a change that another node has sent,
+ * error 1213: it has changed nothing, and the same goes well once that change is there.
+ */
+export async function lookAgain<T>(look: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await look();
+    } catch (error) {
+      if (tries === MOST_TRIES || !isDeadlock(databaseError(error))) {
+        throw error;
+      }
+    }
+    await sleep(50 * tries * (1 + Math.random()));
+  }
+}
+
+/** Whether a statement only looks. */
+export function isLook(sql: string): boolean {
+  return /^\s*(SELECT|SHOW)\b/i.test(sql);
+}
