@@ -28,6 +28,12 @@ export const RETRY_ANNOTATION = `${GROUP}/retry`;
  */
 export const RESERVED_SEQUENCE_ANNOTATION = `${GROUP}/reserved-sequence`;
 
+/** On Events: the revision that was last read from the database when the Event was told. */
+export const RECORDED_REVISION_ANNOTATION = `${GROUP}/recorded-revision`;
+
+/** On Events: the revision that was wanted then, as `status.targetRevision`. */
+export const TARGET_REVISION_ANNOTATION = `${GROUP}/target-revision`;
+
 /** On Jobs and their pods: the UID of the GlanceSchema that they work for. */
 export const SCHEMA_UID_LABEL = `${GROUP}/schema-uid`;
 

@@ -79,6 +79,9 @@ export interface SchemaEvent {
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
   readonly message: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** The Job that it is about, if it is about one. */
+  readonly job?: { readonly name: string; readonly uid: string };
 }
 
 /**

@@ -11,6 +11,7 @@ import {
   SCHEMA_UID_LABEL,
   VERSION,
 } from '../../contract/names.ts';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import type { KubeClient } from './client.ts';
 import type {
   Cluster,
@@ -351,6 +352,7 @@ export class KubeCluster implements Cluster {
       metadata: {
         name: `${name.slice(0, 200).replace(/[.-]+$/, '')}.${randomBytes(8).toString('hex')}`,
         namespace,
+        ...withoutUndefined({ annotations: event.annotations }),
       },
       eventTime: new Date().toISOString().replace('Z', '000Z'),
       type: event.type,
@@ -358,6 +360,9 @@ export class KubeCluster implements Cluster {
       note: cutToBytes(event.message, LONGEST_NOTE),
       action: 'Reconcile',
       regarding: { apiVersion: API_VERSION, kind: KIND, namespace, name, uid, resourceVersion },
+      ...(event.job === undefined
+        ? {}
+        : { related: { apiVersion: 'batch/v1', kind: 'Job', namespace, ...event.job } }),
       reportingController: GROUP,
       reportingInstance: this.#options.reporter.slice(0, 128),
     });

@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
 import { readyCondition, readyReason } from '../../contract/glance-schema.ts';
+import { RECORDED_REVISION_ANNOTATION, TARGET_REVISION_ANNOTATION } from '../../contract/names.ts';
 import { reasonMeaning } from '../../contract/reasons.ts';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import type { SchemaEvent, SchemaObject } from '../kube/cluster.ts';
 import { sharingOf } from './status/status.ts';
 
@@ -25,7 +27,20 @@ function reasonChanged(before: GlanceSchemaStatus, after: GlanceSchemaStatus): S
     return undefined;
   }
   const message = readyCondition(after)?.message ?? reason;
-  return { type: reasonMeaning(reason)?.warns === true ? 'Warning' : 'Normal', reason, message };
+  const type = reasonMeaning(reason)?.warns === true ? 'Warning' : 'Normal';
+  const { job, recordedRevision, targetRevision } = after;
+  const annotations = withoutUndefined({
+    [RECORDED_REVISION_ANNOTATION]: recordedRevision,
+    [TARGET_REVISION_ANNOTATION]: targetRevision,
+  });
+  const about =
+    job !== undefined && isAboutTheJob(before, after) ? { job: { name: job.name, uid: job.uid } } : {};
+  return { type, reason, message, annotations, ...about };
+}
+
+/** The Job is at work, or has just ended; of one that ended before it says nothing. */
+function isAboutTheJob(before: GlanceSchemaStatus, { job }: GlanceSchemaStatus): boolean {
+  return job?.finishedAt === undefined || !isDeepStrictEqual(before.job, job);
 }
 
 function hasFailedSince(before: GlanceSchemaStatus, after: GlanceSchemaStatus): boolean {

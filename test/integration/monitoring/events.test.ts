@@ -27,6 +27,15 @@ describeWithOperator('Events', (shared) => {
       return events;
     });
     expect(first.length, first.join()).to.be.at.most(4);
+    const running = (await tenant.events()).find(({ reason }) => reason === 'MigrationRunning');
+    const jobs = (await tenant.jobs()).map(({ metadata: { name, namespace, uid } = {} }) => ({
+      ...{ apiVersion: 'batch/v1', kind: 'Job' },
+      ...{ namespace, name, uid },
+    }));
+    expect(jobs).to.deep.include(running?.related);
+    expect(running?.metadata?.annotations).to.deep.equal({
+      'db.glance.openstack.org/target-revision': '2024_1_01',
+    });
     await attempted(3);
     const later = await told();
     expect(later.length, later.join()).to.be.at.most(4);

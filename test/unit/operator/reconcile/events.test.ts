@@ -21,7 +21,12 @@ function event(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEve
 describe('eventsFor', () => {
   it('a change of the reason is reported, as a warning when a person should look', () => {
     expect(eventsFor(says('MigrationPending'), says('MigrationRunning'))).to.deep.equal([
-      { type: 'Normal', reason: 'MigrationRunning', message: 'It is MigrationRunning.' },
+      {
+        type: 'Normal',
+        reason: 'MigrationRunning',
+        message: 'It is MigrationRunning.',
+        annotations: {},
+      },
     ]);
     for (const reason of [
       'DowngradeNotSupported',
@@ -50,6 +55,26 @@ describe('eventsFor', () => {
     expect(eventsFor(before, structuredClone(before))).to.deep.equal([]);
     const after = structuredClone({ ...before, job: before.job && { ...before.job, uid: 'next' } });
     expect(event(before, after).reason).to.equal('DatabaseUnreachable');
+  });
+
+  it('carries the revisions that are recorded and wanted', () => {
+    const status = { recordedRevision: 'mitaka02', targetRevision: 'ocata01' };
+    expect(event({}, says('MigrationPending', status)).annotations).to.deep.equal({
+      'db.glance.openstack.org/recorded-revision': 'mitaka02',
+      'db.glance.openstack.org/target-revision': 'ocata01',
+    });
+  });
+
+  it('names the Job that is at work or has just ended, and none that ended before', () => {
+    const ended = failedWith('DatabaseUnreachable');
+    const { finishedAt: _finishedAt, ...atWork } = ended.job ?? expect.fail('there is no Job');
+    const running = { ...ended, job: atWork };
+    const job = { name: atWork.name, uid: atWork.uid };
+    expect(event({}, says('MigrationRunning', running)).job).to.deep.equal(job);
+    expect(event(says('MigrationRunning', running), says('JobBlocked', running)).job).to.deep.equal(job);
+    expect(event(running, says('DatabaseUnreachable', ended)).job).to.deep.equal(job);
+    expect(event(says('DatabaseUnreachable', ended), says('Suspended', ended))).not.to.have.property('job');
+    expect(event({}, says('Suspended'))).not.to.have.property('job');
   });
 
   it('that a Secret is shared is reported once, beside the reason', () => {
