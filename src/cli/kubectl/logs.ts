@@ -4,6 +4,7 @@ import { type ClusterAccess, type SchemaAccess, type SchemaFlags, withSchema } f
 import { schemaCommand } from './schema-command.ts';
 
 interface LogsFlags extends SchemaFlags {
+  readonly follow?: boolean;
   readonly tail?: number;
 }
 
@@ -13,22 +14,27 @@ export function logsCommand(): Command {
     verb: 'logs',
     description: 'Print what the newest pod of the newest Job has logged.',
     run: logs,
-  }).addOption(new Option('--tail <lines>', 'the last lines only').argParser(parseLines));
+  })
+    .option('-f, --follow', 'go on with what it logs, until it ends')
+    .addOption(new Option('--tail <lines>', 'the last lines only').argParser(parseLines));
 }
 
 async function logs(name: string, flags: LogsFlags): Promise<void> {
   await withSchema(name, flags, async (schema, cluster) => {
     const pod = await newestPod(schema, cluster);
     const tail = flags.tail === undefined ? {} : { tailLines: String(flags.tail) };
-    const text = await cluster.requestText(
+    const follow = flags.follow === true ? { follow: 'true' } : {};
+    // Nobody reads it any more, as behind `| head`.
+    process.stdout.once('error', () => process.exit());
+    await cluster.follow(
       {
         method: 'GET',
         path: `/api/v1/namespaces/${encodeURIComponent(cluster.namespace)}/pods/${pod}/log`,
-        query: { container: CONTAINER_NAME, ...tail },
+        query: { container: CONTAINER_NAME, ...tail, ...follow },
       },
       { doing: `read the log of ${schema.title}`, right: "'get' on pods/log" },
+      (text) => void process.stdout.write(text),
     );
-    process.stdout.write(text);
   });
 }
 

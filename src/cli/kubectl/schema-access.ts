@@ -58,8 +58,8 @@ export interface ClusterAccess {
   readonly kubectlFlags: string;
   /** `what` tells of the request where it fails: what was tried, and the right that it needs. */
   request<T>(request: KubeRequest, what: What, signal?: AbortSignal): Promise<T>;
-  /** The same for what is answered with a text. */
-  requestText(request: KubeRequest, what: What): Promise<string>;
+  /** The same for what is answered with a text, which is given as it comes. */
+  follow(request: KubeRequest, what: What, onText: (text: string) => void): Promise<void>;
 }
 
 interface What {
@@ -138,7 +138,7 @@ export async function withCluster<T>(
       namespace,
       kubectlFlags,
       request: (request, what, signal) => telling(what, client.request(request, signal)),
-      requestText: (request, what) => telling(what, client.requestText(request)),
+      follow: (request, what, onText) => telling(what, client.follow(request, onText)),
     });
   } finally {
     await config.close();

@@ -75,6 +75,21 @@ export class KubeClient {
   }
 
   /**
+   * Gives a text as it comes, such as a log that is followed: it may be silent for as long as it
+   * likes.
+   */
+  async follow(request: KubeRequest, onText: (text: string) => void): Promise<void> {
+    try {
+      const { body } = await this.#send(request);
+      for await (const text of body.setEncoding('utf8')) {
+        onText(text);
+      }
+    } catch (error) {
+      throw asKubeError(`Cannot ${request.method} ${request.path}`, error);
+    }
+  }
+
+  /**
    * Follows a watch until the API server ends it in good order.
    *
    * @throws KubeError when it cannot be begun, breaks off or is silent for too long; and what
@@ -103,7 +118,7 @@ export class KubeClient {
   }
 
   /** Resolves when the head of an answer is there that is no refusal. */
-  async #send({ method, path, query, body, contentType: type }: KubeRequest, signal: AbortSignal) {
+  async #send({ method, path, query, body, contentType: type }: KubeRequest, signal?: AbortSignal) {
     const server = this.config.getCurrentCluster()?.server;
     if (server === undefined) {
       throw new KubeError(
@@ -125,8 +140,7 @@ export class KubeClient {
         ...(body === undefined ? {} : { 'content-type': type ?? contentType(method) }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      ...withoutUndefined({ dispatcher }),
-      signal,
+      ...withoutUndefined({ dispatcher, signal }),
     });
     if (response.statusCode < 200 || response.statusCode > 299) {
       const text = await response.body.text();

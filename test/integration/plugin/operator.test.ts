@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +11,8 @@ import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import type { Operator } from '../../../lab/kubernetes/operator.ts';
 import { pluginBundle } from '../../../lab/process/bundle.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
-import type { ProgramResult } from '../../../lab/process/program-end.ts';
+import { endOf, type ProgramResult } from '../../../lab/process/program-end.ts';
+import { holdMigration } from '../../support/held-migration.ts';
 
 describe('kubectl glanceschema with an operator at work', () => {
   let environment: Environment;
@@ -88,6 +90,32 @@ describe('kubectl glanceschema with an operator at work', () => {
       'ocata_expand01',
       '',
     ]);
+  });
+
+  it('a log is followed while the migration is at work, until it ends', async () => {
+    const url = await environment.postgres.createDatabase('followed');
+    await seedNewton(url, { images: 20 });
+    const tenant = await environment.tenant('followed', url);
+    const held = await holdMigration(url);
+    await tenant.apply({ revision: 'ocata01' });
+    await held.waits();
+    const pod = (await tenant.pods())[0]?.metadata?.name ?? expect.fail('no pod');
+    const before = (await tenant.kubectl('logs', pod)).stdout;
+    const env = { PATH: process.env.PATH, KUBECONFIG: environment.plane.kubeconfigPath };
+    const words = ['logs', 'glance', '-n', 'followed', '--follow'];
+    const child = spawn(process.execPath, [pluginBundle(), ...words], { env, stdio: 'pipe' });
+    let seen = '';
+    child.stdout.on('data', (text) => {
+      seen += text;
+    });
+    const following = endOf(child);
+    await eventually(() => expect(seen).to.match(/\n$/).and.to.contain(before));
+    await held.release();
+    await tenant.reaches('UpToDate');
+    const { code, stdout, stderr } = await following;
+    expect([code, stderr]).to.deep.equal([0, '']);
+    expect(stdout).to.equal((await tenant.kubectl('logs', pod)).stdout);
+    expect(stdout.length).to.be.greaterThan(before.length);
   });
 
   it('a database that is not one of Glance stalls, and is tried again when it is mended', async () => {
