@@ -38,14 +38,30 @@ writeFileSync(
   `# Generated from manifests/monitoring by \`make generate\`; do not edit.\n${stringify(parse(rule).spec, { lineWidth: 0 })}`,
 );
 
-const health = readFileSync(new URL('../manifests/gitops/argocd-health.lua', import.meta.url), 'utf8');
+const customization = new URL(
+  `../manifests/gitops/resource_customizations/${GROUP}/${KIND}/`,
+  import.meta.url,
+);
+const lua = (path: string): string => readFileSync(new URL(path, customization), 'utf8');
+const actions = {
+  'discovery.lua': lua('actions/discovery.lua'),
+  definitions: ['retry', 'observe', 'suspend', 'resume'].map((name) => ({
+    name,
+    'action.lua': lua(`actions/${name}/action.lua`),
+  })),
+};
 const patch = stringify(
-  { data: { [`resource.customizations.health.${GROUP}_${KIND}`]: health } },
+  {
+    data: {
+      [`resource.customizations.health.${GROUP}_${KIND}`]: lua('health.lua'),
+      [`resource.customizations.actions.${GROUP}_${KIND}`]: stringify(actions, { lineWidth: 0 }),
+    },
+  },
   { lineWidth: 0 },
 );
 writeFileSync(
   new URL('../manifests/gitops/argocd-cm-patch.yaml', import.meta.url),
-  `# Generated from argocd-health.lua by \`make generate\`; do not edit. A merge patch of Argo CD's ConfigMap argocd-cm.\n${patch}`,
+  `# Generated from resource_customizations by \`make generate\`; do not edit. A merge patch of Argo CD's ConfigMap argocd-cm.\n${patch}`,
 );
 
 const { spec, status } = structuralSchemas();

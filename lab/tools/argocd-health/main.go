@@ -1,7 +1,8 @@
-// Asks Argo CD's own code for the health of objects from stdin, with one health check in Lua as an override.
+// Asks Argo CD's own code for the health of objects from stdin, or for what its actions make of them, with ours as an override.
 //
-// Usage: argocd-health KEY FILE.lua <objects.json. KEY is that of the override, as in db.example.org/Kind; stdin is a JSON
-// array of objects; stdout is an array of one {"status", "message"} for each, in order.
+// Usage: argocd-health health|actions KEY FILE <objects.json. KEY is that of the override, as in db.example.org/Kind; FILE is
+// a health check in Lua, or actions as argocd-cm has them, in YAML; stdin is a JSON array of objects; stdout is an array with
+// one answer for each, in order: {"status", "message"}, or by name {"disabled", "object"}.
 package main
 
 import (
@@ -23,31 +24,72 @@ func main() {
 }
 
 func run() error {
-	if len(os.Args) != 3 {
-		return fmt.Errorf("cannot tell health: found %d arguments, do give a key and a file of Lua", len(os.Args)-1)
+	if len(os.Args) != 4 {
+		return fmt.Errorf("cannot ask Argo CD: found %d arguments, do give health or actions, a key and a file", len(os.Args)-1)
 	}
-	script, err := os.ReadFile(os.Args[2])
+	key := os.Args[2]
+	script, err := os.ReadFile(os.Args[3])
 	if err != nil {
 		return err
 	}
-	// The standard libraries stay off, as they are in Argo CD unless an administrator turns them on.
-	overrides := lua.ResourceHealthOverrides{os.Args[1]: appv1.ResourceOverride{HealthLua: string(script)}}
+	ask := func(object *unstructured.Unstructured) (any, error) {
+		// The standard libraries stay off, as they are in Argo CD unless an administrator turns them on.
+		overrides := lua.ResourceHealthOverrides{key: appv1.ResourceOverride{HealthLua: string(script)}}
+		return health.GetResourceHealth(object, overrides)
+	}
+	if os.Args[1] == "actions" {
+		vm := lua.VM{ResourceOverrides: map[string]appv1.ResourceOverride{key: {Actions: string(script)}}}
+		ask = func(object *unstructured.Unstructured) (any, error) { return actions(vm, object) }
+	}
 	var objects []json.RawMessage
 	if err := json.NewDecoder(os.Stdin).Decode(&objects); err != nil {
 		return err
 	}
-	answers := make([]*health.HealthStatus, 0, len(objects))
+	answers := make([]any, 0, len(objects))
 	for _, raw := range objects {
 		var object unstructured.Unstructured
 		// Numbers are read as a client of the API server reads them.
 		if err := object.UnmarshalJSON(raw); err != nil {
 			return err
 		}
-		answer, err := health.GetResourceHealth(&object, overrides)
+		answer, err := ask(&object)
 		if err != nil {
 			return err
 		}
 		answers = append(answers, answer)
 	}
 	return json.NewEncoder(os.Stdout).Encode(answers)
+}
+
+type action struct {
+	Disabled bool           `json:"disabled"`
+	Object   map[string]any `json:"object"`
+}
+
+// actions gives what is offered for an object, and what each would make of it, as Argo CD's API server asks for them.
+func actions(vm lua.VM, object *unstructured.Unstructured) (map[string]action, error) {
+	discovery, err := vm.GetResourceActionDiscovery(object)
+	if err != nil {
+		return nil, err
+	}
+	offered, err := vm.ExecuteResourceActionDiscovery(object, discovery)
+	if err != nil {
+		return nil, err
+	}
+	answers := map[string]action{}
+	for _, each := range offered {
+		definition, err := vm.GetResourceAction(object, each.Name)
+		if err != nil {
+			return nil, err
+		}
+		impacted, err := vm.ExecuteResourceAction(object, definition.ActionLua, nil)
+		if err != nil {
+			return nil, err
+		}
+		if len(impacted) != 1 || impacted[0].K8SOperation != lua.PatchOperation {
+			return nil, fmt.Errorf("the action %s changes %d objects, and should patch one", each.Name, len(impacted))
+		}
+		answers[each.Name] = action{Disabled: each.Disabled, Object: impacted[0].UnstructuredObj.Object}
+	}
+	return answers, nil
 }

@@ -6,6 +6,7 @@ import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/co
 import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { GROUP, KIND } from '../../../src/contract/names.ts';
+import { ARGO_CUSTOMIZATION } from '../../support/health.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SAMPLES = `${ROOT}manifests/samples/gitops`;
@@ -131,7 +132,7 @@ describe('the samples for GitOps', () => {
     });
   }
 
-  it('the patch of argocd-cm is taken, and carries the health check as it is', async () => {
+  it('the patch of argocd-cm is taken, and carries the health check and the actions as they are', async () => {
     await succeeds(['create', 'configmap', 'argocd-cm', '-n', 'argocd', '--from-literal=url=https://argo']);
     await succeeds([
       'patch',
@@ -142,12 +143,18 @@ describe('the samples for GitOps', () => {
       `--patch-file=${ROOT}manifests/gitops/argocd-cm-patch.yaml`,
     ]);
     const { data } = JSON.parse(await succeeds(['get', 'configmap/argocd-cm', '-n', 'argocd', '-o', 'json']));
-    expect(data).to.deep.equal({
-      url: 'https://argo',
-      [`resource.customizations.health.${GROUP}_${KIND}`]: readFileSync(
-        `${ROOT}manifests/gitops/argocd-health.lua`,
-        'utf8',
-      ),
-    });
+    const {
+      [`resource.customizations.health.${GROUP}_${KIND}`]: health,
+      [`resource.customizations.actions.${GROUP}_${KIND}`]: actions,
+      ...others
+    } = data;
+    expect(others).to.deep.equal({ url: 'https://argo' });
+    const lua = (path: string): string => readFileSync(`${ARGO_CUSTOMIZATION}${path}`, 'utf8');
+    expect(health).to.equal(lua('health.lua'));
+    const { 'discovery.lua': discovery, definitions } = parse(actions);
+    expect(discovery).to.equal(lua('actions/discovery.lua'));
+    for (const { name, 'action.lua': script } of definitions) {
+      expect(script).to.equal(lua(`actions/${name}/action.lua`));
+    }
   });
 });

@@ -1,0 +1,16 @@
+-- What can be done about a GlanceSchema, for Argo CD.
+local suspended = obj.spec.suspend == true
+local ready = false
+for _, condition in ipairs((obj.status or {}).conditions or {}) do
+  if condition.type == "Ready" then
+    ready = condition.status == "True"
+  end
+end
+
+return {
+  -- Nothing is left to be tried, or nothing may be.
+  retry = { disabled = suspended or ready },
+  observe = { disabled = false },
+  suspend = { disabled = suspended },
+  resume = { disabled = not suspended }
+}

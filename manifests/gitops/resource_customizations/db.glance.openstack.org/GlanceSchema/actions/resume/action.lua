@@ -1,0 +1,3 @@
+-- Migrations may start again.
+obj.spec.suspend = false
+return obj
