@@ -1,6 +1,6 @@
 # Everything sets itself up: Node packages, the bundle and, for tests and demo, Kubernetes itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-e2e test-gitops test-faults test-mutation test-guards build lint audit sbom release generate check-generated bench bench-migrations bench-operator clean
+.PHONY: help setup demo test test-e2e test-gitops test-faults test-mutation test-guards build lint audit sbom release generate check-generated bench bench-migrations bench-operator bench-zero-downtime clean
 .DELETE_ON_ERROR:
 
 # Node 24 comes with the packages on Linux; elsewhere scripts/check-tools.sh asks the machine for it.
@@ -66,6 +66,9 @@ bench: $(BUNDLE) ## Measure; see bench/
 
 bench-migrations: $(BUNDLE) ## Race the migrations with the real glance-manage; ARGS="--engine postgres --images 1000000 --runs 5"
 	@node bench/migrations.ts $(ARGS)
+
+bench-zero-downtime: $(BUNDLE) ## Put the real Glance API under load through an online upgrade; ARGS="--engine mariadb --seconds 20"
+	@node bench/zero-downtime.ts $(ARGS)
 
 bench-operator: $(BUNDLE) ## Measure the operator with many resources; ARGS="--resources 50 --minutes 1 --part kills"
 	@node bench/operator.ts $(ARGS)

@@ -11,6 +11,10 @@ import type { RealGlance } from './real-glance.ts';
 
 /** The real Glance API on a database and a file store of its own. */
 export interface GlanceApi {
+  /** Where it listens, on loopback. */
+  readonly port: number;
+  /** The folder with the content of images. */
+  readonly store: string;
   /** A user of a project, with the role `member`. */
   as(project: string): GlanceUser;
   stop(): Promise<void>;
@@ -49,9 +53,8 @@ const PASTE = `
 paste.composite_factory = glance.api:root_app_factory
 /: api
 
-[composite:api]
-paste.composite_factory = glance.api:pipeline_factory
-default = versionnegotiation context rootapp
+[pipeline:api]
+pipeline = versionnegotiation context rootapp
 
 [composite:rootapp]
 paste.composite_factory = glance.api:root_app_factory
@@ -74,7 +77,10 @@ paste.filter_factory = glance.api.middleware.context:ContextMiddleware.factory
 /** With which database and which store of images the API is started. */
 export interface GlanceApiOptions {
   readonly url: string;
-  /** A folder with the content of images; absent means a new one that goes with `stop`. */
+  /**
+   * A folder with the content of images, which several APIs may share; absent means a new one that
+   * goes with `stop`.
+   */
   readonly store?: string;
 }
 
@@ -86,50 +92,21 @@ export async function startGlanceApi(glance: RealGlance, options: GlanceApiOptio
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-api-'));
   reaper.watchFolder(folder);
   for (const name of ['images', 'staging', 'tasks']) mkdirSync(join(folder, name));
-  writeFileSync(join(folder, 'paste.ini'), PASTE);
+  writeFileSync(join(folder, 'glance-api-paste.ini'), PASTE);
   writeFileSync(join(folder, 'glance-api.conf'), config(folder, options));
   const port = await freePort();
   const logFile = join(folder, 'server.log');
   const server = startServerProcess({
     name: 'the Glance API',
     path: glance.program('waitress-serve'),
-    args: [`--listen=127.0.0.1:${port}`, '--threads=2', 'glance.wsgi.api:application'],
+    // Every release has this entry, whatever else it calls its WSGI application.
+    args: [`--listen=127.0.0.1:${port}`, '--threads=2', '--call', 'glance.common.wsgi_app:init_app'],
     logFile,
     env: { PATH: process.env.PATH, OS_GLANCE_CONFIG_DIR: folder, PYTHONWARNINGS: 'ignore' },
   });
   const base = `http://127.0.0.1:${port}`;
 
-  function as(project: string): GlanceUser {
-    const headers = {
-      'X-Identity-Status': 'Confirmed',
-      'X-User-Id': `user-of-${project}`,
-      'X-Project-Id': project,
-      'X-Roles': 'member,reader',
-    };
-    async function call(method: string, path: string, body?: GlanceBody): Promise<GlanceAnswer> {
-      const answer = await fetch(`${base}${path}`, {
-        method,
-        headers: { ...headers, ...withoutUndefined({ 'Content-Type': body?.type }) },
-        ...withoutUndefined({ body: body?.content }),
-      });
-      return { status: answer.status, text: await answer.text() };
-    }
-    return {
-      call,
-      async list(query = '') {
-        const images: GlanceImage[] = [];
-        let next: string | undefined = `/v2/images?limit=100${query}`;
-        while (next !== undefined) {
-          const { status, text } = await call('GET', next);
-          if (status !== 200) throw new Error(`Cannot list images: ${status} ${text}`);
-          const page = JSON.parse(text);
-          images.push(...page.images);
-          next = page.next;
-        }
-        return images.sort((one, other) => (one.id < other.id ? -1 : 1));
-      },
-    };
-  }
+  const as = (project: string): GlanceUser => glanceUser(base, project);
 
   await eventually(
     async () => {
@@ -140,11 +117,46 @@ export async function startGlanceApi(glance: RealGlance, options: GlanceApiOptio
     { timeoutMilliseconds: 60_000, everyMilliseconds: 200 },
   );
   return {
+    port,
+    store: options.store ?? join(folder, 'images'),
     as,
     async stop() {
       await server.stop();
       rmSync(folder, { recursive: true, force: true });
       reaper.forgetFolder(folder);
+    },
+  };
+}
+
+/** A user of a project, with the role `member`, of the Glance API at this URL. */
+export function glanceUser(base: string, project: string): GlanceUser {
+  const headers = {
+    'X-Identity-Status': 'Confirmed',
+    'X-User-Id': `user-of-${project}`,
+    'X-Project-Id': project,
+    'X-Roles': 'member,reader',
+  };
+  async function call(method: string, path: string, body?: GlanceBody): Promise<GlanceAnswer> {
+    const answer = await fetch(`${base}${path}`, {
+      method,
+      headers: { ...headers, ...withoutUndefined({ 'Content-Type': body?.type }) },
+      ...withoutUndefined({ body: body?.content }),
+    });
+    return { status: answer.status, text: await answer.text() };
+  }
+  return {
+    call,
+    async list(query = '') {
+      const images: GlanceImage[] = [];
+      let next: string | undefined = `/v2/images?limit=100${query}`;
+      while (next !== undefined) {
+        const { status, text } = await call('GET', next);
+        if (status !== 200) throw new Error(`Cannot list images: ${status} ${text}`);
+        const page = JSON.parse(text);
+        images.push(...page.images);
+        next = page.next;
+      }
+      return images.sort((one, other) => (one.id < other.id ? -1 : 1));
     },
   };
 }
@@ -168,6 +180,6 @@ filesystem_store_datadir = ${folder}/tasks
 [oslo_concurrency]
 lock_path = ${folder}
 [paste_deploy]
-config_file = ${folder}/paste.ini
+config_file = ${folder}/glance-api-paste.ini
 `;
 }
