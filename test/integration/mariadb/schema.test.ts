@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { goldenMysqlSchema, readMysqlSchema } from '../../../lab/databases/golden-mysql.ts';
 import { withMysql } from '../../../lab/databases/mysql-client.ts';
@@ -10,6 +11,17 @@ describe('the schema that db sync leaves on MariaDB', () => {
   const engine = mysqlEngine(suiteMariaDb());
 
   schemaCases(engine);
+
+  it('is that of the version which SECURITY.md names, on Debian 12', async () => {
+    const url = await engine.createDatabase();
+    const [rows] = await withMysql(url, (client) => client.query('SELECT VERSION() AS version'));
+    const policy = readFileSync(new URL('../../../SECURITY.md', import.meta.url), 'utf8');
+    const [, named = ''] = /^\| MariaDB \| (\d+\.\d+), the one of Debian 12 \|$/m.exec(policy) ?? [];
+    const system = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '';
+    const expected = /^VERSION_CODENAME=bookworm$/m.test(system) ? `"${named}.` : '-MariaDB';
+    expect(named).to.match(/\d/);
+    expect(JSON.stringify(rows)).to.contain(expected);
+  });
 
   it('has the golden triggers after db expand, and none after db contract', async () => {
     const url = await engine.createDatabase();

@@ -23,5 +23,13 @@ describe('SECURITY.md', () => {
       expect(read('lab/tools/mysql.ts')).to.contain(`'${mysql}'`);
     }
     expect(rows.MySQL).to.equal('8.0 and 9');
+    // What the server says is asked in integration/mariadb/schema.
+    expect(rows.MariaDB).to.equal('10.11, the one of Debian 12');
+  });
+
+  it('names the oldest Kubernetes that chart and bundle take', () => {
+    const [, oldest = ''] = /refuse Kubernetes before (\d+\.\d+)/.exec(read('SECURITY.md')) ?? [];
+    expect(read('charts/glance-schema/Chart.yaml')).to.contain(`kubeVersion: '>=${oldest}.0-0'`);
+    expect(read('scripts/olm-bundle.ts')).to.contain(`minKubeVersion: '${oldest}.0'`);
   });
 });
