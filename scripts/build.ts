@@ -68,12 +68,6 @@ const leaveOut: Plugin = {
 
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
-/**
- * The plugin runs by whatever Node is on a person's PATH, and an older one fails somewhere, in
- * words that nobody understands.
- */
-const NODE_IS_NEW_ENOUGH = `if(parseInt(process.versions.node,10)<24){console.error("kubectl glanceschema needs Node.js 24 or newer, and the 'node' on your PATH is "+process.versions.node+". Put a newer one before it on the PATH.");process.exit(1)}`;
-
 const SHARED: BuildOptions = {
   absWorkingDir: root,
   bundle: true,
@@ -117,7 +111,6 @@ async function main(): Promise<void> {
     outdir: dist,
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
-    banner: { js: NODE_IS_NEW_ENOUGH },
   });
   mkdirSync(join(dist, 'chunks'), { recursive: true });
   put(

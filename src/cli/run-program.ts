@@ -13,6 +13,7 @@ export async function runProgram(load: (args: readonly string[]) => Promise<Comm
     stream.on('error', () => undefined);
   }
   try {
+    checkNode();
     const args = process.argv.slice(2);
     const program = await load(args);
     // Behind a verb `--version` is the revision that the verb is about, as glance-manage takes it.
@@ -22,6 +23,22 @@ export async function runProgram(load: (args: readonly string[]) => Promise<Comm
   } catch (error) {
     const { endWith } = await import('./exit.ts');
     process.exitCode = endWith(error);
+  }
+}
+
+/** As `engines` of package.json has it. */
+const OLDEST_NODE = 24;
+
+/**
+ * A person's own `node` may be any, and an older one fails somewhere in words that nobody
+ * understands.
+ */
+function checkNode(): void {
+  const { node } = process.versions;
+  if (Number.parseInt(node, 10) < OLDEST_NODE) {
+    throw new Error(
+      `Cannot go on: this needs Node.js ${OLDEST_NODE} or newer, and the 'node' that runs it is ${node}. Put a newer one first on the PATH.`,
+    );
   }
 }
 

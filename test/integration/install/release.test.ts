@@ -1,14 +1,6 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -180,23 +172,6 @@ describe('make release', () => {
     for (const name of ['LICENSE', 'THIRD-PARTY-LICENSES.txt']) {
       expect(execFileSync('tar', ['-xzOf', ARCHIVE, name], { encoding: 'utf8' })).to.equal(read(name));
     }
-  });
-
-  it("the plugin says which Node it needs, where the PATH's is older", async () => {
-    const older = join(scratch, 'older.cjs');
-    writeFileSync(
-      older,
-      "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '22.19.0' } });",
-    );
-    const file = join(ROOT, 'dist/kubectl-glanceschema.cjs');
-    const said = await promisify(execFile)(process.execPath, ['--require', older, file, 'list']).catch(
-      (error: { readonly code: number; readonly stderr: string }) => error,
-    );
-    expect(said).to.include({
-      code: 1,
-      stderr:
-        "kubectl glanceschema needs Node.js 24 or newer, and the 'node' on your PATH is 22.19.0. Put a newer one before it on the PATH.\n",
-    });
   });
 
   it("krew's own validator installs the plugin for Linux and macOS, on both processors", async () => {
