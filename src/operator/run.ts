@@ -7,7 +7,7 @@ import { KubeCluster } from './kube/kube-cluster.ts';
 import { LeaderLease } from './kube/lease.ts';
 import { openKubeConfig } from './kube/open-kube-config.ts';
 import type { PooledKubeConfig } from './kube/pooled-kube-config.ts';
-import { messageOf, openLog } from './loop/log.ts';
+import { type Log, messageOf, openLog } from './loop/log.ts';
 import { runtimeMetrics } from './loop/metrics.ts';
 import { WorkQueue } from './loop/queue.ts';
 import type { OperatorOptions } from './options.ts';
@@ -46,13 +46,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     process.exitCode = 1;
     return;
   }
-  const stop = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      log.info(`Stopping on ${signal}`);
-      stop.abort();
-    });
-  }
+  const stop = stopOnSignal(log);
   const identity = `${hostname()}_${randomBytes(4).toString('hex')}`;
   const client = new KubeClient(config);
   let leading = false;
@@ -85,16 +79,6 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     version: options.version,
     schemas: () => (leading ? cluster.schemas() : []),
   });
-  const onStored = ({ key, before, after, events, answered }: StoredStatus): void => {
-    // Nothing is counted twice; what another leader may have counted is not.
-    if (answered) {
-      count(before, after);
-    }
-    for (const event of events) {
-      const say = event.type === 'Warning' ? log.warn : log.info;
-      say(`${key}: ${event.message}`, { key, reason: event.reason });
-    }
-  };
   const servers = await openServers(options, cluster, registry).catch((error: unknown) => {
     log.error(messageOf(error));
     process.exitCode = 1;
@@ -119,25 +103,14 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     stop,
   });
   const lease = options.leaderElect
-    ? new LeaderLease({
-        client,
-        namespace: options.leaseNamespace ?? ownNamespace(config),
-        name: LEASE_NAME,
-        identity,
-        onTrouble: (error) => log.warn(`Trouble with the Lease: ${error.message}`, { error }),
-        onOtherLeader: (leader) => log.info(`Waiting: ${leader} leads`, { leader }),
-      })
+    ? openLease({ client, namespace: options.leaseNamespace ?? ownNamespace(config), identity, log })
     : undefined;
   try {
     leading = lease === undefined || (await lease.acquire(stop.signal));
     if (leading) {
       log.info('Leading');
       const kept = lease?.keep(stop.signal).then((end) => {
-        if (end === 'lost') {
-          log.error('The Lease is lost: another replica may be leading, stopping');
-          process.exitCode = 1;
-          stop.abort();
-        }
+        if (end === 'lost') stopWithoutLease(log, stop);
       });
       const defaultImage = await image;
       if (defaultImage !== undefined) {
@@ -148,7 +121,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
           options,
           metrics,
           defaultImage,
-          onStored,
+          onStored: tellStored(log, count),
           signal: stop.signal,
         });
       }
@@ -165,6 +138,54 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     await config.close();
     log.info('Stopped');
   }
+}
+
+/** Aborted by the first SIGTERM or SIGINT. */
+function stopOnSignal(log: Log): AbortController {
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      log.info(`Stopping on ${signal}`);
+      stop.abort();
+    });
+  }
+  return stop;
+}
+
+function stopWithoutLease(log: Log, stop: AbortController): void {
+  log.error('The Lease is lost: another replica may be leading, stopping');
+  process.exitCode = 1;
+  stop.abort();
+}
+
+interface LeaseNeeds {
+  readonly client: KubeClient;
+  readonly namespace: string;
+  readonly identity: string;
+  readonly log: Log;
+}
+
+function openLease({ log, ...needs }: LeaseNeeds): LeaderLease {
+  return new LeaderLease({
+    ...needs,
+    name: LEASE_NAME,
+    onTrouble: (error) => log.warn(`Trouble with the Lease: ${error.message}`, { error }),
+    onOtherLeader: (leader) => log.info(`Waiting: ${leader} leads`, { leader }),
+  });
+}
+
+/** Counts and logs what a stored status tells. */
+function tellStored(log: Log, count: ReturnType<typeof schemaMetrics>): (stored: StoredStatus) => void {
+  return ({ key, before, after, events, answered }) => {
+    // Nothing is counted twice; what another leader may have counted is not.
+    if (answered) {
+      count(before, after);
+    }
+    for (const event of events) {
+      const say = event.type === 'Warning' ? log.warn : log.info;
+      say(`${key}: ${event.message}`, { key, reason: event.reason });
+    }
+  };
 }
 
 const NAMESPACE_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
