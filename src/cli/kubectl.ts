@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { approveCommand } from './kubectl/approve.ts';
 import { historyCommand } from './kubectl/history.ts';
 import { listCommand } from './kubectl/list.ts';
 import { logsCommand } from './kubectl/logs.ts';
@@ -21,6 +22,7 @@ export function kubectlCommand(name: string): Command {
     .addCommand(planCommand())
     .addCommand(logsCommand())
     .addCommand(waitCommand())
+    .addCommand(approveCommand())
     .addCommand(retryCommand())
     .addCommand(observeCommand())
     .addCommand(suspendCommand())

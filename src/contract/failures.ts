@@ -109,6 +109,15 @@ export const FAILURES = {
     inHistory: false,
     refusal: false,
   },
+  PlanChanged: {
+    exitCode: 18,
+    meaning:
+      'with --plan-hash: what would run is not the plan that was approved; nothing was changed, and the message says what differs',
+    retriedInJob: false,
+    nextJob: 'with backoff',
+    inHistory: false,
+    refusal: false,
+  },
   DatabaseUnreachable: {
     exitCode: 20,
     meaning: 'cannot connect, log in or write, or the server has ended it; the same may go well later',

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { PHASES } from '../glance/phase.ts';
 import { LATEST, LATEST_SUPPORTED } from '../glance/revisions.ts';
+import { PLAN_HASH } from './plan-schema.ts';
 
 /**
  * A piece of a Pod's spec that is handed on as it is: the API server checks it when the Job is
@@ -263,7 +264,9 @@ const job = z
       .min(0)
       .max(MOST)
       .default(86400)
-      .describe('How long a finished Job stays, in seconds, counted once its result is in the status.'),
+      .describe(
+        'How long a finished Job stays, in seconds, counted once its result is in the status; one that has made a plan stays for a week at least.',
+      ),
   })
   .describe('How the pod of a migration runs. All optional.');
 
@@ -306,6 +309,19 @@ export const specSchema = z
       .default(false)
       .describe(
         'Start no migration. One that is running is left to finish; a reading that the annotation `observe` asks for is still made.',
+      ),
+    approval: z
+      .enum(['Automatic', 'Manual'])
+      .default('Automatic')
+      .describe(
+        'Whether a migration starts by itself, or waits until a person has approved its plan, which a Job that only reads makes first. A plan with nothing to do needs no approval.',
+      ),
+    approvedPlan: z
+      .string()
+      .regex(PLAN_HASH)
+      .optional()
+      .describe(
+        'With `approval: Manual`: the `status.plan.hash` of the plan that may run. That of another plan, or of another resource, counts for nothing.',
       ),
     window: window.optional(),
     database,
@@ -389,7 +405,9 @@ export const statusSchema = z
       .strictObject({
         name: z.string().max(253).describe('The name of the Job.'),
         uid: z.string().max(64).describe('Its UID, by which it is told from another of that name.'),
-        purpose: z.enum(['Migrate', 'Observe']).describe('Whether it migrates or only reads.'),
+        purpose: z
+          .enum(['Migrate', 'Observe', 'Plan'])
+          .describe('Whether it migrates, or only reads: where the database is, or what would run.'),
         sequence: z.int().describe('Counts the Jobs of this GlanceSchema, from 1.'),
         attempt: z.int().describe('Counts the Jobs for one spec, from 1.'),
         generation: z.int().describe('The generation of the spec that the Job was started for.'),
@@ -409,6 +427,48 @@ export const statusSchema = z
       })
       .optional()
       .describe('The newest Job.'),
+    plan: z
+      .strictObject({
+        hash: z.string().max(64).describe('Stands for all that would run; what `spec.approvedPlan` names.'),
+        from: z
+          .string()
+          .max(64)
+          .optional()
+          .describe('Where the database was when the plan was made; absent when it was empty.'),
+        to: z.string().max(64).describe('Where the plan leads.'),
+        revisions: z
+          .array(z.string().max(64))
+          .max(64)
+          .describe('The revision scripts and data migrations that would run, in order.'),
+        rows: z.int().describe('How many rows it would write.'),
+        mostRows: z
+          .int()
+          .describe(
+            'How many it may write: a migration that would write more is refused, and planned again.',
+          ),
+        locks: z
+          .array(z.string().max(256))
+          .max(64)
+          .describe('What it takes of tables that are in use, the longest list cut.'),
+        warnings: z
+          .array(z.string().max(256))
+          .max(64)
+          .describe('What is in the way, so that the migration would refuse to begin.'),
+        database: z.string().max(512).optional().describe('Which database it is for, as in recordedFrom.'),
+        image: z.string().max(1024).optional().describe('The image that made it, and is to run it.'),
+        job: z.string().max(253).describe('The Job that made it: its log has all of the SQL.'),
+      })
+      .optional()
+      .describe(
+        'What the next migration would do, with `spec.approval: Manual`; absent while no plan has been made, or none is due.',
+      ),
+    refusedPlan: z
+      .string()
+      .max(64)
+      .optional()
+      .describe(
+        'The hash of the plan that a migration refused last, as it would have done something else. A new plan of that hash waits for the annotation `retry` too.',
+      ),
     nextAttemptAt: time
       .optional()
       .describe(
@@ -467,6 +527,9 @@ export type GlanceSchemaStatus = z.output<typeof statusSchema>;
 
 /** What the status keeps of the last Job, so that it can be read when the Job is gone. */
 export type StatusJob = NonNullable<GlanceSchemaStatus['job']>;
+
+/** What the next migration would do, as in `status.plan`. */
+export type StatusPlan = NonNullable<GlanceSchemaStatus['plan']>;
 
 /** One migration of the past, as in `status.history`. */
 export type HistoryEntry = z.output<typeof historyEntry>;

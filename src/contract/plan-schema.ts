@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { PHASES } from '../glance/phase.ts';
 
+/** The form of a plan's hash: SHA-256 in hexadecimal digits. */
+export const PLAN_HASH = /^[0-9a-f]{64}$/;
+
 const position = z.object({
   revision: z.string().describe('The revision.'),
   phase: z.enum(PHASES).describe('How far through its phases.'),
@@ -50,6 +53,14 @@ export const planSchema = z
       .nullable()
       .describe('How a database of the old tool is placed under version control; null where it is not.'),
     steps: z.array(step).describe('What is run, in order.'),
+    rows: z.int().describe('How many rows it writes in all.'),
+    mostRows: z
+      .int()
+      .describe('How many it may write before it counts as another plan: ten times as many and some more.'),
+    hash: z
+      .string()
+      .regex(PLAN_HASH)
+      .describe('SHA-256 of all that is run, by which the plan is approved: `db sync --plan-hash`.'),
     obstacles: z
       .array(z.string())
       .describe('What has to go before the run, which refuses to begin as long as it is there.'),

@@ -9,7 +9,7 @@ export interface ReasonMeaning {
   /** Whether its Event is a warning: a person has to see to it. */
   readonly warns: boolean;
   /** The verb of the kubectl plugin that helps on from it, if one does. */
-  readonly verb?: 'retry' | 'observe' | 'resume';
+  readonly verb?: 'retry' | 'observe' | 'resume' | 'approve';
   readonly meaning: string;
   readonly doThis: string;
 }
@@ -41,6 +41,15 @@ export const REASONS = {
     warns: false,
     meaning: 'A migration is due, and `spec.window` is closed.',
     doThis: 'Wait; the message says when the window opens. To migrate before that, remove `spec.window`.',
+  },
+  AwaitingApproval: {
+    ready: 'False',
+    also: undefined,
+    warns: false,
+    verb: 'approve',
+    meaning: '`spec.approval` is `Manual`, and the plan of the migration has not been approved.',
+    doThis:
+      'Read the plan in the log of the Job that the message names; then approve it by `kubectl glanceschema approve`, or by its hash in `spec.approvedPlan`.',
   },
   MigrationRunning: {
     ready: 'False',

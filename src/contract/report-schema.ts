@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { PHASES } from '../glance/phase.ts';
 import { FAILURES, type FailureReason } from './failures.ts';
+import { PLAN_HASH } from './plan-schema.ts';
 import { printable } from './printable.ts';
 import { type MigrationReport, REPORTED_COMMANDS } from './report.ts';
 
@@ -34,6 +35,16 @@ export const reportSchema = z.object({
   next: z.enum(['expand', 'migrate', 'contract']).optional(),
   repaired: few(text(256)).optional(),
   differences: few(text(256)).optional(),
+  plan: z
+    .object({
+      hash: z.string().regex(PLAN_HASH),
+      steps: few(text(64)),
+      rows: z.int().nonnegative(),
+      mostRows: z.int().nonnegative(),
+      locks: few(text(256)),
+      warnings: few(text(256)),
+    })
+    .optional(),
   startedAt: z.iso.datetime(),
   finishedAt: z.iso.datetime(),
   error: z

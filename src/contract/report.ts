@@ -9,6 +9,7 @@ export const REPORTED_COMMANDS = [
   'migrate',
   'contract',
   'check',
+  'plan',
   'version',
   'version_control',
 ] as const;
@@ -56,10 +57,28 @@ export interface MigrationReport {
    * is. At most ten.
    */
   readonly differences?: readonly string[] | undefined;
+  /** What `db plan` found: what a run would do; absent of other commands. */
+  readonly plan?: ReportedPlan | undefined;
   /** RFC 3339, UTC. */
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly error: ReportedError | null;
+}
+
+/** What a run would do, in so few words that a report can hold it; the log has all of it. */
+export interface ReportedPlan {
+  /** SHA-256 of all that would run, by which the plan is approved. */
+  readonly hash: string;
+  /** What would run, in order: scripts, data migrations, what places or completes the database. */
+  readonly steps: readonly string[];
+  /** How many rows it would write. */
+  readonly rows: number;
+  /** How many it may write before it counts as another plan. */
+  readonly mostRows: number;
+  /** The locks that it takes of tables in use; the last of them says how many are left out. */
+  readonly locks: readonly string[];
+  /** What is in the way of the run, likewise. */
+  readonly warnings: readonly string[];
 }
 
 /** A revision, and how far through its phases the database is. */

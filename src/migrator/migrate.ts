@@ -11,12 +11,14 @@ import {
 import type { Position } from '../glance/position.ts';
 import { connect } from './connect.ts';
 import type { ConnectionTarget } from './connection/url.ts';
+import type { ApprovedPlan } from './database-plan.ts';
 import type { Connection } from './engine/engine.ts';
 import { asFailure, Failure } from './errors/failure.ts';
 import { unlessStopped } from './errors/unless-stopped.ts';
 import { acquireLock, type LockOptions } from './lock.ts';
 import { preflight } from './obstacles.ts';
 import type { Outcome } from './outcome.ts';
+import type { PlannedRun } from './plan-database.ts';
 import {
   type Look,
   outcomeOfLook,
@@ -41,6 +43,8 @@ export interface MigrationEvents extends RunEvents {
 export interface MigrateOptions {
   readonly connection: ConnectionTarget;
   readonly goal: Goal | OpenGoal | StampGoal;
+  /** The plan that somebody has approved, of a goal that is a position: nothing else is run. */
+  readonly approved?: ApprovedPlan | undefined;
   readonly lockTimeoutSeconds: number;
   readonly signal: AbortSignal;
   readonly events: MigrationEvents;
@@ -81,6 +85,10 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     outcome = outcomeOfLook(facts, plan.detected);
     if (plan.kind === 'refused') {
       return { ...outcome, error: refusal(plan) };
+    }
+    if (options.approved !== undefined && goal.kind === 'position') {
+      const { target } = goal;
+      await soon(checkApproved({ state, facts, connection, run: plan, target }, options.approved));
     }
     if (plan.kind === 'settled') {
       const reached = { applied: comparable(plan, goal), online: true };
@@ -128,6 +136,36 @@ async function planFrom(
   const look = await looking;
   const whole = goal.kind === 'stamp' ? look : await withBrokenTriggers(look);
   return { ...whole, plan: planRun(whole.facts, goal, REGISTRY) };
+}
+
+/**
+ * The last look before the first change: what would run now is what was approved.
+ *
+ * @throws Failure `PlanChanged`, `MigrationFailed` for what no plan can show, `DatabaseUnreachable`
+ */
+async function checkApproved(planned: PlannedRun, approved: ApprovedPlan): Promise<void> {
+  const { address } = planned.connection;
+  const broken = [...(planned.facts.brokenTriggers ?? [])];
+  if (broken.length > 0) {
+    throw new Failure(
+      'MigrationFailed',
+      `Cannot change ${address} by an approved plan: nobody can write with ${broken.join(', ')}, as their definer is gone, and a plan cannot see that. Nothing was changed. Let one migration run without a plan, which makes them anew`,
+    );
+  }
+  // Only where there is an approval to check.
+  const { planOfRun } = await import('./plan-database.ts');
+  const { hash, rows, steps, mostRows } = await planOfRun(planned, approved, approved.mostRows);
+  if (steps.length === 0 || (hash === approved.hash && rows <= mostRows)) {
+    return;
+  }
+  const what =
+    hash === approved.hash
+      ? `it would write ${rows} rows now, and the plan that was approved allows ${mostRows}`
+      : `what would run now is plan ${hash}, and ${approved.hash} was approved`;
+  throw new Failure(
+    'PlanChanged',
+    `Cannot migrate ${address}: ${what}. Nothing was changed. Make a new plan, and approve that`,
+  );
 }
 
 function refusal({ reason, message }: Refused): Failure {

@@ -1,6 +1,5 @@
 import { REGISTRY } from '../../migrations/registry.ts';
 import { describeDifference } from '../glance/compare.ts';
-import type { Baseline } from '../glance/detect.ts';
 import { headsOf } from '../glance/heads.ts';
 import { planRun, type Run, type Settled, scriptsIn, stepsOf } from '../glance/plan.ts';
 import type { Position } from '../glance/position.ts';
@@ -8,97 +7,98 @@ import type { DataMigration, Migration } from '../glance/steps.ts';
 import { withoutUndefined } from '../glance/without-undefined.ts';
 import { countPending } from './backfill.ts';
 import type { ConnectionTarget } from './connection/url.ts';
-import type { Connection, DatabaseState, PlannedStatement } from './engine/engine.ts';
+import {
+  type DatabasePlan,
+  type DatabasePlanStep,
+  mostRowsOf,
+  type PlanScope,
+  planHash,
+} from './database-plan.ts';
+import type { Connection, DatabaseState } from './engine/engine.ts';
 import { Failure } from './errors/failure.ts';
 import { obstaclesOf } from './obstacles.ts';
+import type { Outcome } from './outcome.ts';
 import { planControl, planRecord } from './plan-version-table.ts';
-import { lookAtDatabase } from './read-database.ts';
+import { type Look, lookAtDatabase, outcomeOfLook } from './read-database.ts';
 import { findDifferences, repairable } from './verify.ts';
-
-/** What a run would do, without any of it done. */
-export interface DatabasePlan {
-  /** `host:port/database`. */
-  readonly database: string;
-  readonly engine: 'postgres' | 'mysql';
-  /** Where the database is; null when it is empty. */
-  readonly from: Position | null;
-  readonly target: Position;
-  /** Whether it is done so that nodes of Glance can be at work meanwhile. */
-  readonly online: boolean;
-  readonly adopt: Baseline | null;
-  readonly steps: readonly DatabasePlanStep[];
-  /**
-   * What has to go before the run, which refuses to begin as long as it is there; a phrase for
-   * each.
-   */
-  readonly obstacles: readonly string[];
-}
-
-/** One line of what `db plan` shows: what is run next, and with which statements. */
-export interface DatabasePlanStep {
-  readonly name: string;
-  /**
-   * `control` is what places the database under version control, before any script; `repair`
-   * completes its schema, after all of them.
-   */
-  readonly kind: 'control' | 'script' | 'data' | 'repair';
-  /** The rows that it writes, where it writes any. */
-  readonly rows?: number;
-  readonly statements: readonly PlannedStatement[];
-}
 
 /** Makes the plan of a run by reading alone. */
 export function planDatabase(
   connectionTarget: ConnectionTarget,
   target: Position,
-): Promise<{ readonly plan?: DatabasePlan; readonly error?: Failure }> {
-  return lookAtDatabase(connectionTarget, async ({ state, facts }, connection) => {
-    const run = planRun(facts, { kind: 'position', target }, REGISTRY);
-    if (run.kind === 'refused') {
-      return { error: new Failure(run.reason, run.message) };
-    }
-    const baseline = run.kind === 'run' ? run.baseline : undefined;
-    const scripts = scriptsIn(run);
-    const statements = await state.statements(
-      scripts.map((migration) => migration.steps),
-      run.online,
-    );
-    const control = planControl(state.engine, facts.alembic, run);
-    const steps: DatabasePlanStep[] =
-      control.length === 0 ? [] : [{ name: 'alembic_version', kind: 'control', statements: control }];
-    const applied = new Set(run.applied);
-    let rows: readonly string[] = baseline?.heads ?? facts.alembic ?? [];
-    for (const step of run.kind === 'run' ? stepsOf(run.units) : []) {
-      if (!('steps' in step)) {
-        steps.push(await planData(step, connection, state, run.online));
-        continue;
-      }
-      for (const script of step.scripts) {
-        applied.add(script);
-      }
-      const after = headsOf(applied);
-      steps.push({
-        ...(await planScript(step, connection, state)),
-        statements: [...(statements[scripts.indexOf(step)] ?? []), ...planRecord(rows, after)],
-      });
-      rows = after;
-    }
-    if (run.detected.kind === 'at') {
-      steps.push(...(await planRepair(state, run, applied)));
-    }
-    return {
-      plan: {
-        database: facts.address,
-        engine: state.engine,
-        from: run.detected.kind === 'at' ? run.detected.position : null,
-        target,
-        online: run.online,
-        adopt: baseline ?? null,
-        steps,
-        obstacles: await obstaclesOf(state, scripts),
-      },
-    };
+  scope: PlanScope,
+): Promise<Outcome & { readonly plan?: DatabasePlan }> {
+  return lookAtDatabase(connectionTarget, async (look, connection) => {
+    const run = planRun(look.facts, { kind: 'position', target }, REGISTRY);
+    const outcome = outcomeOfLook(look.facts, run.detected);
+    return run.kind === 'refused'
+      ? { ...outcome, error: new Failure(run.reason, run.message) }
+      : { ...outcome, plan: await planOfRun({ ...look, connection, run, target }, scope) };
   });
+}
+
+/** A run that was planned, and where. */
+export interface PlannedRun extends Look {
+  readonly connection: Connection;
+  readonly run: Settled | Run;
+  readonly target: Position;
+}
+
+/**
+ * What a run does, statement for statement; the same of the same database, whether somebody only
+ * looks or holds the lock.
+ *
+ * @param mostRows how many rows it may write; ten times what it writes now if absent
+ * @throws Failure `DatabaseUnreachable`
+ */
+export async function planOfRun(
+  { state, facts, connection, run, target }: PlannedRun,
+  scope: PlanScope,
+  mostRows?: number,
+): Promise<DatabasePlan> {
+  const baseline = run.kind === 'run' ? run.baseline : undefined;
+  const scripts = scriptsIn(run);
+  const statements = await state.statements(
+    scripts.map((migration) => migration.steps),
+    run.online,
+  );
+  const control = planControl(state.engine, facts.alembic, run);
+  const steps: DatabasePlanStep[] =
+    control.length === 0 ? [] : [{ name: 'alembic_version', kind: 'control', statements: control }];
+  const applied = new Set(run.applied);
+  let heads: readonly string[] = baseline?.heads ?? facts.alembic ?? [];
+  for (const step of run.kind === 'run' ? stepsOf(run.units) : []) {
+    if (!('steps' in step)) {
+      steps.push(await planData(step, connection, state, run.online));
+      continue;
+    }
+    for (const script of step.scripts) {
+      applied.add(script);
+    }
+    const after = headsOf(applied);
+    steps.push({
+      ...(await planScript(step, connection, state)),
+      statements: [...(statements[scripts.indexOf(step)] ?? []), ...planRecord(heads, after)],
+    });
+    heads = after;
+  }
+  if (run.detected.kind === 'at') {
+    steps.push(...(await planRepair(state, run, applied)));
+  }
+  const rows = steps.reduce((sum, step) => sum + (step.rows ?? 0), 0);
+  const plan = {
+    database: facts.address,
+    engine: state.engine,
+    from: run.detected.kind === 'at' ? run.detected.position : null,
+    target,
+    online: run.online,
+    adopt: baseline ?? null,
+    steps,
+    obstacles: await obstaclesOf(state, scripts),
+    rows,
+    mostRows: mostRows ?? mostRowsOf(rows),
+  };
+  return { ...plan, hash: planHash(plan, scope) };
 }
 
 /**

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
-import type { MigrationReport, ReportedPosition } from '../contract/report.ts';
+import type { MigrationReport, ReportedPlan, ReportedPosition } from '../contract/report.ts';
 import type { Position } from '../glance/position.ts';
 import { withoutUndefined } from '../glance/without-undefined.ts';
+import type { DatabasePlan } from './database-plan.ts';
 import { Failure } from './errors/failure.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -19,6 +20,7 @@ export interface ReportInput {
   readonly finishedAt: Date;
   readonly outcome: Outcome;
   readonly next?: MigrationReport['next'];
+  readonly plan?: DatabasePlan | undefined;
 }
 
 /** Of differences and repairs: the message and `db diff` have the rest. */
@@ -43,6 +45,7 @@ export function buildReport(input: ReportInput): MigrationReport {
     ...withoutUndefined({ progress: outcome.progress, next: input.next }),
     ...(outcome.repaired === undefined ? {} : { repaired: first(outcome.repaired) }),
     ...(outcome.differences === undefined ? {} : { differences: first(outcome.differences) }),
+    ...(input.plan === undefined ? {} : { plan: reportedPlan(input.plan) }),
     startedAt: input.startedAt.toISOString(),
     finishedAt: input.finishedAt.toISOString(),
     error:
@@ -56,13 +59,32 @@ export function buildReport(input: ReportInput): MigrationReport {
   };
 }
 
+function reportedPlan({ hash, steps, rows, mostRows, obstacles }: DatabasePlan): ReportedPlan {
+  const locks = steps.flatMap(({ statements }) => statements.flatMap(({ lock }) => lock ?? []));
+  return {
+    hash,
+    steps: steps.map(({ name }) => name),
+    rows,
+    mostRows,
+    locks: [...new Set(locks.map(({ table, mode, effect }) => `${mode} on ${table}: ${effect}`))],
+    warnings: obstacles.map((what) => `In the way: ${what}`),
+  };
+}
+
 /**
- * One line of JSON of at most `MAX_REPORT_BYTES` bytes; a message that is too long loses its end.
+ * One line of JSON of at most `MAX_REPORT_BYTES` bytes; a message that is too long loses its end,
+ * and so does a list of a plan.
  */
 export function encodeReport(report: MigrationReport): string {
   const whole = JSON.stringify(report);
-  const { error } = report;
-  if (Buffer.byteLength(whole) <= MAX_REPORT_BYTES || error === null) {
+  const { error, plan } = report;
+  if (Buffer.byteLength(whole) <= MAX_REPORT_BYTES) {
+    return whole;
+  }
+  if (plan !== undefined) {
+    return encodeWithPlan(report, plan);
+  }
+  if (error === null) {
     return whole;
   }
   // By code points, so that none is cut in two.
@@ -80,6 +102,24 @@ export function encodeReport(report: MigrationReport): string {
     }
   }
   return shortened(fits);
+}
+
+function encodeWithPlan(report: MigrationReport, plan: ReportedPlan): string {
+  for (let most = Math.max(plan.locks.length, plan.warnings.length) - 1; ; most -= 1) {
+    const locks = firstOf(plan.locks, most);
+    const text = JSON.stringify({
+      ...report,
+      plan: { ...plan, locks, warnings: firstOf(plan.warnings, most) },
+    });
+    if (Buffer.byteLength(text) <= MAX_REPORT_BYTES || most <= 0) {
+      return text;
+    }
+  }
+}
+
+function firstOf(texts: readonly string[], most: number): readonly string[] {
+  const left = texts.length - most;
+  return left <= 0 ? texts : [...texts.slice(0, most), `${left} more, which the log has`];
 }
 
 /**

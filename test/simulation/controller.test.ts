@@ -10,7 +10,18 @@ import type { StoredStatus } from '../../src/operator/reconcile/status-writer.ts
 import { exponentialBackoff } from '../../src/operator/time/backoff.ts';
 import { Crash, SimulatedCluster } from './simulated-cluster.ts';
 import { traceOf } from './trace.ts';
-import { KEY, NAME, NAMESPACE, NEWER, NO_IMAGE, schemaOf, specOf, World, windowAt } from './world.ts';
+import {
+  KEY,
+  NAME,
+  NAMESPACE,
+  NEWER,
+  NO_IMAGE,
+  planHash,
+  schemaOf,
+  specOf,
+  World,
+  windowAt,
+} from './world.ts';
 
 /** No attempt is further away, in milliseconds, and no further try of what was refused. */
 const LONGEST_PAUSE = 300_000;
@@ -331,6 +342,9 @@ function expectRest(world: World): void {
   }
   const reason = reasonAtRest(world, schema);
   expect(reasonOf(schema), what).to.equal(reason);
+  if (reason === 'UpToDate') {
+    expect(schema.status, what).not.to.have.any.keys('plan', 'refusedPlan');
+  }
   if (!['Suspended', 'RevisionNotFound', 'WindowInvalid', 'DatabaseNewer'].includes(reason)) {
     expect(schema.status?.recordedRevision, `the record is the database: ${what}`).to.equal(world.revision);
   }
@@ -343,7 +357,7 @@ function expectRest(world: World): void {
       expect(owners, `${job.metadata.name} has its owner: ${what}`).to.deep.equal([schema.metadata.uid]);
     }
     expect(job.spec.ttlSecondsAfterFinished, `${job.metadata.name} has its TTL: ${what}`).to.be.oneOf([
-      3600, 86_400,
+      3600, 86_400, 604_800,
     ]);
   }
 }
@@ -377,7 +391,11 @@ function reasonAtRest(world: World, schema: SchemaObject): string {
   const isTried =
     job?.generation === schema.metadata.generation &&
     handledRetry === schema.metadata.annotations?.[RETRY_ANNOTATION];
-  if (window === 'far' && !(isTried && knownReason(job?.failure?.reason) !== undefined)) {
+  const isFinal = isTried && knownReason(job?.failure?.reason) !== undefined;
+  if (!isFinal && specOf(schema).approval === 'Manual' && !isApproved(world, schema)) {
+    return 'AwaitingApproval';
+  }
+  if (window === 'far' && !isFinal) {
     return 'OutsideWindow';
   }
   // Nothing else may keep the database from where it is wanted.
@@ -386,6 +404,19 @@ function reasonAtRest(world: World, schema: SchemaObject): string {
     schema.metadata.annotations?.[RETRY_ANNOTATION],
   );
   return job?.failure?.reason ?? 'a failure';
+}
+
+/** Whether the plan of the status, which is what would run now, is approved. */
+function isApproved(world: World, schema: SchemaObject): boolean {
+  const { plan, refusedPlan } = schema.status ?? {};
+  const { revision: to = '', approvedPlan, database } = specOf(schema);
+  const { uid } = schema.metadata;
+  const secret = database.secretRef.name;
+  const mostRows = plan?.mostRows ?? 0;
+  expect(plan?.hash, 'the plan is what would run').to.equal(
+    planHash({ schema: uid, secret, from: world.revision, to, mostRows }),
+  );
+  return plan?.hash === approvedPlan && plan?.hash !== refusedPlan;
 }
 
 function reasonOf(schema: SchemaObject): string | undefined {

@@ -36,6 +36,7 @@ const GUARDS: readonly Guard[] = [
     'targetBeforeRecorded',
     'targetReached',
     'failedForGood',
+    'notApproved',
     'outsideWindow',
     'nextAttemptNotDue',
   ].map(
@@ -145,6 +146,53 @@ const GUARDS: readonly Guard[] = [
     'Math.min(opensAt - now, PATIENCE)',
     'opensAt - now',
   ]),
+  guard('a plan is approved by its own hash', ['    plan.hash === spec.approvedPlan &&\n', '']),
+  guard('a plan that was refused is not tried again', [
+    '    !isRefused(facts, plan)\n',
+    '    plan.hash !== ""\n',
+  ]),
+  guard('a plan is of where the database is wanted', [
+    '    plan.to === formatPosition(targetPosition(schema, status)) &&\n',
+    '',
+  ]),
+  guard('a plan is of where the database is', [
+    '    plan.from === (recorded && formatPosition(recorded)) &&\n',
+    '',
+  ]),
+  guard('a plan is of this database', ['    plan.database === databaseName(schema.spec.database) &&\n', '']),
+  guard('a plan is of this image', ['    plan.image === schema.image\n', '    plan.hash !== ""\n']),
+  guard('what a lost Job left is read before approval is waited for', [
+    'plan === undefined || recordMayBeOld(facts)',
+    'plan === undefined',
+  ]),
+  guard('a plan that failed is made again after a while', [
+    'return nextAttemptNotDue(facts) ?? planAgain(facts)',
+    'return planAgain(facts)',
+  ]),
+  guard('a migration is handed the plan that was approved', [
+    "kind: 'Migrate', target, ...withoutUndefined({ approved })",
+    "kind: 'Migrate', target",
+  ]),
+  guard('a plan goes once a migration has found another', [
+    '{ ...rest, ...withoutUndefined({ refusedPlan: purpose.approved?.hash }) }',
+    '{ ...rest, plan: status.plan, ...withoutUndefined({ refusedPlan: purpose.approved?.hash }) }',
+  ]),
+  guard('a plan that a migration has refused is remembered', [
+    '{ ...rest, ...withoutUndefined({ refusedPlan: purpose.approved?.hash }) }',
+    'rest',
+  ]),
+  guard('a plan without anything to run is none', [
+    '  return plan.steps.length > 0 || (position !== undefined && isReached(position, plans))\n',
+    "  return name !== ''\n",
+  ]),
+  guard('a result without a plan is none', [
+    '  if (plan === undefined) {\n    return `Job ${name} ended well, and its report has no plan',
+    '  if (plan === undefined) {\n    return undefined && `Job ${name} ended well, and its report has no plan',
+  ]),
+  guard('where nothing is due, nothing is planned', [
+    "verdict.reason === 'UpToDate' ? {} :",
+    'verdict.reason !== undefined ? withoutUndefined({ plan, refusedPlan }) :',
+  ]),
   guard('a changed spec is tried anew', ['status.job?.generation !== schema.generation ||', '']),
   guard('a retry is tried anew', [
     '    (schema.retry !== undefined && schema.retry !== status.handledRetry)\n  );',
@@ -245,7 +293,10 @@ const GUARDS: readonly Guard[] = [
     'return purpose.sequence < known.sequence;',
     'return createdAt < known.startedAt;',
   ]),
-  guard('the record follows the database', ['...recordPosition(before, job, report)', '...before']),
+  guard('the record follows the database', [
+    '...recordPlan(recordPosition(before, job, report), job, failure)',
+    '...recordPlan(before, job, failure)',
+  ]),
   guard('progress ends with its Job', [
     'const { progress: live, ...before } = status',
     'const before = status, live = status.progress',

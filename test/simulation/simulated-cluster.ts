@@ -245,6 +245,7 @@ export class SimulatedCluster implements Cluster {
     return this.#write(schema, (current) => {
       this.#checkReady(current, status);
       this.#checkRefusal(current, status);
+      this.#world.checkPlan(status);
       if (status.progress !== undefined && status.job?.finishedAt !== undefined) {
         throw new Error(`Progress is told of a Job that has ended (${schema.metadata.uid})`);
       }
@@ -424,9 +425,13 @@ export class SimulatedCluster implements Cluster {
     }
     const { recordedRevision } = this.#believed(schema);
     if (purpose.target === null) {
+      if (purpose.plans !== undefined) {
+        checkPlanning(schema);
+      }
       this.#checkPace(schema, purpose);
       return;
     }
+    this.#checkApproval(schema, purpose);
     if (specOf(schema).revision === undefined) {
       throw new Error(`A migration is started though no revision is named (${schema.metadata.uid})`);
     }
@@ -447,6 +452,41 @@ export class SimulatedCluster implements Cluster {
       throw new Error(`A migration is started to before what is recorded (${schema.metadata.uid})`);
     }
     this.#checkPace(schema, purpose);
+  }
+
+  /**
+   * What starts is what the user has approved, of this resource, from where the database was last
+   * read to where it is wanted now.
+   */
+  #checkApproval(schema: SchemaObject, { approved, target, retry }: Purpose): void {
+    const { metadata } = schema;
+    const { approval, approvedPlan, database, job } = specOf(schema);
+    const { plan, recordedRevision } = this.#believed(schema);
+    if (approval !== 'Manual') {
+      if (approved !== undefined) {
+        throw new Error(`A plan is named though nobody asks for one (${metadata.uid})`);
+      }
+      return;
+    }
+    if (approved === undefined || approved.hash !== approvedPlan) {
+      throw new Error(`A migration is started that nobody has approved (${metadata.uid})`);
+    }
+    if (plan?.hash !== approved.hash || plan.mostRows !== approved.mostRows) {
+      throw new Error(`A migration is started by a plan that the status has not (${metadata.uid})`);
+    }
+    if (plan.to !== target?.revision || plan.from !== recordedRevision) {
+      throw new Error(`A migration is started by a plan of another way (${metadata.uid})`);
+    }
+    if (plan.database !== `${database.secretRef.name}/${database.secretRef.key}`) {
+      throw new Error(`A migration is started by a plan of another database (${metadata.uid})`);
+    }
+    if (plan.image !== (job.image ?? 'glance-schema')) {
+      throw new Error(`A migration is started by a plan of another image (${metadata.uid})`);
+    }
+    const { refused } = this.#world;
+    if (refused?.hash === approved.hash && refused.retry === retry) {
+      throw new Error(`A plan that was refused is tried again (${metadata.uid})`);
+    }
   }
 
   /**
@@ -593,6 +633,14 @@ export class SimulatedCluster implements Cluster {
       throw new Error('the answer never arrived');
     }
     return result;
+  }
+}
+
+/** A plan is made only where somebody is to approve it, and a migration is due. */
+function checkPlanning(schema: SchemaObject): void {
+  const { approval, suspend, revision } = specOf(schema);
+  if (approval !== 'Manual' || suspend || revision === undefined || revision === NEWER) {
+    throw new Error(`A plan is made that nobody waits for (${schema.metadata.uid})`);
   }
 }
 

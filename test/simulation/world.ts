@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { exitCodeOf, type FailureReason, FINAL_EXIT_CODES } from '../../src/contract/failures.ts';
-import type { GlanceSchemaStatus, StatusJob } from '../../src/contract/glance-schema.ts';
+import type { GlanceSchemaStatus, StatusJob, StatusPlan } from '../../src/contract/glance-schema.ts';
 import {
   OBSERVE_ANNOTATION,
   PURPOSE_ANNOTATION,
@@ -13,7 +14,7 @@ import { REVISIONS as CHAIN } from '../../src/glance/revisions.ts';
 import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../src/operator/kube/cluster.ts';
 import { hasEnded, isFinished } from '../../src/operator/reconcile/facts/observe.ts';
-import { migrationJobName, parsePurpose } from '../../src/operator/reconcile/job/job.ts';
+import { migrationJobName, type Purpose, parsePurpose } from '../../src/operator/reconcile/job/job.ts';
 import { NO_RESULT } from '../../src/operator/reconcile/status/result.ts';
 import type { Change } from './simulated-watch.ts';
 import type { Trace } from './trace.ts';
@@ -57,6 +58,9 @@ const EDITS = {
   'breaks or mends a webhook': 1,
   'breaks or mends the database': 1,
   'sets or lifts a window': 2,
+  'asks for approval or not': 2,
+  approves: 5,
+  'writes rows': 1,
 } as const;
 
 /** Each leads to a database of its own. */
@@ -76,6 +80,9 @@ const WINDOWS: readonly (Window & { readonly open: number })[] = [
   { schedule: '0 2 30 2 *', duration: '1h', timeZone: 'UTC', open: 0 },
 ];
 
+/** How many rows a migration may find; a plan allows ten times as many, and some. */
+const ROWS = [0, 100, 50_000] as const;
+
 /** Never opens within a history. */
 const [, , FAR_WINDOW, NO_WINDOW] = WINDOWS;
 
@@ -91,6 +98,23 @@ interface SimulatedDatabase {
   at: number;
   /** How often each script was applied since the last restore. */
   readonly applied: Map<string, number>;
+  /** How many rows any migration writes. */
+  rows: number;
+}
+
+/** A plan that a migration did not take, though it was approved. */
+interface Refused {
+  readonly hash: string;
+  readonly retry: string | undefined;
+}
+
+/** What a plan stands for. */
+interface Planned {
+  readonly schema: string;
+  readonly secret: string | undefined;
+  readonly from?: string | undefined;
+  readonly to: string;
+  readonly mostRows: number;
 }
 
 /** A pod with the process in it. */
@@ -98,7 +122,9 @@ interface SimulatedPod {
   object: PodObject;
   /** What its command line names; null for a Job that only reads. */
   readonly target: Position | null;
+  readonly purpose: Purpose | undefined;
   readonly image: string | undefined;
+  readonly secret: string | undefined;
   readonly database: SimulatedDatabase;
   /** Undefined until the process has started, and after its end. */
   process:
@@ -106,6 +132,8 @@ interface SimulatedPod {
         readonly target: Position | null;
         readonly from: number;
         readonly applied: string[];
+        /** Whether it has seen that what would run is what was approved. */
+        isApproved: boolean;
         /** Until when it moves rows, in milliseconds, unless it is asked to end. */
         readonly busyUntil: number;
         /** How many changes there were before it. */
@@ -145,7 +173,7 @@ export class World {
   readonly podChanges: Change<PodObject>[] = [];
   /** By the Secret that leads to it. */
   readonly #databases = new Map(
-    SECRETS.map((secret): [string, SimulatedDatabase] => [secret, { at: -1, applied: new Map() }]),
+    SECRETS.map((secret): [string, SimulatedDatabase] => [secret, { at: -1, applied: new Map(), rows: 100 }]),
   );
   /** Until when nobody reaches the database, in milliseconds. */
   #awayUntil = 0;
@@ -157,6 +185,8 @@ export class World {
   refusesCourtesies = false;
   /** Whether one ever did, so that it may not be asked again yet. */
   hadPolicy = false;
+  /** Whether somebody approves each plan, also when nothing unusual happens any more. */
+  #approvesAll = false;
   /** What every migration fails with, though it could connect. */
   #fails: FailureReason | undefined;
   /** When a user last restored a backup. */
@@ -176,6 +206,10 @@ export class World {
   readonly #left = new Map<string, number>();
   /** UIDs of the failed pods of each Job, as the Job controller counts them. */
   readonly #failed = new Map<string, Set<string>>();
+  /** What each Job found changed that was approved, and the retry that it was made for. */
+  readonly #changed = new Map<string, Refused>();
+  /** The same of the Job whose result was stored last; undefined once anything else has come. */
+  refused: Refused | undefined;
   /** UIDs of the Jobs whose result has been counted, each time again. */
   readonly #counted: string[] = [];
   /**
@@ -251,6 +285,7 @@ export class World {
     const { trace } = this;
     const database = this.databaseOf(undefined);
     database.at = trace.next(4) - 1;
+    this.#approvesAll = trace.next(2) === 1;
     const recorded = this.revision;
     const wanted = trace.pick(['ocata01', 'mitaka01', 'mitaka02']);
     if (recorded === undefined || trace.next(3) === 0) {
@@ -372,6 +407,7 @@ export class World {
     for (const schema of [...this.schemas.values()]) {
       this.#collect(schema);
     }
+    this.#approve();
     this.#check();
   }
 
@@ -399,6 +435,7 @@ export class World {
           target: pod.target,
           from: pod.database.at,
           applied: [],
+          isApproved: false,
           busyUntil,
           startedAfter: this.moment,
         };
@@ -484,8 +521,16 @@ export class World {
         this.#endWith(pod, process, 'MigrationFailed', true);
         return;
       case 'stops short':
-        this.#endWith(pod, process, undefined, true);
-        return;
+        if (pod.purpose?.plans === undefined) {
+          this.#endWith(pod, process, undefined, true);
+          return;
+        }
+    }
+    const { plans, approved } = pod.purpose ?? {};
+    if (plans !== undefined) {
+      const isLower = REVISIONS.indexOf(plans.revision) < pod.database.at;
+      this.#endWith(pod, process, isLower ? 'DowngradeNotSupported' : undefined, true);
+      return;
     }
     if (target === null) {
       this.#endWith(pod, process, undefined, true);
@@ -499,6 +544,17 @@ export class World {
     if (wanted === pod.database.at) {
       this.#endWith(pod, process, undefined, true);
       return;
+    }
+    if (approved !== undefined && !process.isApproved) {
+      const now = planHash({ ...plannedBy(pod, target), mostRows: approved.mostRows });
+      // What would run can be another for a moment only: then the next plan has the same hash.
+      const isOther = this.trace.happens('looks different for a moment', 4);
+      if (now !== approved.hash || pod.database.rows > approved.mostRows || isOther) {
+        this.#changed.set(ownerOf(pod.object), { hash: approved.hash, retry: pod.purpose?.retry });
+        this.#endWith(pod, process, 'PlanChanged', true);
+        return;
+      }
+      process.isApproved = true;
     }
     if (this.#fails !== undefined) {
       this.#endWith(pod, process, this.#fails, true);
@@ -525,6 +581,7 @@ export class World {
       heads: read ? headsAt(pod.database.at) : null,
       adopted: false,
       applied: process.applied.map((name) => ({ name, milliseconds: 1 })),
+      ...withoutUndefined({ plan: reason === undefined ? planIn(pod) : undefined }),
       startedAt: this.now(),
       finishedAt: this.now(),
       error:
@@ -539,6 +596,13 @@ export class World {
 
   /** What a broken or hostile image tells, as far as anybody can see that it is not true. */
   #broken(report: MigrationReport): MigrationReport {
+    const { plan } = report;
+    if (plan !== undefined && plan.steps.length > 0 && this.trace.next(2) === 1) {
+      return this.trace.pick<MigrationReport>([
+        { ...report, plan: undefined },
+        { ...report, plan: { ...plan, steps: [] } },
+      ]);
+    }
     return this.trace.pick<MigrationReport>([
       { ...report, heads: null },
       { ...report, to: positionAt(3), heads: ['mitaka01'] },
@@ -646,6 +710,7 @@ export class World {
       this.#finish(job, 'Failed', 'BackoffLimitExceeded');
     } else if (!deleting) {
       const uid = this.uid();
+      const purpose = parsePurpose(job.metadata.annotations?.[PURPOSE_ANNOTATION]);
       this.#putPod(
         {
           object: {
@@ -659,8 +724,10 @@ export class World {
               ownerReferences: [{ uid: job.metadata.uid, name: job.metadata.name, controller: true }],
             },
           },
-          target: parsePurpose(job.metadata.annotations?.[PURPOSE_ANNOTATION])?.target ?? null,
+          target: purpose?.target ?? null,
+          purpose,
           image: job.image,
+          secret: job.secret,
           database: this.databaseOf(job.secret),
           process: undefined,
           killAt: undefined,
@@ -687,13 +754,38 @@ export class World {
 
   // Users.
 
-  createSchema(revision: string, status?: SchemaObject['status']): void {
+  createSchema(revision: string, recorded?: GlanceSchemaStatus): void {
+    const uid = this.uid();
+    // A plan may be there, and be approved, that is of another time.
+    const isPlanned = recorded !== undefined && this.trace.next(3) === 1;
+    const from = recorded?.recordedRevision;
+    const planned = {
+      schema: uid,
+      secret: SECRETS[0],
+      ...withoutUndefined({ from }),
+      to: revision,
+      mostRows: this.trace.pick([10_000, 11_000]),
+    };
+    const plan: StatusPlan = {
+      hash: planHash(planned),
+      ...withoutUndefined({ from }),
+      to: revision,
+      revisions: [revision],
+      rows: 0,
+      mostRows: planned.mostRows,
+      locks: [],
+      warnings: [],
+      database: `${SECRETS[0]}/connection`,
+      image: 'glance-schema',
+      job: 'before',
+    };
+    const status = isPlanned ? { ...recorded, plan } : recorded;
     this.putSchema({
       ...withoutUndefined({ status }),
       metadata: {
         name: NAME,
         namespace: NAMESPACE,
-        uid: this.uid(),
+        uid,
         resourceVersion: '0',
         creationTimestamp: this.now(),
         generation: 1,
@@ -702,6 +794,8 @@ export class World {
         revision,
         through: 'Contract',
         suspend: false,
+        approval: isPlanned ? 'Manual' : this.trace.pick(['Automatic', 'Automatic', 'Manual']),
+        ...(isPlanned ? { approvedPlan: plan.hash } : {}),
         database: { secretRef: { name: SECRETS[0], key: 'connection' } },
         job: {},
       },
@@ -755,7 +849,13 @@ export class World {
         if (job !== undefined) {
           this.deleteJob(job.metadata.uid);
         }
-        this.#editSpec(schema, { revision: schema.status?.recordedRevision ?? 'mitaka02', suspend: false });
+        const isManual = specOf(schema).approval === 'Manual';
+        this.#editSpec(
+          schema,
+          isManual
+            ? { approvedPlan: undefined }
+            : { revision: schema.status?.recordedRevision ?? 'mitaka02', suspend: false },
+        );
         return;
       }
       case 'deletes a pod': {
@@ -790,6 +890,7 @@ export class World {
       case 'wipes the status': {
         const { status: _status, ...rest } = schema;
         this.putSchema(rest);
+        this.refused = undefined;
         this.#wiped += 1;
         return;
       }
@@ -807,6 +908,7 @@ export class World {
         return;
       case 'restores the status of another':
         this.putSchema({ ...schema, status: this.#statusOfAnother() });
+        this.refused = undefined;
         this.#wiped += 1;
         return;
       case 'restores':
@@ -829,6 +931,33 @@ export class World {
         });
         return;
       }
+      case 'asks for approval or not':
+        this.#editSpec(schema, { approval: trace.pick(['Manual', 'Automatic']) });
+        return;
+      case 'approves': {
+        const { hash, mostRows = 0, to = '' } = schema.status?.plan ?? {};
+        // The plan of another resource, of another database, of another goal: each for the very same start.
+        const planned = {
+          schema: schema.metadata.uid,
+          secret: SECRETS[0],
+          from: this.revision,
+          to,
+          mostRows,
+        };
+        const others = [
+          { ...planned, schema: 'another' },
+          { ...planned, secret: SECRETS[1] },
+          { ...planned, to: 'mitaka01' },
+        ].map(planHash);
+        this.#editSpec(schema, {
+          approval: 'Manual',
+          approvedPlan: trace.pick([hash, hash, hash, ...others, undefined]),
+        });
+        return;
+      }
+      case 'writes rows':
+        this.#database.rows = trace.pick(ROWS);
+        return;
       case 'cuts the database off':
         this.#awayUntil = this.clock + trace.next(120_000);
         return;
@@ -838,6 +967,20 @@ export class World {
       case 'breaks or mends the database':
         this.#fails = trace.pick([undefined, 'MigrationFailed', 'PartiallyApplied']);
         return;
+    }
+  }
+
+  /** Somebody waits for plans, and approves each. */
+  #approve(): void {
+    const { schema } = this;
+    const hash = schema?.status?.plan?.hash;
+    if (
+      schema !== undefined &&
+      hash !== undefined &&
+      specOf(schema).approvedPlan !== hash &&
+      (this.#approvesAll || this.trace.happens('a plan is approved', 4))
+    ) {
+      this.#editSpec(schema, { approvedPlan: hash });
     }
   }
 
@@ -1002,6 +1145,23 @@ export class World {
     }
   }
 
+  /** A status is stored: what it says of plans is what has happened. */
+  checkPlan({ job, plan, conditions }: GlanceSchemaStatus): void {
+    const reason = conditions?.find(({ type }) => type === 'Ready')?.reason;
+    const isChanged = job?.failure?.reason === 'PlanChanged';
+    if (isChanged && plan !== undefined) {
+      throw new Error(`The plan of ${job.name} stays, which found another`);
+    }
+    if (reason === 'AwaitingApproval' && (plan === undefined || plan.revisions.length === 0)) {
+      throw new Error('Approval is waited for, and there is nothing to approve');
+    }
+    if (isChanged) {
+      this.refused = this.#changed.get(job.uid);
+    } else if (reason === 'UpToDate' || (job?.purpose === 'Migrate' && job.finishedAt !== undefined)) {
+      this.refused = undefined;
+    }
+  }
+
   /**
    * A controller that takes a Job away, in a pass that began so many changes ago, has seen the
    * processes that ran then.
@@ -1043,6 +1203,8 @@ interface Spec {
   readonly revision: string | undefined;
   readonly suspend: boolean;
   readonly window?: Window | undefined;
+  readonly approval?: 'Automatic' | 'Manual';
+  readonly approvedPlan?: string | undefined;
   readonly job: { readonly image?: string };
   readonly database: { readonly secretRef: { readonly name: string; readonly key: string } };
 }
@@ -1060,6 +1222,41 @@ export function windowAt({ window }: Spec, time: number): 'none' | 'open' | 'clo
     default:
       return time % 600_000 < open ? 'open' : 'closed';
   }
+}
+
+/** The hash of a plan, as any migrator reckons it. */
+export function planHash(planned: Planned): string {
+  const { schema, secret, from, to, mostRows } = planned;
+  return createHash('sha256')
+    .update(JSON.stringify([schema, secret, from ?? null, to, mostRows]))
+    .digest('hex');
+}
+
+function plannedBy(pod: SimulatedPod, { revision }: Position): Omit<Planned, 'mostRows'> {
+  return {
+    schema: pod.object.metadata.labels?.[SCHEMA_UID_LABEL] ?? '',
+    secret: pod.secret,
+    from: REVISIONS[pod.database.at],
+    to: revision,
+  };
+}
+
+/** What a pod reports that plans. */
+function planIn(pod: SimulatedPod): MigrationReport['plan'] {
+  const { plans } = pod.purpose ?? {};
+  if (plans === undefined) {
+    return undefined;
+  }
+  const { rows, at } = pod.database;
+  const mostRows = 10 * rows + 10_000;
+  return {
+    hash: planHash({ ...plannedBy(pod, plans), mostRows }),
+    steps: REVISIONS.slice(at + 1, REVISIONS.indexOf(plans.revision) + 1),
+    rows,
+    mostRows,
+    locks: [],
+    warnings: [],
+  };
 }
 
 /** The UID of the Job that controls a pod; empty where none does. */

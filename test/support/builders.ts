@@ -1,8 +1,8 @@
 import type { KubeObject } from '../../lab/kubernetes/test-api.ts';
 import type { FailureReason } from '../../src/contract/failures.ts';
-import type { GlanceSchemaStatus } from '../../src/contract/glance-schema.ts';
+import type { GlanceSchemaStatus, StatusPlan } from '../../src/contract/glance-schema.ts';
 import { FINALIZER, PURPOSE_ANNOTATION, SCHEMA_UID_LABEL } from '../../src/contract/names.ts';
-import type { MigrationReport } from '../../src/contract/report.ts';
+import type { MigrationReport, ReportedPlan } from '../../src/contract/report.ts';
 import { headsOf, scriptsOf } from '../../src/glance/heads.ts';
 import type { Position } from '../../src/glance/position.ts';
 import { withoutUndefined } from '../../src/glance/without-undefined.ts';
@@ -193,6 +193,39 @@ export function aReport(changes: Partial<MigrationReport> = {}): MigrationReport
     error: null,
     ...changes,
   };
+}
+
+/** The hash of the plan below. */
+export const PLANNED = 'a1'.repeat(32);
+
+/** The plan of a migration from mitaka02 to ocata01, in the status. */
+export function aPlan(changes: Partial<StatusPlan> = {}): StatusPlan {
+  const plan = {
+    hash: PLANNED,
+    from: 'mitaka02',
+    to: 'ocata01',
+    revisions: ['alembic_version', 'ocata01'],
+    rows: 700,
+    mostRows: 100_000,
+    locks: [],
+    warnings: [],
+    database: 'glance-db/connection',
+    image: '',
+    job: 'glance-1-bd7662a5',
+  };
+  return withoutUndefined<StatusPlan>({ ...plan, ...changes });
+}
+
+/** What a Job reports that has made it. */
+export function aPlanReport(changes: Partial<ReportedPlan> = {}): MigrationReport {
+  const { revisions, from: _from, to: _to, database: _database, image: _image, job: _job, ...plan } = aPlan();
+  return aReport({
+    command: 'plan',
+    to: at('mitaka02'),
+    heads: ['mitaka02'],
+    applied: [],
+    plan: { ...plan, steps: revisions, ...changes },
+  });
 }
 
 /** What a Job reports that has found something in the way and changed nothing. */

@@ -65,6 +65,17 @@ export function mysqlEngine(
         end: () => client.end(),
       };
     },
+    async createReader(url) {
+      const reader = new URL(url);
+      const database = reader.pathname.slice(1);
+      reader.username = `reader_of_${database}`;
+      reader.password = 'reader';
+      await withMysql(server().adminUrl(database), async (client) => {
+        await client.query(`CREATE USER ${reader.username}@'%' IDENTIFIED BY 'reader'`);
+        await client.query(`GRANT SELECT ON ${database}.* TO ${reader.username}@'%'`);
+      });
+      return reader.href;
+    },
     async countWrites(url, pause = 0) {
       await withMysql(url, (client) =>
         client.query(`CREATE TABLE writes (id varchar(36));

@@ -61,6 +61,16 @@ export function postgresEngine(server: () => TestPostgres): TestEngine {
       await client.connect();
       return { query: async (sql) => (await client.query<Row>(sql)).rows, end: () => client.end() };
     },
+    async createReader(url) {
+      const reader = new URL(url);
+      reader.username = `reader_of_${reader.pathname.slice(1)}`;
+      reader.password = 'reader';
+      await withClient(url, (client) =>
+        client.query(`CREATE ROLE ${reader.username} LOGIN PASSWORD 'reader';
+          GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${reader.username}`),
+      );
+      return reader.href;
+    },
     async countWrites(url, pause = 0) {
       await withClient(url, (client) =>
         client.query(`CREATE TABLE writes (id text);

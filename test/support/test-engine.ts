@@ -54,6 +54,8 @@ export interface TestEngine {
   /** Runs SQL that gives rows, with `?` for the values. */
   query(url: string, sql: string, values?: readonly unknown[]): Promise<readonly Row[]>;
   connect(url: string): Promise<Session>;
+  /** The URL of a user of this database who may read all of it and change nothing. */
+  createReader(url: string): Promise<string>;
   /**
    * From now on each UPDATE of an image puts its id into a table `writes`, and takes so many
    * seconds longer.

@@ -1,14 +1,17 @@
 import { Command, Option } from 'commander';
 import type { ExitReason } from '../../contract/failures.ts';
+import { PLAN_HASH } from '../../contract/plan-schema.ts';
 import { type Goal, type OpenGoal, targetOf } from '../../glance/goal.ts';
 import { PHASES, type Phase } from '../../glance/phase.ts';
 import { formatPosition, type Position, wantedPosition } from '../../glance/position.ts';
 import { explainUnresolved, resolveRevision } from '../../glance/resolve.ts';
 import { LATEST } from '../../glance/revisions.ts';
+import type { ApprovedPlan } from '../../migrator/database-plan.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
 import { migrateDatabase } from '../../migrator/migrate.ts';
 import type { Outcome } from '../../migrator/outcome.ts';
 import { helpWithExitCodes } from '../exit.ts';
+import { VERSION } from '../version.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { addOutputOptions, finish, type OutputFlags } from './output.ts';
 import { openRunLog, type RunLog } from './run-log.ts';
@@ -19,6 +22,9 @@ interface MigrationFlags extends ConnectionFlags, OutputFlags {
   readonly lockTimeout: string;
   readonly logFormat: 'text' | 'json';
   readonly verbose?: boolean;
+  readonly planHash?: string;
+  readonly planRows?: string;
+  readonly planFor?: string;
 }
 
 type Verb = 'sync' | 'upgrade' | 'expand' | 'migrate' | 'contract';
@@ -48,7 +54,26 @@ export function migrationCommand(name: 'sync' | 'upgrade', description: string):
     (version, flags) => run(name, version, flags),
   );
   addRunOptions(command);
-  return helpWithExitCodes(command, MIGRATION_EXITS);
+  if (name !== 'sync') {
+    return helpWithExitCodes(command, MIGRATION_EXITS);
+  }
+  command
+    .option('--plan-hash <hash>', 'run the plan of this hash and nothing else, as db plan shows it')
+    .option('--plan-rows <rows>', 'the most rows that this plan may write, as db plan shows them')
+    .addOption(planForOption());
+  return helpWithExitCodes(command, [
+    ...MIGRATION_EXITS.slice(0, -3),
+    'PlanChanged',
+    ...MIGRATION_EXITS.slice(-3),
+  ]);
+}
+
+/** What tells the plan of one purpose from that of another. */
+export function planForOption(): Option {
+  return new Option(
+    '--plan-for <what>',
+    'what the plan is approved for, such as the UID of a GlanceSchema; part of its hash',
+  ).default('');
 }
 
 /**
@@ -130,6 +155,7 @@ async function migrate(goal: Goal | OpenGoal, flags: MigrationFlags, log: RunLog
     return await migrateDatabase({
       connection,
       goal,
+      approved: readApproved(flags),
       lockTimeoutSeconds,
       signal: stop.signal,
       events: log,
@@ -179,6 +205,30 @@ export function readRevision(version: string = LATEST): string {
     );
   }
   return resolved.revision;
+}
+
+/**
+ * The plan that may run, where one is named.
+ *
+ * @throws Failure `Usage`
+ */
+function readApproved({ planHash, planRows, planFor = '' }: MigrationFlags): ApprovedPlan | undefined {
+  if (planHash === undefined && planRows === undefined) {
+    return undefined;
+  }
+  if (planHash === undefined || !PLAN_HASH.test(planHash)) {
+    throw new Failure(
+      'Usage',
+      `Cannot use --plan-hash '${planHash ?? ''}': write the hash as db plan shows it`,
+    );
+  }
+  if (planRows === undefined || !/^\d{1,15}$/.test(planRows)) {
+    throw new Failure(
+      'Usage',
+      `Cannot use --plan-rows '${planRows ?? ''}': write the number that db plan shows beside the hash`,
+    );
+  }
+  return { hash: planHash, mostRows: Number(planRows), planFor, version: VERSION };
 }
 
 function readSeconds(text: string): number {

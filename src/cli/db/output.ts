@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { exitCodeOf } from '../../contract/failures.ts';
 import type { MigrationReport } from '../../contract/report.ts';
 import type { Position } from '../../glance/position.ts';
+import type { DatabasePlan } from '../../migrator/database-plan.ts';
 import type { Outcome } from '../../migrator/outcome.ts';
 import { buildReport, encodeReport, prepareReport, writeReport } from '../../migrator/report.ts';
 
@@ -13,10 +14,16 @@ export interface OutputFlags {
 
 /** Gives a command the options that say where its result goes. */
 export function addOutputOptions(command: Command): Command {
-  return command
-    .addOption(
+  return addReportOption(
+    command.addOption(
       new Option('--output <format>', 'of the result on stdout').choices(['text', 'json']).default('text'),
-    )
+    ),
+  );
+}
+
+/** Gives a command the option that names a file for its report. */
+export function addReportOption(command: Command): Command {
+  return command
     .option('--report <file>', 'also write the result there, as JSON of at most 4,096 bytes')
     .hook('preAction', () => {
       const path: unknown = command.opts().report;
@@ -34,6 +41,7 @@ export interface Result {
   readonly outcome: Outcome;
   readonly flags: OutputFlags;
   readonly next?: MigrationReport['next'];
+  readonly plan?: DatabasePlan | undefined;
   readonly log: { failed(reason: string, message: string): void };
   /** What stdout has as text; a failed command's is left out where it is empty. */
   readonly summary: string;

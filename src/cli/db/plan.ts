@@ -1,37 +1,42 @@
 import { Command, Option } from 'commander';
-import { exitCodeOf } from '../../contract/failures.ts';
 import type { Phase } from '../../glance/phase.ts';
-import { formatPosition } from '../../glance/position.ts';
+import { formatPosition, type Position } from '../../glance/position.ts';
+import type { DatabasePlan } from '../../migrator/database-plan.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
-import { type DatabasePlan, planDatabase } from '../../migrator/plan-database.ts';
+import { planDatabase } from '../../migrator/plan-database.ts';
 import { helpWithExitCodes } from '../exit.ts';
+import { VERSION } from '../version.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
-import { readTarget, throughOption } from './migration.ts';
+import { planForOption, readTarget, throughOption } from './migration.ts';
+import { addReportOption, finish } from './output.ts';
 import { addVersionArgument } from './version-argument.ts';
 
 interface PlanFlags extends ConnectionFlags {
   readonly through: Phase;
   readonly output: 'text' | 'sql' | 'json';
+  readonly planFor: string;
+  readonly report?: string;
 }
 
 /** `glance-schema db plan [VERSION]` */
 export function dbPlanCommand(): Command {
   const command = new Command('plan')
     .description(
-      'Show what sync would do: each script, its SQL for this server, what that locks, and how many rows are written. Changes nothing.',
+      'Show what sync would do: each script, its SQL for this server, what that locks, how many rows are written, and the hash by which sync takes this plan and no other. Changes nothing.',
     )
     .addOption(throughOption())
     .addOption(
       new Option('--output <format>', 'of the plan on stdout')
         .choices(['text', 'sql', 'json'])
         .default('text'),
-    );
+    )
+    .addOption(planForOption());
   addVersionArgument(
     command,
     'the revision to go to, such as ocata01; without it the newest, as with latest',
     run,
   );
-  addConnectionOptions(command);
+  addReportOption(addConnectionOptions(command));
   return helpWithExitCodes(command, [
     'Done',
     'Usage',
@@ -45,22 +50,32 @@ export function dbPlanCommand(): Command {
 }
 
 async function run(version: string | undefined, flags: PlanFlags): Promise<void> {
-  const { plan, error } = await make(version, flags);
-  if (error !== undefined || plan === undefined) {
-    process.exitCode = exitCodeOf(error?.reason ?? 'MigrationFailed');
-    process.stderr.write(`${error?.message ?? 'Cannot plan'}\n`);
-    return;
-  }
-  process.stdout.write(FORMATS[flags.output](plan));
+  const startedAt = new Date();
+  let target: Position | undefined;
+  const { plan, ...outcome } = await make(flags, () => {
+    target = readTarget(version, flags.through);
+    return target;
+  });
+  finish({
+    command: 'plan',
+    target,
+    startedAt,
+    outcome,
+    plan,
+    flags: { ...flags, output: 'text' },
+    log: { failed: (_reason, message) => process.stderr.write(`${message}\n`) },
+    summary: plan === undefined ? '' : FORMATS[flags.output](plan),
+  });
 }
 
-async function make(version: string | undefined, flags: PlanFlags): ReturnType<typeof planDatabase> {
+async function make(flags: PlanFlags, target: () => Position): ReturnType<typeof planDatabase> {
   try {
-    const target = readTarget(version, flags.through);
-    return await planDatabase(resolveConnection(flags, process.env), target);
+    const wanted = target();
+    const scope = { version: VERSION, planFor: flags.planFor };
+    return await planDatabase(resolveConnection(flags, process.env), wanted, scope);
   } catch (error) {
     if (error instanceof Failure) {
-      return { error };
+      return { applied: [], error };
     }
     throw error;
   }
@@ -69,7 +84,7 @@ async function make(version: string | undefined, flags: PlanFlags): ReturnType<t
 const FORMATS: Readonly<Record<PlanFlags['output'], (plan: DatabasePlan) => string>> = {
   text: asText,
   sql: asSql,
-  json: (plan) => `${JSON.stringify(plan, undefined, 2)}\n`,
+  json: (plan) => JSON.stringify(plan, undefined, 2),
 };
 
 function asText(plan: DatabasePlan): string {
@@ -82,7 +97,7 @@ function asText(plan: DatabasePlan): string {
     ]),
   ]);
   const obstacles = plan.obstacles.map((what) => `In the way: ${what}. The run refuses to begin.`);
-  return `${[heading(plan), ...obstacles, ...lines].join('\n')}\n`;
+  return [heading(plan), ...obstacles, ...lines, ...approval(plan)].join('\n');
 }
 
 function asSql(plan: DatabasePlan): string {
@@ -96,7 +111,20 @@ function asSql(plan: DatabasePlan): string {
     ];
   });
   const obstacles = plan.obstacles.map((what) => `-- In the way: ${what}. The run refuses to begin.`);
-  return `${[`-- ${heading(plan)}`, ...obstacles, ...lines].join('\n')}\n`;
+  const how = approval(plan).map((line) => (line === '' ? line : `-- ${line}`));
+  return [`-- ${heading(plan)}`, ...obstacles, ...lines, ...how].join('\n');
+}
+
+/** By what the plan is approved, where there is something to run. */
+function approval({ steps, target, hash, mostRows }: DatabasePlan): readonly string[] {
+  const through = target.phase === 'Contract' ? '' : ` --through ${target.phase}`;
+  return steps.length === 0
+    ? []
+    : [
+        '',
+        `Plan ${hash}, of at most ${mostRows} rows. To run it and nothing else:`,
+        `  db sync ${target.revision}${through} --plan-hash ${hash} --plan-rows ${mostRows}`,
+      ];
 }
 
 /**

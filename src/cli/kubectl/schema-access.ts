@@ -27,6 +27,8 @@ export interface SchemaView {
     readonly through?: Phase;
     readonly suspend?: boolean;
     readonly window?: GlanceSchemaSpec['window'];
+    readonly approval?: GlanceSchemaSpec['approval'];
+    readonly approvedPlan?: string;
   };
   readonly status?: GlanceSchemaStatus;
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { HistoryEntry } from '../../contract/glance-schema.ts';
+import type { HistoryEntry, StatusPlan } from '../../contract/glance-schema.ts';
 import { reasonMeaning } from '../../contract/reasons.ts';
 import { formatPosition } from '../../glance/position.ts';
 import { objectText, outputOption } from './object-output.ts';
@@ -38,7 +38,7 @@ function statusScreen(
   const { metadata, spec, status = {} } = view;
   const ready = status.conditions?.find((condition) => condition.type === 'Ready');
   const { doThis, verb } = reasonMeaning(ready?.reason) ?? {};
-  const { job, nextAttemptAt, progress } = status;
+  const { job, nextAttemptAt, plan, progress } = status;
   const [last] = status.history ?? [];
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['Database', whereItIs(view)],
@@ -49,6 +49,7 @@ function statusScreen(
     ['What to do', doThis],
     ['', verb === undefined ? undefined : commandFor(verb)],
     ['Next attempt', nextAttemptAt === undefined ? undefined : formatTime(nextAttemptAt, now)],
+    ['Plan', ready?.reason !== 'AwaitingApproval' || plan === undefined ? undefined : formatPlan(plan)],
     ['Window', spec.window === undefined ? undefined : formatWindow(spec.window)],
     ['Suspended', spec.suspend === true ? 'no migration is started' : undefined],
     [
@@ -99,6 +100,12 @@ function whereItIsWanted({ spec, status = {} }: SchemaView): string {
   const { targetRevision: target } = status;
   const through = spec.through === undefined || spec.through === 'Contract' ? '' : ` (${spec.through})`;
   return `${target ?? named}${through}${target === undefined || target === named ? '' : `, named as ${named}`}`;
+}
+
+/** `from mitaka02 to ocata01, alembic_version, ocata01; 700 rows, 100,000 at the most` */
+export function formatPlan({ from = 'nothing', to, revisions, rows, mostRows }: StatusPlan): string {
+  const number = (value: number) => value.toLocaleString('en-US');
+  return `from ${from} to ${to}, ${revisions.join(', ')}; ${number(rows)} rows, ${number(mostRows)} at the most`;
 }
 
 /** `0 2 * * SAT for 2h30m, Europe/Berlin` */

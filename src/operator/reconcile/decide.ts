@@ -1,6 +1,7 @@
 import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
 import { withoutUndefined } from '../../glance/without-undefined.ts';
 import type { Observed } from './facts/observe.ts';
+import { notApproved } from './policies/approval.ts';
 import { failedForGood, nextAttemptNotDue } from './policies/attempts.ts';
 import { housekeeping, mayRun } from './policies/housekeeping.ts';
 import { blockedJobUnwanted, endOfHeld, jobAtWork, podsOutliveTheirJob } from './policies/job-at-work.ts';
@@ -51,6 +52,7 @@ export const POLICIES: readonly Policy[] = [
   targetBeforeRecorded,
   targetReached,
   failedForGood,
+  notApproved,
   outsideWindow,
   nextAttemptNotDue,
 ];
@@ -64,10 +66,12 @@ export function decide(observed: Observed, now: Date): Decision {
     return whenNothingHoldsTheDeletion(facts, now);
   }
   const verdict = firstVerdict(facts);
-  const { nextAttemptAt: _before, sharesSecretWith: _with, ...rest } = facts.status;
+  const { nextAttemptAt: _before, sharesSecretWith: _with, plan, refusedPlan, ...rest } = facts.status;
   const { nextAttemptAt } = verdict;
   const status = {
     ...rest,
+    // Where nothing is due, nothing is planned.
+    ...(verdict.reason === 'UpToDate' ? {} : withoutUndefined({ plan, refusedPlan })),
     ...withoutUndefined({ nextAttemptAt, sharesSecretWith: facts.sharer }),
   };
   // A result goes into the status before anything else happens: from then on it can no longer be

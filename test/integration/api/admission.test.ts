@@ -248,6 +248,17 @@ describe('the CRD on a real API server', () => {
       'schedule: Required value',
     ],
     ['a phase that does not exist', { through: 'Half', database: DATABASE }, 'Unsupported value: "Half"'],
+    ['an approval that there is not', { approval: 'Ask', database: DATABASE }, 'Unsupported value: "Ask"'],
+    [
+      'an approved plan by the first digits of its hash',
+      { approval: 'Manual', approvedPlan: 'a1b2c3', database: DATABASE },
+      'spec.approvedPlan in body should match',
+    ],
+    [
+      'an approved plan that is an argument',
+      { approvedPlan: `${'a'.repeat(64)} --report /x`, database: DATABASE },
+      'spec.approvedPlan',
+    ],
     ['suspend as a word', { suspend: 'yes', database: DATABASE }, 'must be of type boolean'],
     ['an unknown field', { revison: 'ocata01', database: DATABASE }, 'unknown field "spec.revison"'],
     [

@@ -25,6 +25,7 @@ const NORMALIZED: readonly (readonly [RegExp, string])[] = [
   [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '2026-11-23T12:00:00.000Z'],
   [/\b(glance-\d+)-[0-9a-f]{8}\b/g, '$1-7f3c9a2b'],
   [/\b(u?uid): [0-9a-f-]{36}/g, '$1: 5f0c2f0e-7d0b-4f0a-9d5e-3b1f6f6a2c11'],
+  [/\b[0-9a-f]{64}\b/g, '4f1c0d5e'.repeat(8)],
   [/\bresourceVersion: "\d+"/g, 'resourceVersion: "1000"'],
   [/\b127\.0\.0\.1:\d{4,}/g, '127.0.0.1:5432'],
 ];
@@ -141,6 +142,12 @@ describe('every reason, as kubectl shows it', () => {
     await shows(tenant, 'OutsideWindow', 'waits for spec.window, which opens at');
     await tenant.apply({ revision: 'ocata01', window: { schedule: '0 2 30 2 *', duration: '1h' } });
     await shows(tenant, 'WindowInvalid', 'no day of any year is meant by it');
+  });
+
+  it('AwaitingApproval while a plan is there that nobody has approved', async () => {
+    const { tenant } = await newton('approval');
+    await tenant.apply({ revision: 'ocata01', approval: 'Manual' });
+    await shows(tenant, 'AwaitingApproval', 'waits for approval of plan');
   });
 
   it('Observing while the reading Job is at work', async () => {

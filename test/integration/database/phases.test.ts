@@ -7,6 +7,7 @@ import { expectedImages, readImages, withClient } from '../../../lab/databases/i
 import { suitePostgres } from '../../../lab/databases/suite-server.ts';
 import { startCli } from '../../../lab/process/bundle.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
+import { approvalCases } from '../../support/cases/approval.ts';
 import { phaseCases } from '../../support/cases/phases.ts';
 import { db, position, succeeds } from '../../support/db-command.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
@@ -17,6 +18,7 @@ describe('expand, migrate and contract on PostgreSQL', () => {
   const newton = (images = 500): Promise<string> => newtonDatabase(engine, images);
 
   phaseCases(engine);
+  approvalCases(engine);
 
   it('stop where --through says, and sync goes on from there', async () => {
     const url = await newton();

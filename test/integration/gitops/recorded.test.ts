@@ -14,6 +14,7 @@ const EXPECTED: Readonly<Record<Reason, readonly [string, string]>> = {
   UpToDate: ['Current', 'Healthy'],
   MigrationPending: ['InProgress', 'Progressing'],
   OutsideWindow: ['InProgress', 'Progressing'],
+  AwaitingApproval: ['InProgress', 'Suspended'],
   MigrationRunning: ['InProgress', 'Progressing'],
   Observing: ['InProgress', 'Progressing'],
   Suspended: ['InProgress', 'Suspended'],

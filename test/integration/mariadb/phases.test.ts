@@ -9,6 +9,7 @@ import { buildMysqlGolden } from '../../../lab/databases/golden-mysql-database.t
 import { askMysql } from '../../../lab/databases/mysql-client.ts';
 import { suiteMariaDb } from '../../../lab/databases/suite-server.ts';
 import { findProgram, programEnvironment } from '../../../lab/tools/distribution-packages.ts';
+import { approvalCases } from '../../support/cases/approval.ts';
 import { phaseCases } from '../../support/cases/phases.ts';
 import { succeeds } from '../../support/db-command.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
@@ -18,6 +19,7 @@ describe('expand, migrate and contract on MariaDB', () => {
   const engine = mysqlEngine(server);
 
   phaseCases(engine);
+  approvalCases(engine);
 
   for (const [from, to, golden] of [
     ['nothing', [], '2024_1_contract01'],

@@ -64,6 +64,12 @@ describe('the schema that a run on MariaDB leaves', () => {
       const write = () => engine.query(url, 'UPDATE images SET status = status LIMIT 1');
       const refused = await write().catch((error: Error) => error.message);
       expect(refused).to.match(/definer|denied/);
+      const { hash, mostRows } = JSON.parse(await succeeds(url, 'plan', 'ocata01', '--output', 'json'));
+      const planned = await db(url, 'sync', 'ocata01', '--plan-hash', hash, '--plan-rows', String(mostRows));
+      expect(planned.code, planned.stderr).to.equal(1);
+      expect(planned.stderr).to.contain(
+        'their definer is gone, and a plan cannot see that. Nothing was changed.',
+      );
       const told = await db(url, 'expand', 'ocata01');
       expect(told.code, told.stderr).to.equal(0);
       expect(told.stdout).to.contain('remade_triggers');

@@ -22,6 +22,7 @@ import { type ObservedProgress, observe } from '../../../src/operator/reconcile/
 import { withVerdict } from '../../../src/operator/reconcile/status/status.ts';
 import {
   aJob,
+  aPlan,
   aPod,
   aPodThatReported,
   aRefusal,
@@ -29,6 +30,7 @@ import {
   aSchema,
   at,
   failedWith,
+  PLANNED,
   recordedAt,
 } from '../../support/builders.ts';
 
@@ -62,6 +64,10 @@ const REFUSED = aRefusal('MigrationFailed', {
 const MIGRATED = statusOf(aSchema(), [aJob({ end: 'Complete' })], [aPodThatReported(aReport())]);
 const FAILED = statusOf(aSchema(), [aJob({ end: 'Failed' })], [aPodThatReported(REFUSED)]);
 const UNREACHABLE = statusOf(aSchema({ status: failedWith('DatabaseUnreachable') }));
+
+const MANUAL = { approval: 'Manual' };
+const PLANNED_STATUS = recordedAt('mitaka02', { plan: aPlan() });
+const PLAN_WAITS = statusOf(aSchema({ spec: MANUAL, status: PLANNED_STATUS }));
 
 function atWork(done: number): GlanceSchemaStatus {
   const reported = { migration: 'ocata_migrate01', done, total: 1_000_000 };
@@ -516,6 +522,65 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
       }
       expect(seen.map(({ spec }) => spec.suspend)).to.deep.equal([false, false, true, true, true, false]);
     });
+
+    describe('approve', () => {
+      const APPROVED = { ...MANUAL, approvedPlan: PLANNED };
+      const REFUSED_PLAN = statusOf(
+        aSchema({ spec: APPROVED, status: { ...PLANNED_STATUS, refusedPlan: PLANNED } }),
+      );
+      const approve = (...args: readonly string[]) => plugin('approve', 'glance', '-n', 'openstack', ...args);
+
+      it('names the plan that waits, whole or by its first digits, and what it does', async () => {
+        for (const args of [[], ['--plan', PLANNED], ['--plan', PLANNED.slice(0, 8)]]) {
+          await given('glance', PLAN_WAITS, MANUAL);
+          const { code, stdout, stderr } = await approve(...args);
+          expect(code, stderr).to.equal(0);
+          expect(stdout).to.equal(
+            `GlanceSchema openstack/glance may run plan ${PLANNED}: from mitaka02 to ocata01, alembic_version, ocata01; 700 rows, 100,000 at the most. See what comes of it: kubectl glanceschema wait glance -n openstack\n`,
+          );
+          expect((await api.call('GET', `${SCHEMAS}/glance`)).spec.approvedPlan).to.equal(PLANNED);
+        }
+      });
+
+      it('status shows the plan, and how to approve it', async () => {
+        await given('glance', PLAN_WAITS, MANUAL);
+        const screen = await status('glance');
+        expect(screen).to.contain(
+          'Plan          from mitaka02 to ocata01, alembic_version, ocata01; 700 rows, 100,000 at the most\n',
+        );
+        expect(screen).to.contain(' kubectl glanceschema approve glance -n openstack\n');
+      });
+
+      for (const [fact, told, spec, args, says] of [
+        ['another plan waits', PLAN_WAITS, MANUAL, ['--plan', '0000'], `the plan that waits is ${PLANNED}`],
+        [
+          'its migration has refused the plan',
+          REFUSED_PLAN,
+          APPROVED,
+          [],
+          'kubectl glanceschema retry glance',
+        ],
+        ['nobody asks for approval', PLAN_WAITS, {}, [], 'its spec.approval is not Manual'],
+        ['nothing waits', MIGRATED, MANUAL, [], 'none waits for approval, it is UpToDate'],
+        [
+          'there is no plan',
+          statusOf(aSchema({ spec: { ...MANUAL, suspend: true } })),
+          MANUAL,
+          [],
+          'Suspended',
+        ],
+        ['the operator has not looked yet', undefined, MANUAL, [], 'not seen by the operator yet'],
+      ] as const) {
+        it(`refuses where ${fact}, and changes nothing`, async () => {
+          await given('glance', told, spec);
+          const { code, stderr } = await approve(...args);
+          expect(code).to.equal(1);
+          expect(stderr).to.contain('Cannot approve').and.to.contain(says);
+          const { approvedPlan } = { approvedPlan: undefined, ...spec };
+          expect((await api.call('GET', `${SCHEMAS}/glance`)).spec.approvedPlan).to.equal(approvedPlan);
+        });
+      }
+    });
   });
 
   describe('what cannot be done', () => {
@@ -820,7 +885,9 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
   describe('its page', () => {
     for (const command of shown('kubectl glanceschema ')) {
       it(command, async () => {
-        await given('glance', MIGRATED);
+        await (command.includes(' approve ')
+          ? given('glance', PLAN_WAITS, MANUAL)
+          : given('glance', MIGRATED));
         const result = await plugin(...command.split(' ').slice(2));
         expect(result.code, result.stderr).to.equal(0);
       });

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { MigrationReport } from '../../../src/contract/report.ts';
+import { parseMigrationReport } from '../../../src/contract/report-schema.ts';
 import { SCRIPTS } from '../../../src/glance/revisions.ts';
 import { Failure } from '../../../src/migrator/errors/failure.ts';
 import { buildReport, encodeReport, MAX_REPORT_BYTES } from '../../../src/migrator/report.ts';
@@ -57,5 +58,61 @@ describe('the report', () => {
       outcome: { heads, applied: [] },
     });
     expect(Buffer.byteLength(encodeReport(report))).to.be.at.most(MAX_REPORT_BYTES);
+  });
+
+  describe('of a plan', () => {
+    function planReport(locks: number, obstacles: number): MigrationReport {
+      const statements = Array.from({ length: locks }, (_, index) => ({
+        sql: 'SELECT 1',
+        alone: true,
+        lock: { table: `table_${index}`, mode: 'ACCESS EXCLUSIVE', effect: 'nobody can read or write' },
+      }));
+      const target = { revision: '2024_1_01', phase: 'Contract' } as const;
+      return buildReport({
+        command: 'plan',
+        target,
+        startedAt: new Date(0),
+        finishedAt: new Date(1000),
+        outcome: { heads: ['mitaka02'], applied: [] },
+        plan: {
+          database: 'db:5432/glance',
+          engine: 'postgres',
+          from: null,
+          target,
+          online: false,
+          adopt: null,
+          steps: SCRIPTS.map(({ name }) => ({
+            name,
+            kind: 'script',
+            statements: [...statements, ...statements],
+          })),
+          obstacles: Array.from({ length: obstacles }, (_, index) => `view view_${index} of somebody`),
+          rows: 700,
+          mostRows: 100_000,
+          hash: 'a1'.repeat(32),
+        },
+      });
+    }
+
+    it('is whole where there is room, each lock once', () => {
+      const report = planReport(2, 1);
+      expect(JSON.parse(encodeReport(report))).to.deep.equal(report);
+      expect(report.plan?.locks).to.deep.equal([
+        'ACCESS EXCLUSIVE on table_0: nobody can read or write',
+        'ACCESS EXCLUSIVE on table_1: nobody can read or write',
+      ]);
+      expect(report.plan?.warnings).to.deep.equal(['In the way: view view_0 of somebody']);
+    });
+
+    it('has the hash and each script whatever else there is, and says what was left out', () => {
+      const text = encodeReport(planReport(200, 90));
+      expect(Buffer.byteLength(text)).to.be.within(MAX_REPORT_BYTES - 150, MAX_REPORT_BYTES);
+      const { plan } = JSON.parse(text);
+      expect(plan).to.include({ hash: 'a1'.repeat(32), rows: 700, mostRows: 100_000 });
+      expect(plan.steps).to.deep.equal(SCRIPTS.map(({ name }) => name));
+      expect(plan.locks.at(-1)).to.equal(`${200 - plan.locks.length + 1} more, which the log has`);
+      expect(plan.warnings.at(-1)).to.equal(`${90 - plan.warnings.length + 1} more, which the log has`);
+      expect(parseMigrationReport(text)?.plan).to.deep.equal(plan);
+    });
   });
 });

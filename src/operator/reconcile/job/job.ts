@@ -11,15 +11,22 @@ import {
   SCHEMA_NAME_LABEL,
   SCHEMA_UID_LABEL,
 } from '../../../contract/names.ts';
+import { PLAN_HASH } from '../../../contract/plan-schema.ts';
 import { PHASES } from '../../../glance/phase.ts';
 import type { Position } from '../../../glance/position.ts';
 import { connectionVariables } from './job-connection.ts';
 import { tlsArguments, tlsVolume } from './job-tls.ts';
 
+const position = z.object({ revision: z.string(), phase: z.enum(PHASES) });
+
 const purposeSchema = z.object({
-  kind: z.enum(['Migrate', 'Observe']),
+  kind: z.enum(['Migrate', 'Observe', 'Plan']),
   /** Where a migration is to lead; null for a Job that only reads. */
-  target: z.object({ revision: z.string(), phase: z.enum(PHASES) }).nullable(),
+  target: position.nullable(),
+  /** Where the migration would lead that is planned. */
+  plans: position.optional(),
+  /** The plan that a migration has been approved by. */
+  approved: z.object({ hash: z.string().regex(PLAN_HASH), mostRows: z.int() }).optional(),
   /** Why the database is read again, for a person. */
   why: z.string().max(512).optional().catch(undefined),
   /** Counts the Jobs of one schema. */
@@ -162,7 +169,10 @@ export function migrationJob(input: MigrationJobInput): object {
             {
               name: CONTAINER_NAME,
               image: input.image,
-              args: [...commandFor(purpose, job?.lockTimeoutSeconds), ...tlsArguments(spec.database.tls)],
+              args: [
+                ...commandFor(purpose, schema.uid, job?.lockTimeoutSeconds),
+                ...tlsArguments(spec.database.tls),
+              ],
               env: [
                 ...(job?.env ?? []).filter(isAllowedVariable),
                 ...connectionVariables(spec.database, schema.namespace),
@@ -192,16 +202,30 @@ function allowedAnnotations(annotations: Readonly<Record<string, string>> = {}):
   return Object.fromEntries(Object.entries(annotations).filter(([name]) => isAllowedAnnotation(name)));
 }
 
-function commandFor(purpose: Purpose, lockTimeoutSeconds: number | undefined): readonly string[] {
+function commandFor(
+  { target, plans, approved }: Purpose,
+  uid: string,
+  lockTimeoutSeconds: number | undefined,
+): readonly string[] {
   const report = ['--report', '/dev/termination-log'];
+  // A plan of one resource is none of another, whatever both do.
+  const planFor = ['--plan-for', uid];
+  if (plans !== undefined) {
+    return ['db', 'plan', ...positionArguments(plans), '--output', 'sql', ...planFor, ...report];
+  }
+  if (target === null) {
+    return ['db', 'version', ...report];
+  }
   const lock = lockTimeoutSeconds === undefined ? [] : ['--lock-timeout', String(lockTimeoutSeconds)];
-  return purpose.target === null
-    ? ['db', 'version', ...report]
-    : ['db', 'sync', purpose.target.revision, ...phaseArguments(purpose.target), ...lock, ...report];
+  const plan =
+    approved === undefined
+      ? []
+      : ['--plan-hash', approved.hash, '--plan-rows', String(approved.mostRows), ...planFor];
+  return ['db', 'sync', ...positionArguments(target), ...plan, ...lock, ...report];
 }
 
-function phaseArguments(target: Position): readonly string[] {
-  return target.phase === 'Contract' ? [] : ['--through', target.phase];
+function positionArguments({ revision, phase }: Position): readonly string[] {
+  return [revision, ...(phase === 'Contract' ? [] : ['--through', phase])];
 }
 
 function pick<T extends object, K extends keyof T>(

@@ -33,9 +33,15 @@ export function housekeeping(facts: Facts, next?: Effect): Effect | undefined {
   }
   const isStored = job !== undefined && (schema.deleting || isRecorded(schema.status, job));
   if (job?.state.kind === 'finished' && !job.hasTtl && isStored && isTaken(job)) {
-    const { failure } = schema.status.job ?? {};
+    const { failure, purpose } = schema.status.job ?? {};
+    // The log of a plan is read until somebody has approved it.
+    const least = purpose === 'Plan' && failure === undefined ? PLAN_TTL : 0;
     const ttl = failure !== undefined && !isFinal(failure.reason) ? REPEATED_TTL : Number.POSITIVE_INFINITY;
-    return { kind: 'setTtl', job: { name: job.name, uid: job.uid }, ttl: Math.min(ttlOf(schema), ttl) };
+    return {
+      kind: 'setTtl',
+      job: { name: job.name, uid: job.uid },
+      ttl: Math.max(least, Math.min(ttlOf(schema), ttl)),
+    };
   }
   // Who is about to make a Job, and could not the last time, keeps what it has put on: to take it
   // off and put it on again would be two writes for each try, and each of them a cause to try at
@@ -56,6 +62,9 @@ export function housekeeping(facts: Facts, next?: Effect): Effect | undefined {
  * a day leaves some, not hundreds.
  */
 const REPEATED_TTL = 3600;
+
+/** How long a Job that has made a plan stays at least, in seconds: a week. */
+const PLAN_TTL = 604_800;
 
 /** How long a finished Job stays where the spec says nothing, in seconds. */
 export const DEFAULT_TTL = 86_400;

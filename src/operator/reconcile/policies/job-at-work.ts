@@ -201,7 +201,13 @@ function workOf(job: ObservedJob, status: GlanceSchemaStatus, waitsForIt: string
       message: `Somebody has deleted Job ${job.name}: its pod was asked to end, and the database is then read again.${waitsForIt}`,
     };
   }
-  const target = job.purpose?.target;
+  const { target, plans } = job.purpose ?? {};
+  if (plans !== undefined) {
+    return {
+      reason: 'Observing',
+      message: `Job ${job.name} plans the migration to ${formatPosition(plans)}, and only reads.${waitsForIt}`,
+    };
+  }
   if (target == null) {
     const why = job.purpose?.why === undefined ? '' : ` ${job.purpose.why}`;
     return { reason: 'Observing', message: `Job ${job.name} reads the database.${why}${waitsForIt}` };

@@ -1,19 +1,20 @@
 import { databaseName } from '../../../contract/database-name.ts';
-import type { Position } from '../../../glance/position.ts';
 import { withoutUndefined } from '../../../glance/without-undefined.ts';
 import { migrationJobName, type Purpose, podTemplateHash } from '../job/job.ts';
 import type { Effect, Facts } from './policy.ts';
 
+/** What a Job is for, of which the rest follows from the facts. */
+type Wanted = Pick<Purpose, 'kind' | 'target' | 'plans' | 'approved' | 'why'>;
+
 /** The effect that makes the next Job. */
-export function startJob(facts: Facts, kind: Purpose['kind'], target: Position | null, why?: string): Effect {
+export function startJob(facts: Facts, wanted: Wanted): Effect {
+  const { kind } = wanted;
   const { schema, status, lastSequence } = facts;
   const last = status.job;
   const failed = last?.failure !== undefined || (last !== undefined && last.finishedAt === undefined);
   const again = failed && last.generation === schema.generation && last.purpose === kind;
   const purpose: Purpose = {
-    kind,
-    target,
-    ...withoutUndefined({ why }),
+    ...wanted,
     // Whoever reserved a sequence number may still be about to make that Job: only under the same
     // name can there be no second one.
     sequence: Math.max((last?.sequence ?? 0) + 1, lastSequence + 1, schema.reservedSequence),

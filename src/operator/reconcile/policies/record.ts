@@ -63,7 +63,7 @@ export function readAgain(facts: Facts, message: string, withMessage = false): V
   return unlessRefused(facts, {
     reason: 'Observing',
     message,
-    effect: startJob(facts, 'Observe', null, withMessage ? message : undefined),
+    effect: startJob(facts, { kind: 'Observe', target: null, ...(withMessage ? { why: message } : {}) }),
   });
 }
 

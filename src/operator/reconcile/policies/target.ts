@@ -2,6 +2,8 @@ import { isPast, isReached } from '../../../glance/goal.ts';
 import { formatPosition } from '../../../glance/position.ts';
 import { explainUnresolved, resolveRevision } from '../../../glance/resolve.ts';
 import { LATEST, LATEST_SUPPORTED, REVISIONS } from '../../../glance/revisions.ts';
+import { withoutUndefined } from '../../../glance/without-undefined.ts';
+import { approvedPlan } from './approval.ts';
 import { startJob } from './next-job.ts';
 import { type Facts, sentence, unlessRefused, type Verdict } from './policy.ts';
 import { recordedPosition, targetPosition } from './positions.ts';
@@ -98,9 +100,10 @@ export function targetReached(facts: Facts): Verdict | undefined {
 /** No policy has found anything: the database is to be migrated. */
 export function migrationDue(facts: Facts): Verdict {
   const target = targetPosition(facts.schema, facts.status);
+  const approved = approvedPlan(facts);
   return unlessRefused(facts, {
     reason: 'MigrationPending',
     message: `A Job that brings the database to ${formatPosition(target)} is about to start.`,
-    effect: startJob(facts, 'Migrate', target),
+    effect: startJob(facts, { kind: 'Migrate', target, ...withoutUndefined({ approved }) }),
   });
 }

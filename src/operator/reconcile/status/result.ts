@@ -49,7 +49,7 @@ export function recordJob(
   // Of a Job that does not say what it was for, nobody knows what it has answered: each annotation
   // counts once.
   const { retry, observe } = job.purpose ?? schema;
-  const retried = withoutUndefined({ handledRetry: retry });
+  const retried = answersRetry(job) ? withoutUndefined({ handledRetry: retry }) : {};
   const entry = historyEntry(job, status);
   if (job.state.kind === 'active') {
     // What cannot be read at the moment leaves what was read before, but not of another Job.
@@ -72,7 +72,7 @@ export function recordJob(
   const worthTelling =
     entry !== undefined && (entry.applied.length > 0 || failureMeaning(failure?.reason)?.inHistory === true);
   return {
-    ...recordPosition(before, job, report),
+    ...recordPlan(recordPosition(before, job, report), job, failure),
     ...withoutUndefined({ progress: report?.progress }),
     ...retried,
     ...(observe === undefined || readingOf(report) === undefined ? {} : { handledObserve: observe }),
@@ -82,6 +82,54 @@ export function recordJob(
       ? { lastMigration: entry }
       : {}),
     ...(worthTelling ? { history: withEntry(status, entry) } : {}),
+  };
+}
+
+/**
+ * Whether nothing of what a retry asks for is left to do once this Job has ended: a plan that has
+ * something to run leaves it to the migration.
+ */
+function answersRetry({ purpose, state }: ObservedJob): boolean {
+  return (
+    purpose?.kind !== 'Plan' ||
+    (state.kind === 'finished' && (!state.succeeded || state.report?.plan?.steps.length === 0))
+  );
+}
+
+/** The status with the plan that a Job has made, or without the one that it has found another. */
+function recordPlan(
+  status: GlanceSchemaStatus,
+  { name, purpose, state }: ObservedJob,
+  failure: StatusJob['failure'],
+): GlanceSchemaStatus {
+  const { plan: _plan, refusedPlan: _refused, ...rest } = status;
+  if (purpose?.kind === 'Migrate') {
+    return failure?.reason === ('PlanChanged' satisfies FailureReason)
+      ? { ...rest, ...withoutUndefined({ refusedPlan: purpose.approved?.hash }) }
+      : { ...rest, ...withoutUndefined({ plan: status.plan }) };
+  }
+  const report = state.kind === 'finished' && failure === undefined ? state.report : undefined;
+  const reading = readingOf(report);
+  const { plans } = purpose ?? {};
+  if (report?.plan === undefined || reading === undefined || plans === undefined) {
+    return status;
+  }
+  const { hash, steps, rows, mostRows, locks, warnings } = report.plan;
+  return {
+    ...rest,
+    ...withoutUndefined({ refusedPlan: status.refusedPlan }),
+    plan: {
+      hash,
+      ...withoutUndefined({ from: reading.position && formatPosition(reading.position) }),
+      to: formatPosition(plans),
+      revisions: [...steps],
+      rows,
+      mostRows,
+      locks: [...locks],
+      warnings: [...warnings],
+      ...withoutUndefined({ database: purpose?.database, image: purpose?.image }),
+      job: name,
+    },
   };
 }
 
@@ -173,7 +221,7 @@ function whatDiffers(
   if (error?.reason === 'SchemaDiffers') {
     return printable(error.message, LONGEST_MESSAGE);
   }
-  const hasLooked = error === null && command !== 'version';
+  const hasLooked = error === null && command !== 'version' && command !== 'plan';
   const isSame =
     heads?.join() === databaseHeads?.join() &&
     (purpose?.database === undefined || recordedFrom === undefined || purpose.database === recordedFrom);
@@ -265,7 +313,10 @@ function whatIsWrong(
     const why = report.heads === null ? 'does not say where the database is' : 'contradicts itself';
     return `Job ${name} ended well, and its report ${why}. Check that its image is that of this operator`;
   }
-  const { target } = purpose;
+  const { target, plans } = purpose;
+  if (plans !== undefined) {
+    return whatIsWrongWithPlan(name, plans, reading, report.plan);
+  }
   if (target === null || !REVISIONS.some(({ name }) => name === target.revision)) {
     return undefined;
   }
@@ -275,6 +326,20 @@ function whatIsWrong(
   }
   const where = position === undefined ? 'at no revision' : `at ${formatPosition(position)}`;
   return `Job ${name} ended well and left the database ${where}, short of ${formatPosition(target)}. Check that its image is that of this operator`;
+}
+
+function whatIsWrongWithPlan(
+  name: string,
+  plans: Position,
+  { position }: Reading,
+  plan: MigrationReport['plan'],
+): string | undefined {
+  if (plan === undefined) {
+    return `Job ${name} ended well, and its report has no plan. Check that its image is that of this operator`;
+  }
+  return plan.steps.length > 0 || (position !== undefined && isReached(position, plans))
+    ? undefined
+    : `Job ${name} ended well, and its plan has nothing to run though the database is not at ${formatPosition(plans)}. Check that its image is that of this operator`;
 }
 
 /**

@@ -4,6 +4,7 @@ import {
   type GlanceSchemaStatus,
   readyReason,
   type StatusJob,
+  type StatusPlan,
 } from '../../../../src/contract/glance-schema.ts';
 import {
   FINALIZER,
@@ -25,6 +26,8 @@ import { recordJob } from '../../../../src/operator/reconcile/status/result.ts';
 import { withVerdict } from '../../../../src/operator/reconcile/status/status.ts';
 import {
   aJob,
+  aPlan,
+  aPlanReport,
   aPod,
   aPodThatReported,
   aRefusal,
@@ -33,6 +36,7 @@ import {
   at,
   FINISHED,
   failedWith,
+  PLANNED,
   recordedAt,
   SCHEMA_UID,
   STARTED,
@@ -1346,6 +1350,7 @@ const ROWS: readonly Row[] = [
     reason: undefined,
   },
   ...windowRows(),
+  ...approvalRows(),
 ];
 
 /** The status after a Job failed at this time. */
@@ -1425,6 +1430,8 @@ function observedIn(row: Omit<Row, 'policy'>): Observed {
 function decideOn(row: Omit<Row, 'policy'>): Decision {
   return decide(observedIn(row), row.now ?? NOW);
 }
+
+const ANY = { fact: '', effect: 'none', reason: undefined } as const;
 
 /** In the order in which they are asked. */
 const POLICY_NAMES = [...POLICIES.map(({ name }) => name), 'migrationDue', 'no policy'];
@@ -1807,6 +1814,51 @@ describe('decide', () => {
     }
   });
 
+  describe('with an approved plan', () => {
+    const spec = { approval: 'Manual', approvedPlan: PLANNED };
+    const status = recordedAt('mitaka02', { plan: aPlan() });
+
+    it('a migration is handed the plan and its bound', () => {
+      const { effect } = decideOn({ schema: aSchema({ spec, status }), ...ANY });
+      expect(effect?.kind === 'startJob' && effect.purpose).to.deep.include({
+        kind: 'Migrate',
+        target: at('ocata01'),
+        approved: { hash: PLANNED, mostRows: 100_000 },
+      });
+    });
+
+    it('a plan is made of what is wanted now, by a Job without a target', () => {
+      const wanted = { ...spec, through: 'Expand' };
+      const { effect } = decideOn({ schema: aSchema({ spec: wanted, status }), ...ANY });
+      expect(effect?.kind === 'startJob' && effect.purpose).to.deep.include({
+        kind: 'Plan',
+        target: null,
+        plans: at('ocata01', 'Expand'),
+      });
+    });
+
+    it('the status has no plan once nothing is due', () => {
+      const there = recordedAt('ocata01', { plan: aPlan(), refusedPlan: PLANNED });
+      const decision = decideOn({ schema: aSchema({ spec, status: there }), ...ANY });
+      expect(decision.status).not.to.have.any.keys('plan', 'refusedPlan');
+    });
+
+    it('a Job that has made a plan stays for a week at least, one that could not does not', () => {
+      const purpose = { kind: 'Plan', target: null, plans: at('ocata01') } as const;
+      for (const [end, ttl] of [
+        ['Complete', 604_800],
+        ['Failed', 3600],
+      ] as const) {
+        const report =
+          end === 'Complete' ? aPlanReport() : aRefusal('DatabaseUnreachable', { heads: null, to: null });
+        const seen = observe(aSchema({ spec }), [aJob({ end, purpose })], [aPodThatReported(report)]);
+        const stored = recordJob(seen.schema, seen.job);
+        const { effect } = decide({ ...seen, schema: { ...seen.schema, status: stored } }, NOW);
+        expect(effect).to.deep.include({ kind: 'setTtl', ttl });
+      }
+    });
+  });
+
   it('counts the attempts for one spec and begins anew with the next', () => {
     const again = decideOn({ ...due(1), fact: '', effect: 'startJob', reason: undefined });
     const changed = decideOn({ ...due(2), fact: '', effect: 'startJob', reason: undefined });
@@ -1990,6 +2042,199 @@ function windowRows(): readonly Row[] {
       reason: 'WindowInvalid',
       says: "Cannot use spec.window.schedule '0 2 30 2 *': no day of any year is meant by it. Write a schedule that comes, such as '0 2 * * SAT' for each Saturday at two. Nothing is migrated until then.",
       also: 'Stalled',
+    },
+  ];
+}
+
+function approvalRows(): readonly Row[] {
+  interface Changes {
+    readonly spec?: Record<string, unknown>;
+    readonly retry?: string;
+    readonly status?: GlanceSchemaStatus;
+  }
+  const manual = ({ spec, retry, status }: Changes = {}) =>
+    aSchema({
+      metadata: retry === undefined ? {} : { annotations: { [RETRY_ANNOTATION]: retry } },
+      spec: { approval: 'Manual', ...spec },
+      ...withoutUndefined({ status }),
+    });
+  const planned = (changes: Partial<StatusPlan> = {}, more: GlanceSchemaStatus = {}) =>
+    recordedAt('mitaka02', { plan: aPlan(changes), ...more });
+  const approved = { approvedPlan: PLANNED };
+  const waits = `The migration from mitaka02 to ocata01 waits for approval of plan ${PLANNED}: 2 to run, 700 rows to write, all of it in the log of Job glance-1-bd7662a5.`;
+  const how = "Approve it by 'kubectl glanceschema approve glance -n openstack', or by spec.approvedPlan.";
+  const planning = {
+    policy: 'notApproved',
+    effect: 'startJob',
+    reason: 'Observing',
+    says: 'The migration to ocata01 is planned by a Job that only reads.',
+  } as const;
+  const awaiting = {
+    policy: 'notApproved',
+    effect: 'none',
+    reason: 'AwaitingApproval',
+    also: undefined,
+  } as const;
+  const starts = { policy: 'migrationDue', effect: 'startJob', reason: 'MigrationPending' } as const;
+  const lost = { job: { ...failedJob(), finishedAt: undefined, failure: undefined } };
+  return [
+    { ...planning, fact: 'the database was never read', schema: manual() },
+    { ...planning, fact: 'there is no plan', schema: manual({ status: recordedAt('mitaka02') }) },
+    {
+      ...planning,
+      fact: 'there is no plan, whatever hash is approved',
+      schema: manual({ spec: approved, status: recordedAt('mitaka02') }),
+    },
+    {
+      ...planning,
+      fact: 'the window is closed, which holds up no plan',
+      schema: manual({ spec: { window: CLOSED }, status: recordedAt('mitaka02') }),
+    },
+    ...(
+      [
+        ['the plan is of another goal', { to: 'mitaka02' }],
+        ['the plan is of another phase', { to: 'ocata01 (Expand)' }],
+        ['the plan is from where the database is no more', { from: 'mitaka01' }],
+        ['the plan is of an empty database', { from: undefined }],
+        ['the plan is of another database', { database: 'other/connection' }],
+        ['the plan is of another image', { image: 'older' }],
+      ] as const
+    ).map(([fact, changes]) => ({
+      ...planning,
+      fact: `${fact}, and its hash is approved`,
+      schema: manual({ spec: approved, status: planned(changes) }),
+    })),
+    {
+      ...planning,
+      fact: 'the newest Job was lost, and the plan may be old',
+      schema: manual({ status: planned({}, lost) }),
+      now: DUE,
+    },
+    {
+      policy: 'nextAttemptNotDue',
+      fact: 'a migration found another plan, and the next is not due yet',
+      schema: aSchema({ spec: {}, status: recordedAt('mitaka02', failedWith('PlanChanged')) }),
+      effect: 'none',
+      reason: 'MigrationPending',
+    },
+    {
+      policy: 'notApproved',
+      fact: 'a plan could not be made, and the next is not due yet',
+      schema: manual({ status: recordedAt('mitaka02', failedWith('DatabaseUnreachable')) }),
+      effect: 'none',
+      reason: 'DatabaseUnreachable',
+      says: 'Cannot migrate: found DatabaseUnreachable. The next attempt is at 2026-11-23T07:01:08Z.',
+    },
+    {
+      ...planning,
+      fact: 'a migration found another plan, and the next is due',
+      schema: manual({ spec: approved, status: recordedAt('mitaka02', failedWith('PlanChanged')) }),
+      now: DUE,
+    },
+    { ...awaiting, fact: 'a plan is there', schema: manual({ status: planned() }), says: `${waits} ${how}` },
+    {
+      ...awaiting,
+      fact: 'the hash of another plan is approved',
+      schema: manual({ spec: { approvedPlan: '0'.repeat(64) }, status: planned() }),
+      says: `${waits} What spec.approvedPlan names is another plan. ${how}`,
+    },
+    {
+      ...awaiting,
+      fact: 'something is in the way',
+      schema: manual({ status: planned({ warnings: ['In the way: view v'] }) }),
+      says: `${waits} In the way: view v. ${how}`,
+    },
+    {
+      ...awaiting,
+      fact: 'retry is asked for',
+      schema: manual({ retry: 'now', status: planned() }),
+    },
+    {
+      ...awaiting,
+      fact: 'the window is closed',
+      schema: manual({ spec: { window: CLOSED }, status: planned() }),
+    },
+    {
+      ...awaiting,
+      fact: 'the plan was approved and refused',
+      schema: manual({ spec: approved, status: planned({}, { refusedPlan: PLANNED }) }),
+      says: `${waits} It was approved before, and refused by its own migration, which would have done something else then: set the annotation retry to run it after all.`,
+    },
+    {
+      ...starts,
+      fact: 'the plan was approved and refused, and retry is asked for',
+      schema: manual({ spec: approved, retry: 'now', status: planned({}, { refusedPlan: PLANNED }) }),
+    },
+    {
+      ...awaiting,
+      fact: 'the plan was approved and refused, and retry was asked for before',
+      schema: manual({
+        spec: approved,
+        retry: 'now',
+        status: planned({}, { refusedPlan: PLANNED, handledRetry: 'now' }),
+      }),
+    },
+    { ...starts, fact: 'its plan is approved', schema: manual({ spec: approved, status: planned() }) },
+    {
+      ...starts,
+      fact: 'its plan is approved, and another was refused',
+      schema: manual({ spec: approved, status: planned({}, { refusedPlan: '0'.repeat(64) }) }),
+    },
+    {
+      ...starts,
+      fact: 'its plan is approved, and the Job before was lost',
+      schema: manual({ spec: approved, status: planned({}, lost) }),
+      now: DUE,
+    },
+    {
+      ...starts,
+      fact: 'a plan is there, and nobody asks for approval',
+      schema: aSchema({ status: planned() }),
+    },
+    {
+      policy: 'outsideWindow',
+      fact: 'its plan is approved, and the window is closed',
+      schema: manual({ spec: { ...approved, window: CLOSED }, status: planned() }),
+      effect: 'none',
+      reason: 'OutsideWindow',
+    },
+    {
+      policy: 'suspended',
+      fact: 'a plan is to be made, and the schema is suspended',
+      schema: manual({ spec: { suspend: true }, status: recordedAt('mitaka02') }),
+      effect: 'none',
+      reason: 'Suspended',
+    },
+    {
+      policy: 'targetBeforeRecorded',
+      fact: 'a plan is there that was approved, and the target is before what was read',
+      schema: manual({ spec: { ...approved, revision: 'mitaka01' }, status: planned() }),
+      effect: 'none',
+      reason: 'DowngradeNotSupported',
+    },
+    {
+      policy: 'targetReached',
+      fact: 'nothing is to be approved',
+      schema: manual({ status: recordedAt('ocata01') }),
+      effect: 'none',
+      reason: 'UpToDate',
+    },
+    {
+      policy: 'failedForGood',
+      fact: 'what was approved has failed for good',
+      schema: manual({ spec: approved, status: planned({}, failedWith('MigrationFailed')) }),
+      effect: 'none',
+      reason: 'MigrationFailed',
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'a Job plans',
+      schema: manual({ status: recordedAt('mitaka02') }),
+      jobs: [aJob({ purpose: { kind: 'Plan', target: null, plans: at('ocata01') } })],
+      pods: [aPod('Running', { running: {} })],
+      effect: 'none',
+      reason: 'Observing',
+      says: 'Job glance-1-bd7662a5 plans the migration to ocata01, and only reads.',
     },
   ];
 }

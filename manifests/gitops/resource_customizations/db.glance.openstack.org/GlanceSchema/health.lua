@@ -21,7 +21,7 @@ end
 if ready.status == "True" then
   return { status = "Healthy", message = message }
 end
-if ready.reason == "Suspended" then
+if ready.reason == "Suspended" or ready.reason == "AwaitingApproval" then
   return { status = "Suspended", message = message }
 end
 -- Reconciling: at work, or waiting for the next attempt, which comes by itself.

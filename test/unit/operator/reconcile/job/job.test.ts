@@ -282,6 +282,20 @@ describe('migration Job', () => {
     ],
   ];
 
+  it('runs a plan for this resource, and a migration by one that was approved', () => {
+    const hash = 'a1'.repeat(32);
+    const report = ['--report', '/dev/termination-log'];
+    const argsOf = (purpose: Partial<Purpose>) =>
+      jobFor({}, { ...PURPOSE, ...purpose }).spec.template.spec.containers[0].args.join(' ');
+    const plans = at('ocata01', 'Expand');
+    expect(argsOf({ kind: 'Plan', target: null, plans })).to.equal(
+      ['db plan ocata01 --through Expand --output sql --plan-for', SCHEMA_UID, ...report].join(' '),
+    );
+    expect(argsOf({ approved: { hash, mostRows: 10_000 } })).to.equal(
+      ['db sync ocata01 --plan-hash', hash, '--plan-rows 10000 --plan-for', SCHEMA_UID, ...report].join(' '),
+    );
+  });
+
   for (const [what, spec, purpose, args] of COMMANDS) {
     it(`runs the command of ${what}`, () => {
       expect(jobFor(spec, purpose).spec.template.spec.containers[0].args).to.deep.equal(args);

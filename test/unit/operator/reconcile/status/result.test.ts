@@ -3,15 +3,20 @@ import type { GlanceSchemaStatus } from '../../../../../src/contract/glance-sche
 import type { MigrationReport } from '../../../../../src/contract/report.ts';
 import { withoutUndefined } from '../../../../../src/glance/without-undefined.ts';
 import { observe } from '../../../../../src/operator/reconcile/facts/observe.ts';
+import type { Purpose } from '../../../../../src/operator/reconcile/job/job.ts';
 import { recordJob } from '../../../../../src/operator/reconcile/status/result.ts';
 import {
   aJob,
+  aPlan,
+  aPlanReport,
   aPod,
   aPodThatReported,
   aRefusal,
   aReport,
   aSchema,
   at,
+  FINISHED,
+  PLANNED,
   recordedAt,
 } from '../../../../support/builders.ts';
 
@@ -61,6 +66,7 @@ describe('recordJob', () => {
         aReport({ ...here, command: 'version' }),
         'No index.',
       ],
+      ['a Job that plans finds it where it was', aReport({ ...here, command: 'plan' }), 'No index.'],
       ['a migration did not come so far', aRefusal('LockTimeout', here), 'No index.'],
       ['a Job read nothing', aRefusal('DatabaseUnreachable', { heads: null }), 'No index.'],
       ['a migration looked and found nothing', aReport(here), undefined],
@@ -78,6 +84,77 @@ describe('recordJob', () => {
     it('the database is that of another Secret: is reported no more', () => {
       const status = { ...found, recordedFrom: 'other/connection' };
       expect(statusAfter(aReport({ ...here, command: 'version' }), status).schemaDiffers).to.equal(undefined);
+    });
+  });
+
+  describe('a plan', () => {
+    const purpose = { kind: 'Plan', target: null, plans: at('ocata01') } as const;
+    const RETRIED = { annotations: { 'db.glance.openstack.org/retry': 'now' } };
+
+    function statusOf(
+      report: MigrationReport,
+      status: GlanceSchemaStatus = {},
+      job: Partial<Purpose> = purpose,
+    ): GlanceSchemaStatus {
+      const end = report.error === null ? 'Complete' : 'Failed';
+      const jobs = [aJob({ end, purpose: { retry: 'now', ...job } })];
+      const seen = observe(aSchema({ status, metadata: RETRIED }), jobs, [aPodThatReported(report)]);
+      return recordJob(seen.schema, seen.job);
+    }
+
+    it('is recorded with where the database is, and leaves a retry to the migration', () => {
+      const status = statusOf(aPlanReport(), { refusedPlan: PLANNED });
+      expect(status.plan).to.deep.equal(aPlan());
+      expect(status).to.include({ recordedRevision: 'mitaka02', refusedPlan: PLANNED });
+      expect(status).not.to.have.any.keys('handledRetry', 'history', 'lastMigration');
+      expect(status.job).to.deep.include({ purpose: 'Plan', finishedAt: FINISHED });
+    });
+
+    it('of an empty database has no start', () => {
+      const status = statusOf({ ...aPlanReport(), from: null, to: null, heads: [] });
+      expect(status.plan).to.deep.equal(aPlan({ from: undefined }));
+    });
+
+    it('with nothing to run answers a retry', () => {
+      const there = { to: at('ocata01'), heads: ['ocata_contract01'] };
+      const status = statusOf({ ...aPlanReport({ steps: [], rows: 0 }), ...there });
+      expect(status).to.include({ recordedRevision: 'ocata01', handledRetry: 'now' });
+      expect(status.job?.failure).to.equal(undefined);
+    });
+
+    it('that could not be made leaves the one before, and answers a retry', () => {
+      const before = recordedAt('mitaka02', { plan: aPlan({ hash: 'b2'.repeat(32) }) });
+      const status = statusOf(aRefusal('DatabaseUnreachable', { heads: null, to: null }), before);
+      expect(status.plan).to.deep.equal(before.plan);
+      expect(status).to.include({ handledRetry: 'now' });
+    });
+
+    for (const [fact, report, says] of [
+      ['is missing', { ...aPlanReport(), plan: undefined }, 'has no plan'],
+      ['has nothing to run, and the database is elsewhere', aPlanReport({ steps: [] }), 'nothing to run'],
+      ['has a hash that is none', aPlanReport({ hash: 'a1; rm -rf /' }), 'no result that could be read'],
+    ] as const) {
+      it(`that ${fact} is a failure`, () => {
+        const status = statusOf(report);
+        expect(status.job?.failure?.reason).to.equal('NoResult');
+        expect(status.job?.failure?.message).to.include(says);
+        expect(status).not.to.have.property('plan');
+      });
+    }
+
+    it('goes when a migration has found another, which remembers what was refused', () => {
+      const approved = { hash: PLANNED, mostRows: 1 };
+      const status = statusOf(aRefusal('PlanChanged'), { plan: aPlan() }, { approved });
+      expect(status).not.to.have.property('plan');
+      expect(status).to.include({ refusedPlan: PLANNED, recordedRevision: 'mitaka02' });
+      expect(status).not.to.have.any.keys('history', 'lastMigration');
+    });
+
+    it('stays when a migration has failed otherwise, and nothing is refused any more', () => {
+      const before = { plan: aPlan(), refusedPlan: PLANNED };
+      const status = statusOf(aRefusal('LockTimeout'), before, { approved: { hash: PLANNED, mostRows: 1 } });
+      expect(status.plan).to.deep.equal(aPlan());
+      expect(status).not.to.have.property('refusedPlan');
     });
   });
 

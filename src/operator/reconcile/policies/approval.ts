@@ -1,0 +1,76 @@
+import { databaseName } from '../../../contract/database-name.ts';
+import type { StatusPlan } from '../../../contract/glance-schema.ts';
+import { formatPosition } from '../../../glance/position.ts';
+import { nextAttemptNotDue } from './attempts.ts';
+import { startJob } from './next-job.ts';
+import { type Facts, unlessRefused, type Verdict } from './policy.ts';
+import { recordedPosition, targetPosition } from './positions.ts';
+import { recordMayBeOld } from './record.ts';
+
+/** A migration is due, and nobody has approved what it would do. */
+export function notApproved(facts: Facts): Verdict | undefined {
+  const { schema, status } = facts;
+  if (schema.spec.approval !== 'Manual' || approvedPlan(facts) !== undefined) {
+    return undefined;
+  }
+  const plan = validPlan(facts);
+  if (plan === undefined || recordMayBeOld(facts)) {
+    return nextAttemptNotDue(facts) ?? planAgain(facts);
+  }
+  const { hash, from = 'nothing', to, revisions, rows, job } = plan;
+  const how = isRefused(facts, plan)
+    ? 'It was approved before, and refused by its own migration, which would have done something else then: set the annotation retry to run it after all.'
+    : `Approve it by 'kubectl glanceschema approve ${schema.name} -n ${schema.namespace}', or by spec.approvedPlan.`;
+  const other =
+    schema.spec.approvedPlan === undefined || schema.spec.approvedPlan === hash
+      ? ''
+      : ' What spec.approvedPlan names is another plan.';
+  const warned = status.plan?.warnings.map((warning) => ` ${warning}.`).join('') ?? '';
+  return {
+    reason: 'AwaitingApproval',
+    message: `The migration from ${from} to ${to} waits for approval of plan ${hash}: ${revisions.length} to run, ${rows} rows to write, all of it in the log of Job ${job}.${warned}${other} ${how}`,
+  };
+}
+
+/** The plan by which a migration may start, where the spec asks for one. */
+export function approvedPlan(facts: Facts): { readonly hash: string; readonly mostRows: number } | undefined {
+  const { spec } = facts.schema;
+  const plan = validPlan(facts);
+  return spec.approval === 'Manual' &&
+    plan !== undefined &&
+    plan.hash === spec.approvedPlan &&
+    !isRefused(facts, plan)
+    ? { hash: plan.hash, mostRows: plan.mostRows }
+    : undefined;
+}
+
+/** The plan of the status, where it still is of what is wanted and of where the database is. */
+function validPlan({ schema, status }: Facts): StatusPlan | undefined {
+  const { plan } = status;
+  const recorded = recordedPosition(status);
+  return plan !== undefined &&
+    plan.to === formatPosition(targetPosition(schema, status)) &&
+    plan.from === (recorded && formatPosition(recorded)) &&
+    plan.database === databaseName(schema.spec.database) &&
+    plan.image === schema.image
+    ? plan
+    : undefined;
+}
+
+/**
+ * Whether a migration has refused the plan of this hash, and nobody has asked for it again: else an
+ * approval that stays in the spec would be tried for ever.
+ */
+function isRefused({ schema, status }: Facts, { hash }: StatusPlan): boolean {
+  return status.refusedPlan === hash && (schema.retry === undefined || schema.retry === status.handledRetry);
+}
+
+/** A Job that plans the migration and only reads is due. */
+function planAgain(facts: Facts): Verdict {
+  const plans = targetPosition(facts.schema, facts.status);
+  return unlessRefused(facts, {
+    reason: 'Observing',
+    message: `The migration to ${formatPosition(plans)} is planned by a Job that only reads.`,
+    effect: startJob(facts, { kind: 'Plan', target: null, plans }),
+  });
+}
