@@ -41,11 +41,20 @@ const NODE_NAME = 'node-1';
 
 const run = promisify(execFile);
 
+const LOST_OR_BACK = { timeoutMilliseconds: 120_000, everyMilliseconds: 300 };
+
 /** A node with containerd and a real kubelet, in namespaces of its own. */
 export interface RealNode {
   readonly name: string;
   /** Gives an image that is there a second name. */
   tag(name: string, other: string): Promise<void>;
+  /**
+   * Its kubelet stands still while its containers go on, and Kubernetes has given it up when this
+   * resolves.
+   */
+  freeze(): Promise<void>;
+  /** The kubelet goes on; resolves when the node is ready again. */
+  thaw(): Promise<void>;
   /** The end of the logs of its programs. */
   log(): string;
   stop(): Promise<void>;
@@ -245,10 +254,34 @@ export async function startRealNode({ plane, archives }: RealNodeOptions): Promi
     throw new Error(`${error.message}\n${log()}`, { cause: error });
   });
 
+  let impatient: ServerProcess | undefined;
+
   return {
     name: NODE_NAME,
     async tag(name, other) {
       await ctr('images', 'tag', '--force', name, other);
+    },
+    async freeze() {
+      kubelet.kill('SIGSTOP');
+      // The cluster's own waits for 50 seconds, so that a node on a busy machine is not given up.
+      impatient = start('node-lifecycle-controller', plane.binaries.kubeControllerManager, [
+        `--kubeconfig=${kubeconfig}`,
+        '--controllers=node-lifecycle-controller',
+        '--leader-elect=false',
+        '--secure-port=0',
+        '--node-monitor-grace-period=8s',
+        '--node-monitor-period=1s',
+      ]);
+      await eventually(async () => {
+        const { conditions } = (await api.call('GET', `/api/v1/nodes/${NODE_NAME}`)).status;
+        const ready = conditions.find(({ type }: { readonly type: string }) => type === 'Ready');
+        if (ready?.status !== 'Unknown') throw new Error(`The node is not given up: ${ready?.message}`);
+      }, LOST_OR_BACK);
+    },
+    async thaw() {
+      await impatient?.stop(0);
+      kubelet.kill('SIGCONT');
+      await eventually(isReady, LOST_OR_BACK);
     },
     log,
     async stop() {

@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { seedNewton } from '../../lab/databases/glance-data.ts';
 import { seedMysqlNewton } from '../../lab/databases/glance-data-mysql.ts';
@@ -176,6 +178,30 @@ describe('journeys on a real node', function () {
     });
   }
 
+  it('pruned with its Secret during a migration, as GitOps tools prune: the migration is waited for', async () => {
+    const { url, tenant, held } = await atWork('pruned');
+    await tenant.kubectl('label', 'glanceschema/glance', 'secret/glance-db', 'app=glance');
+    const folder = mkdtempSync(join(tmpdir(), 'glance-schema-pruned-'));
+    const kept = { name: 'kept', labels: { app: 'glance' } };
+    writeFileSync(
+      join(folder, 'kept.json'),
+      JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: kept }),
+    );
+    const kinds = ['db.glance.openstack.org/v1alpha1/GlanceSchema', 'core/v1/Secret'];
+    await tenant.kubectl(
+      'apply',
+      `--filename=${folder}`,
+      ...['--prune', '--selector=app=glance', '--cascade=foreground'],
+      ...kinds.map((kind) => `--prune-allowlist=${kind}`),
+    );
+    rmSync(folder, { recursive: true });
+    expect(await tenant.list('secrets')).to.deep.equal([]);
+    expect(await tenant.list('glanceschemas')).to.have.length(1);
+    await held.release();
+    await gone('glanceschemas', 'glance', `--namespace=${tenant.namespace}`);
+    await expectOcata(url);
+  });
+
   it('a namespace that is deleted during a migration goes, and the database is whole', async () => {
     const { url, tenant, held } = await atWork('deleted-namespace');
     const pod = (await podOf(tenant)).metadata?.name ?? '';
@@ -321,6 +347,26 @@ describe('journeys on a real node', function () {
     await cluster.kubectl('uncordon', cluster.node.name);
     await tenant.reaches('UpToDate');
     await expectOcata(url);
+    await cluster.kubectl('rollout', 'status', OPERATOR, SYSTEM, '--timeout=5m');
+  });
+
+  it('a node that is lost during a migration: told, no second Job, and it goes on when the node is back', async () => {
+    const { url, tenant, held } = await atWork('lost');
+    const pod = await podOf(tenant);
+    try {
+      await cluster.node.freeze();
+      const { ready } = await tenant.reaches('JobBlocked', /Node node-1 does not answer/);
+      expect(ready.message).to.contain(`pod ${pod.metadata?.name} still runs there is not known`);
+    } finally {
+      await cluster.node.thaw();
+    }
+    await held.release();
+    await tenant.reaches('UpToDate');
+    await expectOcata(url);
+    expect((await tenant.list('pods')).map(({ metadata }) => metadata?.uid)).to.deep.equal([
+      pod.metadata?.uid,
+    ]);
+    expect(await tenant.list('jobs')).to.have.length(1);
     await cluster.kubectl('rollout', 'status', OPERATOR, SYSTEM, '--timeout=5m');
   });
 
