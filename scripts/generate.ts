@@ -45,7 +45,7 @@ const customization = new URL(
 const lua = (path: string): string => readFileSync(new URL(path, customization), 'utf8');
 const actions = {
   'discovery.lua': lua('actions/discovery.lua'),
-  definitions: ['retry', 'observe', 'suspend', 'resume'].map((name) => ({
+  definitions: ['approve', 'retry', 'observe', 'suspend', 'resume'].map((name) => ({
     name,
     'action.lua': lua(`actions/${name}/action.lua`),
   })),

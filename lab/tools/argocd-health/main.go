@@ -78,6 +78,10 @@ func actions(vm lua.VM, object *unstructured.Unstructured) (map[string]action, e
 	}
 	answers := map[string]action{}
 	for _, each := range offered {
+		if each.Disabled {
+			answers[each.Name] = action{Disabled: true}
+			continue
+		}
 		definition, err := vm.GetResourceAction(object, each.Name)
 		if err != nil {
 			return nil, err
@@ -89,7 +93,7 @@ func actions(vm lua.VM, object *unstructured.Unstructured) (map[string]action, e
 		if len(impacted) != 1 || impacted[0].K8SOperation != lua.PatchOperation {
 			return nil, fmt.Errorf("the action %s changes %d objects, and should patch one", each.Name, len(impacted))
 		}
-		answers[each.Name] = action{Disabled: each.Disabled, Object: impacted[0].UnstructuredObj.Object}
+		answers[each.Name] = action{Object: impacted[0].UnstructuredObj.Object}
 	}
 	return answers, nil
 }
