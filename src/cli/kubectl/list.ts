@@ -4,7 +4,7 @@ import { objectText, outputOption } from './object-output.ts';
 import { pathOf, type SchemaFlags, type SchemaView, withCluster } from './schema-access.ts';
 import { addClusterOptions } from './schema-command.ts';
 import { tableLines } from './table.ts';
-import { tellDuration } from './times.ts';
+import { formatAge } from './times.ts';
 
 interface ListFlags extends SchemaFlags {
   readonly allNamespaces?: boolean;
@@ -72,7 +72,7 @@ function rowsOf(
       status.recordedRevision ?? '-',
       ready?.status ?? '-',
       ready?.reason ?? '-',
-      tellDuration(metadata.creationTimestamp, now),
+      formatAge(metadata.creationTimestamp, now),
       ...(wide
         ? [
             status.targetRevision ?? '-',

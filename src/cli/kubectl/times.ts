@@ -30,3 +30,25 @@ export function tellDuration(from: string, to: string): string {
   const [size, unit] = seconds < 120 ? [1, 's'] : seconds < 7_200 ? [60, 'min'] : [3_600, 'h'];
   return `${Math.round((seconds / size) * 10) / 10} ${unit}`;
 }
+
+/**
+ * The age of an object, without blanks and in the same units as `kubectl get` tells it.
+ *
+ * Source: HumanDuration in k8s.io/apimachinery/pkg/util/duration.
+ */
+export function formatAge(from: string, to: string): string {
+  const seconds = Math.max(0, Math.trunc((Date.parse(to) - Date.parse(from)) / 1000));
+  const minutes = Math.trunc(seconds / 60);
+  const hours = Math.trunc(seconds / 3_600);
+  const days = Math.trunc(seconds / 86_400);
+  const more = (count: number, unit: string): string => (count === 0 ? '' : `${count}${unit}`);
+  if (seconds < 120) return `${seconds}s`;
+  if (minutes < 10) return `${minutes}m${more(seconds % 60, 's')}`;
+  if (hours < 3) return `${minutes}m`;
+  if (hours < 8) return `${hours}h${more(minutes % 60, 'm')}`;
+  if (hours < 48) return `${hours}h`;
+  if (days < 8) return `${days}d${more(hours % 24, 'h')}`;
+  const years = Math.trunc(days / 365);
+  if (years < 2) return `${days}d`;
+  return `${years}y${years < 8 ? more(days % 365, 'd') : ''}`;
+}

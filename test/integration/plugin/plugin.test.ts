@@ -747,6 +747,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
       const [head, row] = await rows('-n', 'openstack');
       expect(head).to.deep.equal(['NAME', 'DESIRED', 'RECORDED', 'READY', 'REASON', 'AGE']);
       expect(row?.slice(0, 5)).to.deep.equal(['ready', 'ocata', 'ocata01', 'True', 'UpToDate']);
+      expect(row?.[5]).to.match(/^\d+s$|^\d+m\d*s?$/);
     });
 
     it('is wide, and of all namespaces', async () => {
