@@ -89,7 +89,8 @@ export async function startTcpProxy(
     reset,
     async stop() {
       const closed = new Promise((resolve) => server.close(resolve));
-      reset();
+      // Not by RST: Node does not end where one is sent in the middle of a goodbye.
+      for (const socket of [...pairs].flat()) socket.destroy();
       await closed;
     },
   };

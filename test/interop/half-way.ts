@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import type { GoldenOptions } from '../../lab/databases/golden-database.ts';
 import { expectedAtHead, sortedRows, type Tables } from '../../lab/databases/populated.ts';
 import type { GlanceManage } from '../../lab/glance/glance-manage.ts';
+import { startTcpProxy } from '../../lab/process/tcp-proxy.ts';
 import { db } from '../support/db-command.ts';
 import type { TestEngine } from '../support/test-engine.ts';
 
@@ -30,8 +31,20 @@ export const ORIGINS: readonly Origin[] = [
   },
 ];
 
+/**
+ * Has the real tool run on a database; gives what it has changed, in order, each piece committed by
+ * itself.
+ */
+export type Recorder = (
+  engine: TestEngine,
+  url: string,
+  run: (url: string) => Promise<unknown>,
+) => Promise<readonly string[]>;
+
 export interface HalfWay {
   readonly engine: TestEngine;
+  /** Absent means statement by statement, as MariaDB and MySQL commit. */
+  readonly record?: Recorder;
   readonly manage: () => GlanceManage;
   /** Ours, one command after the other. */
   readonly way?: readonly string[];
@@ -43,7 +56,9 @@ export interface HalfWay {
 type End = { readonly kind: 'golden' | 'refused' } | { readonly kind: 'wrong'; readonly why: string };
 
 const HEAD = '2024_1_contract01';
-const IMAGES = 40;
+/** With more than this, one state of each script is tried. */
+const FEW_IMAGES = 40;
+const IMAGES = Number(process.env.IMAGES ?? FEW_IMAGES);
 /** How many databases are worked on at a time. */
 const AT_ONCE = 3;
 
@@ -51,14 +66,23 @@ const AT_ONCE = 3;
  * The case of a real `glance-manage db sync` from an origin, which is killed after each statement
  * that stays.
  */
-export function halfWayCase(origin: Origin, { engine, manage, way = ['sync'], each = 1 }: HalfWay): void {
-  it(`from ${origin.name}, after each statement, by ${way.join(', ')}: the newest schema with every row, or refused with nothing changed`, async () => {
-    const statements = await recordSync();
-    expect(statements.length, 'it has changed something').to.be.greaterThan(5);
-    // After the last one the run has ended, and nothing is half-way.
-    const counts = Array.from(statements.keys())
-      .slice(0, -1)
-      .filter((at) => process.env.STATES === 'all' || at % each === 0 || at === statements.length - 2);
+export function halfWayCase(
+  origin: Origin,
+  { engine, record = recordStatements, manage, way = ['sync'], each = 1 }: HalfWay,
+): void {
+  it(`from ${origin.name}, after each commit, by ${way.join(', ')}: the newest schema with every row, or refused with nothing changed`, async function () {
+    if (IMAGES > FEW_IMAGES && origin.golden === undefined) this.skip();
+    let failed = false;
+    const statements = await record(engine, await make(FEW_IMAGES), async (url) => {
+      failed = (await manage().run(url, 'db', 'sync')).code !== 0;
+    });
+    // After the last one of a run that went well nothing is half-way.
+    const all = Array.from(statements.keys()).slice(0, failed ? undefined : -1);
+    expect(all.length, 'it has changed something').to.be.greaterThan(0);
+    const counts =
+      IMAGES > FEW_IMAGES
+        ? oneOfEachScript(statements)
+        : all.filter((at) => process.env.STATES === 'all' || at % each === 0 || at === all.at(-1));
     const ends = new Map<number, End>();
     await Promise.all(
       Array.from({ length: AT_ONCE }, async () => {
@@ -77,30 +101,12 @@ export function halfWayCase(origin: Origin, { engine, manage, way = ['sync'], ea
     expect(wrong).to.deep.equal([]);
   });
 
-  async function make(): Promise<string> {
+  async function make(images = IMAGES): Promise<string> {
     const url = await engine.createDatabase();
     if (origin.golden === undefined) return url;
     await engine.buildGolden(url, origin.golden);
-    await engine.fillNewton(url, { images: IMAGES, sinceOcata: origin.sinceOcata ?? false });
+    await engine.fillNewton(url, { images, sinceOcata: origin.sinceOcata ?? false });
     return url;
-  }
-
-  /** What a whole `db sync` of the real tool changes, a statement each. */
-  async function recordSync(): Promise<readonly string[]> {
-    const url = await make();
-    const admin = url.replace('//glance:', '//admin:');
-    await engine.query(admin, "SET GLOBAL log_output = 'TABLE'");
-    await engine.query(admin, 'TRUNCATE mysql.general_log');
-    await engine.query(admin, 'SET GLOBAL general_log = 1');
-    await manage().run(url, 'db', 'sync');
-    await engine.query(admin, 'SET GLOBAL general_log = 0');
-    const rows = await engine.query(
-      admin,
-      `SELECT CONVERT(argument USING utf8mb4) AS statement FROM mysql.general_log WHERE command_type = 'Query'`,
-    );
-    return rows
-      .map(({ statement }) => String(statement).trim())
-      .filter((statement) => /^(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE)\b/i.test(statement));
   }
 
   /**
@@ -136,4 +142,69 @@ export function halfWayCase(origin: Origin, { engine, manage, way = ['sync'], ea
   async function seen(url: string): Promise<unknown> {
     return [await engine.readSchema(url), sortedRows(await engine.readTables(url))];
   }
+}
+
+/** What stands in the middle of each script that changes something besides its record. */
+function oneOfEachScript(statements: readonly string[]): number[] {
+  const middles: number[] = [];
+  let first = 0;
+  for (const [at, statement] of statements.entries()) {
+    if (!/alembic_version/.test(statement)) continue;
+    if (at > first) middles.push(Math.floor((first + at - 1) / 2));
+    first = at + 1;
+  }
+  return middles;
+}
+
+const CHANGE = /^\s*(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE)\b/i;
+
+/** By the server's own log, where each statement that changes something is committed by itself. */
+async function recordStatements(
+  engine: TestEngine,
+  url: string,
+  run: (url: string) => Promise<unknown>,
+): Promise<readonly string[]> {
+  const admin = url.replace('//glance:', '//admin:');
+  await engine.query(admin, "SET GLOBAL log_output = 'TABLE'");
+  await engine.query(admin, 'TRUNCATE mysql.general_log');
+  await engine.query(admin, 'SET GLOBAL general_log = 1');
+  await run(url);
+  await engine.query(admin, 'SET GLOBAL general_log = 0');
+  const rows = await engine.query(
+    admin,
+    `SELECT CONVERT(argument USING utf8mb4) AS statement FROM mysql.general_log WHERE command_type = 'Query'`,
+  );
+  return rows.map(({ statement }) => String(statement)).filter((statement) => CHANGE.test(statement));
+}
+
+/** By what the tool sends to PostgreSQL, where a transaction is there whole or not at all. */
+export async function recordTransactions(
+  _: TestEngine,
+  url: string,
+  run: (url: string) => Promise<unknown>,
+): Promise<readonly string[]> {
+  const port = Number(new URL(url).port);
+  const committed: string[] = [];
+  let open: string[] = [];
+  let rest = Buffer.alloc(0);
+  const proxy = await startTcpProxy(port, {
+    before(sent) {
+      rest = Buffer.concat([rest, sent]);
+      // A message without a type begins each connection.
+      if (rest[0] === 0) rest = Buffer.alloc(0);
+      while (rest.length >= 5 && rest.length > rest.readUInt32BE(1)) {
+        const end = rest.readUInt32BE(1) + 1;
+        if (rest[0] === 'Q'.charCodeAt(0)) take(rest.toString('utf8', 5, end - 1));
+        rest = rest.subarray(end);
+      }
+    },
+  });
+  function take(sql: string): void {
+    if (/^\s*(BEGIN|ROLLBACK)\s*$/i.test(sql)) open = [];
+    else if (CHANGE.test(sql)) open.push(sql);
+    else if (/^\s*COMMIT\s*$/i.test(sql) && open.length > 0) committed.push(open.splice(0).join(';\n'));
+  }
+  await run(url.replace(`:${port}/`, `:${proxy.port}/`));
+  await proxy.stop();
+  return committed;
 }
