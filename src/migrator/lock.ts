@@ -10,11 +10,13 @@ import {
 } from './errors/database-error.ts';
 import { Failure } from './errors/failure.ts';
 import { unlessStopped } from './errors/unless-stopped.ts';
+import type { Answered } from './unless-silent.ts';
 
 /** How long another migrator's lock is waited for, in seconds. */
 export interface LockOptions {
   readonly timeoutSeconds: number;
   readonly signal: AbortSignal;
+  readonly answered: Answered;
   /** Called at once and then every ten seconds. The holder may be gone by then. */
   readonly waiting: (holder: LockHolder | undefined, secondsWaited: number) => void;
 }
@@ -29,13 +31,14 @@ const REPORT_EVERY_SECONDS = 10;
  *   server refuses the lock
  */
 export async function acquireLock(connection: Connection, options: LockOptions): Promise<void> {
+  const { answered } = options;
   const started = performance.now();
   let reportedAt = Number.NEGATIVE_INFINITY;
   try {
-    while (!(await unlessStopped(options.signal, connection.address, connection.tryLock()))) {
+    while (!(await unlessStopped(options.signal, connection.address, answered(connection.tryLock())))) {
       const waited = (performance.now() - started) / 1000;
       if (waited >= options.timeoutSeconds) {
-        const holder = await connection.lockHolder();
+        const holder = await answered(connection.lockHolder());
         throw new Failure(
           'LockTimeout',
           `Cannot start on ${connection.address}: another migrator has had the lock for longer than ${options.timeoutSeconds} s${holder === undefined ? '' : ` (${describeHolder(holder)})`}. Wait for it, or end it.`,
@@ -43,7 +46,7 @@ export async function acquireLock(connection: Connection, options: LockOptions):
       }
       if (waited - reportedAt >= REPORT_EVERY_SECONDS) {
         reportedAt = waited;
-        options.waiting(await connection.lockHolder(), Math.round(waited));
+        options.waiting(await answered(connection.lockHolder()), Math.round(waited));
       }
       await sleep(150 + Math.random() * 200, undefined, { signal: options.signal });
     }

@@ -29,6 +29,7 @@ import {
 } from './read-database.ts';
 import type { RunEvents } from './run-events.ts';
 import { recordRun } from './run-record.ts';
+import { unlessSilent } from './unless-silent.ts';
 import { describeDifferences, findDifferences, repairable, verifySchema } from './verify.ts';
 
 /** What a run reports while it goes on. */
@@ -61,7 +62,8 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
   try {
     connection = await connect(options.connection);
     const { address } = connection;
-    const soon = <T>(work: Promise<T>): Promise<T> => unlessStopped(signal, address, work);
+    const answered = unlessSilent(options.connection, connection);
+    const soon = <T>(work: Promise<T>): Promise<T> => unlessStopped(signal, address, answered(work));
 
     const before = await soon(planFrom(readUnlocked(connection), goal));
     outcome = outcomeOfLook(before.facts, before.plan.detected);
@@ -79,7 +81,12 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     const checked = scriptsIn(before.plan);
     await soon(preflight(before.state, checked, address));
 
-    await acquireLock(connection, { timeoutSeconds: lockTimeoutSeconds, signal, waiting: events.waiting });
+    await acquireLock(connection, {
+      timeoutSeconds: lockTimeoutSeconds,
+      signal,
+      answered,
+      waiting: events.waiting,
+    });
     // Whoever had the lock before may have done the work.
     const { state, facts, plan } = await soon(planFrom(readFacts(connection), goal));
     outcome = outcomeOfLook(facts, plan.detected);
@@ -92,7 +99,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     }
     if (plan.kind === 'settled') {
       const reached = { applied: comparable(plan, goal), online: true };
-      return { ...outcome, ...(await verifySchema(state, reached, outcome, options, address)) };
+      return { ...outcome, ...(await verifySchema(state, reached, outcome, { ...options, soon }, address)) };
     }
     if (scriptsIn(plan).some((migration) => !checked.includes(migration))) {
       await soon(preflight(state, scriptsIn(plan), address));
@@ -107,6 +114,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     try {
       await runMigrations({
         lock: connection,
+        target: options.connection,
         state,
         run: plan,
         lockTimeoutSeconds,
@@ -114,14 +122,14 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
         events: record.events,
       });
     } finally {
-      record.leaves(await readPending(connection, state, record.done).catch(() => undefined));
+      record.leaves(await answered(readPending(connection, state, record.done)).catch(() => undefined));
       outcome = record.outcome();
     }
     if (goal.kind === 'stamp') {
       return outcome;
     }
     const reached = { applied: record.done, online: plan.online };
-    return { ...outcome, ...(await verifySchema(state, reached, outcome, options, address)) };
+    return { ...outcome, ...(await verifySchema(state, reached, outcome, { ...options, soon }, address)) };
   } catch (error) {
     return { ...outcome, error: asFailure(error) };
   } finally {

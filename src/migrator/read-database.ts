@@ -11,6 +11,7 @@ import type { ConnectionTarget } from './connection/url.ts';
 import type { Connection, DatabaseState } from './engine/engine.ts';
 import { asFailure, Failure } from './errors/failure.ts';
 import type { Outcome } from './outcome.ts';
+import { unlessSilent } from './unless-silent.ts';
 
 /** What a look at a database gives: what is known of it, and what can be done from there. */
 export interface Look {
@@ -120,7 +121,8 @@ export async function lookAtDatabase<Result extends object>(
   let connection: Connection | undefined;
   try {
     connection = await connect(target);
-    return await work(await readUnlocked(connection), connection);
+    const answered = unlessSilent(target, connection);
+    return await answered(Promise.resolve(work(await answered(readUnlocked(connection)), connection)));
   } catch (error) {
     return { applied: [], error: asFailure(error) };
   } finally {

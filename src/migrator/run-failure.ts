@@ -1,6 +1,7 @@
 import type { Run } from '../glance/plan.ts';
 import { describeStep, type Step } from '../glance/steps.ts';
 import { withoutUndefined } from '../glance/without-undefined.ts';
+import type { ConnectionTarget } from './connection/target.ts';
 import type { Connection, DatabaseState, LockHolder, Writer } from './engine/engine.ts';
 import {
   type DatabaseError,
@@ -18,6 +19,8 @@ import type { RunEvents } from './run-events.ts';
 export interface RunOptions {
   /** The connection that holds the lock; its end ends the run. */
   readonly lock: Connection;
+  /** How the database is reached. */
+  readonly target: ConnectionTarget;
   readonly state: DatabaseState;
   readonly run: Run;
   readonly lockTimeoutSeconds: number;

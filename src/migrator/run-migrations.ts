@@ -6,6 +6,7 @@ import { backfill } from './backfill.ts';
 import type { StepProgress } from './engine/engine.ts';
 import { Failure } from './errors/failure.ts';
 import { type RunOptions, type RunProgress, toFailure } from './run-failure.ts';
+import { unlessSilent } from './unless-silent.ts';
 
 /**
  * Runs the units of a plan in their order, each with its record. The engine's writer is the
@@ -142,7 +143,9 @@ function start(running: NonNullable<RunProgress['running']>, progress: RunProgre
 async function begin(progress: RunProgress, options: RunOptions): Promise<void> {
   stopIfAsked(options);
   progress.doing = progress.rows === undefined ? 'create table alembic_version' : 'read alembic_version';
-  await progress.writer.begin(progress.rows);
+  // Connects, the first time.
+  const answered = unlessSilent(options.target, options.lock, () => progress.writer.drop());
+  await answered(progress.writer.begin(progress.rows));
   progress.rows ??= [];
 }
 

@@ -6,8 +6,8 @@ import type { Step } from '../glance/steps.ts';
 import type { DatabaseState, Writer, WriterOptions } from './engine/engine.ts';
 import { databaseError, describeDatabaseError, isLockTimeout, isRetryable } from './errors/database-error.ts';
 import { Failure } from './errors/failure.ts';
-import { unlessStopped } from './errors/unless-stopped.ts';
 import type { Outcome } from './outcome.ts';
+import type { Answered } from './unless-silent.ts';
 
 /**
  * Compares the catalog of a database with the schema that these scripts leave. Never changes
@@ -41,11 +41,10 @@ export async function verifySchema(
   state: DatabaseState,
   reached: { readonly applied: ReadonlySet<string>; readonly online: boolean },
   { to, heads = [] }: Outcome,
-  options: Omit<WriterOptions, 'online'>,
+  options: Omit<WriterOptions, 'online'> & { readonly soon: Answered },
   address: string,
 ): Promise<Verdict> {
-  const find = (): Promise<readonly Difference[]> =>
-    unlessStopped(options.signal, address, findDifferences(state, reached.applied));
+  const find = (): Promise<readonly Difference[]> => options.soon(findDifferences(state, reached.applied));
   const before = await find();
   const due = repairable(before, reached.online);
   if (due.length === 0) {

@@ -171,6 +171,8 @@ export interface Writer {
    * the connection within a second.
    */
   cancel(): void;
+  /** Lets go of the connection at once, without a word to the server. */
+  drop(): void;
   /**
    * What the server may still be at though the connection was let go of; undefined where that is
    * nothing.

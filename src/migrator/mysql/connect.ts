@@ -54,13 +54,9 @@ export async function openSession(target: ConnectionTarget): Promise<Session> {
         : { host: target.host, port: target.port }),
       ...withoutUndefined({ user: target.user, password: target.password, database: target.database, ssl }),
       authPlugins: authPlugins(target.password ?? '', isTrusted(target, ssl), tlsSetting(target.tls, 'ca')),
-      ...(target.tls.mode === 'verify-full' && isIP(target.host) !== 0
-        ? { stream: () => connectByAddress(target.host, target.port) }
-        : {}),
+      stream: () => openSocket(target),
       charset: 'utf8mb4',
       connectTimeout: target.connectTimeoutSeconds * 1000,
-      enableKeepAlive: true,
-      keepAliveInitialDelay: 10_000,
       // Numbers that a JavaScript number cannot hold, and times, come as text.
       supportBigNumbers: true,
       dateStrings: true,
@@ -87,7 +83,10 @@ async function open(options: ConnectionOptions, address: string): Promise<Sessio
   let ended: Promise<void> | undefined;
   watch(client, () => lost.abort());
   try {
-    await settleLook((sql) => client.query(sql), mysqlGreeting(client));
+    await within(
+      options.connectTimeout ?? 0,
+      settleLook((sql) => client.query(sql), mysqlGreeting(client)),
+    );
   } catch (error) {
     client.destroy();
     throw error;
@@ -117,6 +116,16 @@ async function open(options: ConnectionOptions, address: string): Promise<Sessio
   };
 }
 
+/** The first answer belongs to the connection, whose limit the driver holds it to until then. */
+async function within(milliseconds: number, answer: Promise<void>): Promise<void> {
+  const timer = new AbortController();
+  const silence = sleep(milliseconds, 'silent', { signal: timer.signal }).catch(() => undefined);
+  const first = await Promise.race([answer, silence]).finally(() => timer.abort());
+  if (first === 'silent') {
+    throw Object.assign(new Error('no answer to the first statement'), { code: 'ETIMEDOUT' });
+  }
+}
+
 async function goodbye(client: DriverConnection): Promise<void> {
   const said = new AbortController();
   const silence = sleep(2000, undefined, { signal: said.signal }).catch(() => undefined);
@@ -125,12 +134,15 @@ async function goodbye(client: DriverConnection): Promise<void> {
   client.destroy();
 }
 
-/**
- * The driver hands TLS no name for an address, and Node then checks the certificate for
- * `localhost`. It takes the name that the socket has before that.
- */
-function connectByAddress(host: string, port: number): Socket {
-  return Object.assign(connectSocket({ host, port, keepAlive: true, noDelay: true }), { _host: host });
+/** Ours, so that a connection can be let go of whose other end is silent, at any point. */
+function openSocket({ host, port, tls }: ConnectionTarget): Socket {
+  if (host.startsWith('/')) {
+    return connectSocket(host);
+  }
+  const socket = connectSocket({ host, port, keepAlive: true, keepAliveInitialDelay: 10_000, noDelay: true });
+  // The driver hands TLS no name for an address, and Node then checks the certificate for
+  // `localhost`. It takes the name that the socket has before that.
+  return tls.mode === 'verify-full' && isIP(host) !== 0 ? Object.assign(socket, { _host: host }) : socket;
 }
 
 function watch(client: DriverConnection, onEnd: () => void): void {

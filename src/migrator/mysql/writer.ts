@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import driver from 'mysql2';
 import { type Options, QueryTypes, type Sequelize, type Transaction } from 'sequelize';
@@ -198,6 +199,10 @@ class MysqlWriter implements Writer {
     timer.unref();
   }
 
+  drop(): void {
+    this.#drop();
+  }
+
   async close(): Promise<void> {
     this.#id = undefined;
     await this.#transaction?.rollback().catch(() => undefined);
@@ -303,13 +308,16 @@ class MysqlWriter implements Writer {
   }
 
   #open(): Sequelize {
-    const sequelize = openSequelize(this.#session);
-    // The hook is the first to have the driver's own connection.
+    const { stream } = this.#session.options;
+    const sequelize = openSequelize(this.#session, () => {
+      const socket: Socket = stream();
+      this.#drop = () => socket.destroy();
+      return socket;
+    });
     sequelize.addHook('afterConnect', async (connection: unknown) => {
       if (!isDriverConnection(connection)) {
         throw new RangeError('the driver has another kind of connection');
       }
-      this.#drop = () => connection.stream.destroy();
       await settle((sql) => connection.promise().query(sql), LOCK_TIMEOUTS);
     });
     return sequelize;
@@ -369,13 +377,13 @@ class MysqlWriter implements Writer {
   }
 }
 
-function openSequelize({ options }: Session): Sequelize {
+function openSequelize({ options }: Session, stream: () => Socket): Sequelize {
   const { host, port, user, password, database, ...rest } = options;
   const settings: UntypedOptions = {
     dialect: 'mysql',
     dialectModule: driver,
     ...withoutUndefined({ host, port, username: user, password, database }),
-    dialectOptions: rest,
+    dialectOptions: { ...rest, stream },
     databaseVersion: '5.7.0',
     pool: { max: 1, min: 0, idle: 3_600_000, acquire: 60_000 },
     logging: false,
@@ -389,13 +397,10 @@ async function closePool(sequelize: Sequelize, transaction: Transaction): Promis
   await sequelize.close().catch(() => undefined);
 }
 
-/** The driver's types lack the socket. */
 function isDriverConnection(
   connection: unknown,
-): connection is { promise(): { query(sql: string): Promise<unknown> }; stream: { destroy(): void } } {
-  return (
-    typeof connection === 'object' && connection !== null && 'promise' in connection && 'stream' in connection
-  );
+): connection is { promise(): { query(sql: string): Promise<unknown> } } {
+  return typeof connection === 'object' && connection !== null && 'promise' in connection;
 }
 
 /**

@@ -1,9 +1,9 @@
+import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import driver from 'pg';
 import { type Options, QueryTypes, type Sequelize, Transaction } from 'sequelize';
 import type { Step } from '../../glance/steps.ts';
 import { withoutUndefined } from '../../glance/without-undefined.ts';
-import { destroyPostgresSocket } from '../engine/driver-internals.ts';
 import type { LockHolder, Row, StepProgress, Writer, WriterOptions } from '../engine/engine.ts';
 import { newSequelize } from '../engine/new-sequelize.ts';
 import { reachSameServer } from '../engine/same-server.ts';
@@ -77,8 +77,15 @@ export async function openWriter(
   // only one.
   const silence = sleep(timeout, 'silent', { signal: timer.signal }).catch(() => undefined);
   if ((await Promise.race([answer, silence])) === 'silent') {
-    // It is answered once the lock has been given back, and must not keep the process then.
-    answer.then(() => sequelize.close()).catch(() => undefined);
+    // Its socket must not keep the process.
+    pool.drop();
+    await answer.then(() => sequelize.close()).catch(() => undefined);
+    if (!(await isAlive(session, timeout))) {
+      throw new Failure(
+        'DatabaseUnreachable',
+        `Lost the connection to ${session.address}: there was no answer within ${timeout / 1000} s to what was asked, and another connection got none. Check the server and the network, and run the same again.`,
+      );
+    }
     throw new Failure(
       'DatabaseUnreachable',
       `Cannot change ${session.address}: the connection for the work got no answer within ${timeout / 1000} s though the one for the lock is alive, as behind a pooler with one server connection. Give it two (PgBouncer: default_pool_size).`,
@@ -86,6 +93,16 @@ export async function openWriter(
   }
   timer.abort();
   return new PostgresWriter(lock, state, options, pool);
+}
+
+async function isAlive({ client }: Session, timeout: number): Promise<boolean> {
+  const timer = new AbortController();
+  const silence = sleep(timeout, false, { signal: timer.signal }).catch(() => false);
+  const answer = client.query('SELECT 1').then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([answer, silence]).finally(() => timer.abort());
 }
 
 class PostgresWriter implements Writer {
@@ -221,6 +238,10 @@ class PostgresWriter implements Writer {
       }
     }, CANCEL_MILLISECONDS);
     timer.unref();
+  }
+
+  drop(): void {
+    this.#pool.drop();
   }
 
   async close(): Promise<void> {
@@ -466,23 +487,24 @@ async function closePool({ sequelize }: Pool, transaction: Transaction | null): 
 }
 
 function openPool(session: Session, state: PostgresState): Pool {
-  const sequelize = openSequelize(session, state);
-  let drop = (): void => undefined;
-  // The hook is the first to have the driver's own connection.
+  let socket: Socket | undefined;
+  const sequelize = openSequelize(session, state, () => {
+    socket = new Socket();
+    return socket;
+  });
   sequelize.addHook('afterConnect', async (connection: unknown) => {
     if (!(connection instanceof driver.Client)) {
       throw new RangeError('the driver has another kind of connection');
     }
-    drop = () => destroyPostgresSocket(connection);
     // Through a pooler it is for each transaction to do that.
     if (!state.pooled) {
       await connection.query(`SELECT ${settings('false')}`);
     }
   });
-  return { sequelize, drop: () => drop() };
+  return { sequelize, drop: () => socket?.destroy() };
 }
 
-function openSequelize({ config }: Session, state: PostgresState): Sequelize {
+function openSequelize({ config }: Session, state: PostgresState, stream: () => Socket): Sequelize {
   const settings: UntypedOptions = {
     dialect: 'postgres',
     dialectModule: driver,
@@ -494,6 +516,7 @@ function openSequelize({ config }: Session, state: PostgresState): Sequelize {
       ssl: config.ssl,
       ...withoutUndefined({ options: config.options }),
       keepAlive: true,
+      stream,
       connectionTimeoutMillis: config.connectionTimeoutMillis,
       // A pooler would hand a setting of the session on to others.
       clientMinMessages: 'ignore',
