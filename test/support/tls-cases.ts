@@ -19,7 +19,8 @@ export type TlsResult = 'tls' | 'plain' | 'refused';
  */
 export type Expected = string;
 
-const RESULTS: Readonly<Record<string, TlsResult>> = { '+': 'tls', o: 'plain', '-': 'refused' };
+/** What each sign stands for. */
+export const RESULTS: Readonly<Record<string, TlsResult>> = { '+': 'tls', o: 'plain', '-': 'refused' };
 
 /**
  * Connects as a command does, in this process, and asks the server whether it is spoken to by TLS.

@@ -10,13 +10,8 @@ import { runCli } from '../../../lab/process/bundle.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
 import type { ConnectionFlags } from '../../../src/cli/db/connection-options.ts';
 import { withoutUndefined } from '../../../src/glance/without-undefined.ts';
-import {
-  differences,
-  type Expected,
-  type TlsResult,
-  type TlsServer,
-  tryTls,
-} from '../../support/tls-cases.ts';
+import { differences, type TlsResult, type TlsServer, tryTls } from '../../support/tls-cases.ts';
+import { POSTGRES_TLS_FLAGS, POSTGRES_TLS_FORMS } from '../../support/tls-forms.ts';
 
 const IS_TLS = 'SELECT ssl::int FROM pg_stat_ssl WHERE pid = pg_backend_pid()';
 
@@ -51,31 +46,7 @@ describe('TLS with PostgreSQL', () => {
     return server === 'otherCa' ? certificates.otherCa : certificates.ca;
   }
 
-  /**
-   * The options of the URL, with CA for the file of the authority, and what comes of each server.
-   */
-  const forms: readonly (readonly [string, Expected])[] = [
-    ['', '++++o'],
-    ['?sslmode=disable', 'ooooo'],
-    ['?sslmode=disable&sslrootcert=CA', 'ooooo'],
-    ['?sslmode=allow', 'ooooo'],
-    ['?sslmode=prefer', '++++o'],
-    ['?sslmode=require', '++++-'],
-    ['?sslmode=require&sslrootcert=CA', '+-+--'],
-    ['?sslmode=verify-ca', '-----'],
-    ['?sslmode=verify-ca&sslrootcert=CA', '+-+--'],
-    ['?sslmode=verify-full', '-----'],
-    ['?sslmode=verify-full&sslrootcert=CA', '+----'],
-    ['?sslmode=verify-full&sslrootcert=CA&sslcrl=NONE', '+----'],
-    ['?sslmode=verify-full&sslrootcert=CA&sslcrl=REVOKED', '-----'],
-    ['?sslmode=verify-full&sslrootcert=CA&sslnegotiation=direct', '+----'],
-    ['?sslmode=verify-full&sslrootcert=CA&ssl_min_protocol_version=TLSv1.3', '+----'],
-    ['?sslrootcert=system', '-----'],
-    ['?sslmode=require&sslrootcert=system', '-----'],
-    ['?ssl_ca=CA', '+----'],
-    ['?hostaddr=127.0.0.1&sslmode=verify-full&sslrootcert=CA', '+----'],
-  ];
-  for (const [options, expected] of forms) {
+  for (const [options, expected] of POSTGRES_TLS_FORMS) {
     it(`'${options}': ${expected}`, async () => {
       const attempt = (server: TlsServer): Promise<TlsResult> =>
         tryTls(
@@ -94,20 +65,7 @@ describe('TLS with PostgreSQL', () => {
     });
   }
 
-  /** The flags, which go before what the URL says. */
-  const flags: readonly (readonly [string | undefined, boolean, string, Expected])[] = [
-    ['disable', false, '?sslmode=verify-full', 'ooooo'],
-    ['prefer', false, '?sslmode=verify-full', '++++o'],
-    ['require', false, '', '++++-'],
-    ['require', true, '', '+-+--'],
-    ['verify-ca', false, '', '-----'],
-    ['verify-ca', true, '', '+-+--'],
-    ['verify-full', false, '', '-----'],
-    ['verify-full', true, '', '+----'],
-    [undefined, true, '?sslmode=disable', '+----'],
-    ['verify-full', false, '?sslrootcert=CA', '+----'],
-  ];
-  for (const [tlsMode, tlsCa, options, expected] of flags) {
+  for (const [tlsMode, tlsCa, options, expected] of POSTGRES_TLS_FLAGS) {
     it(`--tls-mode ${tlsMode}${tlsCa ? ' --tls-ca' : ''} over '${options}': ${expected}`, async () => {
       const attempt = (server: TlsServer): Promise<TlsResult> => {
         const given: ConnectionFlags = {

@@ -13,13 +13,8 @@ import { runCli } from '../../../lab/process/bundle.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
 import type { ConnectionFlags } from '../../../src/cli/db/connection-options.ts';
 import { withoutUndefined } from '../../../src/glance/without-undefined.ts';
-import {
-  differences,
-  type Expected,
-  type TlsResult,
-  type TlsServer,
-  tryTls,
-} from '../../support/tls-cases.ts';
+import { differences, type TlsResult, type TlsServer, tryTls } from '../../support/tls-cases.ts';
+import { MYSQL_TLS_FLAGS, MYSQL_TLS_FORMS } from '../../support/tls-forms.ts';
 
 const IS_TLS =
   "SELECT VARIABLE_VALUE <> '' FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'Ssl_version'";
@@ -69,39 +64,7 @@ describe('TLS with MariaDB', () => {
     return path;
   }
 
-  /** The options of the URL, with words in capitals for paths, and what comes of each server. */
-  const forms: readonly (readonly [string, Expected])[] = [
-    ['', '++++o'],
-    ['?charset=utf8&ssl_ca=CA&ssl_key=KEY&ssl_cert=CERT&ssl_verify_cert', '+----'],
-    ['?ssl_ca=CA', '+----'],
-    ['?ssl_ca=CA&ssl_check_hostname=false', '+-+--'],
-    ['?ssl_ca=CA&ssl_verify_cert=true', '+-+--'],
-    ['?ssl_ca=CA&ssl_verify_cert=false', '++++-'],
-    ['?ssl_ca=CA&ssl_verify_identity=true', '+----'],
-    ['?ssl_verify_cert=true', '-----'],
-    ['?ssl_verify_identity=true', '-----'],
-    ['?ssl=on&ssl_ca=CA', '+----'],
-    ['?ssl=true', '-----'],
-    ['?ssl_capath=FOLDER', '++---'],
-    ['?ssl_capath=/nowhere', '-----'],
-    ['?ssl_ca=CA&ssl_cipher=ECDHE-RSA-AES256-GCM-SHA384', '+----'],
-    ['?ssl_cert=CERT&ssl_key=KEY', '++++-'],
-    ['?ssl_check_hostname=false', '++++-'],
-    ['?ssl_disabled=true&ssl_ca=CA', 'ooooo'],
-    ['?ssl_mode=DISABLED', 'ooooo'],
-    ['?ssl_mode=PREFERRED', '++++o'],
-    ['?ssl_mode=REQUIRED', '++++-'],
-    ['?ssl_mode=REQUIRED&ssl_ca=CA', '+-+--'],
-    ['?ssl_mode=VERIFY_CA', '-----'],
-    ['?ssl_mode=VERIFY_CA&ssl_ca=CA', '+-+--'],
-    ['?ssl_mode=VERIFY_IDENTITY', '-----'],
-    ['?ssl_mode=VERIFY_IDENTITY&ssl_ca=CA', '+----'],
-    ['?read_default_file=OPTIONS', '+----'],
-    ['?read_default_file=OPTIONS&ssl_check_hostname=false', '+-+--'],
-    ['?read_default_file=OPTIONS&read_default_group=plain', '++++o'],
-    ['?read_default_file=/nowhere', '-----'],
-  ];
-  for (const [options, expected] of forms) {
+  for (const [options, expected] of MYSQL_TLS_FORMS) {
     it(`'${options}': ${expected}`, async () => {
       const attempt = (server: TlsServer): Promise<TlsResult> => {
         const paths = options
@@ -116,21 +79,7 @@ describe('TLS with MariaDB', () => {
     });
   }
 
-  /** The flags, which go before what the URL says. */
-  const flags: readonly (readonly [string | undefined, boolean, string, Expected])[] = [
-    ['disable', false, '?ssl_mode=VERIFY_IDENTITY', 'ooooo'],
-    ['prefer', false, '?ssl_mode=VERIFY_IDENTITY', '++++o'],
-    ['require', false, '', '++++-'],
-    ['require', true, '', '+-+--'],
-    ['verify-ca', false, '', '-----'],
-    ['verify-ca', true, '', '+-+--'],
-    ['verify-full', false, '', '-----'],
-    ['verify-full', true, '', '+----'],
-    [undefined, true, '?ssl_disabled=true', '+----'],
-    [undefined, true, '?read_default_file=/nowhere', '+----'],
-    ['verify-full', false, '?ssl_ca=CA', '+----'],
-  ];
-  for (const [tlsMode, tlsCa, options, expected] of flags) {
+  for (const [tlsMode, tlsCa, options, expected] of MYSQL_TLS_FLAGS) {
     it(`--tls-mode ${tlsMode}${tlsCa ? ' --tls-ca' : ''} over '${options}': ${expected}`, async () => {
       const attempt = (server: TlsServer): Promise<TlsResult> => {
         const given: ConnectionFlags = {
