@@ -31,6 +31,43 @@ describe('the schema that a run on PostgreSQL leaves', () => {
     widen: (column, type) => `ALTER TABLE images ALTER COLUMN ${column} TYPE ${type}`,
     dropForeignKey: 'ALTER TABLE image_tags DROP CONSTRAINT image_tags_image_id_fkey',
     dropUnique: 'ALTER TABLE image_members DROP CONSTRAINT image_members_image_id_member_deleted_at_key',
+    years: [
+      'DROP INDEX checksum_image_idx',
+      'ALTER INDEX owner_image_idx RENAME TO images_by_owner',
+      'CREATE INDEX ours ON images (name, status)',
+      'ALTER TABLE images ALTER COLUMN name TYPE text, ALTER COLUMN min_ram DROP NOT NULL, ADD COLUMN cost_centre varchar(20)',
+      'ALTER TABLE image_properties ALTER COLUMN value TYPE varchar(8000)',
+      'ALTER TABLE image_tags DROP CONSTRAINT image_tags_image_id_fkey',
+      'CREATE TABLE audit (id integer PRIMARY KEY)',
+    ],
+    told: [
+      [
+        'column images.name is text instead of character varying(255)',
+        'ALTER TABLE images ALTER COLUMN name TYPE varchar(255), ALTER COLUMN name DROP NOT NULL, ALTER COLUMN name DROP DEFAULT',
+        'cuts or refuses each name that no character varying(255) holds',
+      ],
+      [
+        'column images.min_ram is integer instead of integer not null',
+        'ALTER TABLE images ALTER COLUMN min_ram TYPE integer, ALTER COLUMN min_ram SET NOT NULL, ALTER COLUMN min_ram DROP DEFAULT',
+        'refuses or empties each min_ram that is NULL',
+      ],
+      [
+        'index checksum_image_idx on images (checksum) is missing',
+        'CREATE INDEX checksum_image_idx ON images (checksum)',
+      ],
+      [
+        'index owner_image_idx on images (owner) is missing',
+        'CREATE INDEX owner_image_idx ON images (owner)',
+      ],
+      [
+        'column image_properties.value is character varying(8000) instead of text',
+        'ALTER TABLE image_properties ALTER COLUMN value TYPE text, ALTER COLUMN value DROP NOT NULL, ALTER COLUMN value DROP DEFAULT',
+      ],
+      [
+        'foreign key of image_tags (image_id) to images (id) is missing',
+        'ALTER TABLE image_tags ADD FOREIGN KEY (image_id) REFERENCES images (id)',
+      ],
+    ],
     emptyTrigger: [
       'CREATE OR REPLACE FUNCTION insert_visibility() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$',
     ],

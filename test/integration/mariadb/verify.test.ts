@@ -87,6 +87,43 @@ describe('the schema that a run on MariaDB leaves', () => {
     widen: (column, type) => `ALTER TABLE images MODIFY COLUMN ${column} ${type}`,
     dropForeignKey: 'ALTER TABLE image_tags DROP FOREIGN KEY image_tags_ibfk_1',
     dropUnique: 'ALTER TABLE image_members DROP INDEX image_members_image_id_member_deleted_at_key',
+    years: [
+      'DROP INDEX checksum_image_idx ON images',
+      'ALTER TABLE images RENAME INDEX owner_image_idx TO images_by_owner',
+      'CREATE INDEX ours ON images (status, disk_format)',
+      'ALTER TABLE images MODIFY COLUMN name text, MODIFY COLUMN min_ram int NULL, ADD COLUMN cost_centre varchar(20)',
+      'ALTER TABLE image_tags MODIFY COLUMN value varchar(800) NOT NULL, DROP FOREIGN KEY image_tags_ibfk_1',
+      'CREATE TABLE audit (id integer PRIMARY KEY)',
+    ],
+    told: [
+      [
+        'column images.name is text instead of varchar(255)',
+        'ALTER TABLE images MODIFY COLUMN `name` VARCHAR(255) NULL',
+        'cuts or refuses each name that no varchar(255) holds',
+      ],
+      [
+        'column images.min_ram is int instead of int not null',
+        'ALTER TABLE images MODIFY COLUMN `min_ram` INTEGER NOT NULL',
+        'refuses or empties each min_ram that is NULL',
+      ],
+      [
+        'index checksum_image_idx on images (checksum) is missing',
+        'ALTER TABLE images ADD INDEX checksum_image_idx (checksum)',
+      ],
+      [
+        'index owner_image_idx on images (owner) is missing',
+        'ALTER TABLE images ADD INDEX owner_image_idx (owner)',
+      ],
+      [
+        'column image_tags.value is varchar(800) not null instead of varchar(255) not null',
+        'ALTER TABLE image_tags MODIFY COLUMN `value` VARCHAR(255) NOT NULL',
+        'cuts or refuses each value that no varchar(255) holds',
+      ],
+      [
+        'foreign key of image_tags (image_id) to images (id) is missing',
+        'ALTER TABLE image_tags ADD FOREIGN KEY (image_id) REFERENCES images (id)',
+      ],
+    ],
     emptyTrigger: [
       'DROP TRIGGER insert_visibility',
       'CREATE TRIGGER insert_visibility BEFORE INSERT ON images FOR EACH ROW SET NEW.name = NEW.name',

@@ -13,6 +13,10 @@ export interface Hands {
   readonly dropForeignKey: string;
   /** Drops the unique key of image_members. */
   readonly dropUnique: string;
+  /** What years of work leave: indexes, columns and keys that are gone, other, and new. */
+  readonly years: readonly string[];
+  /** What `db diff` says of that: each difference with its SQL, which a text and JSON have alike. */
+  readonly told: readonly (readonly [what: string, sql: string, caution?: string])[];
   /** Makes the trigger of an INSERT do nothing. */
   readonly emptyTrigger: readonly string[];
 }
@@ -103,6 +107,31 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
     );
     await engine.query(url, told.at(-1)?.replace('-- ', '') ?? '');
     expect(await succeeds(url, 'sync')).to.match(/^Database is up to date/);
+  });
+
+  it('a year of hands: each difference with its SQL, as text and as JSON, and what is new is none', async () => {
+    const url = await harmed(...hands.years);
+    const text = await db(url, 'diff');
+    expect(text.code).to.equal(16);
+    expect(text.stdout.trimEnd().split('\n').slice(1)).to.deep.equal(
+      hands.told.flatMap(([what, sql, caution]) => [
+        `  ${what}`,
+        ...(caution === undefined
+          ? []
+          : [`      -- Not before a look at the rows: this ${caution}. Take a backup, then run it by hand.`]),
+        `      ${sql};`,
+      ]),
+    );
+    const { differences } = JSON.parse((await db(url, 'diff', '--output', 'json')).stdout);
+    expect(differences).to.deep.equal(
+      hands.told.map(([what, sql, caution]) => ({
+        what,
+        sql: [sql],
+        ...(caution === undefined ? {} : { caution }),
+      })),
+    );
+    for (const [, sql] of hands.told) await engine.query(url, sql);
+    expect(await db(url, 'diff')).to.deep.include({ code: 0, stderr: '' });
   });
 
   it('a narrower column and another default: db diff mends them, with nothing to look at before', async () => {
