@@ -16,5 +16,6 @@ describe('a PostgreSQL that does not answer any more', () => {
       'its first transaction': /AS locked/,
     },
     lockImages: ['BEGIN', 'LOCK TABLE images'],
+    tried: 2,
   });
 });
