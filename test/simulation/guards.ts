@@ -46,14 +46,10 @@ const GUARDS: readonly Guard[] = [
         `export function ${check}(): undefined {}\nfunction before(`,
       ]),
   ),
-  guard(
-    'a result is stored before anything else',
-    [
-      'effect: resultIsNew ? undefined : (housekeeping(facts, verdict.effect) ?? verdict.effect)',
-      'effect: housekeeping(facts, verdict.effect) ?? verdict.effect',
-    ],
-    ['job !== undefined && (schema.deleting || isRecorded(schema.status, job))', 'job !== undefined'],
-  ),
+  guard('a result is stored before anything else', [
+    'effect: resultIsNew ? undefined : (housekeeping(facts, verdict.effect) ?? verdict.effect)',
+    'effect: housekeeping(facts, verdict.effect) ?? verdict.effect',
+  ]),
   guard('older Jobs get their TTL', ['older !== undefined', 'older !== undefined && older.name === ""']),
   guard('a Job has no owner while it runs', [
     '      namespace: schema.namespace,\n',
@@ -193,7 +189,7 @@ const GUARDS: readonly Guard[] = [
     "verdict.reason === 'UpToDate' ? {} :",
     'verdict.reason !== undefined ? withoutUndefined({ plan, refusedPlan }) :',
   ]),
-  guard('a changed spec is tried anew', ['status.job?.generation !== schema.generation ||', '']),
+  guard('a changed spec is tried anew', ['job.generation !== schema.generation ||', '']),
   guard('a retry is tried anew', [
     '    (schema.retry !== undefined && schema.retry !== status.handledRetry)\n  );',
     '    schema.retry === ""\n  );',
@@ -264,7 +260,7 @@ const GUARDS: readonly Guard[] = [
     "passing ? { kind: 'done', requeueAfter: 0 } : outcome",
   ]),
   guard('a refused Job is not asked for at once', [
-    'refusal === undefined || refusal.effect !== verdict.effect?.kind',
+    'refusal === undefined || refusal.effect !== verdict.effect.kind',
     "refusal === undefined || refusal.message !== ''",
   ]),
   guard('a changed spec is asked for at once', [
@@ -322,10 +318,10 @@ const GUARDS: readonly Guard[] = [
     'status',
   ]),
   guard('the word of an ended container counts', [
-    "pod?.kind === 'held' && isLastEnd",
-    "pod?.kind === 'held' && job.name === '' && isLastEnd",
+    'isLastEnd(state.pod.end) &&',
+    "isLastEnd(state.pod.end) && job.name === '' &&",
   ]),
-  guard('a Job that a sidecar holds is deleted', ['job?.held === true &&', "job?.name === '' &&"]),
+  guard('a Job that a sidecar holds is deleted', ['job?.held === true ?', "job?.name === '' ?"]),
   guard('of two Jobs of one second the later counts', [
     'sequenceOf(b.purpose) - sequenceOf(a.purpose) ||',
     '',

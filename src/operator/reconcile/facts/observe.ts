@@ -37,7 +37,7 @@ export interface Observed {
    * Jobs before the newest one that are not finished only because another container keeps a pod of
    * theirs.
    */
-  readonly olderHeldJobs?: readonly JobReference[];
+  readonly olderHeldJobs: readonly JobReference[];
   /**
    * Jobs that are not finished and have the schema as their owner, as an older operator made them,
    * or a person.
@@ -56,10 +56,8 @@ export interface Observed {
    * The oldest of the other schemas that name the same database, where it is older than this one.
    */
   readonly sharer?: string | undefined;
-  /** Names of pods of this schema that may still run, whether their Job is there or not. */
-  readonly livePods: readonly string[];
-  /** How the first of these is. */
-  readonly livePod?: PodState | undefined;
+  /** Pods of this schema that may still run, whether their Job is there or not. */
+  readonly livePods: readonly LivePod[];
   /** How far the pod at work has come, as far as that is known; absent while none is. */
   readonly progress?: ObservedProgress;
 }
@@ -70,6 +68,12 @@ export interface ObservedProgress {
   readonly reported: ProgressReport | undefined;
   /** When there may be more to know, in milliseconds since the epoch. */
   readonly requeueAt: number;
+}
+
+/** A pod that may still run, and how it is. */
+interface LivePod {
+  readonly name: string;
+  readonly state: PodState;
 }
 
 /** The GlanceSchema, reduced to what is decided by. */
@@ -158,21 +162,9 @@ export type PodState =
     }
   /** No pod is there, and none will be before the Job is resumed. */
   | { readonly kind: 'suspended' }
-  /** Waiting for a node or for its container to start, since when, RFC 3339. */
-  | {
-      readonly kind: 'starting';
-      readonly pod: string;
-      readonly since: string;
-      readonly endsBy?: string | undefined;
-      readonly node?: string | undefined;
-    }
-  /** Deleted; its node has to have ended it by `endsBy`, RFC 3339. */
-  | {
-      readonly kind: 'running';
-      readonly pod: string;
-      readonly endsBy?: string | undefined;
-      readonly node?: string | undefined;
-    }
+  | StartedPod
+  /** Somebody has deleted it; its node has to have ended it by `endsBy`, RFC 3339. */
+  | (StartedPod & { readonly endsBy: string; readonly node: string | undefined })
   /** Nobody can tell whether it runs, as its node does not answer. */
   | { readonly kind: 'lost'; readonly pod: string; readonly node: string | undefined }
   /** Its migration ended as `end` says, at `since`, RFC 3339; other containers keep it. */
@@ -185,6 +177,11 @@ export type PodState =
     }
   /** It cannot start; the message is the kubelet's or the scheduler's own. */
   | { readonly kind: 'blocked'; readonly reason: 'SecretNotReady' | 'JobBlocked'; readonly message: string };
+
+type StartedPod =
+  /** Waiting for a node or for its container to start, since when, RFC 3339. */
+  | { readonly kind: 'starting'; readonly pod: string; readonly since: string }
+  | { readonly kind: 'running'; readonly pod: string };
 
 /** What a Job gets of the operator's own pod. */
 export interface DefaultImage {
@@ -222,8 +219,6 @@ export function observe(
   const older = near.filter((job) => job !== newest);
   const reservedSequence = annotations[RESERVED_SEQUENCE_ANNOTATION] ?? '';
   const nearPods = pods.filter(isNear);
-  const livePods = nearPods.filter((pod) => !hasEnded(pod));
-  const [livePod] = livePods;
   const { status = {} } = schema;
   return {
     schema: {
@@ -252,8 +247,9 @@ export function observe(
     ownedActiveJobs: near
       .filter(({ job }) => !isFinished(job) && isOwnedBy(job, schema))
       .map(({ job }) => referenceTo(job)),
-    livePods: livePods.map((pod) => pod.metadata.name),
-    ...(livePod === undefined ? {} : { livePod: podState(livePod) }),
+    livePods: nearPods
+      .filter((pod) => !hasEnded(pod))
+      .map((pod) => ({ name: pod.metadata.name, state: podState(pod) })),
   };
 }
 

@@ -1,24 +1,33 @@
-import { failureMeaning } from '../../../contract/failures.ts';
+import { FAILURES, type FailureReason, failureMeaning } from '../../../contract/failures.ts';
+import type { StatusJob } from '../../../contract/glance-schema.ts';
 import { knownReason, type Reason } from '../../../contract/reasons.ts';
 import { exponentialBackoff, fractionOf } from '../../time/backoff.ts';
 import { NO_RESULT } from '../status/result.ts';
 import { type Facts, sentence, type Verdict } from './policy.ts';
 
+/** The failures after which no further attempt of this image helps. `Ready` has a reason for each. */
+type FinalFailure = {
+  [R in FailureReason]: (typeof FAILURES)[R]['nextJob'] extends 'with backoff' ? never : R;
+}[FailureReason];
+
 /** Whether no further attempt of this image makes it better. */
-export function isFinal(reason: string): boolean {
+export function isFinal(reason: string): reason is FinalFailure {
   return (failureMeaning(reason)?.nextJob ?? 'with backoff') !== 'with backoff';
 }
 
 /** The newest Job failed, and no further attempt of this image helps. */
 export function failedForGood(facts: Facts): Verdict | undefined {
   const job = failedJob(facts);
-  const reason = knownReason(job?.failure.reason);
-  if (job === undefined || reason === undefined || !isFinal(reason)) {
+  if (job === undefined) {
     return undefined;
   }
-  return failureMeaning(reason)?.nextJob === 'by another image' && job.image !== facts.schema.image
+  const { reason, message } = job.failure;
+  if (!isFinal(reason)) {
+    return undefined;
+  }
+  return FAILURES[reason].nextJob === 'by another image' && job.image !== facts.schema.image
     ? undefined
-    : { reason, message: `${sentence(job.failure.message)} ${whatWouldHelp(reason)}` };
+    : { reason, message: `${sentence(message)} ${whatWouldHelp(reason)}` };
 }
 
 function whatWouldHelp(reason: Reason): string {
@@ -83,7 +92,7 @@ export function inSeconds(time: number): string {
 /** The newest Job if it failed, unless the spec has changed or a retry was asked for since. */
 function failedJob(facts: Facts) {
   const { job } = facts.status;
-  return job?.failure === undefined || job.finishedAt === undefined || isNewTry(facts)
+  return job?.failure === undefined || job.finishedAt === undefined || isNewTry(job, facts)
     ? undefined
     : { ...job, failure: job.failure, finishedAt: job.finishedAt };
 }
@@ -94,7 +103,7 @@ function failedJob(facts: Facts) {
  */
 function lostJob(facts: Facts) {
   const { job } = facts.status;
-  if (job === undefined || job.finishedAt !== undefined || isNewTry(facts)) {
+  if (job === undefined || job.finishedAt !== undefined || isNewTry(job, facts)) {
     return undefined;
   }
   const failure = {
@@ -105,9 +114,9 @@ function lostJob(facts: Facts) {
 }
 
 /** Whether something is wanted that was not when the newest Job was made. */
-function isNewTry({ schema, status }: Facts): boolean {
+function isNewTry(job: StatusJob, { schema, status }: Facts): boolean {
   return (
-    status.job?.generation !== schema.generation ||
+    job.generation !== schema.generation ||
     (schema.retry !== undefined && schema.retry !== status.handledRetry)
   );
 }

@@ -1,25 +1,16 @@
 import type { Observed, ObservedSchema } from '../facts/observe.ts';
-import { isRecorded } from '../status/result.ts';
 import { isFinal } from './attempts.ts';
 import type { Effect, Facts } from './policy.ts';
 
 /**
  * What is owed to Jobs that are there, before anything new begins, as far as the API server takes
- * it.
+ * it. The result of the newest Job is in the status, or nobody reads that any more.
  */
 export function housekeeping(facts: Facts, next?: Effect): Effect | undefined {
-  const {
-    schema,
-    job,
-    olderHeldJobs = [],
-    olderJobsWithoutTtl,
-    ownedActiveJobs,
-    putOff = [],
-    refusal,
-  } = facts;
-  const isTaken = ({ uid }: { readonly uid: string }) => !putOff.includes(uid);
-  const isHeld = job?.held === true && (schema.deleting || isRecorded(schema.status, job));
-  const held = [...(isHeld ? [{ name: job.name, uid: job.uid }] : []), ...olderHeldJobs].find(isTaken);
+  const { schema, job, olderHeldJobs, olderJobsWithoutTtl, ownedActiveJobs, putOff, refusal } = facts;
+  const isTaken = ({ uid }: { readonly uid: string }) => putOff?.includes(uid) !== true;
+  const newestHeld = job?.held === true ? [{ name: job.name, uid: job.uid }] : [];
+  const held = [...newestHeld, ...olderHeldJobs].find(isTaken);
   if (held !== undefined) {
     return { kind: 'deleteHeldJob', job: held };
   }
@@ -31,8 +22,7 @@ export function housekeeping(facts: Facts, next?: Effect): Effect | undefined {
   if (older !== undefined) {
     return { kind: 'setTtl', job: older, ttl: ttlOf(schema) };
   }
-  const isStored = job !== undefined && (schema.deleting || isRecorded(schema.status, job));
-  if (job?.state.kind === 'finished' && !job.hasTtl && isStored && isTaken(job)) {
+  if (job?.state.kind === 'finished' && !job.hasTtl && isTaken(job)) {
     const { failure, purpose } = schema.status.job ?? {};
     // The log of a plan is read until somebody has approved it.
     const least = purpose === 'Plan' && failure === undefined ? PLAN_TTL : 0;

@@ -1,11 +1,10 @@
-import { failureMeaning } from '../../../contract/failures.ts';
-import { type GlanceSchemaStatus, readyCondition } from '../../../contract/glance-schema.ts';
-import { knownReason } from '../../../contract/reasons.ts';
+import { FAILURES, type FailureReason } from '../../../contract/failures.ts';
+import type { GlanceSchemaStatus } from '../../../contract/glance-schema.ts';
 import { formatPosition } from '../../../glance/position.ts';
 import { exponentialBackoff } from '../../time/backoff.ts';
 import type { JobState, ObservedJob, PodState } from '../facts/observe.ts';
 import { podTemplateHash } from '../job/job.ts';
-import { NOT_BEGUN } from '../status/result.ts';
+import { whyNotBegun } from '../status/result.ts';
 import type { ReadyCondition } from '../status/status.ts';
 import { type Effect, type Facts, sentence, unlessRefused, type Verdict } from './policy.ts';
 import { recordedPosition } from './positions.ts';
@@ -21,9 +20,12 @@ export const HELD_GRACE = 30_000;
  * pod may follow.
  */
 export function endOfHeld(job: ObservedJob, now: number): ObservedJob {
-  const pod = job.state.kind === 'active' ? job.state.pod : undefined;
-  return pod?.kind === 'held' && isLastEnd(pod.end) && now - Date.parse(pod.since) >= HELD_GRACE
-    ? { ...job, state: pod.end, held: true }
+  const { state } = job;
+  return state.kind === 'active' &&
+    state.pod.kind === 'held' &&
+    isLastEnd(state.pod.end) &&
+    now - Date.parse(state.pod.since) >= HELD_GRACE
+    ? { ...job, state: state.pod.end, held: true }
     : job;
 }
 
@@ -109,18 +111,15 @@ function podGrace({ failed }: Extract<PodState, { kind: 'none' }>): number {
 }
 
 /** That nobody can tell whether a pod runs, where that is so. */
-function whyLost(pod: PodState | undefined, now: number): ReadyCondition | undefined {
-  if (pod === undefined || !('node' in pod)) {
+function whyLost(pod: PodState, now: number): ReadyCondition | undefined {
+  const lost = pod.kind === 'lost' || ('endsBy' in pod && now >= overdueAt(pod.endsBy)) ? pod : undefined;
+  if (lost === undefined) {
     return undefined;
   }
-  const overdue = pod.kind !== 'lost' && pod.endsBy !== undefined && now >= overdueAt(pod.endsBy);
-  if (pod.kind !== 'lost' && !overdue) {
-    return undefined;
-  }
-  const node = pod.node ?? 'unknown';
+  const node = lost.node ?? 'unknown';
   return {
     reason: 'JobBlocked',
-    message: `Node ${node} does not answer: whether the migration in pod ${pod.pod} still runs there is not known, and nothing else is started. Bring the node back; or make sure that it is off, and then delete it by \`kubectl delete node ${node}\`.`,
+    message: `Node ${node} does not answer: whether the migration in pod ${lost.pod} still runs there is not known, and nothing else is started. Bring the node back; or make sure that it is off, and then delete it by \`kubectl delete node ${node}\`.`,
   };
 }
 
@@ -133,7 +132,7 @@ function overdueAt(endsBy: string): number {
  * never.
  */
 function blockedAfter(pod: PodState, now: number): number | undefined {
-  if ('endsBy' in pod && pod.endsBy !== undefined) {
+  if ('endsBy' in pod) {
     return Math.max(1_000, overdueAt(pod.endsBy) - now);
   }
   const grace = pod.kind === 'none' ? podGrace(pod) : START_GRACE;
@@ -158,7 +157,7 @@ export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdic
       };
     }
     return {
-      reason: job.purpose?.target === null ? 'Observing' : 'MigrationRunning',
+      reason: job.purpose?.target == null ? 'Observing' : 'MigrationRunning',
       message: `The migration in pod ${pod.pod} has ended, and ${by} keeps the pod. Its result is taken in a moment, and Job ${job.name} is then deleted; keep sidecars out of the pods of the operator's Jobs.${waitsForIt}`,
       requeueAfter: Math.min(HELD_GRACE, Math.max(0, Date.parse(pod.since) + HELD_GRACE - now)),
     };
@@ -176,11 +175,10 @@ export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdic
   if (blocked !== undefined) {
     return { ...blocked, message: blocked.message + waitsForIt };
   }
-  const told = schema.status.job?.uid === job.uid ? readyCondition(schema.status) : undefined;
-  const reason = knownReason(told?.reason);
-  if (pod.kind === 'none' && told !== undefined && reason !== undefined && NOT_BEGUN.includes(reason)) {
+  const told = whyNotBegun(schema.status, job.uid);
+  if (pod.kind === 'none' && told !== undefined) {
     // Until there is another pod, or the Job has ended: then this says whether its migration had begun.
-    return { reason, message: told.message, requeueAfter: blockedAfter(pod, now) };
+    return { ...told, requeueAfter: blockedAfter(pod, now) };
   }
   const later = progress === undefined ? blockedAfter(pod, now) : Math.max(0, progress.requeueAt - now);
   return { ...workOf(job, status, waitsForIt), requeueAfter: later };
@@ -190,8 +188,8 @@ export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdic
  * Whether the Job has no further try after this failure, and only has not been marked as failed
  * yet.
  */
-function endsTheJob(reason: string): boolean {
-  return failureMeaning(reason)?.retriedInJob === false;
+function endsTheJob(reason: FailureReason): boolean {
+  return !FAILURES[reason].retriedInJob;
 }
 
 function workOf(job: ObservedJob, status: GlanceSchemaStatus, waitsForIt: string): Verdict {
@@ -230,17 +228,17 @@ function count(rows: number): string {
 }
 
 /** A pod is alive whose Job is gone: it may still change the database, so its end is waited for. */
-export function podsOutliveTheirJob({ livePods, livePod, now }: Facts): Verdict | undefined {
+export function podsOutliveTheirJob({ livePods, now }: Facts): Verdict | undefined {
   const [pod] = livePods;
   if (pod === undefined) {
     return undefined;
   }
   const running: ReadyCondition = {
     reason: 'MigrationRunning',
-    message: `Pod ${pod} is still there though its Job is gone; waiting for its end.`,
+    message: `Pod ${pod.name} is still there though its Job is gone; waiting for its end.`,
   };
   return {
-    ...(whyLost(livePod, now) ?? running),
-    requeueAfter: livePod === undefined ? undefined : blockedAfter(livePod, now),
+    ...(whyLost(pod.state, now) ?? running),
+    requeueAfter: blockedAfter(pod.state, now),
   };
 }

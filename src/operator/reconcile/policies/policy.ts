@@ -49,8 +49,8 @@ export type Policy = (facts: Facts) => Verdict | undefined;
  * A verdict with an effect, unless the API server has refused that effect and is not asked again
  * yet.
  */
-export function unlessRefused({ refusal }: Facts, verdict: Verdict): Verdict {
-  return refusal === undefined || refusal.effect !== verdict.effect?.kind
+export function unlessRefused({ refusal }: Facts, verdict: Verdict & { readonly effect: Effect }): Verdict {
+  return refusal === undefined || refusal.effect !== verdict.effect.kind
     ? verdict
     : {
         reason: refusal.passing ? 'MigrationPending' : 'JobBlocked',

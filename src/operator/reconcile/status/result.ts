@@ -1,8 +1,9 @@
 import { type FailureReason, failureMeaning } from '../../../contract/failures.ts';
 import type { GlanceSchemaStatus, HistoryEntry, StatusJob } from '../../../contract/glance-schema.ts';
-import { readyCondition, readyReason } from '../../../contract/glance-schema.ts';
+import { readyCondition } from '../../../contract/glance-schema.ts';
 import { printable } from '../../../contract/printable.ts';
 import type { ProgressReport } from '../../../contract/progress.ts';
+import type { Reason } from '../../../contract/reasons.ts';
 import type { MigrationReport } from '../../../contract/report.ts';
 import { agrees } from '../../../glance/detect.ts';
 import { isPast, isReached } from '../../../glance/goal.ts';
@@ -10,6 +11,7 @@ import { formatPosition, type Position } from '../../../glance/position.ts';
 import { REVISIONS } from '../../../glance/revisions.ts';
 import { withoutUndefined } from '../../../glance/without-undefined.ts';
 import type { ObservedJob, ObservedSchema } from '../facts/observe.ts';
+import type { ReadyCondition } from './status.ts';
 
 const MOST_HISTORY = 10;
 const MOST_SCRIPTS = 64;
@@ -257,12 +259,19 @@ function failureOf(job: ObservedJob, before: GlanceSchemaStatus): StatusJob['fai
 /**
  * Reasons that are reported for a Job whose container cannot start, or whose pods could not begin.
  */
-export const NOT_BEGUN: readonly string[] = [
+const NOT_BEGUN: readonly Reason[] = [
   'SecretNotReady',
   'JobBlocked',
   'DatabaseUnreachable',
   'ConnectionInvalid',
 ];
+
+/** What is reported of this Job, where that is why its migration has not begun. */
+export function whyNotBegun(status: GlanceSchemaStatus, uid: string): ReadyCondition | undefined {
+  const told = status.job?.uid === uid ? readyCondition(status) : undefined;
+  const reason = NOT_BEGUN.find((each) => each === told?.reason);
+  return told && reason && { reason, message: told.message };
+}
 
 /**
  * A Job that had no chance to begin may go well later; a migration that was ended in the middle
@@ -278,11 +287,11 @@ function deadlineFailure(
   if (error != null && error.reason !== 'Interrupted' && error.reason !== 'MigrationFailed') {
     return fail(error.reason, error.message);
   }
-  const ready = readyCondition(before);
-  if (report === undefined && before.job?.uid === uid && NOT_BEGUN.includes(readyReason(before) ?? '')) {
+  const told = whyNotBegun(before, uid);
+  if (report === undefined && told !== undefined) {
     return fail(
       NO_RESULT,
-      `Job ${name} reached job.activeDeadlineSeconds before its migration began. ${ready?.message ?? ''}`,
+      `Job ${name} reached job.activeDeadlineSeconds before its migration began. ${told.message}`,
     );
   }
   return fail(
