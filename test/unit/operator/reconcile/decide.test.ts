@@ -1351,7 +1351,341 @@ const ROWS: readonly Row[] = [
   },
   ...windowRows(),
   ...approvalRows(),
+  ...nodeRows(),
+  ...sidecarRows(),
+  ...interferenceRows(),
+  ...recordRows(),
 ];
+
+/** The node of a pod is not heard of any more. */
+function nodeRows(): readonly Row[] {
+  const silent = (node: string) =>
+    `Node ${node} does not answer: whether the migration in pod glance-1-bd7662a5-x still runs there is not known, and nothing else is started. Bring the node back; or make sure that it is off, and then delete it by \`kubectl delete node ${node}\`.`;
+  const givenUp = aPod(
+    'Running',
+    { running: {} },
+    {
+      conditions: [
+        { type: 'ContainersReady', status: 'True' },
+        { type: 'Ready', status: 'False' },
+      ],
+    },
+  );
+  const blocked = { effect: 'none', reason: 'JobBlocked' } as const;
+  const runs = { effect: 'none', reason: 'MigrationRunning' } as const;
+  return [
+    {
+      policy: 'jobAtWork',
+      fact: 'the node of a pod has been given up',
+      jobs: [aJob()],
+      pods: [{ ...givenUp, spec: { nodeName: 'node-7' } }],
+      ...blocked,
+      says: silent('node-7'),
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'the node of a pod has been given up, and nobody says which it was',
+      jobs: [aJob()],
+      pods: [givenUp],
+      ...blocked,
+      says: silent('unknown'),
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'the node has had half a minute more than its time to end a pod',
+      jobs: [aJob()],
+      pods: [endingBy(-30_000)],
+      ...blocked,
+      says: silent('node-7'),
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'a node lacks two milliseconds of that',
+      jobs: [aJob()],
+      pods: [endingBy(-29_998)],
+      ...runs,
+      requeueAfter: 1_000,
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'the node has not ended a pod in time that was starting',
+      jobs: [aJob()],
+      pods: [{ ...endingBy(-30_000), status: { phase: 'Pending' } }],
+      ...blocked,
+      says: silent('node-7'),
+    },
+    {
+      policy: 'podsOutliveTheirJob',
+      fact: 'the node of a pod that outlives its Job has had half a minute more than its time to end it',
+      pods: [endingBy(-30_000)],
+      ...blocked,
+      says: silent('node-7'),
+      requeueAfter: 1_000,
+    },
+    {
+      policy: 'podsOutliveTheirJob',
+      fact: 'the node of a pod that outlives its Job has time to end it',
+      pods: [endingBy(60_000)],
+      ...runs,
+      says: 'Pod glance-1-bd7662a5-x is still there though its Job is gone; waiting for its end.',
+      requeueAfter: 90_000,
+    },
+    {
+      policy: 'podsOutliveTheirJob',
+      fact: 'a pod that outlives its Job is starting',
+      pods: [aPod('Pending', { waiting: { reason: 'ContainerCreating' } })],
+      ...runs,
+      requeueAfter: 55_000,
+    },
+  ];
+}
+
+/** A container beside ours keeps the pod. */
+function sidecarRows(): readonly Row[] {
+  const ended = { exitCode: 0, reason: 'Done', finishedAt: FINISHED, message: JSON.stringify(aReport()) };
+  const besides = (...names: readonly string[]) =>
+    aPod('Running', undefined, {
+      containerStatuses: [
+        ...names.map((name) => ({ name, state: { running: {} } })),
+        { name: 'migrate', state: { terminated: ended } },
+      ],
+    });
+  const crashed = aPod('Running', {
+    terminated: { exitCode: 137, reason: 'OOMKilled', finishedAt: FINISHED },
+  });
+  const taken =
+    "Its result is taken in a moment, and Job glance-1-bd7662a5 is then deleted; keep sidecars out of the pods of the operator's Jobs.";
+  const cannotTryAgain =
+    "keeps the pod, so that Job glance-1-bd7662a5 cannot try again. Delete the pod, and keep sidecars out of the pods of the operator's Jobs.";
+  const longAfter = new Date('2026-11-23T07:30:00Z');
+  return [
+    {
+      policy: 'jobAtWork',
+      fact: 'two sidecars keep the pod of a migration that has ended',
+      jobs: [aJob()],
+      pods: [besides('istio-proxy', 'vault-agent')],
+      effect: 'none',
+      reason: 'MigrationRunning',
+      says: `The migration in pod glance-1-bd7662a5-x has ended, and istio-proxy, vault-agent keeps the pod. ${taken}`,
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'nobody says which container keeps the pod of a migration that has ended',
+      jobs: [aJob()],
+      pods: [besides()],
+      effect: 'none',
+      reason: 'MigrationRunning',
+      says: `The migration in pod glance-1-bd7662a5-x has ended, and something else keeps the pod. ${taken}`,
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'a sidecar keeps the pod of a Job that has read the database',
+      jobs: [aJob({ purpose: { kind: 'Observe', target: null } })],
+      pods: [besides('istio-proxy')],
+      effect: 'none',
+      reason: 'Observing',
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'a sidecar keeps the pod of a Job that does not say what it is for',
+      jobs: [aJob({ metadata: { annotations: {} } })],
+      pods: [besides('istio-proxy')],
+      effect: 'none',
+      reason: 'Observing',
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'a sidecar keeps the pod of a migration that failed and may be tried again',
+      jobs: [aJob()],
+      pods: [aPodWithSidecar(aRefusal('LockTimeout'))],
+      now: longAfter,
+      effect: 'none',
+      reason: 'JobBlocked',
+      says: `The migration in pod glance-1-bd7662a5-x has failed, and istio-proxy ${cannotTryAgain}`,
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'a pod is kept whose migration was killed and left no report',
+      jobs: [aJob()],
+      pods: [crashed],
+      now: longAfter,
+      effect: 'none',
+      reason: 'JobBlocked',
+      says: `The migration in pod glance-1-bd7662a5-x has failed, and something else ${cannotTryAgain}`,
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'a sidecar keeps the pod of a migration that has ended, and a deletion waits',
+      schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+      jobs: [aJob()],
+      pods: [aPodWithSidecar()],
+      effect: 'none',
+      reason: 'MigrationRunning',
+      says: `The migration in pod glance-1-bd7662a5-x has ended, and istio-proxy keeps the pod. ${taken} The deletion waits for it.`,
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'a sidecar has kept the pod of a migration for two milliseconds less than half a minute',
+      jobs: [aJob()],
+      pods: [aPodWithSidecar()],
+      now: new Date('2026-11-23T07:01:29.998Z'),
+      effect: 'none',
+      reason: 'MigrationRunning',
+      requeueAfter: 2,
+    },
+    {
+      policy: 'failedForGood',
+      fact: 'a sidecar has kept the pod of a refusal for half a minute, its result not yet in the status',
+      jobs: [aJob()],
+      pods: [aPodWithSidecar(aRefusal('DatabaseNotGlance'))],
+      now: new Date('2026-11-23T07:01:30Z'),
+      effect: 'none',
+      reason: 'DatabaseNotGlance',
+    },
+  ];
+}
+
+/** Somebody suspends or deletes Jobs, or keeps their pods from starting. */
+function interferenceRows(): readonly Row[] {
+  const told = (reason: 'SecretNotReady' | 'MigrationRunning') =>
+    withVerdict(unfinished(), { reason, message: 'The pod of Job x cannot start: no Secret.' }, 1, NOW);
+  const runs = { effect: 'none', reason: 'MigrationRunning' } as const;
+  const deleted = { metadata: { deletionTimestamp: FINISHED } };
+  return [
+    {
+      policy: 'jobAtWork',
+      fact: 'somebody or Kueue has suspended the Job',
+      jobs: [{ ...aJob(), spec: { suspend: true } }],
+      effect: 'none',
+      reason: 'JobBlocked',
+      says: 'Job glance-1-bd7662a5 is suspended, by a queue such as Kueue or by a person, and has no pod. It goes on when its own spec.suspend is false again.',
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'somebody has deleted the Job, and its pod still runs',
+      jobs: [aJob(deleted)],
+      pods: [aPod('Running', { running: {} })],
+      ...runs,
+      says: 'Somebody has deleted Job glance-1-bd7662a5: its pod was asked to end, and the database is then read again.',
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'somebody has deleted the Job and its schema',
+      schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+      jobs: [aJob(deleted)],
+      pods: [aPod('Running', { running: {} })],
+      ...runs,
+      says: 'Somebody has deleted Job glance-1-bd7662a5: its pod was asked to end, and the database is then read again. The deletion waits for it.',
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'the pod is gone that could not start, and the Job has not ended yet',
+      schema: aSchema({ status: told('SecretNotReady') }),
+      jobs: [aJob()],
+      now: new Date('2026-11-23T07:00:10Z'),
+      effect: 'none',
+      reason: 'SecretNotReady',
+      says: 'The pod of Job x cannot start: no Secret.',
+      requeueAfter: 20_000,
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'the pod runs that could not start before',
+      schema: aSchema({ status: told('SecretNotReady') }),
+      jobs: [aJob()],
+      pods: [aPod('Running', { running: {} })],
+      ...runs,
+      says: 'Job glance-1-bd7662a5 brings the database to ocata01.',
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'the pod is gone that ran, and the Job has not ended yet',
+      schema: aSchema({ status: told('MigrationRunning') }),
+      jobs: [aJob()],
+      now: new Date('2026-11-23T07:00:10Z'),
+      ...runs,
+      says: 'Job glance-1-bd7662a5 brings the database to ocata01.',
+    },
+  ];
+}
+
+/** What is recorded, and what it leads to. */
+function recordRows(): readonly Row[] {
+  const contradicted = (recorded: GlanceSchemaStatus, rows: string): Row => ({
+    policy: 'recordContradicted',
+    fact: `the status says ${recorded.recordedRevision} and that there are ${rows}`,
+    schema: aSchema({ status: recorded }),
+    effect: 'startJob',
+    reason: 'Observing',
+    says: `The status says '${recorded.recordedRevision}' and that the database has ${rows} in alembic_version, which contradict each other: somebody has changed it, and it is not believed.`,
+  });
+  const retried = (handledRetry: string | undefined, retry: string | undefined, more: GlanceSchemaStatus) =>
+    aSchema({
+      metadata: retry === undefined ? {} : { annotations: { [RETRY_ANNOTATION]: retry } },
+      status: recordedAt('ocata01', { ...stored(), ...more, ...withoutUndefined({ handledRetry }) }),
+    });
+  const upToDate = { policy: 'targetReached', effect: 'none', reason: 'UpToDate' } as const;
+  const differs = 'The database is at ocata01. An index is missing.';
+  return [
+    contradicted(recordedAt('pike01', { databaseHeads: [] }), 'no rows'),
+    contradicted({ recordedRevision: '2027_1_01' }, 'no rows'),
+    contradicted(recordedAt('pike01', { databaseHeads: ['liberty', 'x'] }), "'liberty', 'x'"),
+    {
+      ...upToDate,
+      fact: 'the target is recorded, nothing differs, and a retry is asked for',
+      schema: retried(undefined, 'now', {}),
+      says: 'The database is at ocata01.',
+    },
+    {
+      ...upToDate,
+      fact: 'the target is recorded, the schema differs, and the retry was made already',
+      schema: retried('now', 'now', DIFFERS),
+      says: differs,
+    },
+    {
+      ...upToDate,
+      fact: 'the target is recorded, the schema differs, and the annotation retry was taken away',
+      schema: retried('now', undefined, DIFFERS),
+      says: differs,
+    },
+    {
+      policy: 'migrationDue',
+      fact: 'a reading has ended well a moment ago',
+      schema: aSchema({
+        status: recordedAt('mitaka02', {
+          job: {
+            ...failedJob(),
+            purpose: 'Observe',
+            failure: undefined,
+            startedAt: inMilliseconds(-3_000),
+            finishedAt: inMilliseconds(-1_000),
+          },
+        }),
+      }),
+      effect: 'startJob',
+      reason: 'MigrationPending',
+    },
+    {
+      policy: 'outsideWindow',
+      fact: 'the window is closed, and the first attempt has failed before it recorded anything',
+      schema: aSchema({ spec: { window: CLOSED }, status: failedWith('Interrupted') }),
+      effect: 'none',
+      reason: 'OutsideWindow',
+      says: `Cannot migrate: found Interrupted. ${WAITS}`,
+    },
+    {
+      policy: 'outsideWindow',
+      fact: 'the window is closed, and nobody can count how often it opens anew before it closes',
+      schema: aSchema({
+        spec: { window: { schedule: '* 8-9 * * *', duration: '2m', timeZone: 'UTC' } },
+        status: recordedAt('mitaka02'),
+      }),
+      effect: 'none',
+      reason: 'OutsideWindow',
+      says: WAITS.replace(', and closes at 2026-11-23T10:00:00Z', ''),
+    },
+  ];
+}
 
 /** The status after a Job failed at this time. */
 function failedAt(finishedAt: string | undefined, message = 'x'): GlanceSchemaStatus {
@@ -1530,6 +1864,13 @@ describe('decide', () => {
       expect(decide({ ...observe(aSchema(), [], []), refusal }, NOW).effect?.kind).to.equal('startJob');
     });
 
+    it('is not reported for a deletion that has something else to do', () => {
+      const schema = aSchema({ metadata: { deletionTimestamp: FINISHED, finalizers: [FINALIZER] } });
+      const refusal = { ...refused, effect: 'releaseFinalizer' as const };
+      const observed = { ...observe(schema, [aJob({ end: 'Complete' })], []), refusal };
+      expect(decide(observed, NOW)).to.deep.include({ status: {}, requeueAfter: undefined });
+    });
+
     it('is reported for a deletion that waits for its finalizer', () => {
       const metadata = { deletionTimestamp: FINISHED, finalizers: [FINALIZER] };
       const schema = aSchema({ metadata });
@@ -1549,6 +1890,19 @@ describe('decide', () => {
     const newest = aJob({ end: 'Complete', ttl: 60 });
     const { effect } = decide(observe(aSchema({ status: stored() }), [older, newest], [pod]), NOW);
     expect(effect).to.deep.equal({ kind: 'deleteHeldJob', job: { name: 'older', uid: 'older' } });
+  });
+
+  it('deletes the very Job whose result is stored and that another container keeps', () => {
+    const observed = observe(aSchema({ status: stored() }), [aJob()], [aPodWithSidecar()]);
+    const { effect } = decide(observed, new Date('2026-11-23T07:01:30Z'));
+    const { name, uid } = aJob().metadata;
+    expect(effect).to.deep.equal({ kind: 'deleteHeldJob', job: { name, uid } });
+  });
+
+  it('asks nothing of a Job that the API server has refused it for', () => {
+    const held = observe(aSchema({ status: stored() }), [aJob()], [aPodWithSidecar()]);
+    const { effect } = decide({ ...held, putOff: [aJob().metadata.uid] }, new Date('2026-11-23T07:01:30Z'));
+    expect(effect).to.equal(undefined);
   });
 
   it('stores the result of the newest Job though another one is stored', () => {
@@ -1645,6 +1999,18 @@ describe('decide', () => {
       expect([readyReason(status), effect]).to.deep.equal([reason, undefined]);
     });
   }
+
+  it('a Job that has ended just now is waited for as long as after each, whatever was told of it', () => {
+    const status = { ...failedAt(FINISHED), nextAttemptAt: '2026-11-23T07:01:02Z' };
+    const { requeueAfter } = decide(observe(aSchema({ status }), [], []), new Date(FINISHED));
+    expect(requeueAfter).to.be.within(7_000, 10_000);
+  });
+
+  it('the end of a Job that is years ahead is waited for no longer before the status tells of it', () => {
+    const job = aJob({ end: 'Failed' });
+    const ended = { ...job, status: { ...job.status, completionTime: '2036-11-23T07:00:00Z' } };
+    expect(decide(observe(aSchema(), [ended], []), NOW).requeueAfter).to.be.within(7_000, 10_000);
+  });
 
   it('what is told of the wait after one Job is not that after the next', () => {
     const status = { ...failedAt('2036-11-23T07:00:00Z', 'x'), nextAttemptAt: FINISHED };
@@ -1768,6 +2134,11 @@ describe('decide', () => {
     expect(ttls).to.deep.equal([3600, 60, 86_400, 60]);
   });
 
+  it('lets a Job go sooner that left no result, as another attempt follows', () => {
+    const observed = observe(aSchema({ status: failedWith('NoResult') }), [aJob({ end: 'Failed' })], []);
+    expect(decide(observed, NOW).effect).to.deep.include({ kind: 'setTtl', ttl: 3600 });
+  });
+
   describe('the Job that is started', () => {
     const annotations = { [OBSERVE_ANNOTATION]: 'b', [RETRY_ANNOTATION]: 'r' };
     const wanted = aSchema({ metadata: { generation: 4 }, spec: { through: 'Expand' } });
@@ -1801,7 +2172,15 @@ describe('decide', () => {
       ]);
     });
 
+    it('has no annotation observe where another reason asks for the reading', () => {
+      const status = recordedAt('ocata01', { recordedFrom: 'other/connection' });
+      const { effect } = decide(observe({ ...wanted, status }, [], []), NOW);
+      const purpose = effect?.kind === 'startJob' ? effect.purpose : undefined;
+      expect(purpose).to.deep.equal({ ...base, kind: 'Observe', target: null });
+    });
+
     const attempts: readonly (readonly [string, GlanceSchemaStatus, number])[] = [
+      ['after a migration that was lost', unfinished(), 2],
       ['after a migration that failed', { job: { ...failedJob(), attempt: 3 } }, 4],
       ['after a reading that failed', failedReading(), 1],
       ['after a migration that ended well', { job: { ...failedJob(), attempt: 3, failure: undefined } }, 1],
