@@ -153,18 +153,14 @@ function whatMayBeLost(name: string, from: FoundColumn, to: FoundColumn): string
 
 /** Whether every value of one type is one of the other too, as far as Glance's types go. */
 function hasRoomFor(to: string, from: string): boolean {
-  const lengthOf = (type: string): number | undefined =>
-    type === 'text' ? Number.POSITIVE_INFINITY : lengthIn(/^(?:var|character var)\w*\((\d+)\)$/.exec(type));
-  const [wide, narrow] = [lengthOf(to), lengthOf(from)];
-  return (
-    to === from ||
-    (wide !== undefined && narrow !== undefined && narrow <= wide) ||
-    (to === 'bigint' && /^int(eger)?$/.test(from))
-  );
+  return to === from || lengthOf(from) <= lengthOf(to) || (to === 'bigint' && /^int(eger)?$/.test(from));
 }
 
-function lengthIn(match: RegExpExecArray | null): number | undefined {
-  return match === null ? undefined : Number(match[1]);
+/** How many characters a text has room for; NaN, which is neither more nor less, where it is none. */
+function lengthOf(type: string): number {
+  return type === 'text'
+    ? Number.POSITIVE_INFINITY
+    : Number(/^(?:var|character var)\w*\((\d+)\)$/.exec(type)?.[1]);
 }
 
 function compareIndexes(table: ExpectedTable, found: FoundTable): readonly Difference[] {
@@ -216,8 +212,8 @@ function compareTriggers(
   const isAny = [...triggers.keys()].some((each) => found.triggers.has(each));
   return [...(isAny ? triggers.values() : [])].flatMap((trigger): readonly Difference[] => {
     const body = found.triggers.get(trigger.name);
-    const right = [trigger.body[engine], ...(engine === 'mysql' ? [trigger.glances] : [])].map(plainBody);
-    return body !== undefined && right.includes(plainBody(body))
+    const right = engine === 'mysql' ? [trigger.body.mysql, trigger.glances] : [trigger.body.postgres];
+    return body !== undefined && right.map(plainBody).includes(plainBody(body))
       ? []
       : [{ what: 'trigger', table: name, trigger, missing: body === undefined }];
   });
@@ -226,7 +222,7 @@ function compareTriggers(
 /** Without comments and the way in which it is laid out. */
 function plainBody(body: string): string {
   return body
-    .replaceAll(/--\s.*$/gm, '')
+    .replaceAll(/--\s.*/g, '')
     .replaceAll(/\s+/g, ' ')
     .replace(/[\s;]+$/, '')
     .trim();

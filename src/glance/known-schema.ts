@@ -36,7 +36,7 @@ export interface KnownSchema {
  */
 export function knownSchema({ migrations, squashed }: Registry, transactional: boolean): KnownSchema {
   const after = (applied: ReadonlySet<string>): TableColumns =>
-    foldSchema(migrations.filter(({ scripts }) => scripts.every((script) => applied.has(script))));
+    foldSchema(migrationsDone(migrations, applied));
   return {
     after,
     next: (applied) => after(new Set([...applied, ...nextScripts(applied)])),
@@ -57,6 +57,14 @@ export function knownSchema({ migrations, squashed }: Registry, transactional: b
   };
 }
 
+/** The migrations of which all scripts have run. */
+export function migrationsDone(
+  migrations: readonly Migration[],
+  applied: ReadonlySet<string>,
+): readonly Migration[] {
+  return migrations.filter(({ scripts }) => scripts.every((script) => applied.has(script)));
+}
+
 /**
  * The scripts in one that can come next and have made the columns that they fill from what they
  * drop.
@@ -68,7 +76,7 @@ function begunSquashed(
 ): readonly Migration[] {
   return squashed.filter(
     ({ scripts, steps }) =>
-      next.includes(scripts[0] ?? '') &&
+      next.some((script) => script === scripts[0]) &&
       steps.every((step) => step.do !== 'add filled column' || tables.get(step.table)?.has(step.column.name)),
   );
 }

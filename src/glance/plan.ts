@@ -2,7 +2,7 @@ import { type Baseline, type Detected, detect, type Facts } from './detect.ts';
 import { dropped } from './fold.ts';
 import { type Goal, isPast, type OpenGoal, planScripts, type StampGoal, targetOf } from './goal.ts';
 import { appliedScripts, expandedOnly, headsOf, scriptsOf } from './heads.ts';
-import { knownSchema } from './known-schema.ts';
+import { knownSchema, migrationsDone } from './known-schema.ts';
 import { type FilledFrom, filledFrom } from './lost-columns.ts';
 import { comparePositions, formatPosition } from './position.ts';
 import { LATEST_SUPPORTED } from './revisions.ts';
@@ -80,8 +80,8 @@ export function nextPhase(facts: Facts, revision: string, registry: Registry): N
     return 'expand';
   }
   const contract = planRun(facts, { kind: 'contract', revision }, registry);
-  if (contract.kind === 'refused' && contract.reason === 'OutOfOrder') {
-    return 'migrate';
+  if (contract.kind === 'refused') {
+    return contract.reason === 'OutOfOrder' ? 'migrate' : undefined;
   }
   return isNext(contract) ? 'contract' : undefined;
 }
@@ -372,9 +372,7 @@ function remadeTriggers(facts: PlanFacts, goal: Goal, registry: Registry): Migra
 }
 
 function stepsBehind({ applied }: PlanFacts, { migrations }: Registry): readonly Step[] {
-  return migrations
-    .filter(({ scripts }) => scripts.every((script) => applied.has(script)))
-    .flatMap(({ steps }) => steps);
+  return migrationsDone(migrations, applied).flatMap(({ steps }) => steps);
 }
 
 function nextMigration(scripts: readonly string[], facts: PlanFacts, registry: Registry): Migration {

@@ -224,11 +224,7 @@ function branchName(revision: string, kind: 'expand' | 'migrate' | 'contract'): 
  * template may put that in quotes.
  */
 function readAsNumber(name: string): readonly string[] {
-  if (!/^[\d_]+$/.test(name)) {
-    return [];
-  }
   const integer = name.replaceAll('_', '');
-  const [first, ...digits] = integer.replace(/0+$/, '');
-  const exponent = String(integer.length - 1).padStart(2, '0');
-  return [integer, `${integer}.0`, `${first}.${digits.join('')}e+${exponent}`];
+  const number = Number(integer);
+  return Number.isNaN(number) ? [] : [integer, `${integer}.0`, number.toExponential().replace('e+', 'e+0')];
 }

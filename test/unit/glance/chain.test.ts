@@ -18,8 +18,14 @@ import {
   type Position,
   wantedPosition,
 } from '../../../src/glance/position.ts';
-import { explainUnresolved, resolveRevision } from '../../../src/glance/resolve.ts';
-import { LATEST_SUPPORTED, REVISIONS, SCRIPTS } from '../../../src/glance/revisions.ts';
+import { explainUnresolved, isLatest, resolveRevision } from '../../../src/glance/resolve.ts';
+import {
+  DATA_MIGRATION_NAMES,
+  LATEST_SUPPORTED,
+  LEGACY_NUMBERS,
+  REVISIONS,
+  SCRIPTS,
+} from '../../../src/glance/revisions.ts';
 
 const NONE: ReadonlySet<string> = new Set();
 
@@ -50,6 +56,16 @@ describe('the chain', () => {
       RangeError,
       "Cannot find the script 'x': it is not in Glance's chain",
     );
+  });
+
+  it('says in words what a script or a data migration changes that changes anything', () => {
+    for (const { name, changes } of [...SCRIPTS, ...DATA_MIGRATION_NAMES]) {
+      expect(changes, name).to.not.equal('');
+    }
+  });
+
+  it('begins with the four numbers of the tool before that have a revision', () => {
+    expect(LEGACY_NUMBERS).to.deep.equal({ 42: 'liberty', 43: 'mitaka01', 44: 'mitaka02', 45: 'ocata01' });
   });
 
   it('ends with the newest revision', () => {
@@ -261,6 +277,11 @@ describe('names of revisions', () => {
     ['2.023101E+06', 'revision 2023_1_01'],
     [20240101, 'number'],
     ['2.02501e+06', 'number'],
+    ['2e5', 'number'],
+    ['20e5', 'number'],
+    ['2e5x', 'unknown'],
+    ['x2e5', 'unknown'],
+    ['20250101.00', 'number'],
     ['2027.1', 'unknown'],
     ['ocata01', 'revision ocata01'],
     ['ocata_contract01', 'revision ocata01'],
@@ -298,6 +319,11 @@ describe('names of revisions', () => {
       ).to.equal(expected);
     });
   }
+
+  it('ask for the newest in any case, and by no other word', () => {
+    const asked = ['latest', 'Latest', LATEST_SUPPORTED, 'hibiscus', 2024101].filter(isLatest);
+    expect(asked).to.deep.equal(['latest', 'Latest']);
+  });
 
   it('that are no target are explained', () => {
     const explained = ['44', '7', 20240101, 'x'].map((name) => {

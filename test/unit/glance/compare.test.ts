@@ -287,6 +287,42 @@ for (const engine of ['postgres', 'mysql'] as const) {
         /^cuts or refuses each name that no .*\(40\) holds$/,
       ],
       ['a short text for a long one', 'note', { type: 'varchar(4000)' }, undefined],
+      [
+        'a text of the same length in the words of the other engine',
+        'name',
+        { type: engine === 'mysql' ? 'character varying(40)' : 'varchar(40)' },
+        undefined,
+      ],
+      [
+        'a type whose name only ends as that of a text',
+        'name',
+        { type: 'nvarchar(30)' },
+        /^cuts or refuses each name that no .*\(40\) holds$/,
+      ],
+      [
+        'a list of short texts',
+        'name',
+        { type: 'varchar(30)[]' },
+        /^cuts or refuses each name that no .*\(40\) holds$/,
+      ],
+      [
+        'a number for a text',
+        'name',
+        { type: 'integer' },
+        /^cuts or refuses each name that no .*\(40\) holds$/,
+      ],
+      [
+        'a type whose name only ends as that of a number',
+        'owner',
+        { type: 'point' },
+        /^cuts or refuses each owner that no bigint holds$/,
+      ],
+      [
+        'a type whose name only begins as that of a number',
+        'owner',
+        { type: 'interval' },
+        /^cuts or refuses each owner that no bigint holds$/,
+      ],
       ['a smaller number', 'owner', { type: 'integer' }, undefined],
       ['a smaller number in the other words', 'owner', { type: 'int' }, undefined],
       ['a larger number', 'size', { type: 'bigint' }, /^cuts or refuses each size that no int\w* holds$/],
@@ -339,6 +375,29 @@ describe('what MariaDB and MySQL alone say', () => {
     const laidOut = '  BEGIN -- first\n\n    SET NEW.a = 1; -- then\n  END ;\n';
     expect(wordsOf('mysql', { triggers: new Map([...whole.triggers, ['kept', laidOut]]) })).to.deep.equal([]);
   });
+});
+
+it('keys of several columns are named with all of them', () => {
+  const columns = ['owner', 'name'];
+  const words = (
+    [
+      { what: 'primary key', table: 'things', columns },
+      {
+        what: 'foreign key',
+        table: 'things',
+        key: { columns, references: { table: 'owners', columns: ['id', 'called'] } },
+      },
+    ] as const
+  ).map(describeDifference);
+  expect(words).to.deep.equal([
+    'primary key of things is not (owner, name)',
+    'foreign key of things (owner, name) to owners (id, called) is missing',
+  ]);
+});
+
+it('a trigger whose words run together is another', () => {
+  const triggers = new Map([...things('mysql').triggers, ['kept', 'BEGIN\n  SETNEW.a = 1;\nEND']]);
+  expect(wordsOf('mysql', { triggers })).to.deep.equal(['trigger kept on things does something else']);
 });
 
 it("Glance's body of a trigger is MySQL's only", () => {

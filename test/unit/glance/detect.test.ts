@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { REGISTRY } from '../../../migrations/registry.ts';
-import { type Detected, detect, type Found, type MigrateRow } from '../../../src/glance/detect.ts';
+import { agrees, type Detected, detect, type Found, type MigrateRow } from '../../../src/glance/detect.ts';
 import { appliedScripts } from '../../../src/glance/heads.ts';
 import { type KnownSchema, knownSchema } from '../../../src/glance/known-schema.ts';
 import { filledFrom } from '../../../src/glance/lost-columns.ts';
-import { formatPosition } from '../../../src/glance/position.ts';
+import { formatPosition, type Position } from '../../../src/glance/position.ts';
 import { withoutUndefined } from '../../../src/glance/without-undefined.ts';
 
 const KNOWN_SCHEMA = knownSchema(REGISTRY, true);
@@ -83,6 +83,30 @@ function brief(detected: Detected): string {
     }
   }
 }
+
+describe('the rows of a version table and a position', () => {
+  const rows: readonly (readonly [string, Position, readonly string[], boolean])[] = [
+    ['its own row', { revision: 'mitaka02', phase: 'Contract' }, ['mitaka02'], true],
+    ['no rows, of before Alembic', { revision: 'ocata01', phase: 'Contract' }, [], true],
+    [
+      'no rows, in a phase that was not there before Alembic',
+      { revision: 'ocata01', phase: 'Expand' },
+      [],
+      false,
+    ],
+    ['a row of nobody', { revision: 'mitaka02', phase: 'Contract' }, ['x'], false],
+    [
+      'its own row beside one of nobody',
+      { revision: 'mitaka02', phase: 'Contract' },
+      ['mitaka02', 'x'],
+      false,
+    ],
+  ];
+  for (const [fact, position, heads, expected] of rows) {
+    it(`${fact}: ${expected ? 'agree' : 'do not agree'}`, () =>
+      expect(agrees(position, heads)).to.equal(expected));
+  }
+});
 
 describe('locate', () => {
   const rows: readonly (readonly [string, Look, string])[] = [
@@ -443,6 +467,18 @@ describe('locate', () => {
         wrong: 'images.is_public is gone and 13 rows have no visibility',
         position: { revision: 'ocata01', phase: 'Migrate' },
       });
+    });
+  });
+
+  it('names each column that is lost', () => {
+    const lost = [
+      { table: 'images', column: 'is_public', successor: 'visibility', rows: 13 },
+      { table: 'things', column: 'old', successor: 'new', rows: 2 },
+    ];
+    const look = found({ schema: 'ocata_expand01', alembic: ['ocata_expand01'] });
+    expect(detect({ ...look, lost }, KNOWN_SCHEMA)).to.deep.include({
+      wrong:
+        'images.is_public is gone and 13 rows have no visibility and things.old is gone and 2 rows have no new',
     });
   });
 

@@ -4,7 +4,16 @@ import type { Facts } from '../../../src/glance/detect.ts';
 import type { Goal, OpenGoal } from '../../../src/glance/goal.ts';
 import { appliedScripts } from '../../../src/glance/heads.ts';
 import { knownSchema } from '../../../src/glance/known-schema.ts';
-import { dataToAsk, nextPhase, openData, planRun, type RunPlan, stepsOf } from '../../../src/glance/plan.ts';
+import {
+  dataToAsk,
+  filledToAsk,
+  nextPhase,
+  openData,
+  planRun,
+  type RunPlan,
+  scriptsIn,
+  stepsOf,
+} from '../../../src/glance/plan.ts';
 import type { Position } from '../../../src/glance/position.ts';
 import { LATEST_SUPPORTED } from '../../../src/glance/revisions.ts';
 import { withoutUndefined } from '../../../src/glance/without-undefined.ts';
@@ -332,6 +341,18 @@ describe('a version table that is written by hand', () => {
       'pike01',
       'migrate_version 42 -> pike_contract01, 0 units',
     ],
+    [
+      'a table of two rows that lies',
+      { ...lost, alembic: ['ocata_contract01', '2024_1_expand01'] },
+      'pike01',
+      "alembic_version 'ocata_contract01', '2024_1_expand01' -> pike_contract01, 0 units",
+    ],
+    [
+      'a table of the old tool without rows',
+      { ...lost, migrate: [] },
+      'pike01',
+      'no version table -> pike_contract01, 0 units',
+    ],
     ['what is there already', at(['pike_contract01']), 'pike01', 'settled'],
     [
       'a revision before the one that the tables agree with',
@@ -363,6 +384,43 @@ describe('a version table that is written by hand', () => {
   }
 });
 
+describe('a plan', () => {
+  const stamped = { applied: appliedScripts(['pike_contract01']), online: false };
+
+  it('that only writes the version table has nothing to run, and no node of Glance at work', () => {
+    const { alembic: _, ...lost } = at(['pike_contract01']);
+    const { detected, ...run } = planRun(lost, { kind: 'stamp', revision: 'pike01' }, REGISTRY);
+    expect(detected.kind).to.equal('refused');
+    const baseline = { from: 'no version table', heads: ['pike_contract01'] };
+    expect(run).to.deep.equal({ kind: 'run', ...stamped, baseline, units: [] });
+  });
+
+  it('that finds the version table as it is to be is settled there', () => {
+    const { detected, ...settled } = planRun(
+      at(['pike_contract01']),
+      { kind: 'stamp', revision: 'pike01' },
+      REGISTRY,
+    );
+    expect(detected.kind).to.equal('at');
+    expect(settled).to.deep.equal({ kind: 'settled', ...stamped });
+  });
+
+  it('has the scripts that it runs, without the rows that it moves', () => {
+    const scripts = (facts: Facts) => {
+      const run = plan(facts, to('ocata01'));
+      return run.kind === 'refused' ? [] : scriptsIn(run).map(({ name }) => name);
+    };
+    expect(scripts(at(['ocata_expand01'], ['ocata01']))).to.deep.equal(['ocata_contract01']);
+    expect(scripts(at(['ocata_contract01']))).to.deep.equal([]);
+  });
+
+  it('takes several scripts in one only where all of them are pending in a row', () => {
+    const both = { name: 'both', scripts: ['liberty', 'mitaka01'], steps: [] };
+    expect(brief(planRun(EMPTY, to('liberty'), { ...REGISTRY, squashed: [both] }))).to.equal('liberty');
+    expect(brief(planRun(EMPTY, to('mitaka01'), { ...REGISTRY, squashed: [both] }))).to.equal('both');
+  });
+});
+
 describe('the phase that is next', () => {
   const rows: readonly (readonly [string, Facts, string, string | undefined])[] = [
     ['an empty database', EMPTY, 'ocata01', 'expand'],
@@ -371,6 +429,13 @@ describe('the phase that is next', () => {
     ['one whose rows are moved', at(['ocata_expand01']), 'ocata01', 'contract'],
     ['one with rows of a later revision', at(['2024_1_expand01'], ['train01']), 'ocata01', 'contract'],
     ['one that is there', at(['ocata_contract01']), 'ocata01', undefined],
+    [
+      'one that is there by the number of the old tool',
+      at(['mitaka02'], [], { alembic: [], migrate: [{ repository: 'Glance Migrations', version: 44 }] }),
+      'mitaka02',
+      undefined,
+    ],
+    ['one that cannot be placed', at([], [], { alembic: ['2027_1_expand01'] }), 'ocata01', undefined],
     ['one that is past it', at(['pike_contract01']), 'ocata01', undefined],
     [
       'one whose triggers were left behind',
@@ -542,6 +607,34 @@ describe('what runs, in order,', () => {
     expect(brief(plan(broken, { kind: 'contract', revision: 'ocata01' }))).to.equal(
       'online: ocata_contract01',
     );
+  });
+
+  it('makes a trigger anew by dropping it first, and records nothing', () => {
+    const broken = at(['ocata_expand01'], [], { triggers, brokenTriggers: new Set(['insert_visibility']) });
+    const run = plan(broken, { kind: 'migrate', revision: 'ocata01' });
+    const [remade] = run.kind === 'run' ? run.units : [];
+    expect(remade?.kind === 'scripts' && remade.migrations).to.deep.equal([
+      {
+        name: 'remade_triggers',
+        scripts: [],
+        steps: [
+          { do: 'drop trigger', table: 'images', trigger: 'insert_visibility' },
+          ...REGISTRY.migrations
+            .flatMap(({ steps }) => steps)
+            .filter((step) => step.do === 'create trigger' && step.trigger.name === 'insert_visibility'),
+        ],
+      },
+    ]);
+  });
+
+  it('asks what is filled from a column that is gone before its contract', () => {
+    const gone = { transactional: false, without: ['images.is_public'] };
+    const asked = (facts: Facts) => filledToAsk(facts, REGISTRY);
+    expect(asked(at(['ocata_expand01'], [], gone))).to.deep.equal([
+      { table: 'images', column: 'is_public', successor: 'visibility' },
+    ]);
+    expect(asked(at(['ocata_expand01']))).to.deep.equal([]);
+    expect(asked(EMPTY)).to.deep.equal([]);
   });
 
   it('knows whose rows tell the position', () => {
