@@ -408,7 +408,9 @@ function reasonAtRest(world: World, schema: SchemaObject): string {
 
 /** Whether the plan of the status, which is what would run now, is approved. */
 function isApproved(world: World, schema: SchemaObject): boolean {
-  const { plan, refusedPlan } = schema.status ?? {};
+  const { plan, refusedPlan, handledRetry } = schema.status ?? {};
+  const retry = schema.metadata.annotations?.[RETRY_ANNOTATION];
+  const isAskedFor = retry !== undefined && retry !== handledRetry;
   const { revision: to = '', approvedPlan, database } = specOf(schema);
   const { uid } = schema.metadata;
   const secret = database.secretRef.name;
@@ -416,7 +418,7 @@ function isApproved(world: World, schema: SchemaObject): boolean {
   expect(plan?.hash, 'the plan is what would run').to.equal(
     planHash({ schema: uid, secret, from: world.revision, to, mostRows }),
   );
-  return plan?.hash === approvedPlan && plan?.hash !== refusedPlan;
+  return plan?.hash === approvedPlan && (plan?.hash !== refusedPlan || isAskedFor);
 }
 
 function reasonOf(schema: SchemaObject): string | undefined {
