@@ -344,6 +344,13 @@ describe('locate', () => {
     });
   }
 
+  it('says by itself what is not as the revision has it', () => {
+    const look = found({ schema: 'ocata_contract01', alembic: ['mitaka01'] });
+    expect(detect(look, KNOWN_SCHEMA)).to.deep.include({
+      wrong: "images.is_public is not there and images.visibility is there, which 'mitaka01' does not have",
+    });
+  });
+
   it('says which columns are missing, and where the stamp claims to be', () => {
     const look = found({ schema: 'mitaka02', alembic: ['mitaka02'] });
     const missing = ['is_public', 'name'];

@@ -4,6 +4,7 @@ import { expectedTables } from '../../../src/glance/expected-schema.ts';
 import { dropped, everCreated, foldSchema, triggersOf } from '../../../src/glance/fold.ts';
 import { appliedScripts } from '../../../src/glance/heads.ts';
 import { knownSchema } from '../../../src/glance/known-schema.ts';
+import { filledFrom } from '../../../src/glance/lost-columns.ts';
 import type { Column, Migration, Step, Trigger } from '../../../src/glance/steps.ts';
 
 const NAME: Column = { name: 'name', type: 'varchar(40)' };
@@ -152,6 +153,35 @@ describe('the whole schema folded from the scripts', () => {
   });
 });
 
+describe('what is filled from a column before it is dropped', () => {
+  const filled = (table: string, column: Column): Step => ({
+    do: 'add filled column',
+    table,
+    column,
+    from: 'name',
+    value: NOTHING,
+  });
+  const steps: readonly Step[] = [
+    filled('things', OPEN),
+    { do: 'change column', table: 'things', column: SIZE },
+    filled('things', { ...OPEN, name: 'may_be_empty', nullable: true }),
+    { do: 'change column', table: 'things', column: { ...SIZE, name: 'may_be_empty', nullable: true } },
+    filled('others', { ...OPEN, name: 'of_others' }),
+    { do: 'add column', table: 'things', column: { ...SIZE, name: 'not_filled' } },
+    { do: 'drop column', table: 'things', column: 'name' },
+    { do: 'drop column', table: 'things', column: 'kept' },
+  ];
+
+  it('is each column of its table that takes no NULL then', () => {
+    const registry = { migrations: [run('all', ...steps)], squashed: [run('same', ...steps)], data: [] };
+    const things = { table: 'things', column: 'name' };
+    expect(filledFrom(['things.name'], registry)).to.deep.equal([
+      { ...things, successor: 'open' },
+      { ...things, successor: 'size' },
+    ]);
+  });
+});
+
 describe('what the scripts make', () => {
   const registryOf = (scripts: readonly string[], ...steps: readonly Step[]) =>
     knownSchema({ migrations: [{ name: 'both', scripts, steps }], squashed: [], data: [] }, false);
@@ -165,6 +195,14 @@ describe('what the scripts make', () => {
   it('may lack what a migration drops of which one script can come next', () => {
     const known = registryOf(['ocata_expand01', 'ocata_contract01'], { do: 'drop table', table: 'things' });
     expect([...known.mayLack(appliedScripts(['mitaka02']), new Map())]).to.deep.equal(['things']);
+  });
+
+  it('may lack what several scripts in one drop of which the first can come next, beside others', () => {
+    const drop: Step = { do: 'drop table', table: 'things' };
+    const squashed = [{ name: 'both', scripts: ['ocata_contract01', 'pike_expand01'], steps: [drop] }];
+    const known = knownSchema({ migrations: [], squashed, data: [] }, true);
+    expect([...known.mayLack(appliedScripts(['ocata_expand01']), new Map())]).to.deep.equal(['things']);
+    expect([...known.mayLack(appliedScripts(['mitaka01']), new Map())]).to.deep.equal([]);
   });
 
   it('may lack nothing that only a later script drops', () => {

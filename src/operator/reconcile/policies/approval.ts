@@ -9,7 +9,7 @@ import { recordMayBeOld } from './record.ts';
 
 /** A migration is due, and nobody has approved what it would do. */
 export function notApproved(facts: Facts): Verdict | undefined {
-  const { schema, status } = facts;
+  const { schema } = facts;
   if (schema.spec.approval !== 'Manual' || approvedPlan(facts) !== undefined) {
     return undefined;
   }
@@ -17,7 +17,7 @@ export function notApproved(facts: Facts): Verdict | undefined {
   if (plan === undefined || recordMayBeOld(facts)) {
     return nextAttemptNotDue(facts) ?? planAgain(facts);
   }
-  const { hash, from = 'nothing', to, revisions, rows, job } = plan;
+  const { hash, from = 'nothing', to, revisions, rows, job, warnings } = plan;
   const how = isRefused(facts, plan)
     ? 'It was approved before, and refused by its own migration, which would have done something else then: set the annotation retry to run it after all.'
     : `Approve it by 'kubectl glanceschema approve ${schema.name} -n ${schema.namespace}', or by spec.approvedPlan.`;
@@ -25,7 +25,7 @@ export function notApproved(facts: Facts): Verdict | undefined {
     schema.spec.approvedPlan === undefined || schema.spec.approvedPlan === hash
       ? ''
       : ' What spec.approvedPlan names is another plan.';
-  const warned = status.plan?.warnings.map((warning) => ` ${warning}.`).join('') ?? '';
+  const warned = warnings.map((warning) => ` ${warning}.`).join('');
   return {
     reason: 'AwaitingApproval',
     message: `The migration from ${from} to ${to} waits for approval of plan ${hash}: ${revisions.length} to run, ${rows} rows to write, all of it in the log of Job ${job}.${warned}${other} ${how}`,
