@@ -1,6 +1,5 @@
-import { HttpMethod, RequestContext } from '@kubernetes/client-node';
-import { request } from 'undici';
-import { withoutUndefined } from '../../glance/without-undefined.ts';
+import { StringDecoder } from 'node:string_decoder';
+import { type Answer, type ExchangeOptions, exchange, isSuccess } from './exchange.ts';
 import { causeOf, KubeError } from './kube-error.ts';
 import type { PooledKubeConfig } from './pooled-kube-config.ts';
 
@@ -64,13 +63,10 @@ export class KubeClient {
 
   /** The same for what is answered with a text that is no object, such as a log. */
   async requestText(request: KubeRequest, signal?: AbortSignal): Promise<string> {
-    const ending = new Ending(REQUEST_TIMEOUT, signal);
     try {
-      return await (await this.#send(request, ending.signal)).body.text();
+      return (await this.#send(request, { timeout: REQUEST_TIMEOUT, signal })).text;
     } catch (error) {
       throw asKubeError(`Cannot ${request.method} ${request.path}`, error);
-    } finally {
-      ending.close();
     }
   }
 
@@ -80,10 +76,8 @@ export class KubeClient {
    */
   async follow(request: KubeRequest, onText: (text: string) => void): Promise<void> {
     try {
-      const { body } = await this.#send(request);
-      for await (const text of body.setEncoding('utf8')) {
-        onText(text);
-      }
+      const decoder = new StringDecoder('utf8');
+      await this.#send(request, { onData: (piece) => onText(decoder.write(piece)) });
     } catch (error) {
       throw asKubeError(`Cannot ${request.method} ${request.path}`, error);
     }
@@ -96,97 +90,80 @@ export class KubeClient {
    *   `onEvent` throws.
    */
   async watch<T>({ path, query, silence, signal, onOpen, onEvent }: KubeWatch<T>): Promise<void> {
-    const ending = new Ending(silence, signal);
+    const lines = new Lines();
     try {
-      const request = { method: 'GET', path, query: { ...query, watch: 'true' } } as const;
-      const { body } = await this.#send(request, ending.signal);
-      onOpen();
-      ending.putOff();
-      const lines = new Lines();
-      for await (const chunk of body) {
-        ending.putOff();
-        for (const line of lines.take(chunk)) {
-          const { type, object } = JSON.parse(line) as { readonly type: string; readonly object: T };
-          onEvent(type, object);
-        }
-      }
+      await this.#send(
+        { method: 'GET', path, query: { ...query, watch: 'true' } },
+        {
+          timeout: silence,
+          signal,
+          onHead: (status) => {
+            if (isSuccess(status)) {
+              onOpen();
+            }
+          },
+          onData: (piece) => {
+            for (const line of lines.take(piece)) {
+              const { type, object } = JSON.parse(line) as { readonly type: string; readonly object: T };
+              onEvent(type, object);
+            }
+          },
+        },
+      );
     } catch (error) {
       throw asKubeError('The watch ended', error);
-    } finally {
-      ending.close();
     }
   }
 
-  /** Resolves when the head of an answer is there that is no refusal. */
-  async #send({ method, path, query, body, contentType: type }: KubeRequest, signal?: AbortSignal) {
-    const server = this.config.getCurrentCluster()?.server;
-    if (server === undefined) {
-      throw new KubeError(
-        'Cannot reach Kubernetes: the kubeconfig has no current cluster. Set a current-context in it.',
-        {},
-      );
-    }
+  /** Resolves when all of an answer is there that is no refusal. */
+  async #send(
+    { method, path, query, body, contentType: type }: KubeRequest,
+    { onHead, ...options }: ExchangeOptions,
+  ): Promise<Answer> {
+    const { origin, host, prefix, headers, dispatcher } = await this.config.access();
     const parameters = query === undefined ? '' : `?${new URLSearchParams(query)}`;
-    const url = server.replace(/\/$/, '') + path + parameters;
-    const context = new RequestContext(url, HttpMethod.GET);
-    await this.config.applySecurityAuthentication(context);
-    const dispatcher = context.getDispatcher();
-    const response = await request(url, {
-      method,
-      headers: {
-        ...context.getHeaders(),
-        accept: 'application/json',
-        'user-agent': USER_AGENT,
-        ...(body === undefined ? {} : { 'content-type': type ?? contentType(method) }),
+    const began = performance.now();
+    let answered = false;
+    const observe = (status: number | undefined): void => {
+      answered = true;
+      const seconds = (performance.now() - began) / 1000;
+      this.config.onRequest?.({ method, host, status, seconds });
+    };
+    const answer = await exchange(
+      dispatcher,
+      {
+        origin,
+        path: prefix + path + parameters,
+        method,
+        headers: {
+          ...headers,
+          accept: 'application/json',
+          'user-agent': USER_AGENT,
+          ...(body === undefined ? {} : { 'content-type': type ?? contentType(method) }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      ...withoutUndefined({ dispatcher, signal }),
+      {
+        ...options,
+        onHead: (status) => {
+          observe(status);
+          onHead?.(status);
+        },
+      },
+    ).catch((error: unknown) => {
+      if (!answered) {
+        observe(undefined);
+      }
+      throw error;
     });
-    if (response.statusCode < 200 || response.statusCode > 299) {
-      const text = await response.body.text();
-      throw refusal(`${method} ${path}`, response.statusCode, text, response.headers['retry-after']);
+    if (!isSuccess(answer.status)) {
+      if (answer.status === 401) {
+        this.config.forgetAccess();
+      }
+      throw refusal(`${method} ${path}`, answer);
     }
-    return response;
+    return answer;
   }
-}
-
-/**
- * Ends a request by a signal or after a while. An AbortSignal of its own for each cause costs more
- * than the rest of a request.
- */
-class Ending {
-  readonly #abort = new AbortController();
-  readonly #asked: AbortSignal | undefined;
-  readonly #timer: NodeJS.Timeout;
-
-  constructor(milliseconds: number, asked: AbortSignal | undefined) {
-    this.#timer = setTimeout(
-      () => this.#abort.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError')),
-      milliseconds,
-    );
-    this.#asked = asked;
-    asked?.addEventListener('abort', this.#end);
-    if (asked?.aborted) {
-      this.#end();
-    }
-  }
-
-  get signal(): AbortSignal {
-    return this.#abort.signal;
-  }
-
-  /** The while begins anew. */
-  putOff(): void {
-    this.#timer.refresh();
-  }
-
-  /** Leaves nothing behind. */
-  close(): void {
-    clearTimeout(this.#timer);
-    this.#asked?.removeEventListener('abort', this.#end);
-  }
-
-  readonly #end = (): void => this.#abort.abort(this.#asked?.reason);
 }
 
 /** Cuts what comes in pieces into lines. */
@@ -220,14 +197,9 @@ function contentType(method: KubeRequest['method']): string {
   return method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
 }
 
-function refusal(
-  what: string,
-  status: number,
-  text: string,
-  retryAfter: string | string[] | undefined,
-): KubeError {
+function refusal(what: string, { status, headers, text }: Answer): KubeError {
   const { message, reason } = statusOf(text);
-  const seconds = Number(retryAfter);
+  const seconds = Number(headers['retry-after']);
   return new KubeError(message ?? `Cannot ${what}: the API server answered ${status}`, {
     status,
     reason,

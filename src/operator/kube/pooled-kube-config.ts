@@ -1,7 +1,35 @@
 import type { AgentOptions } from 'node:https';
-import { type Cluster, KubeConfig, type RequestContext } from '@kubernetes/client-node';
-import { Agent, type buildConnector, type Dispatcher } from 'undici';
-import { observeRequests, type RequestOutcome } from './observe-requests.ts';
+import { type Cluster, HttpMethod, KubeConfig, RequestContext } from '@kubernetes/client-node';
+import { Agent, type buildConnector, type Dispatcher, getGlobalDispatcher } from 'undici';
+import { KubeError } from './kube-error.ts';
+
+/** How one request went. */
+export interface RequestOutcome {
+  readonly method: string;
+  /** Host and port. */
+  readonly host: string;
+  /** The HTTP status; undefined when there was no answer. */
+  readonly status: number | undefined;
+  /** Until the head of the answer was there, in seconds. */
+  readonly seconds: number;
+}
+
+/** How the API server is reached, and as whom. */
+export interface Access {
+  /** `https://10.0.0.1:6443`, and its host and port. */
+  readonly origin: string;
+  readonly host: string;
+  /** What comes before each path; mostly empty. */
+  readonly prefix: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly dispatcher: Dispatcher;
+}
+
+/**
+ * For how long further requests go by what was read of the kubeconfig and its files, in
+ * milliseconds. To read them for each request costs as much as the request.
+ */
+const FRESH = 1_000;
 
 type DispatcherOptions = ReturnType<KubeConfig['createDispatcherOptions']>;
 type ConnectOptions = Extract<DispatcherOptions, { type: 'agent' }>['connect'];
@@ -21,16 +49,60 @@ export class PooledKubeConfig extends KubeConfig {
   readonly #connections: number;
   #pool: { readonly connect: ConnectOptions; readonly agent: Dispatcher } | undefined;
   #connect: ConnectOptions | undefined;
-  /**
-   * Told of each request, watches included; of none behind a proxy, where the library connects by
-   * itself.
-   */
+  #access: { readonly read: Promise<Access>; readonly until: number } | undefined;
+  /** Told of each request, watches included. */
   onRequest: ((outcome: RequestOutcome) => void) | undefined;
 
   /** @param watches how many watches there will be at once. */
   constructor(watches: number) {
     super();
     this.#connections = CONNECTIONS + watches;
+  }
+
+  /**
+   * How a request reaches the API server now: a token, a CA or a certificate that has changed is
+   * seen after a second.
+   *
+   * @throws KubeError when the kubeconfig names no server, and what the library throws when a file
+   *   of it cannot be read.
+   */
+  async access(): Promise<Access> {
+    const now = performance.now();
+    if (this.#access === undefined || now >= this.#access.until) {
+      this.#access = { read: this.#readAccess(), until: now + FRESH };
+    }
+    const { read } = this.#access;
+    try {
+      return await read;
+    } catch (error) {
+      this.forgetAccess();
+      throw error;
+    }
+  }
+
+  /** Has the next request read anew who it comes from. */
+  forgetAccess(): void {
+    this.#access = undefined;
+  }
+
+  async #readAccess(): Promise<Access> {
+    const server = this.getCurrentCluster()?.server;
+    if (server === undefined) {
+      throw new KubeError(
+        'Cannot reach Kubernetes: the kubeconfig has no current cluster. Set a current-context in it.',
+        {},
+      );
+    }
+    const context = new RequestContext(server, HttpMethod.GET);
+    await this.applySecurityAuthentication(context);
+    const { origin, host, pathname } = new URL(server);
+    return {
+      origin,
+      host,
+      prefix: pathname.replace(/\/$/, ''),
+      headers: context.getHeaders(),
+      dispatcher: context.getDispatcher() ?? getGlobalDispatcher(),
+    };
   }
 
   override createDispatcherOptions(cluster: Cluster | null, agentOptions: AgentOptions): DispatcherOptions {
@@ -55,6 +127,7 @@ export class PooledKubeConfig extends KubeConfig {
   async close(): Promise<void> {
     await this.#pool?.agent.destroy();
     this.#pool = undefined;
+    this.forgetAccess();
   }
 
   #agentFor(connect: ConnectOptions): Dispatcher {
@@ -68,8 +141,10 @@ export class PooledKubeConfig extends KubeConfig {
           // otherwise.
           connect: connect as buildConnector.BuildOptions,
           connections: this.#connections,
+          // A stream of HTTP/2 costs Node twice as much as a request of HTTP/1.1 does.
+          allowH2: false,
           bodyTimeout: 0,
-        }).compose(observeRequests((outcome) => this.onRequest?.(outcome))),
+        }),
       };
     }
     return this.#pool.agent;
