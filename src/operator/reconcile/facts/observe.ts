@@ -327,8 +327,16 @@ interface JobWithPurpose {
   readonly purpose: Purpose | undefined;
 }
 
+/** What the annotation of each Job that the cache has was read as, as for specs. */
+const purposes = new WeakMap<JobObject, JobWithPurpose>();
+
 function withPurpose(job: JobObject): JobWithPurpose {
-  return { job, purpose: parsePurpose(job.metadata.annotations?.[PURPOSE_ANNOTATION]) };
+  const known = purposes.get(job) ?? {
+    job,
+    purpose: parsePurpose(job.metadata.annotations?.[PURPOSE_ANNOTATION]),
+  };
+  purposes.set(job, known);
+  return known;
 }
 
 /**
@@ -418,7 +426,7 @@ function observeJob(
     deleting: job.metadata.deletionTimestamp !== undefined,
     reports: own
       .filter(hasEnded)
-      .flatMap((pod) => parseMigrationReport(lastWord(pod)) ?? [])
+      .flatMap((pod) => reportOf(pod) ?? [])
       .reverse(),
     state: observeState(job, own),
   };
@@ -450,8 +458,18 @@ function isDisrupted({ status }: PodObject): boolean {
   );
 }
 
-function lastWord(pod: PodObject | undefined): string | undefined {
-  return pod && container(pod)?.state?.terminated?.message;
+/** What each pod that the cache has has reported, as for specs; null where it is no report. */
+const reports = new WeakMap<PodObject, MigrationReport | null>();
+
+/** What the migration of a pod left as its last word; undefined where that is no report. */
+function reportOf(pod: PodObject): MigrationReport | undefined {
+  const known = reports.get(pod);
+  if (known !== undefined) {
+    return known ?? undefined;
+  }
+  const report = parseMigrationReport(container(pod)?.state?.terminated?.message);
+  reports.set(pod, report ?? null);
+  return report;
 }
 
 function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
@@ -465,7 +483,7 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
       : isMissingOne(job, ended)
         ? undefined
         : ended[0];
-  const report = parseMigrationReport(lastWord(last));
+  const report = last && reportOf(last);
   const alive = pods.find((pod) => !hasEnded(pod));
   if (alive !== undefined) {
     // Before Kubernetes 1.31 a Job that has taken too long is marked before its pod has ended,
@@ -521,7 +539,7 @@ function heldPod(pod: PodObject, since: string): PodState {
       kind: 'finished',
       succeeded: terminated?.exitCode === 0,
       finishedAt: since,
-      report: parseMigrationReport(lastWord(pod)),
+      report: reportOf(pod),
       failure: howItEnded(pod),
       deadlineExceeded: false,
     },
