@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import mysql from 'mysql2/promise';
 import { withClient } from '../../../lab/databases/images.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
-import { mysqlOptions } from '../../../lab/databases/mysql-client.ts';
+import { askMysql, mysqlOptions } from '../../../lab/databases/mysql-client.ts';
 import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
 import type { Operator } from '../../../lab/kubernetes/operator.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
@@ -34,6 +34,7 @@ describe('what passes is tried again, and then succeeds', () => {
   let environment: Environment;
   let operator: Operator;
   let mariadb: TestMariaDb | undefined;
+  let replica: TestMariaDb | undefined;
   let runs: Map<string, Promise<void>>;
 
   const CAUSES: readonly Cause[] = [
@@ -85,6 +86,21 @@ describe('what passes is tried again, and then succeeds', () => {
       says: /no connection left: Too many connections/,
     },
     {
+      name: 'readonly-mariadb',
+      what: 'MariaDB is read-only, as after a switchover (1290)',
+      onMariaDb: true,
+      async make() {
+        // A server of its own, as all of it is read-only.
+        const server = replica ?? expect.fail(NO_MARIADB);
+        const connection = await server.createDatabase('switched');
+        const admin = server.adminUrl('switched');
+        await askMysql(admin, 'SET GLOBAL read_only = 1');
+        return { connection, cure: () => askMysql(admin, 'SET GLOBAL read_only = 0') };
+      },
+      reason: 'DatabaseUnreachable',
+      says: /read-only/,
+    },
+    {
       name: 'deadline',
       what: 'job.activeDeadlineSeconds runs out while the Secret is missing',
       async make() {
@@ -113,6 +129,7 @@ describe('what passes is tried again, and then succeeds', () => {
     mariadb = hasMariaDb()
       ? await startMariaDb({ settings: { max_connections: String(FEWEST_CONNECTIONS) } })
       : undefined;
+    replica = hasMariaDb() ? await startMariaDb() : undefined;
     // Side by side: each waits for its next attempt most of the time.
     runs = new Map(
       CAUSES.filter(({ onMariaDb }) => !onMariaDb || mariadb !== undefined).map((cause) => [
@@ -127,6 +144,7 @@ describe('what passes is tried again, and then succeeds', () => {
     await operator?.stop();
     await environment?.stop();
     await mariadb?.stop();
+    await replica?.stop();
   });
 
   async function run({

@@ -2012,6 +2012,29 @@ describe('decide', () => {
     expect(decide(observe(aSchema(), [ended], []), NOW).requeueAfter).to.be.within(7_000, 10_000);
   });
 
+  for (const [what, pod] of [
+    [
+      'its image could not be pulled',
+      aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'Back-off pulling image' } }),
+    ],
+    ['its image has been on the way for two minutes', aPod('Pending')],
+  ] as const) {
+    it(`a deadline that runs out while ${what} is no failure of the migration`, () => {
+      const late = new Date(NOW.getTime() + 600_000);
+      const blocked = decide(observe(aSchema(), [aJob()], [pod]), late);
+      expect(readyReason(blocked.status)).to.equal('JobBlocked');
+      const ended = aJob({ end: 'Failed', endReason: 'DeadlineExceeded' });
+      const { status, requeueAfter } = decide(
+        observe(aSchema({ status: blocked.status }), [ended], []),
+        late,
+      );
+      expect(status.job?.failure?.reason).to.equal('NoResult');
+      expect(status.conditions?.map(({ type }) => type)).to.deep.equal(['Ready', 'Reconciling']);
+      expect(readyReason(status)).to.equal('MigrationPending');
+      expect(requeueAfter ?? 0).to.be.at.least(0);
+    });
+  }
+
   it('what is told of the wait after one Job is not that after the next', () => {
     const status = { ...failedAt('2036-11-23T07:00:00Z', 'x'), nextAttemptAt: FINISHED };
     const next = aJob({ end: 'Failed', metadata: { uid: 'next' }, purpose: { sequence: 2, attempt: 2 } });
