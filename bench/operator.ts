@@ -1,7 +1,8 @@
 // `make bench-operator`: many GlanceSchemas on a real control plane, as Markdown tables.
 //
 // node bench/operator.ts [--resources N] [--minutes N] [--rest-minutes N] [--part apply|rest|kills|burst]... [--seed N]
-// node bench/operator.ts --part burst [--sizes 200,1000,5000] [--runs N] [--beside 'COMMAND --kubeconfig {kubeconfig}']
+// node bench/operator.ts --part burst [--sizes 200,1000,5000] [--runs N] [--peer DIR] [--beside 'COMMAND --kubeconfig {kubeconfig}']
+// node bench/operator.ts --part scale [--sizes 1000,10000] [--rest-seconds 60] [--peer DIR]
 //
 // The node is the stand-in of lab/kubernetes. See docs/performance.md.
 
@@ -23,7 +24,8 @@ import type { KubeObject } from '../lab/kubernetes/test-api.ts';
 import { eventually } from '../lab/process/eventually.ts';
 import { random } from '../lab/process/random.ts';
 import { isWrite, newRequests, type RequestCounts, requestCounts } from './support/api-requests.ts';
-import { type BurstUse, burst, ownCommand } from './support/burst.ts';
+import { type BurstUse, burst, ours, peerIn } from './support/burst.ts';
+import { floor } from './support/floor.ts';
 import { processUse } from './support/process-use.ts';
 
 const { values } = parseArgs({
@@ -35,6 +37,8 @@ const { values } = parseArgs({
     sizes: { type: 'string', default: '200,1000,5000' },
     runs: { type: 'string', default: '1' },
     beside: { type: 'string' },
+    peer: { type: 'string' },
+    'rest-seconds': { type: 'string', default: '60' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
   },
 });
@@ -63,13 +67,13 @@ const PARTS: Readonly<
 
 const began = performance.now();
 for (const part of values.part) {
-  if (part === 'burst') {
-    await benchBurst();
+  if (part === 'burst' || part === 'scale') {
+    await (part === 'burst' ? benchBurst() : benchScale());
     continue;
   }
   const bench = PARTS[part];
   if (bench === undefined)
-    throw new Error(`There is no part '${part}': ${[...Object.keys(PARTS), 'burst'].join(', ')}`);
+    throw new Error(`There is no part '${part}': ${[...Object.keys(PARTS), 'burst', 'scale'].join(', ')}`);
   // Each on a control plane of its own: what one leaves behind would be measured by the next.
   const environment = await startEnvironment({
     // A server of so many databases would spend the machine on looking after them.
@@ -110,8 +114,9 @@ async function run(
  * in turn with it.
  */
 async function benchBurst(): Promise<void> {
-  const contenders = new Map([['ours', ownCommand()]]);
-  if (values.beside !== undefined) contenders.set('beside', values.beside.split(' '));
+  const contenders = new Map([['ours', ours()]]);
+  if (values.beside !== undefined) contenders.set('beside', { ...ours(), command: values.beside.split(' ') });
+  if (values.peer !== undefined) contenders.set('Go', peerIn(values.peer));
   const requests: string[] = [];
   console.log(
     '\n| resources at once | controller | all up to date, s | CPU, s | CPU for each, ms | peak, MiB |',
@@ -119,9 +124,9 @@ async function benchBurst(): Promise<void> {
   console.log('|---|---|---|---|---|---|');
   for (const count of values.sizes.split(',').map(Number)) {
     for (let run = 0; run < Number(values.runs); run += 1) {
-      for (const [name, command] of contenders) {
+      for (const [name, contender] of contenders) {
         tell(`burst: ${count} resources, ${name}`);
-        const use: BurstUse = await burst(command, count);
+        const use: BurstUse = await burst(contender, count);
         const [seconds, cpu, each] = [use.seconds, use.cpu, (use.cpu / count) * 1000].map((it) =>
           it.toFixed(1),
         );
@@ -135,6 +140,52 @@ async function benchBurst(): Promise<void> {
   console.log(
     `\n| resources | controller | request | for each |\n|---|---|---|---|\n${requests.join('\n')}\n`,
   );
+}
+
+/**
+ * The same, followed to its rest and through a restart, beside the bare loop that makes the same
+ * writes.
+ */
+async function benchScale(): Promise<void> {
+  const contenders = new Map([['ours', ours()]]);
+  if (values.peer !== undefined) contenders.set('Go', peerIn(values.peer));
+  const seconds = Number(values['rest-seconds']);
+  const sum = (requests: RequestCounts, wanted: (sort: string) => boolean = () => true): number =>
+    [...requests].reduce((all, [sort, count]) => all + (wanted(sort) ? count : 0), 0);
+  console.log(
+    '\n| resources | | all up to date, s | CPU, s | CPU for each, ms | peak, MiB | requests for each | writes for each | at rest: CPU of a core | requests | resident, MiB | restart: CPU, s | requests | writes |',
+  );
+  console.log('|---|---|---|---|---|---|---|---|---|---|---|---|---|---|');
+  const print = (...cells: readonly (string | number)[]): void =>
+    console.log(`| ${[...cells, ...Array.from({ length: 14 - cells.length }, () => '')].join(' | ')} |`);
+  for (const size of values.sizes.split(',').map(Number)) {
+    tell(`scale: ${size} resources, the floor`);
+    const bare = await floor(size);
+    const each = (cpu: number): string => ((cpu / size) * 1000).toFixed(1);
+    print(size, 'floor', bare.seconds.toFixed(1), bare.cpu.toFixed(1), each(bare.cpu), bare.peak.toFixed(0));
+    for (const [name, contender] of contenders) {
+      tell(`scale: ${size} resources, ${name}`);
+      const use = await burst(contender, size, seconds);
+      const { rest } = use;
+      if (rest === undefined) continue;
+      print(
+        size,
+        name,
+        use.seconds.toFixed(1),
+        use.cpu.toFixed(1),
+        each(use.cpu),
+        use.peak.toFixed(0),
+        (sum(use.requests) / size).toFixed(2),
+        (sum(use.requests, isWrite) / size).toFixed(2),
+        `${((rest.cpu / rest.seconds) * 100).toFixed(2)} %`,
+        sum(rest.requests),
+        rest.resident.toFixed(0),
+        rest.restart.cpu.toFixed(1),
+        sum(rest.restart.requests),
+        sum(rest.restart.requests, isWrite),
+      );
+    }
+  }
 }
 
 /** Brings all to the first revision. */

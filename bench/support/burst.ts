@@ -1,7 +1,7 @@
 // Many GlanceSchemas at once, whose Jobs end as soon as they are there: nothing is at work but the
 // API server, this driver and the controller that is measured.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,7 @@ import { bundle } from '../../lab/process/bundle.ts';
 import { eventually } from '../../lab/process/eventually.ts';
 import type { MigrationReport } from '../../src/contract/report.ts';
 import { withoutUndefined } from '../../src/glance/without-undefined.ts';
+import { newRequests, type RequestCounts, requestCounts } from './api-requests.ts';
 import { type ProcessUse, processUse } from './process-use.ts';
 
 /** What a controller took for a burst. */
@@ -21,67 +22,159 @@ export interface BurstUse {
   readonly seconds: number;
   /** From the first apply until it came to rest, in seconds of one core. */
   readonly cpu: number;
+  /** The most that was resident until then, in MiB. */
   readonly peak: number;
-  /** By verb and resource, leases and watches left out. */
-  readonly requests: ReadonlyMap<string, number>;
+  /** By verb and resource, leases, watches and the driver's own left out. */
+  readonly requests: RequestCounts;
+  /** Absent where it was not asked for. */
+  readonly rest?: RestUse;
+}
+
+/** What a controller takes once nothing is to be done. */
+export interface RestUse {
+  readonly seconds: number;
+  /** In seconds of one core. */
+  readonly cpu: number;
+  /** Resident, in MiB. */
+  readonly resident: number;
+  readonly requests: RequestCounts;
+  /** What it asks for from a start until it has come to rest, and what that takes. */
+  readonly restart: { readonly requests: RequestCounts; readonly cpu: number };
 }
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const ACCOUNT = ['glance-schema-system', 'glance-schema-operator'] as const;
 const USER = `system:serviceaccount:${ACCOUNT.join(':')}`;
-const NAMESPACE = 'burst';
-const SCHEMAS = `/apis/db.glance.openstack.org/v1alpha1/namespaces/${NAMESPACE}/glanceschemas`;
-const JOBS = `/apis/batch/v1/namespaces/${NAMESPACE}/jobs`;
+export const NAMESPACE = 'burst';
+export const SCHEMAS = `/apis/db.glance.openstack.org/v1alpha1/namespaces/${NAMESPACE}/glanceschemas`;
+export const JOBS = `/apis/batch/v1/namespaces/${NAMESPACE}/jobs`;
 const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
-const REVISION = 'ocata01';
+export const REVISION = 'ocata01';
 
 /** The image's own flags; see Dockerfile. */
 const FLAGS = ['--max-semi-space-size=4'];
 
-/**
- * The command that starts our operator; `{kubeconfig}` stands for the file by which it reaches the
- * API server.
- */
-export function ownCommand(): readonly string[] {
-  const listen = ['--health-address', '127.0.0.1:0', '--metrics-address', '127.0.0.1:0'];
-  const where = ['--kubeconfig', '{kubeconfig}', '--lease-namespace', ACCOUNT[0], '--image', 'burst'];
-  return [process.execPath, ...FLAGS, bundle(), 'controller', ...where, ...listen];
+/** A controller that is measured. */
+export interface Contender {
+  /** What starts it; `{kubeconfig}` stands for the file by which it reaches the API server. */
+  readonly command: readonly string[];
+  /** The CRD that it works with, as kubectl's arguments. */
+  readonly crd: readonly string[];
+  /** Whether it may do all that there is, or what our operator may. */
+  readonly mayAll: boolean;
+  /** What the container of each Job leaves. */
+  readonly report: string;
 }
 
-/** Measures one controller with so many resources, on a control plane of its own. */
-export async function burst(command: readonly string[], size: number): Promise<BurstUse> {
+/** Our operator, as the image starts it. */
+export function ours(): Contender {
+  const listen = ['--health-address', '127.0.0.1:0', '--metrics-address', '127.0.0.1:0'];
+  const where = ['--kubeconfig', '{kubeconfig}', '--lease-namespace', ACCOUNT[0], '--image', 'burst'];
+  return {
+    command: [process.execPath, ...FLAGS, bundle(), 'controller', ...where, ...listen],
+    crd: ['-k', `${ROOT}crds`],
+    mayAll: false,
+    report: JSON.stringify(reportOf(new Date().toISOString())),
+  };
+}
+
+/**
+ * A controller in Go that was built in a folder: `bin/peer`, with its own CRD of the same kind in
+ * `config/crd.yaml`. It reads `{"to": "REVISION"}` from the termination message.
+ */
+export function peerIn(folder: string): Contender {
+  return {
+    command: [`${folder}/bin/peer`, '--kubeconfig', '{kubeconfig}', '--metrics-bind-address', '0'],
+    crd: ['-f', `${folder}/config/crd.yaml`],
+    mayAll: true,
+    report: JSON.stringify({ to: REVISION }),
+  };
+}
+
+/**
+ * Measures one controller with so many resources, on a control plane of its own.
+ *
+ * @param restSeconds how long it is watched at rest, before a restart; absent for not at all.
+ */
+export async function burst(controller: Contender, size: number, restSeconds?: number): Promise<BurstUse> {
   const plane = await startControlPlane({ controllers: false });
-  let controller: ChildProcess | undefined;
   const stop = new AbortController();
+  let program: Running | undefined;
   try {
-    await prepare(plane);
-    const kubeconfig = await plane.serviceAccountKubeconfig(...ACCOUNT);
-    const [program = '', ...args] = command.map((word) => word.replace('{kubeconfig}', kubeconfig));
-    controller = spawn(program, args, { stdio: 'ignore' });
-    const { pid } = controller;
-    if (pid === undefined) throw new Error(`Cannot start ${program}`);
-    await eventually(() => {
-      const watched = plane
-        .auditEvents({ user: USER, verb: 'watch' })
-        .map(({ objectRef }) => objectRef?.resource);
-      if (new Set(watched).size < 3) throw new Error('It does not watch yet');
-    });
-    return await drive(plane, pid, size, stop.signal);
+    await prepare(plane, controller);
+    program = await start(plane, controller);
+    const use = await drive(plane, controller, program.pid, size, stop.signal);
+    if (restSeconds === undefined) return use;
+    const [before, requested] = [processUse(program.pid), await counts(plane)];
+    await sleep(restSeconds * 1000);
+    const after = processUse(program.pid);
+    const requests = newRequests(requested, await counts(plane));
+    await program.stop();
+    const stopped = await counts(plane);
+    program = await start(plane, controller);
+    const again = await atRest(plane, program.pid);
+    const restart = { cpu: again.cpu, requests: newRequests(stopped, await counts(plane)) };
+    const { resident } = after;
+    return {
+      ...use,
+      rest: { seconds: restSeconds, cpu: after.cpu - before.cpu, resident, requests, restart },
+    };
   } finally {
     stop.abort();
-    if (controller?.exitCode === null) {
-      controller.kill('SIGTERM');
-      await once(controller, 'exit');
-    }
+    await program?.stop();
     await plane.stop();
   }
 }
 
-async function prepare(plane: ControlPlane): Promise<void> {
-  const rights = await renderManifests('manifests/overlays/cluster');
-  const given = rights.filter(({ kind = '' }) => RIGHTS.includes(kind));
+/** A controller that runs. */
+interface Running {
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+/** Resolves when it watches all three kinds. */
+async function start(plane: ControlPlane, { command }: Contender): Promise<Running> {
+  const since = new Date();
+  const kubeconfig = await plane.serviceAccountKubeconfig(...ACCOUNT);
+  const [path = '', ...args] = command.map((word) => word.replace('{kubeconfig}', kubeconfig));
+  const program = spawn(path, args, { stdio: 'ignore' });
+  const { pid } = program;
+  if (pid === undefined) throw new Error(`Cannot start ${path}`);
+  await eventually(() => {
+    if (program.exitCode !== null) throw new Error(`${path} has ended`);
+    const watched = plane
+      .auditEvents({ user: USER, verb: 'watch', since })
+      .map(({ objectRef }) => objectRef?.resource);
+    if (new Set(watched).size < 3) throw new Error('It does not watch yet');
+  });
+  return {
+    pid,
+    async stop() {
+      if (program.exitCode !== null || program.signalCode !== null) return;
+      program.kill('SIGTERM');
+      await once(program, 'exit');
+    },
+  };
+}
+
+/** The requests of the controller alone: none of the driver's own, which nobody else makes. */
+async function counts(plane: ControlPlane): Promise<RequestCounts> {
+  const all = requestCounts(await plane.metrics());
+  return new Map(
+    [...all].filter(
+      ([sort]) => /^(?!WATCH)\S+ (glanceschemas|jobs|pods|events)\b/.test(sort) && !DRIVERS.includes(sort),
+    ),
+  );
+}
+
+/** What the driver asks for, and no controller does. */
+const DRIVERS = ['POST glanceschemas', 'POST pods', 'PATCH pods/status', 'PATCH jobs/status'];
+
+export async function prepare(plane: ControlPlane, { crd, mayAll }: Contender): Promise<void> {
+  const manifests = await renderManifests('manifests/overlays/cluster');
+  const given = manifests.filter(({ kind = '' }) => RIGHTS.includes(kind));
   for (const [args, input] of [
-    [['apply', '-k', `${ROOT}crds`], undefined],
+    [['apply', ...crd], undefined],
     [['apply', '-f', '-'], asList(given)],
     [['wait', '--for=condition=Established', 'crd/glanceschemas.db.glance.openstack.org'], undefined],
   ] as const) {
@@ -89,6 +182,13 @@ async function prepare(plane: ControlPlane): Promise<void> {
     if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
   }
   const api = plane.api();
+  if (mayAll) {
+    await api.call('POST', '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
+      metadata: { name: 'beside' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
+      subjects: [{ kind: 'ServiceAccount', namespace: ACCOUNT[0], name: ACCOUNT[1] }],
+    });
+  }
   await api.call('POST', '/api/v1/namespaces', { metadata: { name: NAMESPACE } });
   // Its controller is not there, and pods ask for it.
   await api.call('POST', `/api/v1/namespaces/${NAMESPACE}/serviceaccounts`, {
@@ -96,37 +196,35 @@ async function prepare(plane: ControlPlane): Promise<void> {
   });
 }
 
-async function drive(plane: ControlPlane, pid: number, size: number, signal: AbortSignal): Promise<BurstUse> {
+async function drive(
+  plane: ControlPlane,
+  { report }: Contender,
+  pid: number,
+  size: number,
+  signal: AbortSignal,
+): Promise<BurstUse> {
   const api = plane.api();
   const ready = new Set<string>();
   const seen = new Set<string>();
   const failures: unknown[] = [];
   const failed = (error: unknown) => void failures.push(error);
-  void api
-    .watch(
-      `${SCHEMAS}?watch=true`,
-      ({ object }) => {
-        const condition = object.status?.conditions?.find(({ type }: KubeObject) => type === 'Ready');
-        if (condition?.status === 'True') ready.add(object.metadata?.name ?? '');
-      },
-      signal,
-    )
-    .catch(failed);
-  void api
-    .watch(
-      `${JOBS}?watch=true`,
-      ({ object }) => {
-        const uid = object.metadata?.uid ?? '';
-        if (!seen.has(uid)) {
-          seen.add(uid);
-          endJob(api, object).catch(failed);
-        }
-      },
-      signal,
-    )
-    .catch(failed);
+  // The API server ends a watch whose reader is slow; each begins with all that there is.
+  const follow = async (path: string, onObject: (object: KubeObject) => void): Promise<void> => {
+    while (!signal.aborted) await api.watch(`${path}?watch=true`, ({ object }) => onObject(object), signal);
+  };
+  follow(SCHEMAS, (object) => {
+    const condition = object.status?.conditions?.find(({ type }: KubeObject) => type === 'Ready');
+    if (condition?.status === 'True') ready.add(object.metadata?.name ?? '');
+  }).catch(failed);
+  follow(JOBS, (object) => {
+    const uid = object.metadata?.uid ?? '';
+    if (!seen.has(uid)) {
+      seen.add(uid);
+      endJob(api, object, report).catch(failed);
+    }
+  }).catch(failed);
   const before = processUse(pid);
-  const since = new Date();
+  const requested = await counts(plane);
   const began = performance.now();
   const names = Array.from({ length: size }, (_, index) => `glance-${index}`);
   await Promise.all(
@@ -147,13 +245,8 @@ async function drive(plane: ControlPlane, pid: number, size: number, signal: Abo
     await sleep(20);
   }
   const seconds = (performance.now() - began) / 1000;
-  const after = await atRest(pid);
-  const requests = new Map<string, number>();
-  for (const { verb, objectRef } of plane.auditEvents({ user: USER, since, stage: 'ResponseComplete' })) {
-    if (verb === 'watch' || objectRef?.resource === 'leases') continue;
-    const what = [`${verb} ${objectRef?.resource}`, objectRef?.subresource].filter(Boolean).join('/');
-    requests.set(what, (requests.get(what) ?? 0) + 1);
-  }
+  const after = await atRest(plane, pid);
+  const requests = newRequests(requested, await counts(plane));
   return { seconds, cpu: after.cpu - before.cpu, peak: after.peak, requests };
 }
 
@@ -161,7 +254,11 @@ async function drive(plane: ControlPlane, pid: number, size: number, signal: Abo
  * As the Job controller and a kubelet would, at once: a pod that has ended well, and a Job that is
  * complete.
  */
-async function endJob(api: ReturnType<ControlPlane['api']>, job: KubeObject): Promise<void> {
+export async function endJob(
+  api: ReturnType<ControlPlane['api']>,
+  job: KubeObject,
+  report: string,
+): Promise<void> {
   const { name = '', uid } = job.metadata ?? {};
   const pod = `${name}-pod`;
   const { metadata, spec } = job.spec.template;
@@ -178,7 +275,7 @@ async function endJob(api: ReturnType<ControlPlane['api']>, job: KubeObject): Pr
     imageID: '',
     ready: false,
     restartCount: 0,
-    state: { terminated: { ...ended, message: JSON.stringify(reportOf(time)) } },
+    state: { terminated: { ...ended, message: report } },
   }));
   await api.call('PATCH', `${PODS}/${pod}/status`, { status: { phase: 'Succeeded', containerStatuses } });
   const condition = (type: string) => ({
@@ -217,12 +314,13 @@ function reportOf(time: string): MigrationReport {
   };
 }
 
-/** What a process has used once it does nothing any more. */
-async function atRest(pid: number): Promise<ProcessUse> {
-  for (let last = processUse(pid); ; ) {
+/** What a controller has used once it computes nothing and asks for nothing any more. */
+async function atRest(plane: ControlPlane, pid: number): Promise<ProcessUse> {
+  let [last, asked] = [processUse(pid), await counts(plane)];
+  for (;;) {
     await sleep(3_000);
-    const now = processUse(pid);
-    if (now.cpu - last.cpu < 0.06) return now;
-    last = now;
+    const [now, askedNow] = [processUse(pid), await counts(plane)];
+    if (now.cpu - last.cpu < 0.06 && newRequests(asked, askedNow).size === 0) return now;
+    [last, asked] = [now, askedNow];
   }
 }
