@@ -60,4 +60,13 @@ describe('connections to the API server', () => {
     expect(second).not.to.equal(first);
     expect(await dispatcher()).to.equal(second);
   });
+
+  it('are asked for as the user that there is now, once a 401 says that the one before holds no more', async () => {
+    const first = await config.access();
+    expect([first.origin, first.host, first.prefix]).to.deep.equal([SERVER, '127.0.0.1:6443', '']);
+    expect(first.headers).to.include({ Authorization: 'Bearer secret' });
+    config.users = [{ name: 'me', token: 'another' }];
+    config.forgetAccess();
+    expect((await config.access()).headers).to.include({ Authorization: 'Bearer another' });
+  });
 });
