@@ -164,9 +164,9 @@ export type PodState =
   | { readonly kind: 'suspended' }
   | StartedPod
   /** Somebody has deleted it; its node has to have ended it by `endsBy`, RFC 3339. */
-  | (StartedPod & { readonly endsBy: string; readonly node: string | undefined })
+  | (StartedPod & { readonly endsBy: string; readonly node: string })
   /** Nobody can tell whether it runs, as its node does not answer. */
-  | { readonly kind: 'lost'; readonly pod: string; readonly node: string | undefined }
+  | { readonly kind: 'lost'; readonly pod: string; readonly node: string }
   /** Its migration ended as `end` says, at `since`, RFC 3339; other containers keep it. */
   | {
       readonly kind: 'held';
@@ -568,7 +568,7 @@ const ON_THE_WAY = ['ContainerCreating', 'PodInitializing'];
 
 function podState(pod: PodObject): PodState {
   const node = pod.spec?.nodeName;
-  if (isOnSilentNode(pod)) {
+  if (node !== undefined && isOnSilentNode(pod)) {
     return { kind: 'lost', pod: pod.metadata.name, node };
   }
   const unscheduled = pod.status?.conditions?.find(
@@ -592,7 +592,9 @@ function podState(pod: PodObject): PodState {
     };
   }
   const { name, creationTimestamp, deletionTimestamp } = pod.metadata;
-  const ending = deletionTimestamp === undefined ? {} : { endsBy: deletionTimestamp, node };
+  // A pod that no node has yet is removed by the API server itself.
+  const ending =
+    deletionTimestamp === undefined || node === undefined ? {} : { endsBy: deletionTimestamp, node };
   return state?.running === undefined
     ? { kind: 'starting', pod: name, since: creationTimestamp, ...ending }
     : { kind: 'running', pod: name, ...ending };

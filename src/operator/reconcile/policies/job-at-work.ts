@@ -116,7 +116,7 @@ function whyLost(pod: PodState, now: number): ReadyCondition | undefined {
   if (lost === undefined) {
     return undefined;
   }
-  const node = lost.node ?? 'unknown';
+  const { node } = lost;
   return {
     reason: 'JobBlocked',
     message: `Node ${node} does not answer: whether the migration in pod ${lost.pod} still runs there is not known, and nothing else is started. Bring the node back; or make sure that it is off, and then delete it by \`kubectl delete node ${node}\`.`,

@@ -99,6 +99,16 @@ describe('observe', () => {
     expect(observe(aSchema({ metadata: { annotations } }), [], []).schema.observe?.length).to.be.at.most(256);
   });
 
+  it('a deleted pod that no node has is waited for, and is on no node that could be lost', () => {
+    const pod = aPod('Pending', {});
+    const metadata = { ...pod.metadata, deletionTimestamp: '2026-11-24T00:00:00Z' };
+    const [seen] = observe(aSchema(), [aJob()], [{ ...pod, metadata, spec: {} }]).livePods;
+    expect(seen?.state).to.deep.include({ kind: 'starting' }).and.not.to.have.any.keys('endsBy', 'node');
+    const bound = { ...pod, metadata, spec: { nodeName: 'node-1' } };
+    const [there] = observe(aSchema(), [aJob()], [bound]).livePods;
+    expect(there?.state).to.deep.include({ endsBy: metadata.deletionTimestamp, node: 'node-1' });
+  });
+
   it('leaves out a field of the spec that only a newer CRD has', () => {
     const spec = Object.assign({}, aSchema().spec, { ofALaterVersion: true });
     expect(observe({ ...aSchema(), spec }, [], []).schema.spec).not.to.have.property('ofALaterVersion');
