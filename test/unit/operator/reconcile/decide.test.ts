@@ -335,16 +335,19 @@ const ROWS: readonly Row[] = [
     schema: aSchema(),
     jobs: [aJob()],
     pods: [
-      aPod(
-        'Running',
-        { running: {} },
-        {
-          conditions: [
-            { type: 'ContainersReady', status: 'True' },
-            { type: 'Ready', status: 'False' },
-          ],
-        },
-      ),
+      {
+        ...aPod(
+          'Running',
+          { running: {} },
+          {
+            conditions: [
+              { type: 'ContainersReady', status: 'True' },
+              { type: 'Ready', status: 'False' },
+            ],
+          },
+        ),
+        spec: { nodeName: 'node-7' },
+      },
     ],
     effect: 'none',
     reason: 'JobBlocked',
@@ -1381,14 +1384,6 @@ function nodeRows(): readonly Row[] {
       pods: [{ ...givenUp, spec: { nodeName: 'node-7' } }],
       ...blocked,
       says: silent('node-7'),
-    },
-    {
-      policy: 'jobAtWork',
-      fact: 'the node of a pod has been given up, and nobody says which it was',
-      jobs: [aJob()],
-      pods: [givenUp],
-      ...blocked,
-      says: silent('unknown'),
     },
     {
       policy: 'jobAtWork',
