@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { homedir } from 'node:os';
 import { dirname } from 'node:path';
 import { ensureBinaries } from '../cluster/binaries.ts';
 import { eventually } from '../process/eventually.ts';
@@ -27,7 +26,12 @@ export async function kubectl(
 ): Promise<ProgramResult> {
   const path = options.path ?? (await ensureBinaries()).kubectl;
   const folders = options.plugins === undefined ? '' : `${options.plugins}:${dirname(process.execPath)}:`;
-  const env = { PATH: folders + process.env.PATH, HOME: homedir(), KUBECONFIG: kubeconfigPath };
+  // What it caches of each API server goes away with that, and no setting of the user counts.
+  const env = {
+    PATH: folders + process.env.PATH,
+    HOME: dirname(kubeconfigPath),
+    KUBECONFIG: kubeconfigPath,
+  };
   const child = spawn(path, args, { cwd: options.cwd, env, stdio: 'pipe' });
   child.stdin.on('error', ignoreClosedInput);
   child.stdin.end(options.input ?? '');

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
 import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
@@ -23,6 +25,14 @@ describe('control plane', () => {
     const library = (await plane.kubeconfig()).makeApiClient(CoreV1Api);
     const names = (await library.listNamespace()).items.map((each) => each.metadata?.name);
     expect(names).to.include('kube-system');
+  });
+
+  it('kubectl leaves nothing in the home of who runs it', async () => {
+    await kubectl(plane.kubeconfigPath, ['get', 'namespaces']);
+    const cached = (folder: string) =>
+      join(folder, '.kube/cache/discovery', new URL(plane.server).host.replace(':', '_'));
+    expect(existsSync(cached(dirname(plane.kubeconfigPath))), 'kubectl caches here').to.equal(true);
+    expect(existsSync(cached(homedir()))).to.equal(false);
   });
 
   it('a ServiceAccount has the rights that it is given and no others', async () => {
