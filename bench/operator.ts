@@ -22,11 +22,11 @@ import { type Operator, startOperator } from '../lab/kubernetes/operator.ts';
 import { type Replicas, startReplicas } from '../lab/kubernetes/replicas.ts';
 import type { KubeObject } from '../lab/kubernetes/test-api.ts';
 import { eventually } from '../lab/process/eventually.ts';
+import { processUse } from '../lab/process/process-use.ts';
 import { random } from '../lab/process/random.ts';
 import { isWrite, newRequests, type RequestCounts, requestCounts } from './support/api-requests.ts';
 import { type BurstUse, burst, ours, peerIn } from './support/burst.ts';
 import { floor } from './support/floor.ts';
-import { processUse } from './support/process-use.ts';
 
 const { values } = parseArgs({
   options: {

@@ -11,10 +11,10 @@ import { asList, RIGHTS, renderManifests } from '../../lab/kubernetes/manifests.
 import type { KubeObject } from '../../lab/kubernetes/test-api.ts';
 import { bundle } from '../../lab/process/bundle.ts';
 import { eventually } from '../../lab/process/eventually.ts';
+import { type ProcessUse, processUse } from '../../lab/process/process-use.ts';
 import type { MigrationReport } from '../../src/contract/report.ts';
 import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import { newRequests, type RequestCounts, requestCounts } from './api-requests.ts';
-import { type ProcessUse, processUse } from './process-use.ts';
 
 /** What a controller took for a burst. */
 export interface BurstUse {

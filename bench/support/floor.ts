@@ -2,10 +2,10 @@
 // waits for nobody.
 
 import { startControlPlane } from '../../lab/kubernetes/control-plane.ts';
+import { processUse } from '../../lab/process/process-use.ts';
 import type { GlanceSchemaStatus } from '../../src/contract/glance-schema.ts';
 import { migrationJob } from '../../src/operator/reconcile/job/job.ts';
 import { endJob, JOBS, NAMESPACE, ours, prepare, REVISION, SCHEMAS } from './burst.ts';
-import { processUse } from './process-use.ts';
 
 /** How many resources are worked on at once: as many as the operator's workers. */
 const AT_ONCE = 10;
