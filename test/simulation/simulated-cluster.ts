@@ -99,6 +99,8 @@ export class SimulatedCluster implements Cluster {
   #refusedFor: string | undefined;
   /** The schema as it was when the place for the next Job was noted. */
   #fenced: SchemaObject | undefined;
+  /** The plan that a migration had refused last, at that time. */
+  #refusedPlan: World['refused'];
   /** Set when a key should be looked at. */
   dirty = true;
 
@@ -213,6 +215,7 @@ export class SimulatedCluster implements Cluster {
     this.#checkPods(schema, finalizers, reservedSequence);
     const marked = await this.#write(schema, (current) => {
       this.#fenced = current;
+      this.#refusedPlan = this.#world.refused;
       const { [RESERVED_SEQUENCE_ANNOTATION]: before, ...others } = current.metadata.annotations ?? {};
       const after =
         reservedSequence === undefined
@@ -483,7 +486,7 @@ export class SimulatedCluster implements Cluster {
     if (plan.image !== (job.image ?? 'glance-schema')) {
       throw new Error(`A migration is started by a plan of another image (${metadata.uid})`);
     }
-    const { refused } = this.#world;
+    const refused = this.#refusedPlan;
     if (refused?.hash === approved.hash && refused.retry === retry) {
       throw new Error(`A plan that was refused is tried again (${metadata.uid})`);
     }
