@@ -266,9 +266,12 @@ const NOT_BEGUN: readonly Reason[] = [
   'ConnectionInvalid',
 ];
 
-/** What is reported of this Job, where that is why its migration has not begun. */
-export function whyNotBegun(status: GlanceSchemaStatus, uid: string): ReadyCondition | undefined {
-  const told = status.job?.uid === uid ? readyCondition(status) : undefined;
+/**
+ * What is reported of this Job, where that is why its migration has not begun. Once its result is
+ * stored, what is reported is of what comes after it, though an old cache may still show it at work.
+ */
+export function whyNotBegun({ job, ...status }: GlanceSchemaStatus, uid: string): ReadyCondition | undefined {
+  const told = job?.uid === uid && job.finishedAt === undefined ? readyCondition(status) : undefined;
   const reason = NOT_BEGUN.find((each) => each === told?.reason);
   return told && reason && { reason, message: told.message };
 }

@@ -1544,6 +1544,13 @@ function sidecarRows(): readonly Row[] {
 function interferenceRows(): readonly Row[] {
   const told = (reason: 'SecretNotReady' | 'MigrationRunning') =>
     withVerdict(unfinished(), { reason, message: 'The pod of Job x cannot start: no Secret.' }, 1, NOW);
+  const { job } = unfinished();
+  const ofTheNext = withVerdict(
+    job === undefined ? {} : { job: { ...job, finishedAt: FINISHED } },
+    { reason: 'JobBlocked', message: 'The API server does not take Job y.' },
+    1,
+    NOW,
+  );
   const runs = { effect: 'none', reason: 'MigrationRunning' } as const;
   const deleted = { metadata: { deletionTimestamp: FINISHED } };
   return [
@@ -1582,6 +1589,15 @@ function interferenceRows(): readonly Row[] {
       reason: 'SecretNotReady',
       says: 'The pod of Job x cannot start: no Secret.',
       requeueAfter: 20_000,
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'an old cache shows a Job at work whose result is stored, and the Job after it was refused',
+      schema: aSchema({ status: ofTheNext }),
+      jobs: [aJob()],
+      now: new Date('2026-11-23T07:00:10Z'),
+      ...runs,
+      says: 'Job glance-1-bd7662a5 brings the database to ocata01.',
     },
     {
       policy: 'jobAtWork',
