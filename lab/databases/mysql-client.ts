@@ -39,6 +39,27 @@ export async function askMysql(
 }
 
 /**
+ * The statements that a server got from all clients while `work` was done, in that order.
+ *
+ * @param admin the URL of a user who may set global variables.
+ */
+export async function loggedStatements(
+  admin: string,
+  work: () => Promise<unknown>,
+): Promise<readonly string[]> {
+  await askMysql(admin, "SET GLOBAL log_output = 'TABLE'");
+  await askMysql(admin, 'TRUNCATE mysql.general_log');
+  await askMysql(admin, 'SET GLOBAL general_log = 1');
+  await work();
+  await askMysql(admin, 'SET GLOBAL general_log = 0');
+  const rows = await askMysql(
+    admin,
+    `SELECT CONVERT(argument USING utf8mb4) AS statement FROM mysql.general_log WHERE command_type = 'Query'`,
+  );
+  return rows.map(({ statement }) => String(statement));
+}
+
+/**
  * Rows that compare as objects do: the driver's are of a class of its own, and a statement without
  * rows gives a header.
  */

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
 import type { GoldenOptions } from '../../lab/databases/golden-database.ts';
+import { loggedStatements } from '../../lab/databases/mysql-client.ts';
 import { expectedAtHead, sortedRows, type Tables } from '../../lab/databases/populated.ts';
 import type { GlanceManage } from '../../lab/glance/glance-manage.ts';
 import { startTcpProxy } from '../../lab/process/tcp-proxy.ts';
@@ -160,21 +161,12 @@ const CHANGE = /^\s*(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE)\b/i;
 
 /** By the server's own log, where each statement that changes something is committed by itself. */
 async function recordStatements(
-  engine: TestEngine,
+  _: TestEngine,
   url: string,
   run: (url: string) => Promise<unknown>,
 ): Promise<readonly string[]> {
-  const admin = url.replace('//glance:', '//admin:');
-  await engine.query(admin, "SET GLOBAL log_output = 'TABLE'");
-  await engine.query(admin, 'TRUNCATE mysql.general_log');
-  await engine.query(admin, 'SET GLOBAL general_log = 1');
-  await run(url);
-  await engine.query(admin, 'SET GLOBAL general_log = 0');
-  const rows = await engine.query(
-    admin,
-    `SELECT CONVERT(argument USING utf8mb4) AS statement FROM mysql.general_log WHERE command_type = 'Query'`,
-  );
-  return rows.map(({ statement }) => String(statement)).filter((statement) => CHANGE.test(statement));
+  const statements = await loggedStatements(url.replace('//glance:', '//admin:'), () => run(url));
+  return statements.filter((statement) => CHANGE.test(statement));
 }
 
 /** By what the tool sends to PostgreSQL, where a transaction is there whole or not at all. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
-import { askMysql } from '../../../lab/databases/mysql-client.ts';
+import { loggedStatements } from '../../../lab/databases/mysql-client.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
 import { halfWayCases, type OcataScript, statementsOf } from '../../support/cases/half-way.ts';
 import { succeeds } from '../../support/db-command.ts';
@@ -20,7 +20,7 @@ describe('a MariaDB that another tool has left half-way', () => {
 
   before(async function () {
     if (!hasMariaDb()) leaveOut(this, NO_MARIADB);
-    server = await startMariaDb({ settings: { log_output: 'TABLE' } });
+    server = await startMariaDb();
   });
 
   after(async () => {
@@ -31,17 +31,8 @@ describe('a MariaDB that another tool has left half-way', () => {
 
   /** The statements that change something, in the order in which the server got them. */
   async function logged(work: () => Promise<unknown>): Promise<readonly string[]> {
-    const admin = server.adminUrl('mysql');
-    await askMysql(admin, 'TRUNCATE general_log');
-    await askMysql(admin, 'SET GLOBAL general_log = 1');
-    await work();
-    await askMysql(admin, 'SET GLOBAL general_log = 0');
-    const rows = await askMysql(
-      admin,
-      `SELECT CONVERT(argument USING utf8mb4) AS statement FROM general_log WHERE command_type = 'Query'`,
-    );
-    return rows
-      .map(({ statement }) => String(statement).replaceAll(/\s+/g, ' ').trim())
+    return (await loggedStatements(server.adminUrl('mysql'), work))
+      .map((statement) => statement.replaceAll(/\s+/g, ' ').trim())
       .filter((statement) => /^(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE)\b/.test(statement));
   }
 
