@@ -1,37 +1,26 @@
 import { expect } from 'chai';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
-import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
-import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import type { Tenant } from '../../../lab/kubernetes/environment.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
 import { succeeds } from '../../support/db-command.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
 import type { TestEngine } from '../../support/test-engine.ts';
+import { describeWithOperator } from '../../support/with-operator.ts';
 
 const WAIT = 60_000;
 
-describe('a migration that needs approval', () => {
-  let environment: Environment;
-  let operator: Operator;
+describeWithOperator('a migration that needs approval', (shared) => {
   let mariadb: TestMariaDb | undefined;
 
-  before(async () => {
-    environment = await startEnvironment();
-    operator = await environment.operator();
-  });
-
-  after(async () => {
-    await operator?.stop();
-    await mariadb?.stop();
-    await environment?.stop();
-  });
+  after(() => mariadb?.stop());
 
   /** A GlanceSchema of a Newton database, with a plan that waits. */
   async function planned(engine: TestEngine, name: string): Promise<{ url: string; tenant: Tenant }> {
     const url = await engine.createDatabase(name);
     await engine.seedNewton(url, { images: 20 });
-    const tenant = await environment.tenant(name.replaceAll('_', '-'), url);
+    const tenant = await shared.environment.tenant(name.replaceAll('_', '-'), url);
     await tenant.apply({ revision: 'ocata01', approval: 'Manual' });
     await tenant.reaches('AwaitingApproval', WAIT);
     return { url, tenant };
@@ -111,7 +100,7 @@ describe('a migration that needs approval', () => {
     });
   }
 
-  describe('on PostgreSQL', () => cases(() => postgresEngine(() => environment.postgres), 'pg'));
+  describe('on PostgreSQL', () => cases(() => postgresEngine(() => shared.environment.postgres), 'pg'));
 
   describe('on MariaDB', () => {
     before(async function () {
