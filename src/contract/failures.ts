@@ -118,6 +118,14 @@ export const FAILURES = {
     inHistory: false,
     refusal: false,
   },
+  BackupFailed: {
+    exitCode: 19,
+    meaning: 'no backup could be made or proven, so that nothing was migrated; the message says why',
+    retriedInJob: false,
+    nextJob: 'with backoff',
+    inHistory: false,
+    refusal: false,
+  },
   DatabaseUnreachable: {
     exitCode: 20,
     meaning: 'cannot connect, log in or write, or the server has ended it; the same may go well later',

@@ -45,6 +45,17 @@ export const reportSchema = z.object({
       warnings: few(text(256)),
     })
     .optional(),
+  backup: z
+    .object({
+      file: text(253),
+      bytes: z.int().nonnegative(),
+      sha256: z.string().regex(/^[0-9a-f]{64}$/),
+      position,
+      tables: z.int().nonnegative(),
+      rows: z.int().nonnegative(),
+      takenAt: z.iso.datetime(),
+    })
+    .optional(),
   startedAt: z.iso.datetime(),
   finishedAt: z.iso.datetime(),
   error: z

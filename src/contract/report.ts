@@ -10,6 +10,7 @@ export const REPORTED_COMMANDS = [
   'contract',
   'check',
   'plan',
+  'backup',
   'version',
   'version_control',
 ] as const;
@@ -59,6 +60,8 @@ export interface MigrationReport {
   readonly differences?: readonly string[] | undefined;
   /** What `db plan` found: what a run would do; absent of other commands. */
   readonly plan?: ReportedPlan | undefined;
+  /** The backup that `db backup` made, or that of before which holds; absent where none is needed. */
+  readonly backup?: ReportedBackup | undefined;
   /** RFC 3339, UTC. */
   readonly startedAt: string;
   readonly finishedAt: string;
@@ -79,6 +82,23 @@ export interface ReportedPlan {
   readonly locks: readonly string[];
   /** What is in the way of the run, likewise. */
   readonly warnings: readonly string[];
+}
+
+/** A backup that is proven: its rows were counted, and are those of one snapshot of the database. */
+export interface ReportedBackup {
+  /** The name of its file in the folder. */
+  readonly file: string;
+  /** Its length. */
+  readonly bytes: number;
+  /** Of the file, in hex. */
+  readonly sha256: string;
+  /** Where the database was. */
+  readonly position: ReportedPosition;
+  readonly tables: number;
+  /** Of all tables. */
+  readonly rows: number;
+  /** RFC 3339, UTC: when its snapshot was taken. */
+  readonly takenAt: string;
 }
 
 /** A revision, and how far through its phases the database is. */
