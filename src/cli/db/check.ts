@@ -1,6 +1,8 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { CHECK_EXIT_CODES } from '../../contract/failures.ts';
+import { PHASES, type Phase } from '../../glance/phase.ts';
 import type { NextPhase } from '../../glance/plan.ts';
+import { wantedPosition } from '../../glance/position.ts';
 import { withoutUndefined } from '../../glance/without-undefined.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
 import { readNextPhase } from '../../migrator/next-phase.ts';
@@ -13,7 +15,15 @@ import { addVersionArgument } from './version-argument.ts';
 
 interface CheckFlags extends ConnectionFlags, OutputFlags {
   readonly schema?: boolean;
+  readonly through: Phase;
 }
+
+/** The phases that have to be done to be through each. */
+const NEEDED: Readonly<Record<Phase, readonly NextPhase[]>> = {
+  Expand: ['expand'],
+  Migrate: ['expand', 'migrate'],
+  Contract: ['expand', 'migrate', 'contract'],
+};
 
 /** `glance-schema db check [VERSION]` */
 export function dbCheckCommand(): Command {
@@ -21,6 +31,14 @@ export function dbCheckCommand(): Command {
     'Say which phase of an upgrade is next: by a sentence, and by the exit code. Changes nothing.',
   );
   command.option('--schema', 'where no phase is next, also compare the schema with that of the revision');
+  command.addOption(
+    new Option(
+      '--through <phase>',
+      'how far it has to be: with Expand it ends with 0 as soon as new nodes of Glance can start',
+    )
+      .choices(PHASES)
+      .default('Contract'),
+  );
   addVersionArgument(command, 'the revision that is wanted, such as ocata01; without it the newest', run);
   addOutputOptions(addConnectionOptions(command));
   helpWithExitCodes(command, [
@@ -51,12 +69,12 @@ async function run(version: string | undefined, flags: CheckFlags): Promise<void
   });
   finish({
     command: 'check',
-    target: revision === undefined ? undefined : { revision, phase: 'Contract' },
+    target: revision === undefined ? undefined : wantedPosition(revision, flags.through),
     startedAt,
     outcome,
     flags,
     log: { failed: (_reason, message) => process.stderr.write(`${message}\n`) },
-    summary: summarise(outcome.next),
+    summary: summarise(outcome.next, flags.through),
     ...withoutUndefined({ next: outcome.next }),
   });
   if (outcome.error === undefined && outcome.next !== undefined) {
@@ -70,7 +88,9 @@ async function look(
 ): Promise<Outcome & { readonly next?: NextPhase }> {
   try {
     const wanted = revision();
-    return await readNextPhase(resolveConnection(flags, process.env), wanted, flags.schema === true);
+    const outcome = await readNextPhase(resolveConnection(flags, process.env), wanted, flags.schema === true);
+    const { next, ...rest } = outcome;
+    return next !== undefined && NEEDED[flags.through].includes(next) ? outcome : rest;
   } catch (error) {
     if (error instanceof Failure) {
       return { applied: [], error };
@@ -80,8 +100,11 @@ async function look(
 }
 
 /** In the words of glance-manage. */
-function summarise(next: NextPhase | undefined): string {
-  return next === undefined
-    ? 'Database is up to date. No upgrades needed.'
-    : `Your database is not up to date. Your ${next === 'expand' ? 'first' : 'next'} step is to run 'glance-schema db ${next}'.`;
+function summarise(next: NextPhase | undefined, through: Phase): string {
+  if (next === undefined) {
+    return through === 'Contract'
+      ? 'Database is up to date. No upgrades needed.'
+      : `Database is up to date through ${through}. No upgrades needed to get there.`;
+  }
+  return `Your database is not up to date. Your ${next === 'expand' ? 'first' : 'next'} step is to run 'glance-schema db ${next}'.`;
 }

@@ -51,6 +51,24 @@ describe('expand, migrate and contract on PostgreSQL', () => {
     expect((await db(url, 'check', 'ocata01')).code).to.equal(5);
   });
 
+  it('check --through ends with 0 as soon as that phase is done', async () => {
+    const url = await newton(10);
+    const codes = async () => {
+      const checks = ['Expand', 'Migrate', 'Contract'].map((phase) =>
+        db(url, 'check', 'ocata01', '--through', phase),
+      );
+      return (await Promise.all(checks)).map(({ code }) => code);
+    };
+    expect(await codes()).to.deep.equal([3, 3, 3]);
+    await succeeds(url, 'expand', 'ocata01');
+    expect(await codes()).to.deep.equal([0, 4, 4]);
+    await succeeds(url, 'migrate', 'ocata01');
+    expect(await codes()).to.deep.equal([0, 0, 5]);
+    expect(await succeeds(url, 'check', 'ocata01', '--through', 'Expand')).to.include('through Expand');
+    await succeeds(url, 'contract', 'ocata01');
+    expect(await codes()).to.deep.equal([0, 0, 0]);
+  });
+
   it('that another tool ended, which left the triggers behind: nothing can be written until a sync drops them', async () => {
     const url = await newton(10);
     await succeeds(url, 'expand', 'ocata01');
