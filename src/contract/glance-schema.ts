@@ -289,6 +289,20 @@ const window = z
     'When a migration may start; at any time if absent. One that runs is never ended by it, and the database is read outside of it too.',
   );
 
+/** One of the workloads that run Glance's nodes. */
+const workload = z.strictObject({
+  kind: z.enum(['Deployment', 'StatefulSet', 'DaemonSet']).describe('Its kind, of the group `apps`.'),
+  name: objectName.describe('Its name, in the namespace of this GlanceSchema.'),
+  image: z
+    .string()
+    .min(1)
+    .max(1024)
+    .optional()
+    .describe(
+      'The image that a container of its pods has to have, exactly as its template names it. Name it: without it a workload that nobody has changed yet counts as rolled out.',
+    ),
+});
+
 /**
  * The spec of a GlanceSchema: what is checked at run time, and what the CRD and its reference are
  * made of.
@@ -324,6 +338,14 @@ export const specSchema = z
         'With `approval: Manual`: the `status.plan.hash` of the plan that may run. That of another plan, or of another resource, counts for nothing.',
       ),
     window: window.optional(),
+    contractAfter: z
+      .array(workload)
+      .min(1)
+      .max(16)
+      .optional()
+      .describe(
+        'Workloads that have to be rolled out before contract starts, so that no old node of Glance meets a contracted schema: the database is expanded and its rows are moved first, and contract waits (`WaitingForRollOut`). An empty database, and a revision before `ocata01`, have nothing to wait for. The operator needs the right to read them: `manifests/roll-outs`.',
+      ),
     database,
     job: job.optional(),
   })
@@ -524,6 +546,9 @@ export type GlanceSchemaSpec = z.output<typeof storedSpecSchema>;
  * The status of a GlanceSchema as the operator writes it; empty before it has seen the resource.
  */
 export type GlanceSchemaStatus = z.output<typeof statusSchema>;
+
+/** A workload of `spec.contractAfter`. */
+export type Workload = NonNullable<GlanceSchemaSpec['contractAfter']>[number];
 
 /** What the status keeps of the last Job, so that it can be read when the Job is gone. */
 export type StatusJob = NonNullable<GlanceSchemaStatus['job']>;

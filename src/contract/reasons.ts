@@ -51,6 +51,15 @@ export const REASONS = {
     doThis:
       'Read the plan in the log of the Job that the message names; then approve it by `kubectl glanceschema approve`, or by its hash in `spec.approvedPlan`.',
   },
+  WaitingForRollOut: {
+    ready: 'False',
+    also: 'Reconciling',
+    warns: false,
+    meaning:
+      'The database is expanded and its rows are moved; contract waits for the workloads of `spec.contractAfter`.',
+    doThis:
+      'Roll out what the message names, or correct it there. To contract without waiting, remove `spec.contractAfter`.',
+  },
   MigrationRunning: {
     ready: 'False',
     also: 'Reconciling',

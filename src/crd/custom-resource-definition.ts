@@ -36,6 +36,10 @@ export function customResourceDefinition(): object {
   addRule(at(spec, 'database'), oneConnection());
   addRule(at(spec, 'database', 'tls'), oneAuthority());
   addRule(at(spec, 'window'), ...windowCanBeRead());
+  Object.assign(at(spec, 'contractAfter'), {
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': ['kind', 'name'],
+  });
   Object.assign(at(status, 'conditions'), {
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['type'],

@@ -66,6 +66,22 @@ function belongsTo(script: Script, goal: Goal): boolean {
 }
 
 /**
+ * How far a database at `at` can go towards `target` before anything of an old form is dropped. A
+ * contract on the way that only is recorded drops nothing.
+ */
+export function beforeContract(at: Position, target: Position): Position {
+  const first = REVISIONS.find(({ name }) => {
+    const whole: Position = { revision: name, phase: 'Contract' };
+    return (
+      comparePositions(at, whole) < 0 &&
+      comparePositions(whole, target) < 0 &&
+      scriptsOf(name).some(({ kind, changes }) => kind === 'contract' && changes !== undefined)
+    );
+  });
+  return { revision: first?.name ?? target.revision, phase: 'Migrate' };
+}
+
+/**
  * Whether a database at `at` is where `target` asks for: an expanded one without rows to move is at
  * Migrate already.
  */

@@ -11,12 +11,14 @@ import { exponentialBackoff } from '../../src/operator/time/backoff.ts';
 import { Crash, SimulatedCluster } from './simulated-cluster.ts';
 import { traceOf } from './trace.ts';
 import {
+  EXPANDED,
   KEY,
   NAME,
   NAMESPACE,
   NEWER,
   NO_IMAGE,
   planHash,
+  recordOf,
   schemaOf,
   specOf,
   World,
@@ -287,16 +289,23 @@ async function quiesce(world: World, controller: Controller): Promise<void> {
 }
 
 /**
- * For a window that does not open within a history: the operator looks every minute, and does
- * nothing.
+ * For a window that does not open within a history, or nodes that are never rolled out: the operator
+ * looks every minute, or more often, and does nothing.
  */
-function waitsForLong({ schema, clock }: World): boolean {
-  return Date.parse(schema?.status?.nextAttemptAt ?? '') > clock + 24 * 3_600_000;
+function waitsForLong(world: World): boolean {
+  const { schema, clock } = world;
+  const isLater = Date.parse(schema?.status?.nextAttemptAt ?? '') > clock + 24 * 3_600_000;
+  // Nobody rolls out any more what it looks at every ten seconds.
+  return isLater || (schema !== undefined && waitsForRollOut(world, schema));
+}
+
+function waitsForRollOut(world: World, schema: SchemaObject): boolean {
+  return reasonOf(schema) === 'WaitingForRollOut' && !world.isRolledOut(schema);
 }
 
 function describeWorld(world: World): string {
   return JSON.stringify({
-    database: world.revision,
+    database: world.position,
     schema: world.schema,
     jobs: [...world.jobs.values()].map(({ metadata, spec, status }) => [
       metadata.name,
@@ -335,7 +344,7 @@ function expectRest(world: World): void {
   }
   expect(schema.status?.observedGeneration, what).to.equal(schema.metadata.generation);
   expect(schema.status?.progress, what).to.equal(undefined);
-  if (world.hadLateJob(schema.metadata.uid) && schema.status?.recordedRevision !== world.revision) {
+  if (world.hadLateJob(schema.metadata.uid) && recordOf(schema.status ?? {}) !== world.position) {
     // It has moved the database beside the Job of the right place, whose word counts; see
     // `World.knowRace`.
     return;
@@ -346,7 +355,7 @@ function expectRest(world: World): void {
     expect(schema.status, what).not.to.have.any.keys('plan', 'refusedPlan');
   }
   if (!['Suspended', 'RevisionNotFound', 'WindowInvalid', 'DatabaseNewer'].includes(reason)) {
-    expect(schema.status?.recordedRevision, `the record is the database: ${what}`).to.equal(world.revision);
+    expect(recordOf(schema.status ?? {}), `the record is the database: ${what}`).to.equal(world.position);
   }
   if (world.refusesCourtesies) {
     return;
@@ -385,13 +394,16 @@ function reasonAtRest(world: World, schema: SchemaObject): string {
   if (world.isPast(revision)) {
     return 'DowngradeNotSupported';
   }
-  if (world.revision === revision) {
+  if (world.position === revision) {
     return 'UpToDate';
   }
   const isTried =
     job?.generation === schema.metadata.generation &&
     handledRetry === schema.metadata.annotations?.[RETRY_ANNOTATION];
   const isFinal = isTried && knownReason(job?.failure?.reason) !== undefined;
+  if (!isFinal && revision === 'ocata01' && world.position === EXPANDED && !world.isRolledOut(schema)) {
+    return 'WaitingForRollOut';
+  }
   if (!isFinal && specOf(schema).approval === 'Manual' && !isApproved(world, schema)) {
     return 'AwaitingApproval';
   }
@@ -411,12 +423,12 @@ function isApproved(world: World, schema: SchemaObject): boolean {
   const { plan, refusedPlan, handledRetry } = schema.status ?? {};
   const retry = schema.metadata.annotations?.[RETRY_ANNOTATION];
   const isAskedFor = retry !== undefined && retry !== handledRetry;
-  const { revision: to = '', approvedPlan, database } = specOf(schema);
+  const { approvedPlan, database } = specOf(schema);
   const { uid } = schema.metadata;
   const secret = database.secretRef.name;
   const mostRows = plan?.mostRows ?? 0;
   expect(plan?.hash, 'the plan is what would run').to.equal(
-    planHash({ schema: uid, secret, from: world.revision, to, mostRows }),
+    planHash({ schema: uid, secret, from: world.position, to: world.nextOf(schema), mostRows }),
   );
   return plan?.hash === approvedPlan && (plan?.hash !== refusedPlan || isAskedFor);
 }

@@ -36,6 +36,8 @@ const GUARDS: readonly Guard[] = [
     'targetBeforeRecorded',
     'targetReached',
     'failedForGood',
+    'notReadBeforeContract',
+    'notRolledOut',
     'notApproved',
     'outsideWindow',
     'nextAttemptNotDue',
@@ -135,12 +137,29 @@ const GUARDS: readonly Guard[] = [
     'due - facts.now',
   ]),
   guard('what a lost Job left is read outside the window', [
-    "  if (recordMayBeOld(facts)) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. It is read again; spec",
-    "  if (facts.now === 0) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. It is read again; spec",
+    "  if (recordMayBeOld(facts)) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. It is read again; spec.window",
+    "  if (facts.now === 0) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. It is read again; spec.window",
   ]),
   guard('a clock put back does not make the window wait', [
     'Math.min(opensAt - now, PATIENCE)',
     'opensAt - now',
+  ]),
+  guard('a workload that is not rolled out is waited for', [
+    "rollOuts?.filter(({ state }) => state.kind !== 'rolled out')",
+    "rollOuts?.filter(({ state }) => state.kind === 'forbidden')",
+  ]),
+  guard('a workload has the image that is named', [
+    'image !== undefined && !hasImage(spec.template, image)',
+    "image === '' && !hasImage(spec.template, image)",
+  ]),
+  guard('old pods are waited for', ['if (updated < replicas) {', 'if (updated < 0) {']),
+  guard('a migration stops before a contract that waits', [
+    'comparePositions(recorded, before) < 0 ? before : target',
+    'target',
+  ]),
+  guard('what a lost contract has left is read before its roll-out is waited for', [
+    "  if (recordMayBeOld(facts)) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. It is read again; spec.contractAfter",
+    "  if (facts.now === 0) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. It is read again; spec.contractAfter",
   ]),
   guard('a plan is approved by its own hash', ['    plan.hash === spec.approvedPlan &&\n', '']),
   guard('a plan that was refused is not tried again', [
@@ -148,7 +167,7 @@ const GUARDS: readonly Guard[] = [
     '    plan.hash !== ""\n',
   ]),
   guard('a plan is of where the database is wanted', [
-    '    plan.to === formatPosition(targetPosition(schema, status)) &&\n',
+    '    plan.to === formatPosition(nextPosition(schema, status)) &&\n',
     '',
   ]),
   guard('a plan is of where the database is', [

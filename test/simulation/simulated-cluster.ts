@@ -1,4 +1,4 @@
-import type { GlanceSchemaStatus } from '../../src/contract/glance-schema.ts';
+import type { GlanceSchemaStatus, Workload } from '../../src/contract/glance-schema.ts';
 import {
   CONNECTION_VARIABLE,
   FINALIZER,
@@ -9,7 +9,7 @@ import {
   SCHEMA_UID_LABEL,
 } from '../../src/contract/names.ts';
 import { agrees } from '../../src/glance/detect.ts';
-import { REVISIONS } from '../../src/glance/revisions.ts';
+import { formatPosition, ordinal } from '../../src/glance/position.ts';
 import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import type {
   Cluster,
@@ -22,11 +22,12 @@ import type {
   Refused,
   SchemaEvent,
   SchemaObject,
+  WorkloadReading,
 } from '../../src/operator/kube/cluster.ts';
 import { hasEnded, isFinished } from '../../src/operator/reconcile/facts/observe.ts';
 import { migrationJobName, type Purpose, parsePurpose } from '../../src/operator/reconcile/job/job.ts';
 import { SimulatedWatch } from './simulated-watch.ts';
-import { KEY, NEWER, schemaOf, specOf, type World, windowAt } from './world.ts';
+import { EXPANDED, KEY, NEWER, recordOf, schemaOf, specOf, type World, windowAt } from './world.ts';
 
 /** No attempt follows a failed one sooner, in milliseconds. */
 const SHORTEST_PAUSE = 5_000;
@@ -88,6 +89,8 @@ export class SimulatedCluster implements Cluster {
   #looked = 0;
   /** How many changes there were when this pass began. */
   #began = 0;
+  /** The workloads that were read in this pass, and whether they were rolled out then. */
+  readonly #rolledOut = new Map<string, boolean>();
   /**
    * What was wanted, and when it was, in milliseconds, that a Job was last refused; undefined once
    * its clock has jumped.
@@ -131,6 +134,7 @@ export class SimulatedCluster implements Cluster {
   schema(key: string): SchemaObject | undefined {
     this.#began = this.#world.moment;
     this.#holds = false;
+    this.#rolledOut.clear();
     return key === KEY ? this.#schemas.objects()[0] : undefined;
   }
 
@@ -183,6 +187,21 @@ export class SimulatedCluster implements Cluster {
       this.#alive = pods.filter((pod) => !hasEnded(pod));
       return pods;
     });
+  }
+
+  async readWorkload(_namespace: string, workload: Workload): Promise<WorkloadReading> {
+    try {
+      return await this.#request(() => {
+        this.#rolledOut.set(workload.name, this.#world.hasNewNodes(workload));
+        return this.#world.readWorkload(workload);
+      });
+    } catch (error) {
+      if (error instanceof Crash) {
+        throw error;
+      }
+      this.#rolledOut.set(workload.name, false);
+      return { kind: 'unreadable', message: 'no answer', retryAfter: undefined };
+    }
   }
 
   /** What a node says, if anything: it need not be true, nor ours. */
@@ -249,6 +268,7 @@ export class SimulatedCluster implements Cluster {
       this.#checkReady(current, status);
       this.#checkRefusal(current, status);
       this.#world.checkPlan(status);
+      this.#checkWaiting(current, status);
       if (status.progress !== undefined && status.job?.finishedAt !== undefined) {
         throw new Error(`Progress is told of a Job that has ended (${schema.metadata.uid})`);
       }
@@ -426,7 +446,8 @@ export class SimulatedCluster implements Cluster {
     if (purpose === undefined || schema === undefined) {
       return;
     }
-    const { recordedRevision } = this.#believed(schema);
+    const believed = this.#believed(schema);
+    const { recordedRevision, recordedPhase: phase = 'Contract' } = believed;
     if (purpose.target === null) {
       if (purpose.plans !== undefined) {
         checkPlanning(schema);
@@ -450,11 +471,50 @@ export class SimulatedCluster implements Cluster {
     if (window !== 'none' && window !== 'open') {
       throw new Error(`A migration is started though its window is ${window} (${schema.metadata.uid})`);
     }
-    const recorded = REVISIONS.findIndex(({ name }) => name === recordedRevision);
-    if (REVISIONS.findIndex(({ name }) => name === purpose.target?.revision) < recorded) {
+    if (
+      recordedRevision !== undefined &&
+      ordinal(purpose.target) < ordinal({ revision: recordedRevision, phase })
+    ) {
       throw new Error(`A migration is started to before what is recorded (${schema.metadata.uid})`);
     }
+    this.#checkContract(schema, formatPosition(purpose.target));
     this.#checkPace(schema, purpose);
+  }
+
+  /**
+   * No contract starts while a workload that it waits for is not rolled out, and none starts in one
+   * with what comes before it, which does not wait. An empty database has no nodes.
+   */
+  #checkContract(schema: SchemaObject, target: string): void {
+    const { metadata } = schema;
+    const { contractAfter } = specOf(schema);
+    if (contractAfter === undefined) {
+      if (target === EXPANDED) {
+        throw new Error(`A migration stops before a contract that waits for nothing (${metadata.uid})`);
+      }
+      return;
+    }
+    const believed = this.#believed(schema);
+    const recorded = recordOf(believed);
+    if (target !== 'ocata01' || (recorded === undefined && believed.databaseHeads !== undefined)) {
+      return;
+    }
+    if (recorded !== EXPANDED && recorded !== target) {
+      throw new Error(`Contract starts of a database at ${recorded} (${metadata.uid})`);
+    }
+    const old = contractAfter.find(({ name }) => this.#rolledOut.get(name) !== true);
+    if (old !== undefined) {
+      throw new Error(`Contract starts, and ${old.name} is not rolled out (${metadata.uid})`);
+    }
+  }
+
+  /** What is waited for is said in the pass that has seen it. */
+  #checkWaiting(schema: SchemaObject, { conditions }: GlanceSchemaStatus): void {
+    const isWaiting = conditions?.some(({ reason }) => reason === 'WaitingForRollOut') === true;
+    const gates = specOf(schema).contractAfter ?? [];
+    if (isWaiting && gates.every(({ name }) => this.#rolledOut.get(name) === true)) {
+      throw new Error(`A roll-out is waited for that is done (${schema.metadata.uid})`);
+    }
   }
 
   /**
@@ -464,7 +524,8 @@ export class SimulatedCluster implements Cluster {
   #checkApproval(schema: SchemaObject, { approved, target, retry }: Purpose): void {
     const { metadata } = schema;
     const { approval, approvedPlan, database, job } = specOf(schema);
-    const { plan, recordedRevision } = this.#believed(schema);
+    const believed = this.#believed(schema);
+    const { plan } = believed;
     if (approval !== 'Manual') {
       if (approved !== undefined) {
         throw new Error(`A plan is named though nobody asks for one (${metadata.uid})`);
@@ -477,7 +538,7 @@ export class SimulatedCluster implements Cluster {
     if (plan?.hash !== approved.hash || plan.mostRows !== approved.mostRows) {
       throw new Error(`A migration is started by a plan that the status has not (${metadata.uid})`);
     }
-    if (plan.to !== target?.revision || plan.from !== recordedRevision) {
+    if (plan.to !== (target && formatPosition(target)) || plan.from !== recordOf(believed)) {
       throw new Error(`A migration is started by a plan of another way (${metadata.uid})`);
     }
     if (plan.database !== `${database.secretRef.name}/${database.secretRef.key}`) {
@@ -496,7 +557,7 @@ export class SimulatedCluster implements Cluster {
    * What failed is tried again after a while, if at all, unless something new is wanted; a reading
    * may follow a migration at once.
    */
-  #checkPace(schema: SchemaObject, { kind, attempt }: Purpose): void {
+  #checkPace(schema: SchemaObject, { kind, attempt, target, plans }: Purpose): void {
     const { metadata } = schema;
     const { job, handledRetry, handledObserve } = this.#believed(schema);
     const retry = metadata.annotations?.[RETRY_ANNOTATION];
@@ -518,7 +579,13 @@ export class SimulatedCluster implements Cluster {
       const isContradicted = kind === 'Observe' && contradictsItself(schema.status);
       // A Job that was reserved, and perhaps made and lost, may have been at work since.
       const reserved = Number(metadata.annotations?.[RESERVED_SEQUENCE_ANNOTATION] ?? 0);
-      if (job.purpose === kind && !asks && !isContradicted && reserved <= job.sequence) {
+      // A contract that waited is a migration of its own, with a plan of its own.
+      const goal = target ?? plans;
+      const isContract =
+        specOf(schema).contractAfter !== undefined &&
+        goal !== undefined &&
+        formatPosition(goal) === 'ocata01';
+      if (job.purpose === kind && !asks && !isContradicted && !isContract && reserved <= job.sequence) {
         throw new Error(`Another Job follows one that ended well (${metadata.uid})`);
       }
       return;
@@ -530,7 +597,9 @@ export class SimulatedCluster implements Cluster {
       return;
     }
     const { reason } = job.failure;
-    if (kind === 'Migrate' && FINAL.includes(reason)) {
+    // Somebody has contracted what was to be expanded only: what is left to do is tried.
+    const isOvertaken = specOf(schema).contractAfter !== undefined && reason === 'DowngradeNotSupported';
+    if (kind === 'Migrate' && FINAL.includes(reason) && !isOvertaken) {
       throw new Error(`${reason} is final, and it is tried again (${metadata.uid})`);
     }
     if (this.#isEarly(schema, job.finishedAt)) {
@@ -602,10 +671,8 @@ export class SimulatedCluster implements Cluster {
     const ready = status.conditions?.find((condition) => condition.type === 'Ready');
     const inKnownRace =
       this.#world.readAt <= this.#world.restoredAt || this.#world.hadLateJob(schema.metadata.uid);
-    if (ready?.status === 'True' && !inKnownRace && this.#world.revision !== status.recordedRevision) {
-      throw new Error(
-        `Ready, though the database is not at ${status.recordedRevision} (${schema.metadata.uid})`,
-      );
+    if (ready?.status === 'True' && !inKnownRace && this.#world.position !== recordOf(status)) {
+      throw new Error(`Ready, though the database is not at ${recordOf(status)} (${schema.metadata.uid})`);
     }
   }
 

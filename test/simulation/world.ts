@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto';
 import { exitCodeOf, type FailureReason, FINAL_EXIT_CODES } from '../../src/contract/failures.ts';
-import type { GlanceSchemaStatus, StatusJob, StatusPlan } from '../../src/contract/glance-schema.ts';
+import type {
+  GlanceSchemaStatus,
+  StatusJob,
+  StatusPlan,
+  Workload,
+} from '../../src/contract/glance-schema.ts';
 import {
   OBSERVE_ANNOTATION,
   PURPOSE_ANNOTATION,
@@ -9,10 +14,16 @@ import {
   SCHEMA_UID_LABEL,
 } from '../../src/contract/names.ts';
 import type { MigrationReport } from '../../src/contract/report.ts';
-import type { Position } from '../../src/glance/position.ts';
+import { formatPosition, type Position } from '../../src/glance/position.ts';
 import { REVISIONS as CHAIN } from '../../src/glance/revisions.ts';
 import { withoutUndefined } from '../../src/glance/without-undefined.ts';
-import type { JobObject, PodObject, SchemaObject } from '../../src/operator/kube/cluster.ts';
+import type {
+  JobObject,
+  PodObject,
+  SchemaObject,
+  WorkloadObject,
+  WorkloadReading,
+} from '../../src/operator/kube/cluster.ts';
 import { hasEnded, isFinished } from '../../src/operator/reconcile/facts/observe.ts';
 import { migrationJobName, type Purpose, parsePurpose } from '../../src/operator/reconcile/job/job.ts';
 import { NO_RESULT } from '../../src/operator/reconcile/status/result.ts';
@@ -25,6 +36,19 @@ export const KEY = `${NAMESPACE}/${NAME}`;
 
 // Enough of the chain for every kind of move.
 const REVISIONS = CHAIN.slice(0, 4).map((revision) => revision.name);
+
+/** Where a database can be, in order: only the last revision has phases. */
+const POSITIONS: readonly Position[] = REVISIONS.flatMap((revision): readonly Position[] =>
+  revision === 'ocata01'
+    ? [
+        { revision, phase: 'Migrate' },
+        { revision, phase: 'Contract' },
+      ]
+    : [{ revision, phase: 'Contract' }],
+);
+
+/** Where a database is that is expanded, and not contracted yet. */
+export const EXPANDED = 'ocata01 (Migrate)';
 const GRACE = 30_000;
 
 /** Finalizers of the garbage collector. */
@@ -61,6 +85,8 @@ const EDITS = {
   'asks for approval or not': 2,
   approves: 5,
   'writes rows': 1,
+  'waits for a roll-out or not': 2,
+  'rolls out, or back': 4,
 } as const;
 
 /** Each leads to a database of its own. */
@@ -80,6 +106,21 @@ const WINDOWS: readonly (Window & { readonly open: number })[] = [
   { schedule: '0 2 30 2 *', duration: '1h', timeZone: 'UTC', open: 0 },
 ];
 
+/** The image of a release that can live with a contracted schema. */
+const NEW_NODES = 'glance-api:new';
+
+/** What users let a contract wait for. */
+const GATES: readonly (readonly Workload[])[] = [
+  [{ kind: 'Deployment', name: 'glance-api', image: NEW_NODES }],
+  [
+    { kind: 'Deployment', name: 'glance-api' },
+    { kind: 'DaemonSet', name: 'glance-cache', image: NEW_NODES },
+  ],
+];
+
+/** How a workload is; `old` is rolled out with the image of before. */
+type SimulatedWorkload = 'old' | 'new' | 'under way' | 'missing' | 'forbidden' | 'unreadable';
+
 /** How many rows a migration may find; a plan allows ten times as many, and some. */
 const ROWS = [0, 100, 50_000] as const;
 
@@ -94,7 +135,7 @@ type SimulatedJob = JobObject & { readonly image?: string; readonly secret?: str
 
 /** A database, as its users and the migrators know it. */
 interface SimulatedDatabase {
-  /** The revision that it is at, as an index; -1 is an empty one. */
+  /** The position that it is at, as an index; -1 is an empty one. */
   at: number;
   /** How often each script was applied since the last restore. */
   readonly applied: Map<string, number>;
@@ -185,6 +226,14 @@ export class World {
   refusesCourtesies = false;
   /** Whether one ever did, so that it may not be asked again yet. */
   hadPolicy = false;
+  readonly #workloads = new Map<string, SimulatedWorkload>([
+    ['glance-api', 'old'],
+    ['glance-cache', 'old'],
+  ]);
+  /** Whether somebody rolls out new nodes, also when nothing unusual happens any more. */
+  #rollsOut = false;
+  /** Whether somebody has rolled back, and leaves it so. */
+  #isRolledBack = false;
   /** Whether somebody approves each plan, also when nothing unusual happens any more. */
   #approvesAll = false;
   /** What every migration fails with, though it could connect. */
@@ -265,13 +314,13 @@ export class World {
   }
 
   /** Where the database is that the schema names, or named last; undefined for an empty one. */
-  get revision(): string | undefined {
-    return REVISIONS[this.#database.at];
+  get position(): string | undefined {
+    return nameAt(this.#database.at);
   }
 
   /** Whether that database is past this revision now. */
   isPast(revision: string): boolean {
-    return this.#database.at > REVISIONS.indexOf(revision);
+    return this.#database.at > wholeAt(revision);
   }
 
   get #database(): SimulatedDatabase {
@@ -284,20 +333,54 @@ export class World {
   begin(): void {
     const { trace } = this;
     const database = this.databaseOf(undefined);
-    database.at = trace.next(4) - 1;
+    database.at = trace.pick([-1, 0, 1, 2, 2, 3, 3, 4]);
     this.#approvesAll = trace.next(2) === 1;
-    const recorded = this.revision;
-    const wanted = trace.pick(['ocata01', 'mitaka01', 'mitaka02']);
+    this.#rollsOut = trace.next(2) === 1;
+    const recorded = POSITIONS[database.at];
+    const wanted = trace.pick(['ocata01', 'ocata01', 'mitaka01', 'mitaka02']);
     if (recorded === undefined || trace.next(3) === 0) {
       this.createSchema(wanted);
       return;
     }
     this.createSchema(wanted, {
-      recordedRevision: recorded,
-      recordedPhase: 'Contract',
+      recordedRevision: recorded.revision,
+      recordedPhase: recorded.phase,
       recordedFrom: `${SECRETS[0]}/connection`,
       databaseHeads: [...headsAt(database.at)],
     });
+  }
+
+  /** Where the next migration of a schema is to lead. */
+  nextOf(schema: SchemaObject): string {
+    const { contractAfter, revision = '' } = specOf(schema);
+    const { at } = this.#database;
+    const isHeld = contractAfter !== undefined && revision === 'ocata01' && at >= 0;
+    return isHeld && at < wholeAt('ocata01') - 1 ? EXPANDED : revision;
+  }
+
+  /** Whether all that a schema waits for is rolled out. */
+  isRolledOut(schema: SchemaObject): boolean {
+    return specOf(schema).contractAfter?.every((workload) => this.hasNewNodes(workload)) ?? true;
+  }
+
+  /** Whether a workload is as a schema wants it. */
+  hasNewNodes({ name, image }: Workload): boolean {
+    const state = this.#workloads.get(name);
+    return state === 'new' || (state === 'old' && image === undefined);
+  }
+
+  /** How the API server answers who reads a workload. */
+  readWorkload({ name }: Workload): WorkloadReading {
+    const state = this.#workloads.get(name) ?? 'missing';
+    switch (state) {
+      case 'missing':
+      case 'forbidden':
+        return { kind: state };
+      case 'unreadable':
+        return { kind: state, message: 'too many requests', retryAfter: undefined };
+      default:
+        return { kind: 'read', object: aWorkload(name, state) };
+    }
   }
 
   /** The database that a Secret leads to. */
@@ -408,6 +491,7 @@ export class World {
       this.#collect(schema);
     }
     this.#approve();
+    this.#rollOut();
     this.#check();
   }
 
@@ -528,7 +612,7 @@ export class World {
     }
     const { plans, approved } = pod.purpose ?? {};
     if (plans !== undefined) {
-      const isLower = REVISIONS.indexOf(plans.revision) < pod.database.at;
+      const isLower = indexOf(plans) < pod.database.at;
       this.#endWith(pod, process, isLower ? 'DowngradeNotSupported' : undefined, true);
       return;
     }
@@ -536,7 +620,7 @@ export class World {
       this.#endWith(pod, process, undefined, true);
       return;
     }
-    const wanted = REVISIONS.indexOf(target.revision);
+    const wanted = indexOf(target);
     if (wanted < pod.database.at) {
       this.#endWith(pod, process, 'DowngradeNotSupported', true);
       return;
@@ -561,9 +645,20 @@ export class World {
       return;
     }
     pod.database.at += 1;
-    const script = REVISIONS[pod.database.at] ?? '';
+    const script = nameAt(pod.database.at) ?? '';
     process.applied.push(script);
     pod.database.applied.set(script, (pod.database.applied.get(script) ?? 0) + 1);
+    this.#takeBack(pod, script);
+  }
+
+  /** Somebody sees a contract at work, deletes its Job, and rolls the nodes back; too late. */
+  #takeBack(pod: SimulatedPod, script: string): void {
+    const isContract = script === 'ocata01' && this.schema && specOf(this.schema).contractAfter !== undefined;
+    if (isContract && this.trace.happens('a contract is taken back', 8)) {
+      this.deleteJob(ownerOf(pod.object));
+      this.#workloads.set('glance-api', 'under way');
+      this.#isRolledBack = true;
+    }
   }
 
   #endWith(
@@ -589,7 +684,7 @@ export class World {
     };
     const reported =
       reason === undefined && this.trace.happens('broken report', 10) ? this.#broken(report) : report;
-    const goal = process.target === null ? -1 : REVISIONS.indexOf(process.target.revision);
+    const goal = process.target === null ? -1 : indexOf(process.target);
     pod.broken = reported !== report || (reason === undefined && pod.database.at < goal);
     this.#end(pod, reason === undefined ? 0 : exitCodeOf(reason), JSON.stringify(reported), false);
   }
@@ -758,7 +853,7 @@ export class World {
     const uid = this.uid();
     // A plan may be there, and be approved, that is of another time.
     const isPlanned = recorded !== undefined && this.trace.next(3) === 1;
-    const from = recorded?.recordedRevision;
+    const from = recorded && recordOf(recorded);
     const planned = {
       schema: uid,
       secret: SECRETS[0],
@@ -797,6 +892,7 @@ export class World {
         approval: isPlanned ? 'Manual' : this.trace.pick(['Automatic', 'Automatic', 'Manual']),
         ...(isPlanned ? { approvedPlan: plan.hash } : {}),
         database: { secretRef: { name: SECRETS[0], key: 'connection' } },
+        contractAfter: this.trace.pick([undefined, ...GATES, ...GATES]),
         job: {},
       },
     });
@@ -940,7 +1036,7 @@ export class World {
         const planned = {
           schema: schema.metadata.uid,
           secret: SECRETS[0],
-          from: this.revision,
+          from: this.position,
           to,
           mostRows,
         };
@@ -955,6 +1051,19 @@ export class World {
         });
         return;
       }
+      case 'waits for a roll-out or not':
+        this.#editSpec(schema, { contractAfter: trace.pick([undefined, ...GATES]) });
+        return;
+      case 'rolls out, or back':
+        this.#isRolledBack &&= trace.next(8) > 0;
+        if (this.#isRolledBack) {
+          return;
+        }
+        this.#workloads.set(
+          trace.pick(['glance-api', 'glance-cache']),
+          trace.pick(['new', 'old', 'under way', 'missing', 'forbidden', 'unreadable']),
+        );
+        return;
       case 'writes rows':
         this.#database.rows = trace.pick(ROWS);
         return;
@@ -967,6 +1076,21 @@ export class World {
       case 'breaks or mends the database':
         this.#fails = trace.pick([undefined, 'MigrationFailed', 'PartiallyApplied']);
         return;
+    }
+  }
+
+  /** Somebody rolls out new nodes, as soon as the operator waits for them. */
+  #rollOut(): void {
+    const ready = this.schema?.status?.conditions?.[0]?.reason;
+    if (
+      this.#isRolledBack ||
+      ready !== 'WaitingForRollOut' ||
+      !(this.#rollsOut || this.trace.happens('nodes are rolled out', 8))
+    ) {
+      return;
+    }
+    for (const name of this.#workloads.keys()) {
+      this.#workloads.set(name, this.trace.pick(['new', 'under way']));
     }
   }
 
@@ -989,10 +1113,11 @@ export class World {
    * it.
    */
   #statusOfAnother(): GlanceSchemaStatus {
-    const at = this.trace.next(REVISIONS.length);
+    const at = this.trace.next(POSITIONS.length);
+    const { revision = '', phase = 'Contract' } = POSITIONS[at] ?? {};
     return {
-      recordedRevision: REVISIONS[at] ?? '',
-      recordedPhase: 'Contract',
+      recordedRevision: revision,
+      recordedPhase: phase,
       recordedFrom: `${SECRETS[0]}/connection`,
       databaseHeads: [...headsAt(at)],
       job: {
@@ -1114,7 +1239,9 @@ export class World {
    * The result of a Job is stored, by a pass that began so many changes ago: it is what the last of
    * its pods left, if that is there.
    */
-  checkResult({ job, recordedRevision }: GlanceSchemaStatus, began: number): void {
+  checkResult(status: GlanceSchemaStatus, began: number): void {
+    const { job } = status;
+    const recorded = recordOf(status);
     const { uid = '', failure } = job ?? {};
     const pod = this.#podsOf(uid).find(
       ({ object, killAt, endedAfter = began, broken }) =>
@@ -1123,11 +1250,9 @@ export class World {
     if (pod !== undefined && failure?.reason === NO_RESULT) {
       throw new Error(`What ${pod.object.metadata.name} left is not taken`);
     }
-    const left = REVISIONS[this.#left.get(uid) ?? -1];
-    if ((failure === undefined || failure.databaseRead) && recordedRevision !== left) {
-      throw new Error(
-        `${job?.name} is said to have left the database at ${recordedRevision}, and it was ${left}`,
-      );
+    const left = nameAt(this.#left.get(uid) ?? -1);
+    if ((failure === undefined || failure.databaseRead) && recorded !== left) {
+      throw new Error(`${job?.name} is said to have left the database at ${recorded}, and it was ${left}`);
     }
   }
 
@@ -1205,6 +1330,7 @@ interface Spec {
   readonly window?: Window | undefined;
   readonly approval?: 'Automatic' | 'Manual';
   readonly approvedPlan?: string | undefined;
+  readonly contractAfter?: readonly Workload[] | undefined;
   readonly job: { readonly image?: string };
   readonly database: { readonly secretRef: { readonly name: string; readonly key: string } };
 }
@@ -1232,12 +1358,12 @@ export function planHash(planned: Planned): string {
     .digest('hex');
 }
 
-function plannedBy(pod: SimulatedPod, { revision }: Position): Omit<Planned, 'mostRows'> {
+function plannedBy(pod: SimulatedPod, target: Position): Omit<Planned, 'mostRows'> {
   return {
     schema: pod.object.metadata.labels?.[SCHEMA_UID_LABEL] ?? '',
     secret: pod.secret,
-    from: REVISIONS[pod.database.at],
-    to: revision,
+    from: nameAt(pod.database.at),
+    to: formatPosition(target),
   };
 }
 
@@ -1251,7 +1377,7 @@ function planIn(pod: SimulatedPod): MigrationReport['plan'] {
   const mostRows = 10 * rows + 10_000;
   return {
     hash: planHash({ ...plannedBy(pod, plans), mostRows }),
-    steps: REVISIONS.slice(at + 1, REVISIONS.indexOf(plans.revision) + 1),
+    steps: POSITIONS.slice(at + 1, indexOf(plans) + 1).map(formatPosition),
     rows,
     mostRows,
     locks: [],
@@ -1277,11 +1403,62 @@ export function specOf(schema: SchemaObject): Spec {
   return schema.spec as Spec;
 }
 
+/** Where a status says that the database is; undefined where it does not. */
+export function recordOf({
+  recordedRevision,
+  recordedPhase = 'Contract',
+}: GlanceSchemaStatus): string | undefined {
+  return recordedRevision && formatPosition({ revision: recordedRevision, phase: recordedPhase });
+}
+
 function positionAt(index: number): Position | null {
-  const revision = REVISIONS[index];
-  return revision === undefined ? null : { revision, phase: 'Contract' };
+  return POSITIONS[index] ?? null;
+}
+
+function nameAt(index: number): string | undefined {
+  const position = POSITIONS[index];
+  return position && formatPosition(position);
+}
+
+function indexOf({ revision, phase }: Position): number {
+  return POSITIONS.findIndex((each) => each.revision === revision && each.phase === phase);
+}
+
+/** The index of a revision that is whole; -1 for one that nobody supports. */
+function wholeAt(revision: string): number {
+  return indexOf({ revision, phase: 'Contract' });
 }
 
 function headsAt(index: number): readonly string[] {
-  return index < 0 ? [] : [REVISIONS[index] ?? ''];
+  const { revision, phase } = POSITIONS[index] ?? {};
+  return revision === undefined ? [] : [phase === 'Contract' ? revision : 'ocata_expand01'];
+}
+
+/** A workload of three nodes, whatever its kind. */
+function aWorkload(name: string, state: 'old' | 'new' | 'under way'): WorkloadObject {
+  const updated = state === 'under way' ? 2 : 3;
+  return {
+    metadata: {
+      name,
+      namespace: NAMESPACE,
+      uid: name,
+      resourceVersion: '0',
+      creationTimestamp: '2026-11-23T06:00:00Z',
+      generation: 2,
+    },
+    spec: {
+      replicas: 3,
+      template: { spec: { containers: [{ image: state === 'old' ? 'glance-api:old' : NEW_NODES }] } },
+    },
+    status: {
+      observedGeneration: 2,
+      replicas: 3,
+      updatedReplicas: updated,
+      availableReplicas: 3,
+      terminatingReplicas: 0,
+      desiredNumberScheduled: 3,
+      updatedNumberScheduled: updated,
+      numberAvailable: 3,
+    },
+  };
 }

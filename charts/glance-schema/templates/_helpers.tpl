@@ -81,6 +81,11 @@ annotations:
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+{{- if .Values.rbac.rollOuts }}
+- apiGroups: [apps]
+  resources: [deployments, statefulsets, daemonsets]
+  verbs: [get]
+{{- end }}
 {{- end }}
 
 {{- define "glance-schema.subjects" -}}

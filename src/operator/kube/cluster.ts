@@ -1,4 +1,4 @@
-import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
+import type { GlanceSchemaStatus, Workload } from '../../contract/glance-schema.ts';
 
 /** The part of an object's metadata that the controller reads. */
 export interface Metadata {
@@ -74,6 +74,54 @@ export interface PodObject {
   };
 }
 
+/**
+ * A Deployment, StatefulSet or DaemonSet, as far as the controller reads it. Source: the Kubernetes
+ * API reference, apps/v1.
+ */
+export interface WorkloadObject {
+  readonly metadata: Metadata;
+  readonly spec: {
+    readonly replicas?: number;
+    readonly paused?: boolean;
+    readonly template: {
+      readonly spec?: {
+        readonly containers?: readonly { readonly image?: string }[];
+        readonly terminationGracePeriodSeconds?: number;
+      };
+    };
+  };
+  readonly status?: {
+    readonly observedGeneration?: number;
+    readonly replicas?: number;
+    readonly updatedReplicas?: number;
+    readonly availableReplicas?: number;
+    /** Absent where the cluster does not count them. */
+    readonly terminatingReplicas?: number;
+    readonly desiredNumberScheduled?: number;
+    readonly updatedNumberScheduled?: number;
+    readonly numberAvailable?: number;
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly reason?: string;
+      readonly lastUpdateTime?: string;
+    }[];
+  };
+}
+
+/** How the API server answered a read of a workload. */
+export type WorkloadReading =
+  | { readonly kind: 'read'; readonly object: WorkloadObject }
+  | { readonly kind: 'missing' }
+  /** The operator has no right to read it. */
+  | { readonly kind: 'forbidden' }
+  /** The same may be answered in a moment. */
+  | {
+      readonly kind: 'unreadable';
+      readonly message: string;
+      /** How long the API server asks to wait, in milliseconds. */
+      readonly retryAfter: number | undefined;
+    };
+
 /** An Event on a GlanceSchema, before it is sent. */
 export interface SchemaEvent {
   readonly type: 'Normal' | 'Warning';
@@ -136,6 +184,8 @@ export interface Cluster {
    *   is away.
    */
   readLog(namespace: string, pod: string): Promise<string>;
+  /** A workload as the API server has it now. Never throws. */
+  readWorkload(namespace: string, workload: Workload): Promise<WorkloadReading>;
   /**
    * Changes the metadata, provided that the schema is still at the resource version that is given.
    */

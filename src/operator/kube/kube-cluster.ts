@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { databaseName } from '../../contract/database-name.ts';
-import type { GlanceSchemaSpec } from '../../contract/glance-schema.ts';
+import type { GlanceSchemaSpec, Workload } from '../../contract/glance-schema.ts';
 import {
   API_VERSION,
   CONTAINER_NAME,
@@ -24,10 +24,12 @@ import type {
   Refused,
   SchemaEvent,
   SchemaObject,
+  WorkloadObject,
+  WorkloadReading,
 } from './cluster.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { Reflectors } from './informers.ts';
-import { hasStatus, KubeError } from './kube-error.ts';
+import { causeOf, hasStatus, KubeError } from './kube-error.ts';
 
 /** What the cluster that a reconcile sees is made of. */
 export interface KubeClusterOptions {
@@ -217,6 +219,27 @@ export class KubeCluster implements Cluster {
       },
       AbortSignal.timeout(2_000),
     );
+  }
+
+  async readWorkload(namespace: string, { kind, name }: Workload): Promise<WorkloadReading> {
+    try {
+      const object = await this.#options.client.request<WorkloadObject>({
+        method: 'GET',
+        path: `/apis/apps/v1/namespaces/${namespace}/${WORKLOAD_PLURALS[kind]}/${encodeURIComponent(name)}`,
+      });
+      return { kind: 'read', object };
+    } catch (error) {
+      if (hasStatus(error, 404)) {
+        return { kind: 'missing' };
+      }
+      if (hasStatus(error, 403)) {
+        return { kind: 'forbidden' };
+      }
+      const message =
+        error instanceof KubeError && error.status !== undefined ? error.message : causeOf(error);
+      const retryAfter = error instanceof KubeError ? error.retryAfter : undefined;
+      return { kind: 'unreadable', message, retryAfter };
+    }
   }
 
   async mark(
@@ -415,6 +438,12 @@ function isOwnedBy({ ownerReferences }: JobObject['metadata'], { metadata }: Sch
 const BY_UID = 'uid';
 const BY_SCHEMA = 'schema';
 const BY_DATABASE = 'database';
+
+const WORKLOAD_PLURALS: Readonly<Record<Workload['kind'], string>> = {
+  Deployment: 'deployments',
+  StatefulSet: 'statefulsets',
+  DaemonSet: 'daemonsets',
+};
 
 const MOST_SHARERS = 10;
 

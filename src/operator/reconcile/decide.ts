@@ -8,6 +8,7 @@ import { blockedJobUnwanted, endOfHeld, jobAtWork, podsOutliveTheirJob } from '.
 import type { Effect, Facts, Policy, Verdict } from './policies/policy.ts';
 import { withTarget } from './policies/positions.ts';
 import { databaseMoved, observeAsked, recordContradicted } from './policies/record.ts';
+import { notReadBeforeContract, notRolledOut } from './policies/roll-out.ts';
 import {
   databaseNewerThanSupported,
   migrationDue,
@@ -52,6 +53,8 @@ export const POLICIES: readonly Policy[] = [
   targetBeforeRecorded,
   targetReached,
   failedForGood,
+  notReadBeforeContract,
+  notRolledOut,
   notApproved,
   outsideWindow,
   nextAttemptNotDue,
@@ -93,6 +96,17 @@ export function answeringPolicy(observed: Observed, now: Date): string | undefin
   return !facts.schema.deleting || mayRun(facts)
     ? (POLICIES.find((policy) => policy(facts) !== undefined) ?? migrationDue).name
     : undefined;
+}
+
+/**
+ * Whether a contract is due and nothing but its workloads is in the way, as far as is known without
+ * them: only then they are read.
+ */
+export function asksForRollOuts(observed: Observed, now: Date): boolean {
+  const { rollOuts: _read, ...unread } = observed;
+  const facts = factsOf(unread, now);
+  const isAsked = facts.schema.spec.contractAfter !== undefined && (!facts.schema.deleting || mayRun(facts));
+  return isAsked && POLICIES.find((policy) => policy(facts) !== undefined) === notRolledOut;
 }
 
 function factsOf(observed: Observed, now: Date): Facts {

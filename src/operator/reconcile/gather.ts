@@ -1,9 +1,11 @@
 import type { Cluster, JobObject, SchemaObject } from '../kube/cluster.ts';
+import { asksForRollOuts } from './decide.ts';
 import { type DefaultImage, isOurJob, type Observed, type ObservedJob, observe } from './facts/observe.ts';
 import { podAbsence } from './facts/pod-absence.ts';
 import { progressReader } from './facts/progress-reader.ts';
 import { type PutOffs, putOffMemory } from './facts/put-offs.ts';
 import { type Refusals, refusalMemory } from './facts/refusals.ts';
+import { type RollOut, rollOutOf } from './facts/roll-out.ts';
 import { endOfHeld } from './policies/job-at-work.ts';
 import { isRecorded } from './status/result.ts';
 
@@ -30,6 +32,13 @@ export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () =
   const refusals = refusalMemory(now);
 
   async function gather(key: string, schema: SchemaObject): Promise<Gathered> {
+    const { observed, time } = await gatherJobs(key, schema);
+    return asksForRollOuts(observed, time)
+      ? { observed: { ...observed, rollOuts: await readRollOuts(cluster, observed, time) }, time }
+      : { observed, time };
+  }
+
+  async function gatherJobs(key: string, schema: SchemaObject): Promise<Gathered> {
     const { uid, namespace } = schema.metadata;
     const jobs = await jobsOf(cluster, schema);
     const time = now();
@@ -61,6 +70,20 @@ export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () =
       }
     },
   };
+}
+
+/** One read for each workload of `spec.contractAfter`; there is no watch of them. */
+async function readRollOuts(
+  cluster: Cluster,
+  { schema: { namespace, spec } }: Observed,
+  time: Date,
+): Promise<readonly RollOut[]> {
+  const rollOuts: RollOut[] = [];
+  for (const workload of spec.contractAfter ?? []) {
+    const reading = await cluster.readWorkload(namespace, workload);
+    rollOuts.push(rollOutOf(workload, reading, time.getTime()));
+  }
+  return rollOuts;
 }
 
 /**

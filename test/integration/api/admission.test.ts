@@ -10,6 +10,10 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SCHEMAS = '/apis/db.glance.openstack.org/v1alpha1/namespaces/default/glanceschemas';
 const DATABASE = { secretRef: { name: 'glance-db' } };
 
+function workload(name: string): object {
+  return { kind: 'Deployment', name };
+}
+
 /** A node of the schema of the CRD. */
 interface Fields {
   readonly description?: string;
@@ -258,6 +262,38 @@ describe('the CRD on a real API server', () => {
       'an approved plan that is an argument',
       { approvedPlan: `${'a'.repeat(64)} --report /x`, database: DATABASE },
       'spec.approvedPlan',
+    ],
+    ['nothing to wait for', { database: DATABASE, contractAfter: [] }, 'should have at least 1 items'],
+    [
+      'more to wait for than sixteen',
+      {
+        database: DATABASE,
+        contractAfter: Array.from({ length: 17 }, (_, index) => workload(`api-${index}`)),
+      },
+      'must have at most 16 items',
+    ],
+    ...(
+      [
+        ['a ReplicaSet', { kind: 'ReplicaSet', name: 'api' }, 'Unsupported value: "ReplicaSet"'],
+        ['a workload without a name', { kind: 'Deployment' }, 'name: Required value'],
+        ['a workload without a kind', { name: 'api' }, 'kind: Required value'],
+        [
+          'a workload of another namespace',
+          workload('../other/deployments/api'),
+          'name in body should match',
+        ],
+        [
+          'an empty image',
+          { ...workload('api'), image: '' },
+          'image in body should be at least 1 chars long',
+        ],
+        ['a workload by its labels', { ...workload('api'), selector: {} }, 'unknown field'],
+      ] as const
+    ).map(([what, each, message]) => [what, { database: DATABASE, contractAfter: [each] }, message] as const),
+    [
+      'a workload that is named twice',
+      { database: DATABASE, contractAfter: [workload('api'), { ...workload('api'), image: 'glance-api:1' }] },
+      'Duplicate value: {"kind":"Deployment","name":"api"}',
     ],
     ['suspend as a word', { suspend: 'yes', database: DATABASE }, 'must be of type boolean'],
     ['an unknown field', { revison: 'ocata01', database: DATABASE }, 'unknown field "spec.revison"'],

@@ -150,6 +150,15 @@ describe('every reason, as kubectl shows it', () => {
     await shows(tenant, 'AwaitingApproval', 'waits for approval of plan');
   });
 
+  it('WaitingForRollOut while a contract waits for a Deployment', async () => {
+    const { tenant } = await newton('waiting');
+    const applied = await tenant.kubectl('apply', '-k', 'manifests/roll-outs');
+    expect(applied.code, applied.stderr).to.equal(0);
+    const gate = { kind: 'Deployment', name: 'glance-api', image: 'glance-api:ocata' };
+    await tenant.apply({ revision: 'ocata01', contractAfter: [gate] });
+    await shows(tenant, 'WaitingForRollOut', 'Deployment glance-api is not there');
+  });
+
   it('Observing while the reading Job is at work', async () => {
     const { url, tenant } = await newton('observing');
     await tenant.apply({ revision: 'mitaka02' });

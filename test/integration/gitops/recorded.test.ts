@@ -15,6 +15,7 @@ const EXPECTED: Readonly<Record<Reason, readonly [string, string]>> = {
   MigrationPending: ['InProgress', 'Progressing'],
   OutsideWindow: ['InProgress', 'Progressing'],
   AwaitingApproval: ['InProgress', 'Suspended'],
+  WaitingForRollOut: ['InProgress', 'Progressing'],
   MigrationRunning: ['InProgress', 'Progressing'],
   Observing: ['InProgress', 'Progressing'],
   Suspended: ['InProgress', 'Suspended'],

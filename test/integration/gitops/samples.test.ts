@@ -72,6 +72,29 @@ describe('the samples for GitOps', () => {
     expect(rest(contract)).to.deep.equal(rest(expand));
   });
 
+  it('one commit waits for the very image that it raises, and its nodes for the expand of its revision', async () => {
+    const text = await succeeds(['kustomize', `${SAMPLES}/one-commit`]);
+    const objects = parseAllDocuments(text).map((document): KubeObject => document.toJS());
+    const [schema, deployment] = [KIND, 'Deployment'].map((kind) =>
+      objects.find((each) => each.kind === kind),
+    );
+    const { containers, initContainers } = deployment?.spec.template.spec ?? {};
+    expect(schema?.spec.contractAfter).to.deep.equal([
+      { kind: 'Deployment', name: deployment?.metadata?.name, image: containers[0].image },
+    ]);
+    const { args, env } = initContainers[0];
+    expect(args).to.deep.equal(['db', 'check', schema?.spec.revision, '--through', 'Expand']);
+    const { secretRef } = { secretRef: { key: 'connection', ...schema?.spec.database.secretRef } };
+    expect(env).to.deep.equal([{ name: 'DATABASE_CONNECTION', valueFrom: { secretKeyRef: secretRef } }]);
+    const dry = await kubectl(plane.kubeconfigPath, [
+      'apply',
+      '-k',
+      `${SAMPLES}/one-commit`,
+      '--dry-run=server',
+    ]);
+    expect([dry.code, dry.stderr]).to.deep.equal([0, '']);
+  });
+
   it('both steps are taken by the API server, and the way back is refused', async () => {
     for (const step of ['expand', 'contract'] as const) {
       const dry = await applies(step, '--dry-run=server');

@@ -88,6 +88,17 @@ describe('the chart', () => {
     expect(deployment?.spec.template.spec.containers[0].args).to.include('--namespaces=openstack,staging');
   });
 
+  it('with rbac.rollOuts gives the rights of manifests/roll-outs besides', async () => {
+    const [role] = await renderManifests('manifests/roll-outs');
+    for (const namespaces of [[], ['--set', 'namespaces={openstack}']]) {
+      const objects = await rendered('--set', 'rbac.rollOuts=true', ...namespaces);
+      const [rights] = objects.filter(
+        ({ kind, metadata }) => kind?.endsWith('Role') && metadata?.name === 'glance-schema-operator',
+      );
+      expect(rights?.rules.slice(-1)).to.deep.equal(role?.rules);
+    }
+  });
+
   it('takes every value to where it belongs', async () => {
     const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
     const pod = {

@@ -20,6 +20,7 @@ import { withoutUndefined } from '../../../glance/without-undefined.ts';
 import type { JobObject, JobReference, PodObject, SchemaObject } from '../../kube/cluster.ts';
 import { migrationJobName, type Purpose, parsePurpose } from '../job/job.ts';
 import type { Refusal } from './refusals.ts';
+import type { RollOut } from './roll-out.ts';
 
 /** All that a decision rests on: API objects, reduced. */
 export interface Observed {
@@ -58,6 +59,8 @@ export interface Observed {
   readonly sharer?: string | undefined;
   /** Pods of this schema that may still run, whether their Job is there or not. */
   readonly livePods: readonly LivePod[];
+  /** How the workloads are that a contract waits for; absent while none does. */
+  readonly rollOuts?: readonly RollOut[];
   /** How far the pod at work has come, as far as that is known; absent while none is. */
   readonly progress?: ObservedProgress;
 }

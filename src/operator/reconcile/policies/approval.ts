@@ -4,7 +4,7 @@ import { formatPosition } from '../../../glance/position.ts';
 import { nextAttemptNotDue } from './attempts.ts';
 import { startJob } from './next-job.ts';
 import { type Facts, unlessRefused, type Verdict } from './policy.ts';
-import { recordedPosition, targetPosition } from './positions.ts';
+import { nextPosition, recordedPosition } from './positions.ts';
 import { recordMayBeOld } from './record.ts';
 
 /** A migration is due, and nobody has approved what it would do. */
@@ -49,7 +49,7 @@ function validPlan({ schema, status }: Facts): StatusPlan | undefined {
   const { plan } = status;
   const recorded = recordedPosition(status);
   return plan !== undefined &&
-    plan.to === formatPosition(targetPosition(schema, status)) &&
+    plan.to === formatPosition(nextPosition(schema, status)) &&
     plan.from === (recorded && formatPosition(recorded)) &&
     plan.database === databaseName(schema.spec.database) &&
     plan.image === schema.image
@@ -67,7 +67,7 @@ function isRefused({ schema, status }: Facts, { hash }: StatusPlan): boolean {
 
 /** A Job that plans the migration and only reads is due. */
 function planAgain(facts: Facts): Verdict {
-  const plans = targetPosition(facts.schema, facts.status);
+  const plans = nextPosition(facts.schema, facts.status);
   return unlessRefused(facts, {
     reason: 'Observing',
     message: `The migration to ${formatPosition(plans)} is planned by a Job that only reads.`,

@@ -22,12 +22,23 @@ export function failedForGood(facts: Facts): Verdict | undefined {
     return undefined;
   }
   const { reason, message } = job.failure;
-  if (!isFinal(reason)) {
+  if (!isFinal(reason) || isOvertaken(facts, job.failure)) {
     return undefined;
   }
   return FAILURES[reason].nextJob === 'by another image' && job.image !== facts.schema.image
     ? undefined
     : { reason, message: `${sentence(message)} ${whatWouldHelp(reason)}` };
+}
+
+/**
+ * With `spec.contractAfter` a Job may lead to before the contract, and find that somebody has
+ * contracted already. What it has read is recorded, and tells where the next one leads.
+ */
+function isOvertaken(
+  { schema }: Facts,
+  { reason, databaseRead }: NonNullable<StatusJob['failure']>,
+): boolean {
+  return schema.spec.contractAfter !== undefined && reason === 'DowngradeNotSupported' && databaseRead;
 }
 
 function whatWouldHelp(reason: Reason): string {

@@ -1,5 +1,6 @@
 import type { GlanceSchemaStatus } from '../../../contract/glance-schema.ts';
-import { type Position, wantedPosition } from '../../../glance/position.ts';
+import { beforeContract } from '../../../glance/goal.ts';
+import { comparePositions, type Position, wantedPosition } from '../../../glance/position.ts';
 import { resolveRevision } from '../../../glance/resolve.ts';
 import { LATEST_SUPPORTED, REVISIONS } from '../../../glance/revisions.ts';
 import type { ObservedSchema } from '../facts/observe.ts';
@@ -10,6 +11,26 @@ import type { ObservedSchema } from '../facts/observe.ts';
  */
 export function targetPosition({ spec }: ObservedSchema, { targetRevision }: GlanceSchemaStatus): Position {
   return wantedPosition(targetRevision ?? LATEST_SUPPORTED, spec.through);
+}
+
+/**
+ * Where the next migration leads. A contract that `spec.contractAfter` holds is a migration of its
+ * own: the first one stops before it.
+ */
+export function nextPosition(schema: ObservedSchema, status: GlanceSchemaStatus): Position {
+  const target = targetPosition(schema, status);
+  const recorded = recordedPosition(status);
+  if (recorded === undefined || !contractIsHeld(schema, status)) {
+    return target;
+  }
+  const before = beforeContract(recorded, target);
+  return comparePositions(recorded, before) < 0 ? before : target;
+}
+
+/** Whether `spec.contractAfter` holds the contract on the way to where the database is wanted. */
+export function contractIsHeld({ spec }: ObservedSchema, { targetRevision }: GlanceSchemaStatus): boolean {
+  const isPhased = REVISIONS.some(({ name, phased }) => phased && name === targetRevision);
+  return spec.contractAfter !== undefined && spec.through === 'Contract' && isPhased;
 }
 
 /**

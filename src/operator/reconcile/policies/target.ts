@@ -6,7 +6,7 @@ import { withoutUndefined } from '../../../glance/without-undefined.ts';
 import { approvedPlan } from './approval.ts';
 import { startJob } from './next-job.ts';
 import { type Facts, sentence, unlessRefused, type Verdict } from './policy.ts';
-import { recordedPosition, targetPosition } from './positions.ts';
+import { nextPosition, recordedPosition, targetPosition } from './positions.ts';
 import { readAgain, recordMayBeOld } from './record.ts';
 
 /** The spec says that nothing is started. */
@@ -99,7 +99,7 @@ export function targetReached(facts: Facts): Verdict | undefined {
 
 /** No policy has found anything: the database is to be migrated. */
 export function migrationDue(facts: Facts): Verdict {
-  const target = targetPosition(facts.schema, facts.status);
+  const target = nextPosition(facts.schema, facts.status);
   const approved = approvedPlan(facts);
   return unlessRefused(facts, {
     reason: 'MigrationPending',

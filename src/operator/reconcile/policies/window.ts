@@ -2,7 +2,7 @@ import { formatPosition } from '../../../glance/position.ts';
 import { readWindow } from '../facts/maintenance-window.ts';
 import { inSeconds, nextAttempt, reasonToWait } from './attempts.ts';
 import { type Facts, sentence, type Verdict } from './policy.ts';
-import { targetPosition } from './positions.ts';
+import { nextPosition } from './positions.ts';
 import { readAgain, recordMayBeOld } from './record.ts';
 
 /** The window of the spec cannot be read, or never opens. */
@@ -46,7 +46,7 @@ export function outsideWindow(facts: Facts): Verdict | undefined {
   const { opensAt, closesAt } = window.nextOpening(from);
   const nextAttemptAt = inSeconds(opensAt);
   const until = closesAt === undefined ? '' : `, and closes at ${inSeconds(closesAt)}`;
-  const target = formatPosition(targetPosition(schema, status));
+  const target = formatPosition(nextPosition(schema, status));
   return {
     reason: (next && reasonToWait(next)) ?? 'OutsideWindow',
     message: [

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { FailureReason } from '../../../../src/contract/failures.ts';
+import type { Workload } from '../../../../src/contract/glance-schema.ts';
 import {
   type GlanceSchemaStatus,
   readyReason,
@@ -16,11 +17,13 @@ import { withoutUndefined } from '../../../../src/glance/without-undefined.ts';
 import type { JobObject, PodObject, SchemaObject } from '../../../../src/operator/kube/cluster.ts';
 import {
   answeringPolicy,
+  asksForRollOuts,
   type Decision,
   decide,
   POLICIES,
 } from '../../../../src/operator/reconcile/decide.ts';
 import { type Observed, observe } from '../../../../src/operator/reconcile/facts/observe.ts';
+import type { RollOut, RollOutState } from '../../../../src/operator/reconcile/facts/roll-out.ts';
 import { migrationJobName, podTemplateHash } from '../../../../src/operator/reconcile/job/job.ts';
 import { recordJob } from '../../../../src/operator/reconcile/status/result.ts';
 import { withVerdict } from '../../../../src/operator/reconcile/status/status.ts';
@@ -61,6 +64,8 @@ interface Row {
   readonly schema?: SchemaObject;
   readonly jobs?: readonly JobObject[];
   readonly pods?: readonly PodObject[];
+  /** How the workloads of `spec.contractAfter` are, where they have been read. */
+  readonly rollOuts?: readonly RollOut[];
   readonly now?: Date;
   readonly effect: Decision['effect'] extends infer E
     ? (E extends { kind: infer K } ? K : never) | 'none'
@@ -102,6 +107,14 @@ const CLOSING = { schedule: '59 6 * * *', duration: '2m6s', timeZone: 'UTC' };
 
 const WAITS =
   'The migration to ocata01 waits for spec.window, which opens at 2026-11-23T08:00:00Z, and closes at 2026-11-23T10:00:00Z. To migrate before that, remove spec.window.';
+
+/** What a contract waits for. */
+const API: Workload = { kind: 'Deployment', name: 'glance-api', image: 'glance-api:ocata' };
+const OTHER: Workload = { kind: 'DaemonSet', name: 'glance-cache' };
+const READY: readonly RollOut[] = [API, OTHER].map((workload) => ({
+  workload,
+  state: { kind: 'rolled out' },
+}));
 
 const ROWS: readonly Row[] = [
   {
@@ -1354,6 +1367,7 @@ const ROWS: readonly Row[] = [
   },
   ...windowRows(),
   ...approvalRows(),
+  ...rollOutRows(),
   ...nodeRows(),
   ...sidecarRows(),
   ...interferenceRows(),
@@ -1769,7 +1783,8 @@ function stored(): GlanceSchemaStatus {
 }
 
 function observedIn(row: Omit<Row, 'policy'>): Observed {
-  return observe(row.schema ?? aSchema(), row.jobs ?? [], row.pods ?? []);
+  const observed = observe(row.schema ?? aSchema(), row.jobs ?? [], row.pods ?? []);
+  return { ...observed, ...withoutUndefined({ rollOuts: row.rollOuts }) };
 }
 
 function decideOn(row: Omit<Row, 'policy'>): Decision {
@@ -1817,7 +1832,7 @@ describe('decide', () => {
       const first = decideOn(row);
       const later = new Date((row.now ?? NOW).getTime() + 1);
       const schema = { ...(row.schema ?? aSchema()), status: first.status };
-      const second = decide(observe(schema, row.jobs ?? [], row.pods ?? []), later);
+      const second = decide(observedIn({ ...row, schema }), later);
       expect(second.status, row.fact).to.deep.equal(first.status);
     }
   });
@@ -2227,6 +2242,36 @@ describe('decide', () => {
     }
   });
 
+  describe('whether workloads are read', () => {
+    const held = (changes: Parameters<typeof aSchema>[0] = {}) =>
+      aSchema({ ...changes, spec: { contractAfter: [API], ...changes.spec } });
+    const status = recordedAt('ocata01', { recordedPhase: 'Migrate' });
+    const cases: readonly (readonly [string, Parameters<typeof decideOn>[0], boolean])[] = [
+      ['a contract is due', { ...ANY, schema: held({ status }) }, true],
+      ['they have been read before', { ...ANY, schema: held({ status }), rollOuts: READY }, true],
+      ['nothing is to wait for', { ...ANY, schema: aSchema({ status }) }, false],
+      [
+        'the database is to be expanded first',
+        { ...ANY, schema: held({ status: recordedAt('mitaka02') }) },
+        false,
+      ],
+      ['the database is contracted', { ...ANY, schema: held({ status: recordedAt('ocata01') }) }, false],
+      ['the database is empty', { ...ANY, schema: held({ status: { databaseHeads: [] } }) }, false],
+      ['a Job is at work', { ...ANY, schema: held({ status }), jobs: [aJob()] }, false],
+      ['it is suspended', { ...ANY, schema: held({ status, spec: { suspend: true } }) }, false],
+      [
+        'it is being deleted',
+        { ...ANY, schema: held({ status, metadata: { deletionTimestamp: STARTED, finalizers: [] } }) },
+        false,
+      ],
+    ];
+    for (const [fact, row, asked] of cases) {
+      it(`${fact}: ${asked ? 'yes' : 'no'}`, () => {
+        expect(asksForRollOuts(observedIn(row), NOW)).to.equal(asked);
+      });
+    }
+  });
+
   describe('with an approved plan', () => {
     const spec = { approval: 'Manual', approvedPlan: PLANNED };
     const status = recordedAt('mitaka02', { plan: aPlan() });
@@ -2287,6 +2332,259 @@ describe('decide', () => {
     }
   });
 });
+
+function rollOutRows(): readonly Row[] {
+  const held = (status: GlanceSchemaStatus | undefined, spec: object = {}, metadata: object = {}) =>
+    aSchema({ metadata, spec: { contractAfter: [API, OTHER], ...spec }, ...withoutUndefined({ status }) });
+  const expanded = recordedAt('ocata01', { recordedPhase: 'Migrate' });
+  const done = { kind: 'rolled out' } as const;
+  const states = (api: RollOutState, other: RollOutState = done) => [
+    { workload: API, state: api },
+    { workload: OTHER, state: other },
+  ];
+  const waits = "The contract of 'ocata01' waits for the workloads of spec.contractAfter";
+  const then =
+    'It starts by itself once they are rolled out; to contract without waiting, remove spec.contractAfter.';
+  const updated: RollOutState = { kind: 'under way', why: 'has 1 of 3 pods updated' };
+  return [
+    {
+      policy: 'notReadBeforeContract',
+      fact: 'nobody has read where the database is',
+      schema: held(undefined),
+      effect: 'startJob',
+      reason: 'Observing',
+      says: 'The database has not been read yet. It is read; spec.contractAfter holds up no reading.',
+    },
+    {
+      policy: 'migrationDue',
+      fact: 'an empty database has no old nodes',
+      schema: held({ databaseHeads: [] }),
+      effect: 'startJob',
+      reason: 'MigrationPending',
+      says: 'A Job that brings the database to ocata01 is about to start.',
+    },
+    {
+      policy: 'migrationDue',
+      fact: 'what comes before the contract does not wait',
+      schema: held(recordedAt('mitaka02')),
+      effect: 'startJob',
+      reason: 'MigrationPending',
+      says: 'A Job that brings the database to ocata01 (Migrate) is about to start.',
+    },
+    {
+      policy: 'migrationDue',
+      fact: 'rows are left to move before the contract',
+      schema: held(recordedAt('ocata01', { recordedPhase: 'Expand' })),
+      effect: 'startJob',
+      reason: 'MigrationPending',
+      says: 'A Job that brings the database to ocata01 (Migrate) is about to start.',
+    },
+    {
+      policy: 'migrationDue',
+      fact: 'a revision without phases has no contract',
+      schema: held(recordedAt('liberty'), { revision: 'mitaka02' }),
+      effect: 'startJob',
+      reason: 'MigrationPending',
+      says: 'A Job that brings the database to mitaka02 is about to start.',
+    },
+    {
+      policy: 'migrationDue',
+      fact: 'contract is not asked for',
+      schema: held(recordedAt('mitaka02'), { through: 'Expand' }),
+      effect: 'startJob',
+      reason: 'MigrationPending',
+      says: 'A Job that brings the database to ocata01 (Expand) is about to start.',
+    },
+    {
+      policy: 'notRolledOut',
+      fact: 'a contract is due, and nobody has read the workloads',
+      schema: held(expanded),
+      effect: 'none',
+      reason: 'WaitingForRollOut',
+      says: `${waits}, which are about to be read. ${then}`,
+      requeueAfter: 10_000,
+    },
+    {
+      policy: 'notRolledOut',
+      fact: 'one of two is not rolled out',
+      schema: held(expanded),
+      rollOuts: states(updated),
+      effect: 'none',
+      reason: 'WaitingForRollOut',
+      says: `${waits}: Deployment glance-api has 1 of 3 pods updated. ${then}`,
+      requeueAfter: 10_000,
+      also: 'Reconciling',
+    },
+    {
+      policy: 'notRolledOut',
+      fact: 'a rollback comes before its contract',
+      schema: held(expanded, {}, { annotations: { [RETRY_ANNOTATION]: 'now' } }),
+      rollOuts: states(done, { kind: 'under way', why: 'is not there' }),
+      effect: 'none',
+      reason: 'WaitingForRollOut',
+      says: `${waits}: DaemonSet glance-cache is not there. ${then}`,
+    },
+    {
+      policy: 'notRolledOut',
+      fact: 'the operator has no right to read them',
+      schema: held(expanded),
+      rollOuts: states({ kind: 'forbidden' }, { kind: 'forbidden' }),
+      effect: 'none',
+      reason: 'WaitingForRollOut',
+      says: `${waits}: Deployment glance-api may not be read by the operator, DaemonSet glance-cache may not be read by the operator. The right is given by 'kubectl apply -n openstack -k manifests/roll-outs', or by rbac.rollOuts of the chart. ${then}`,
+      requeueAfter: 60_000,
+    },
+    {
+      policy: 'notRolledOut',
+      fact: 'the API server cannot say, and asks for a while',
+      schema: held(expanded),
+      rollOuts: states({ kind: 'unreadable', why: 'too many requests', retryAfter: 30_000 }),
+      effect: 'none',
+      reason: 'WaitingForRollOut',
+      says: `${waits}: Deployment glance-api cannot be read for now (too many requests). ${then}`,
+      requeueAfter: 30_000,
+    },
+    {
+      policy: 'notRolledOut',
+      fact: 'more are waited for than a message names',
+      schema: held(expanded),
+      rollOuts: [...states(updated, updated), ...states(updated, updated), ...states(updated)],
+      effect: 'none',
+      reason: 'WaitingForRollOut',
+      says: `${waits}: Deployment glance-api has 1 of 3 pods updated, DaemonSet glance-cache has 1 of 3 pods updated, Deployment glance-api has 1 of 3 pods updated, and 2 more. ${then}`,
+    },
+    {
+      policy: 'notRolledOut',
+      fact: 'an earlier revision is contracted on the way',
+      schema: held(expanded, { revision: 'rocky' }),
+      rollOuts: states(updated),
+      effect: 'none',
+      reason: 'WaitingForRollOut',
+      says: `${waits}: Deployment glance-api has 1 of 3 pods updated. Nodes of Glance work side by side for one release at a time only: name 'ocata01' and its image before 'rocky02'. ${then}`,
+    },
+    {
+      policy: 'notRolledOut',
+      fact: 'the wait needs no window',
+      schema: held(expanded, { window: CLOSED }),
+      rollOuts: states(updated),
+      effect: 'none',
+      reason: 'WaitingForRollOut',
+    },
+    {
+      policy: 'outsideWindow',
+      fact: 'the contract needs its window',
+      schema: held(expanded, { window: CLOSED }),
+      rollOuts: states(done),
+      effect: 'none',
+      reason: 'OutsideWindow',
+      says: WAITS,
+    },
+    {
+      policy: 'notRolledOut',
+      fact: 'no plan is made of a contract that waits',
+      schema: held(expanded, { approval: 'Manual' }),
+      rollOuts: states(updated),
+      effect: 'none',
+      reason: 'WaitingForRollOut',
+    },
+    {
+      policy: 'notApproved',
+      fact: 'what comes before the contract has a plan of its own',
+      schema: held(recordedAt('mitaka02'), { approval: 'Manual' }),
+      effect: 'startJob',
+      reason: 'Observing',
+      says: 'The migration to ocata01 (Migrate) is planned by a Job that only reads.',
+    },
+    {
+      policy: 'notApproved',
+      fact: 'the plan of what came before is not that of the contract',
+      schema: held(
+        { ...expanded, plan: aPlan({ to: 'ocata01 (Migrate)' }) },
+        { approval: 'Manual', approvedPlan: PLANNED },
+      ),
+      rollOuts: states(done),
+      effect: 'startJob',
+      reason: 'Observing',
+      says: 'The migration to ocata01 is planned by a Job that only reads.',
+    },
+    {
+      policy: 'migrationDue',
+      fact: 'the approved plan is of what comes before the contract',
+      schema: held(recordedAt('mitaka02', { plan: aPlan({ to: 'ocata01 (Migrate)' }) }), {
+        approval: 'Manual',
+        approvedPlan: PLANNED,
+      }),
+      effect: 'startJob',
+      reason: 'MigrationPending',
+    },
+    {
+      policy: 'migrationDue',
+      fact: 'all are rolled out',
+      schema: held(expanded),
+      rollOuts: states(done),
+      effect: 'startJob',
+      reason: 'MigrationPending',
+      says: 'A Job that brings the database to ocata01 is about to start.',
+    },
+    {
+      policy: 'migrationDue',
+      fact: 'nothing is waited for any more',
+      schema: held(expanded, { contractAfter: undefined }),
+      effect: 'startJob',
+      reason: 'MigrationPending',
+      says: 'A Job that brings the database to ocata01 is about to start.',
+    },
+    {
+      policy: 'migrationDue',
+      fact: 'a later revision without a contract in between is expanded at once',
+      schema: held(recordedAt('rocky02'), { revision: 'caracal' }),
+      effect: 'startJob',
+      reason: 'MigrationPending',
+      says: 'A Job that brings the database to 2024_1_01 (Migrate) is about to start.',
+    },
+    {
+      policy: 'notRolledOut',
+      fact: 'what a lost contract has left is read before it waits',
+      schema: held({
+        ...expanded,
+        job: { ...failedJob(), attempt: 1, finishedAt: undefined, failure: undefined },
+      }),
+      now: new Date('2026-11-23T08:00:00Z'),
+      rollOuts: states(updated),
+      effect: 'startJob',
+      reason: 'Observing',
+    },
+    {
+      policy: 'notRolledOut',
+      fact: 'what a contract has left that failed is read before it waits',
+      schema: held({ ...expanded, ...failedWith('DatabaseUnreachable') }),
+      rollOuts: states(updated),
+      effect: 'startJob',
+      reason: 'Observing',
+      says: 'The newest Job ended without a report of where the database is. It is read again; spec.contractAfter holds up no reading.',
+    },
+    {
+      policy: 'failedForGood',
+      fact: 'a contract that failed',
+      schema: held({ ...expanded, ...failedWith('MigrationFailed') }),
+      rollOuts: states(updated),
+      effect: 'none',
+      reason: 'MigrationFailed',
+    },
+    {
+      policy: 'migrationDue',
+      fact: 'somebody has contracted what was to be expanded, and more is wanted',
+      schema: held(
+        { ...recordedAt('ocata01'), ...failedWith('DowngradeNotSupported') },
+        { revision: 'pike' },
+      ),
+      now: new Date('2026-11-23T08:00:00Z'),
+      effect: 'startJob',
+      reason: 'MigrationPending',
+      says: 'A Job that brings the database to pike01 (Migrate) is about to start.',
+    },
+  ];
+}
 
 function windowRows(): readonly Row[] {
   const closed = (status?: GlanceSchemaStatus, more: { window?: object; retry?: string } = {}) =>

@@ -31,6 +31,7 @@ describe('reconciler', () => {
     readJob: nothing,
     readPods: nothing,
     readLog: nothing,
+    readWorkload: nothing,
     mark: nothing,
     createJob: nothing,
     deleteJob: nothing,
