@@ -150,6 +150,15 @@ export const FAILURES = {
     inHistory: true,
     refusal: false,
   },
+  SchemaDrift: {
+    exitCode: 23,
+    meaning:
+      'with --drift block: the schema is not what its revision has; nothing was changed, and the message says what differs',
+    retriedInJob: false,
+    nextJob: 'with backoff',
+    inHistory: false,
+    refusal: false,
+  },
 } as const satisfies Readonly<Record<string, FailureMeaning>>;
 
 /** Why a command did not do what it was asked. */

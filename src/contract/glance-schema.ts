@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { PHASES } from '../glance/phase.ts';
 import { LATEST, LATEST_SUPPORTED } from '../glance/revisions.ts';
+import { DRIFT_PATTERN, LONGEST_DRIFT_PATTERN } from './drift-pattern.ts';
 import { PLAN_HASH } from './plan-schema.ts';
 
 /**
@@ -302,6 +303,25 @@ const workload = z.strictObject({
       'The image that a container of its pods has to have, exactly as its template names it. Name it: without it a workload that nobody has changed yet counts as rolled out.',
     ),
 });
+const drift = z
+  .strictObject({
+    beforeMigration: z
+      .enum(['Report', 'Block'])
+      .optional()
+      .describe(
+        'Compare the schema with what its revision has before the first change of a migration: `Report` goes on, `Block` stops there where it differs. Not compared if absent.',
+      ),
+    exclude: z
+      .array(z.string().min(1).max(LONGEST_DRIFT_PATTERN).regex(DRIFT_PATTERN))
+      .max(32)
+      .optional()
+      .describe(
+        'What is meant to be as it is: names of tables, of columns as `table.column`, and of indexes. `*` is any text and `?` any character; at most three `*` in each.',
+      ),
+  })
+  .describe(
+    'Drift: whether the schema is what its revision has. Nothing of it is mended by itself, and other tables and indexes are named and not called wrong.',
+  );
 
 /**
  * The spec of a GlanceSchema: what is checked at run time, and what the CRD and its reference are
@@ -346,6 +366,7 @@ export const specSchema = z
       .describe(
         'Workloads that have to be rolled out before contract starts, so that no old node of Glance meets a contracted schema: the database is expanded and its rows are moved first, and contract waits (`WaitingForRollOut`). An empty database, and a revision before `ocata01`, have nothing to wait for. The operator needs the right to read them: `manifests/roll-outs`.',
       ),
+    drift: drift.optional(),
     database,
     job: job.optional(),
   })
@@ -417,6 +438,23 @@ export const statusSchema = z
       .optional()
       .describe(
         'What of the schema was not that of the revision when a migration last looked; absent when nothing was, or the database is at another revision since. A reading does not look.',
+      ),
+    drift: z
+      .strictObject({
+        differences: z
+          .array(z.string().max(256))
+          .max(10)
+          .optional()
+          .describe("What is missing or different, and the columns that are not Glance's: the first ten."),
+        also: z
+          .array(z.string().max(256))
+          .max(10)
+          .optional()
+          .describe('Tables and indexes that are there besides, and not wrong: the first ten.'),
+      })
+      .optional()
+      .describe(
+        'How the schema was found when drift was last looked for; absent where `spec.drift` is, or nobody has looked.',
       ),
     targetRevision: z
       .string()
@@ -525,7 +563,7 @@ export const statusSchema = z
     conditions: z
       .array(
         z.strictObject({
-          type: z.string().max(316).describe('Ready, Reconciling or Stalled.'),
+          type: z.string().max(316).describe('Ready, Reconciling, Stalled or SchemaDrift.'),
           status: z.enum(['True', 'False', 'Unknown']).describe('Whether it is so.'),
           observedGeneration: z.int().optional().describe('The generation of the spec that it speaks of.'),
           lastTransitionTime: time.describe('When its status changed last. RFC 3339, UTC.'),
@@ -535,7 +573,7 @@ export const statusSchema = z
       )
       .max(8)
       .optional()
-      .describe('Ready, and while they are true Reconciling or Stalled.'),
+      .describe('Ready, and while they are true Reconciling, Stalled or SchemaDrift.'),
   })
   .describe('What the operator has read and done.');
 

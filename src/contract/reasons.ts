@@ -139,6 +139,16 @@ export const REASONS = {
       'The database has tables, and neither alembic_version nor migrate_version says at which revision they are. Nothing was changed.',
     doThis: 'Point the Secret at the right database, then set the annotation `retry`.',
   },
+  SchemaDrift: {
+    ready: 'False',
+    also: 'Reconciling',
+    warns: true,
+    verb: 'retry',
+    meaning:
+      '`spec.drift.beforeMigration` is `Block`, and the schema is not what its revision has. Nothing was changed.',
+    doThis:
+      'Run `glance-schema db diff --drift` for all of it and for the SQL that mends it, or name in `spec.drift.exclude` what is meant to be so; the operator tries again by itself, or at once with the annotation `retry`.',
+  },
   SecretNotReady: {
     ready: 'False',
     also: 'Reconciling',

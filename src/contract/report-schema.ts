@@ -35,6 +35,7 @@ export const reportSchema = z.object({
   next: z.enum(['expand', 'migrate', 'contract']).optional(),
   repaired: few(text(256)).optional(),
   differences: few(text(256)).optional(),
+  drift: z.object({ differences: few(text(256)), also: few(text(256)) }).optional(),
   plan: z
     .object({
       hash: z.string().regex(PLAN_HASH),

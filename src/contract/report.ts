@@ -58,6 +58,11 @@ export interface MigrationReport {
    * is. At most ten.
    */
   readonly differences?: readonly string[] | undefined;
+  /**
+   * What drift there is: before a run that it has stopped, else after it; absent when nobody looked
+   * for it. At most ten of each.
+   */
+  readonly drift?: ReportedDrift | undefined;
   /** What `db plan` found: what a run would do; absent of other commands. */
   readonly plan?: ReportedPlan | undefined;
   /** The backup that `db backup` made, or that of before which holds; absent where none is needed. */
@@ -82,6 +87,14 @@ export interface ReportedPlan {
   readonly locks: readonly string[];
   /** What is in the way of the run, likewise. */
   readonly warnings: readonly string[];
+}
+
+/** How a schema is not that of its revision, and what is there besides it. */
+export interface ReportedDrift {
+  /** What is missing, different, or a column that is not Glance's. */
+  readonly differences: readonly string[];
+  /** Tables and indexes that are not Glance's, and not wrong. */
+  readonly also: readonly string[];
 }
 
 /** A backup that is proven: its rows were counted, and are those of one snapshot of the database. */

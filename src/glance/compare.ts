@@ -60,6 +60,14 @@ export type Difference =
       readonly table: string;
       readonly trigger: Trigger;
       readonly missing: boolean;
+    }
+  | {
+      /** Only drift has it: a column of one of Glance's tables that no script makes. */
+      readonly what: 'other column';
+      readonly table: string;
+      readonly column: string;
+      readonly found: string;
+      readonly caution: string;
     };
 
 /** Compares the tables of a revision with those of a database. Pure. */
@@ -117,6 +125,8 @@ export function describeDifference(difference: Difference): string {
       return `check that ${table}.${difference.column} is 0 or 1 is missing`;
     case 'trigger':
       return `trigger ${difference.trigger.name} on ${table} ${difference.missing ? 'is missing' : 'does something else'}`;
+    case 'other column':
+      return `column ${table}.${difference.column} is not Glance's: ${difference.found}`;
   }
 }
 
@@ -228,7 +238,8 @@ function plainBody(body: string): string {
     .trim();
 }
 
-function describeColumn({ type, nullable, default: standard, counted }: FoundColumn): string {
+/** `varchar(36) not null default 'x'` */
+export function describeColumn({ type, nullable, default: standard, counted }: FoundColumn): string {
   const value = counted ? ' counted up' : standard === null ? '' : ` default '${standard}'`;
   return `${type}${nullable ? '' : ' not null'}${value}`;
 }

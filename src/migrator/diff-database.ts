@@ -1,8 +1,8 @@
-import { describeDifference } from '../glance/compare.ts';
+import { type Difference, describeDifference } from '../glance/compare.ts';
 import { planScripts } from '../glance/goal.ts';
-import { appliedScripts, unknownHeads } from '../glance/heads.ts';
 import { formatPosition, type Position } from '../glance/position.ts';
 import type { ConnectionTarget } from './connection/target.ts';
+import { findDrift, recordedScripts } from './drift.ts';
 import { Failure } from './errors/failure.ts';
 import { detectIn, lookAtDatabase } from './read-database.ts';
 import { findDifferences } from './verify.ts';
@@ -14,6 +14,8 @@ export interface DatabaseDiff {
   readonly engine: 'postgres' | 'mysql';
   /** The revision whose schema it was compared with, `ocata01` or `ocata01 (Expand)`. */
   readonly revision: string;
+  /** What is there besides, and not wrong: tables and indexes; absent where nobody asked for drift. */
+  readonly also?: readonly string[];
   readonly differences: readonly {
     readonly what: string;
     /** The statements that make it go away, without a look at the rows. */
@@ -30,10 +32,13 @@ export interface DatabaseDiff {
  *
  * @param target the revision; absent means the one that the database says it is at, even where that
  *   cannot be believed.
+ * @param exclude patterns of names whose drift does not count; absent means that drift is not asked
+ *   for
  */
 export function diffDatabase(
   connectionTarget: ConnectionTarget,
   target: Position | undefined,
+  exclude?: readonly string[],
 ): Promise<{ readonly diff?: DatabaseDiff; readonly error?: Failure }> {
   return lookAtDatabase(connectionTarget, async ({ state, facts }) => {
     const detected = detectIn(facts);
@@ -42,11 +47,7 @@ export function diffDatabase(
     const applied =
       target !== undefined
         ? new Set(planScripts(new Set(), { kind: 'position', target }))
-        : detected.kind === 'at'
-          ? detected.applied
-          : unknownHeads(heads).length === 0
-            ? appliedScripts(heads)
-            : new Set<string>();
+        : recordedScripts(detected, facts);
     if (applied.size === 0) {
       return {
         error: new Failure(
@@ -55,13 +56,20 @@ export function diffDatabase(
         ),
       };
     }
-    const differences = await findDifferences(state, applied);
+    const {
+      differences,
+      ...also
+    }: { readonly differences: readonly Difference[]; readonly also?: readonly string[] } =
+      exclude === undefined
+        ? { differences: await findDifferences(state, applied) }
+        : await findDrift(state, applied, exclude);
     const revision = target ?? position;
     return {
       diff: {
         database: address,
         engine: state.engine,
         revision: revision === undefined ? heads.join(', ') : formatPosition(revision),
+        ...also,
         differences: differences.map((each) => ({
           what: describeDifference(each),
           sql: state.mend(each),

@@ -8,11 +8,12 @@ import {
   type Settled,
   scriptsIn,
 } from '../glance/plan.ts';
-import type { Position } from '../glance/position.ts';
+import { formatPosition, type Position } from '../glance/position.ts';
 import { connect } from './connect.ts';
 import type { ConnectionTarget } from './connection/url.ts';
 import type { ApprovedPlan } from './database-plan.ts';
-import type { Connection } from './engine/engine.ts';
+import { type DriftInWords, findDrift, inWords } from './drift.ts';
+import type { Connection, DatabaseState } from './engine/engine.ts';
 import { asFailure, Failure } from './errors/failure.ts';
 import { unlessStopped } from './errors/unless-stopped.ts';
 import { acquireLock, type LockOptions } from './lock.ts';
@@ -38,6 +39,16 @@ export interface MigrationEvents extends RunEvents {
   readonly waiting: LockOptions['waiting'];
   /** What will run, in order. */
   planned(from: Position | undefined, units: readonly CommitUnit[]): void;
+  /** What was found of the schema before the first change. */
+  drifted(drift: DriftInWords): void;
+}
+
+/** What is done about a schema that is not what its revision has. */
+export interface DriftOptions {
+  /** Whether nothing is migrated then. */
+  readonly block: boolean;
+  /** Patterns of names that are left out. */
+  readonly exclude: readonly string[];
 }
 
 /** What a run migrates, and to where. */
@@ -46,6 +57,8 @@ export interface MigrateOptions {
   readonly goal: Goal | OpenGoal | StampGoal;
   /** The plan that somebody has approved, of a goal that is a position: nothing else is run. */
   readonly approved?: ApprovedPlan | undefined;
+  /** Absent where nobody asks for drift. */
+  readonly drift?: DriftOptions | undefined;
   readonly lockTimeoutSeconds: number;
   readonly signal: AbortSignal;
   readonly events: MigrationEvents;
@@ -64,6 +77,13 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     const { address } = connection;
     const answered = unlessSilent(options.connection, connection);
     const soon = <T>(work: Promise<T>): Promise<T> => unlessStopped(signal, address, answered(work));
+    const driftOf = async (
+      state: DatabaseState,
+      applied: ReadonlySet<string>,
+    ): Promise<Pick<Outcome, 'drift'>> =>
+      options.drift === undefined || goal.kind === 'stamp'
+        ? {}
+        : { drift: inWords(await soon(findDrift(state, applied, options.drift.exclude))) };
 
     const before = await soon(planFrom(readUnlocked(connection), goal));
     outcome = outcomeOfLook(before.facts, before.plan.detected);
@@ -74,7 +94,8 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
       const differences = await soon(findDifferences(before.state, comparable(before.plan, goal)));
       // Glance may be at work: nothing is completed that it would wait for.
       if (repairable(differences, true).length === 0) {
-        return { ...outcome, ...describeDifferences(differences, address, outcome.to) };
+        const drift = await driftOf(before.state, before.plan.applied);
+        return { ...outcome, ...drift, ...describeDifferences(differences, address, outcome.to) };
       }
     }
     // Before the lock, which on a cluster is a write.
@@ -99,7 +120,16 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     }
     if (plan.kind === 'settled') {
       const reached = { applied: comparable(plan, goal), online: true };
-      return { ...outcome, ...(await verifySchema(state, reached, outcome, { ...options, soon }, address)) };
+      const verdict = await verifySchema(state, reached, outcome, { ...options, soon }, address);
+      return { ...outcome, ...verdict, ...(await driftOf(state, plan.applied)) };
+    }
+    outcome = { ...outcome, ...(await driftOf(state, plan.applied)) };
+    const { drift } = outcome;
+    if (drift !== undefined) {
+      events.drifted(drift);
+    }
+    if (options.drift?.block === true && drift !== undefined && drift.differences.length > 0) {
+      return { ...outcome, error: blocked(drift, address, outcome.from) };
     }
     if (scriptsIn(plan).some((migration) => !checked.includes(migration))) {
       await soon(preflight(state, scriptsIn(plan), address));
@@ -129,7 +159,8 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
       return outcome;
     }
     const reached = { applied: record.done, online: plan.online };
-    return { ...outcome, ...(await verifySchema(state, reached, outcome, { ...options, soon }, address)) };
+    const verdict = await verifySchema(state, reached, outcome, { ...options, soon }, address);
+    return { ...outcome, ...verdict, ...(await driftOf(state, record.done)) };
   } catch (error) {
     return { ...outcome, error: asFailure(error) };
   } finally {
@@ -173,6 +204,19 @@ async function checkApproved(planned: PlannedRun, approved: ApprovedPlan): Promi
   throw new Failure(
     'PlanChanged',
     `Cannot migrate ${address}: ${what}. Nothing was changed. Make a new plan, and approve that`,
+  );
+}
+
+/** So many are named in the message; the report has more, and `db diff --drift` all. */
+const MOST_DIFFERENCES = 5;
+
+function blocked({ differences }: DriftInWords, address: string, from: Position | undefined): Failure {
+  const left = differences.length - MOST_DIFFERENCES;
+  const more = left > 0 ? `; and ${left} more` : '';
+  const at = from === undefined ? 'its revision' : `'${formatPosition(from)}'`;
+  return new Failure(
+    'SchemaDrift',
+    `Cannot migrate ${address}: its schema is not what ${at} has: ${differences.slice(0, MOST_DIFFERENCES).join('; ')}${more}. Nothing was changed. Run 'glance-schema db diff --drift' for all of it and for the SQL that mends it, or leave out by --drift-exclude, which is spec.drift.exclude, what is meant to be so`,
   );
 }
 

@@ -1,6 +1,7 @@
 import type { AppliedScript } from '../contract/report.ts';
 import type { Baseline } from '../glance/detect.ts';
 import type { Position } from '../glance/position.ts';
+import type { DriftInWords } from './drift.ts';
 import type { Failure } from './errors/failure.ts';
 
 /** How a look at a database, or a change of it, ended. */
@@ -23,5 +24,7 @@ export interface Outcome {
    * nothing is.
    */
   readonly differences?: readonly string[];
+  /** What was found of the schema as drift has it, in words; absent when nobody looked for it. */
+  readonly drift?: DriftInWords;
   readonly error?: Failure;
 }

@@ -8,6 +8,7 @@ import { withoutUndefined } from '../glance/without-undefined.ts';
 import { isPending } from './backfill.ts';
 import { connect } from './connect.ts';
 import type { ConnectionTarget } from './connection/url.ts';
+import { findDrift, inWords, recordedScripts } from './drift.ts';
 import type { Connection, DatabaseState } from './engine/engine.ts';
 import { asFailure, Failure } from './errors/failure.ts';
 import type { Outcome } from './outcome.ts';
@@ -130,11 +131,27 @@ export async function lookAtDatabase<Result extends object>(
   }
 }
 
-/** Reads where a database is. */
-export function readDatabase(target: ConnectionTarget): Promise<Outcome & { readonly detected?: Detected }> {
-  return lookAtDatabase(target, ({ facts }) => {
+/**
+ * Reads where a database is.
+ *
+ * @param exclude patterns of names whose drift does not count; absent means that nobody asks for
+ *   drift
+ */
+export function readDatabase(
+  target: ConnectionTarget,
+  exclude?: readonly string[],
+): Promise<Outcome & { readonly detected?: Detected }> {
+  return lookAtDatabase(target, async ({ state, facts }) => {
     const detected = detectIn(facts);
-    return { ...outcomeOfLook(facts, detected), detected, ...whyNotDetected(facts, detected) };
+    const applied = recordedScripts(detected, facts);
+    return {
+      ...outcomeOfLook(facts, detected),
+      detected,
+      ...(exclude === undefined || applied.size === 0
+        ? {}
+        : { drift: inWords(await findDrift(state, applied, exclude)) }),
+      ...whyNotDetected(facts, detected),
+    };
   });
 }
 

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import type { MigrationReport, ReportedPlan, ReportedPosition } from '../contract/report.ts';
+import type { MigrationReport, ReportedDrift, ReportedPlan, ReportedPosition } from '../contract/report.ts';
 import type { Position } from '../glance/position.ts';
 import { withoutUndefined } from '../glance/without-undefined.ts';
 import type { DatabasePlan } from './database-plan.ts';
@@ -45,6 +45,9 @@ export function buildReport(input: ReportInput): MigrationReport {
     ...withoutUndefined({ progress: outcome.progress, next: input.next }),
     ...(outcome.repaired === undefined ? {} : { repaired: first(outcome.repaired) }),
     ...(outcome.differences === undefined ? {} : { differences: first(outcome.differences) }),
+    ...(outcome.drift === undefined
+      ? {}
+      : { drift: { differences: first(outcome.drift.differences), also: first(outcome.drift.also) } }),
     ...(input.plan === undefined ? {} : { plan: reportedPlan(input.plan) }),
     startedAt: input.startedAt.toISOString(),
     finishedAt: input.finishedAt.toISOString(),
@@ -73,16 +76,19 @@ function reportedPlan({ hash, steps, rows, mostRows, obstacles }: DatabasePlan):
 
 /**
  * One line of JSON of at most `MAX_REPORT_BYTES` bytes; a message that is too long loses its end,
- * and so does a list of a plan.
+ * and so does a list of a plan or of drift. The log has all of it.
  */
 export function encodeReport(report: MigrationReport): string {
   const whole = JSON.stringify(report);
-  const { error, plan } = report;
+  const { drift, error, plan } = report;
   if (Buffer.byteLength(whole) <= MAX_REPORT_BYTES) {
     return whole;
   }
   if (plan !== undefined) {
     return encodeWithPlan(report, plan);
+  }
+  if (drift !== undefined && drift.differences.length + drift.also.length > 0) {
+    return encodeReport({ ...report, drift: withOneLess(drift) });
   }
   if (error === null) {
     return whole;
@@ -102,6 +108,13 @@ export function encodeReport(report: MigrationReport): string {
     }
   }
   return shortened(fits);
+}
+
+/** What is wrong is told for longer than what is not. */
+function withOneLess({ differences, also }: ReportedDrift): ReportedDrift {
+  return also.length > 0
+    ? { differences, also: also.slice(0, -1) }
+    : { differences: differences.slice(0, -1), also };
 }
 
 function encodeWithPlan(report: MigrationReport, plan: ReportedPlan): string {

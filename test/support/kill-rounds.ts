@@ -216,6 +216,7 @@ async function kill(url: string, step: Step, after: number): Promise<'killed' | 
 const QUIET: MigrateOptions['events'] = {
   waiting: () => undefined,
   planned: () => undefined,
+  drifted: () => undefined,
   stamped: () => undefined,
   started: () => undefined,
   step: () => undefined,

@@ -5,12 +5,14 @@ import { type DatabaseDiff, diffDatabase } from '../../migrator/diff-database.ts
 import { Failure } from '../../migrator/errors/failure.ts';
 import { helpWithExitCodes } from '../exit.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
+import { addExcludeOption, type ExcludeFlags, readExclude } from './drift-options.ts';
 import { readTarget, throughOption } from './migration.ts';
 import { addVersionArgument } from './version-argument.ts';
 
-interface DiffFlags extends ConnectionFlags {
+interface DiffFlags extends ConnectionFlags, ExcludeFlags {
   readonly through: Phase;
   readonly output: 'text' | 'sql' | 'json';
+  readonly drift?: boolean;
 }
 
 /** `glance-schema db diff [VERSION]` */
@@ -20,11 +22,16 @@ export function dbDiffCommand(): Command {
       'Compare the schema with that of a revision: columns, indexes and keys that are missing or different, and the SQL that mends them. What a database has in addition is left out. Changes nothing.',
     )
     .addOption(throughOption())
+    .option(
+      '--drift',
+      "as drift counts it: a column that is not Glance's is a difference, what a script that has begun leaves is none, and other tables and indexes are named",
+    )
     .addOption(
       new Option('--output <format>', 'of the differences on stdout')
         .choices(['text', 'sql', 'json'])
         .default('text'),
     );
+  addExcludeOption(command);
   addVersionArgument(
     command,
     'the revision to compare with, such as ocata01; without it the one it is at',
@@ -57,7 +64,12 @@ async function run(version: string | undefined, flags: DiffFlags): Promise<void>
 async function make(version: string | undefined, flags: DiffFlags): ReturnType<typeof diffDatabase> {
   try {
     const target = version === undefined ? undefined : readTarget(version, flags.through);
-    return await diffDatabase(resolveConnection(flags, process.env), target);
+    const exclude = readExclude(flags);
+    return await diffDatabase(
+      resolveConnection(flags, process.env),
+      target,
+      flags.drift === true ? exclude : undefined,
+    );
   } catch (error) {
     if (error instanceof Failure) {
       return { error };
@@ -75,6 +87,7 @@ const FORMATS: Readonly<Record<DiffFlags['output'], (diff: DatabaseDiff) => stri
         ...(caution === undefined ? [] : [`      -- ${warning(caution)}`]),
         ...sql.map((each) => `      ${each.replaceAll('\n', '\n      ')};`),
       ]),
+      ...(diff.also ?? []).map((what) => `  also there: ${what}`),
     ].join('\n')}\n`,
   sql: (diff) =>
     `${[
@@ -86,6 +99,7 @@ const FORMATS: Readonly<Record<DiffFlags['output'], (diff: DatabaseDiff) => stri
           : // Whoever runs all of it must not lose what he has not looked at.
             [`-- ${warning(caution)}`, ...sql.map((each) => `-- ${each.replaceAll('\n', '\n-- ')};`)]),
       ]),
+      ...(diff.also ?? []).map((what) => `-- also there: ${what}`),
     ].join('\n')}\n`,
   json: (diff) => `${JSON.stringify(diff, undefined, 2)}\n`,
 };

@@ -8,11 +8,12 @@ import { explainUnresolved, resolveRevision } from '../../glance/resolve.ts';
 import { LATEST } from '../../glance/revisions.ts';
 import type { ApprovedPlan } from '../../migrator/database-plan.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
-import { migrateDatabase } from '../../migrator/migrate.ts';
+import { type DriftOptions, migrateDatabase } from '../../migrator/migrate.ts';
 import type { Outcome } from '../../migrator/outcome.ts';
 import { helpWithExitCodes } from '../exit.ts';
 import { VERSION } from '../version.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
+import { addExcludeOption, readExclude } from './drift-options.ts';
 import { addOutputOptions, finish, type OutputFlags } from './output.ts';
 import { openRunLog, type RunLog } from './run-log.ts';
 import { addVersionArgument } from './version-argument.ts';
@@ -25,6 +26,8 @@ interface MigrationFlags extends ConnectionFlags, OutputFlags {
   readonly planHash?: string;
   readonly planRows?: string;
   readonly planFor?: string;
+  readonly drift?: 'report' | 'block';
+  readonly driftExclude?: readonly string[];
 }
 
 type Verb = 'sync' | 'upgrade' | 'expand' | 'migrate' | 'contract';
@@ -60,11 +63,19 @@ export function migrationCommand(name: 'sync' | 'upgrade', description: string):
   command
     .option('--plan-hash <hash>', 'run the plan of this hash and nothing else, as db plan shows it')
     .option('--plan-rows <rows>', 'the most rows that this plan may write, as db plan shows them')
-    .addOption(planForOption());
+    .addOption(planForOption())
+    .addOption(
+      new Option(
+        '--drift <what>',
+        'compare the schema with what its revision has before the first change: report what differs, or stop there',
+      ).choices(['report', 'block']),
+    );
+  addExcludeOption(command);
   return helpWithExitCodes(command, [
     ...MIGRATION_EXITS.slice(0, -3),
     'PlanChanged',
     ...MIGRATION_EXITS.slice(-3),
+    'SchemaDrift',
   ]);
 }
 
@@ -156,6 +167,7 @@ async function migrate(goal: Goal | OpenGoal, flags: MigrationFlags, log: RunLog
       connection,
       goal,
       approved: readApproved(flags),
+      drift: readDrift(flags),
       lockTimeoutSeconds,
       signal: stop.signal,
       events: log,
@@ -229,6 +241,16 @@ function readApproved({ planHash, planRows, planFor = '' }: MigrationFlags): App
     );
   }
   return { hash: planHash, mostRows: Number(planRows), planFor, version: VERSION };
+}
+
+/**
+ * What is done about drift, where that is asked for.
+ *
+ * @throws Failure `Usage`
+ */
+function readDrift({ drift, driftExclude = [] }: MigrationFlags): DriftOptions | undefined {
+  const exclude = readExclude({ driftExclude });
+  return drift === undefined ? undefined : { block: drift === 'block', exclude };
 }
 
 function readSeconds(text: string): number {

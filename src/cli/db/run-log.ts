@@ -59,6 +59,14 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
       });
       bar?.start(steps.reduce((sum, step) => sum + ('steps' in step ? step.steps.length : 1), 0));
     },
+    drifted({ differences, also }) {
+      for (const what of differences) {
+        write({ level: 'warn', message: `drift: ${what}`, facts: { drift: what } });
+      }
+      if (also.length > 0) {
+        write({ level: 'info', message: `also there: ${also.join('; ')}`, facts: { also } });
+      }
+    },
     stamped(baseline) {
       write({
         level: 'info',

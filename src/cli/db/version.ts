@@ -6,13 +6,20 @@ import type { Outcome } from '../../migrator/outcome.ts';
 import { readDatabase } from '../../migrator/read-database.ts';
 import { helpWithExitCodes } from '../exit.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
+import { addExcludeOption, type ExcludeFlags, readExclude } from './drift-options.ts';
 import { addOutputOptions, finish, type OutputFlags } from './output.ts';
+
+interface VersionFlags extends ConnectionFlags, OutputFlags, ExcludeFlags {
+  readonly drift?: boolean;
+}
 
 /** `glance-schema db version` */
 export function dbVersionCommand(): Command {
   const command = new Command('version')
     .description('Print where a database is: the rows of alembic_version, one a line. Changes nothing.')
-    .action((flags: ConnectionFlags & OutputFlags) => run(flags));
+    .option('--drift', 'also compare the schema with what the revision has, and print what differs')
+    .action((flags: VersionFlags) => run(flags));
+  addExcludeOption(command);
   addOutputOptions(addConnectionOptions(command));
   return helpWithExitCodes(command, [
     'Done',
@@ -24,7 +31,7 @@ export function dbVersionCommand(): Command {
   ]);
 }
 
-async function run(flags: ConnectionFlags & OutputFlags): Promise<void> {
+async function run(flags: VersionFlags): Promise<void> {
   const startedAt = new Date();
   const outcome = await look(flags);
   finish({
@@ -34,19 +41,32 @@ async function run(flags: ConnectionFlags & OutputFlags): Promise<void> {
     outcome,
     flags,
     log: { failed: (_reason, message) => process.stderr.write(`${message}\n`) },
-    summary: summarise(outcome, outcome.detected),
+    summary: [summarise(outcome, outcome.detected), ...driftLines(outcome)]
+      .filter((line) => line !== '')
+      .join('\n'),
   });
 }
 
-async function look(flags: ConnectionFlags): Promise<Outcome & { readonly detected?: Detected }> {
+async function look(flags: VersionFlags): Promise<Outcome & { readonly detected?: Detected }> {
   try {
-    return await readDatabase(resolveConnection(flags, process.env));
+    const exclude = readExclude(flags);
+    return await readDatabase(
+      resolveConnection(flags, process.env),
+      flags.drift === true ? exclude : undefined,
+    );
   } catch (error) {
     if (error instanceof Failure) {
       return { applied: [], error };
     }
     throw error;
   }
+}
+
+function driftLines({ drift }: Outcome): readonly string[] {
+  return [
+    ...(drift?.differences ?? []).map((what) => `Drift: ${what}.`),
+    ...(drift?.also ?? []).map((what) => `Also there: ${what}.`),
+  ];
 }
 
 /** The heads as glance-manage prints them; a database without any gets a sentence. */

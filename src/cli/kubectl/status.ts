@@ -50,6 +50,7 @@ function statusScreen(
     ['', verb === undefined ? undefined : commandFor(verb)],
     ['Next attempt', nextAttemptAt === undefined ? undefined : formatTime(nextAttemptAt, now)],
     ['Plan', ready?.reason !== 'AwaitingApproval' || plan === undefined ? undefined : formatPlan(plan)],
+    ...(status.drift?.differences ?? []).map((what, index) => [index === 0 ? 'Drift' : '', what] as const),
     ['Window', spec.window === undefined ? undefined : formatWindow(spec.window)],
     ['Suspended', spec.suspend === true ? 'no migration is started' : undefined],
     [

@@ -44,5 +44,7 @@ export function mend(difference: Difference): readonly string[] {
       const { trigger, missing } = difference;
       return [...(missing ? [] : [`DROP TRIGGER ${trigger.name}`]), createTrigger(table, trigger)];
     }
+    case 'other column':
+      return alter(`DROP COLUMN \`${difference.column.replaceAll('`', '``')}\``);
   }
 }

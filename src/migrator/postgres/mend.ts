@@ -63,5 +63,7 @@ export function mend(difference: Difference, target: SqlTarget): readonly string
       return [];
     case 'trigger':
       return createTrigger(table, difference.trigger);
+    case 'other column':
+      return [`ALTER TABLE ${table} DROP COLUMN "${difference.column.replaceAll('"', '""')}"`];
   }
 }

@@ -69,12 +69,13 @@ export function decide(observed: Observed, now: Date): Decision {
     return whenNothingHoldsTheDeletion(facts, now);
   }
   const verdict = firstVerdict(facts);
-  const { nextAttemptAt: _before, sharesSecretWith: _with, plan, refusedPlan, ...rest } = facts.status;
+  const { nextAttemptAt: _before, sharesSecretWith: _with, plan, refusedPlan, drift, ...rest } = facts.status;
   const { nextAttemptAt } = verdict;
   const status = {
     ...rest,
     // Where nothing is due, nothing is planned.
     ...(verdict.reason === 'UpToDate' ? {} : withoutUndefined({ plan, refusedPlan })),
+    ...(schema.spec.drift === undefined ? {} : withoutUndefined({ drift })),
     ...withoutUndefined({ nextAttemptAt, sharesSecretWith: facts.sharer }),
   };
   // A result goes into the status before anything else happens: from then on it can no longer be

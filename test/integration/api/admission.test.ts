@@ -251,6 +251,17 @@ describe('the CRD on a real API server', () => {
       { database: DATABASE, window: { duration: '2h' } },
       'schedule: Required value',
     ],
+    ...(
+      [
+        ['a drift that does something else', { beforeMigration: 'Mend' }, 'Unsupported value: "Mend"'],
+        ['an excluded name that is an argument', { exclude: ['a --report=/x'] }, 'spec.drift.exclude[0]'],
+        ['an excluded name of nothing', { exclude: [''] }, 'spec.drift.exclude[0]'],
+        ['a pattern that takes long to compare', { exclude: ['*a*a*a*a'] }, 'spec.drift.exclude[0]'],
+        ['a pattern of braces', { exclude: ['{images,tasks}'] }, 'spec.drift.exclude[0]'],
+        ['a pattern that is too long', { exclude: ['a'.repeat(130)] }, 'spec.drift.exclude[0]'],
+        ['too many patterns', { exclude: Array(33).fill('images') }, 'spec.drift.exclude'],
+      ] as const
+    ).map(([what, drift, message]) => [what, { database: DATABASE, drift }, message] as const),
     ['a phase that does not exist', { through: 'Half', database: DATABASE }, 'Unsupported value: "Half"'],
     ['an approval that there is not', { approval: 'Ask', database: DATABASE }, 'Unsupported value: "Ask"'],
     [

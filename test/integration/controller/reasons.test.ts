@@ -97,7 +97,12 @@ describe('every reason, as kubectl shows it', () => {
       (condition: { type: string; status: string }) => `${condition.type}=${condition.status}`,
     );
     const { ready, also } = REASONS[reason];
-    expect(conditions).to.deep.equal([`Ready=${ready}`, ...(also === undefined ? [] : [`${also}=True`])]);
+    expect(conditions).to.deep.equal([
+      `Ready=${ready}`,
+      ...(also === undefined ? [] : [`${also}=True`]),
+      // The one that has no part in Ready, and says the same.
+      ...(reason === 'SchemaDrift' ? ['SchemaDrift=True'] : []),
+    ]);
     const [[flux], [argo]] = await Promise.all([kstatus([schema]), argoHealth([schema])]);
     expect([flux?.status, argo?.status], 'kstatus and Argo CD').to.deep.equal(documentedHealth(reason));
     expect(stdout, 'no password').not.to.match(/glance-secret|hunter2/);
@@ -157,6 +162,13 @@ describe('every reason, as kubectl shows it', () => {
     const gate = { kind: 'Deployment', name: 'glance-api', image: 'glance-api:ocata' };
     await tenant.apply({ revision: 'ocata01', contractAfter: [gate] });
     await shows(tenant, 'WaitingForRollOut', 'Deployment glance-api is not there');
+  });
+
+  it('SchemaDrift while an index is missing, and Block is asked for', async () => {
+    const { url, tenant } = await newton('drift');
+    await withClient(url, (client) => client.query('DROP INDEX owner_image_idx'));
+    await tenant.apply({ revision: 'ocata01', drift: { beforeMigration: 'Block' } });
+    await shows(tenant, 'SchemaDrift', 'The next attempt is at');
   });
 
   it('Observing while the reading Job is at work', async () => {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { suitePostgres } from '../../../lab/databases/suite-server.ts';
+import { driftCases } from '../../support/cases/drift.ts';
 import { obstacleCases, verifyCases } from '../../support/cases/verify.ts';
 import { db, succeeds } from '../../support/db-command.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
@@ -25,6 +26,18 @@ describe('the schema that a run on PostgreSQL leaves', () => {
       'constraint ours_id_fkey on table ours needs artifacts',
     ],
   ]);
+
+  driftCases(engine, {
+    dropOwnerIndex: 'DROP INDEX owner_image_idx',
+    widenName: 'ALTER TABLE images ALTER COLUMN name TYPE varchar(512)',
+    script: {
+      addVisibility: [
+        "CREATE TYPE image_visibility AS ENUM ('private', 'public', 'shared', 'community')",
+        "ALTER TABLE images ADD COLUMN visibility image_visibility NOT NULL DEFAULT 'shared'",
+      ],
+      dropIndex: 'DROP INDEX ix_images_is_public',
+    },
+  });
 
   verifyCases(engine, {
     dropIndex: (index) => `DROP INDEX ${index}`,

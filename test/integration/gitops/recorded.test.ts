@@ -14,6 +14,7 @@ const EXPECTED: Readonly<Record<Reason, readonly [string, string]>> = {
   UpToDate: ['Current', 'Healthy'],
   MigrationPending: ['InProgress', 'Progressing'],
   OutsideWindow: ['InProgress', 'Progressing'],
+  SchemaDrift: ['InProgress', 'Progressing'],
   AwaitingApproval: ['InProgress', 'Suspended'],
   WaitingForRollOut: ['InProgress', 'Progressing'],
   MigrationRunning: ['InProgress', 'Progressing'],

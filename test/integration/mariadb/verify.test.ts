@@ -3,6 +3,7 @@ import { askMysql } from '../../../lab/databases/mysql-client.ts';
 import { suiteMariaDb } from '../../../lab/databases/suite-server.ts';
 import { startCli } from '../../../lab/process/bundle.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
+import { driftCases } from '../../support/cases/drift.ts';
 import { obstacleCases, verifyCases } from '../../support/cases/verify.ts';
 import { db, succeeds } from '../../support/db-command.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
@@ -79,6 +80,41 @@ describe('the schema that a run on MariaDB leaves', () => {
       await succeeds(url, 'migrate', 'ocata01');
       await succeeds(url, 'contract', 'ocata01');
       expect(await engine.readImages(url)).to.deep.equal(expected);
+    });
+  }
+
+  driftCases(engine, {
+    dropOwnerIndex: 'DROP INDEX owner_image_idx ON images',
+    widenName: 'ALTER TABLE images MODIFY COLUMN name varchar(512)',
+    script: {
+      addVisibility: [
+        "ALTER TABLE images ADD COLUMN visibility ENUM('private','public','shared','community') NOT NULL DEFAULT 'shared'",
+      ],
+      dropIndex: 'DROP INDEX ix_images_is_public ON images',
+    },
+  });
+
+  for (const [before, after] of [
+    [[], ['ocata01']],
+    [[], ['ocata01', '--through', 'Migrate']],
+    [['ocata01', '--through', 'Migrate'], ['ocata01']],
+    [['pike01', '--through', 'Migrate'], ['pike01']],
+  ] as const) {
+    const way = [...before, 'to', ...after].join(' ');
+    it(`a script of ours that was ended in the middle is no drift: ${way}`, async () => {
+      const url = await newtonDatabase(engine, 0);
+      if (before.length > 0) await succeeds(url, 'sync', ...before);
+      const { steps } = JSON.parse(await succeeds(url, 'plan', ...after, '--output', 'json')) as {
+        readonly steps: readonly { readonly statements: readonly { readonly sql: string }[] }[];
+      };
+      const statements = steps.flatMap((step) => step.statements.map(({ sql }) => sql));
+      for (const sql of statements.filter((each) => /^(CREATE|ALTER|DROP)/.test(each))) {
+        await askMysql(url, sql);
+        const told = await db(url, 'diff', '--drift', '--output', 'json');
+        expect(JSON.parse(told.stdout), `after ${sql}`).to.deep.include({ differences: [], also: [] });
+      }
+      const { code, stderr } = await db(url, 'sync', ...after, '--drift', 'block');
+      expect(code, stderr).to.equal(0);
     });
   }
 

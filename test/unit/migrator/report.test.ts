@@ -60,6 +60,28 @@ describe('the report', () => {
     expect(Buffer.byteLength(encodeReport(report))).to.be.at.most(MAX_REPORT_BYTES);
   });
 
+  it('has at most ten differences of drift, and fewer where there is no room, those that are wrong last', () => {
+    const driftReport = (length: number): MigrationReport => {
+      const names = Array.from({ length: 12 }, (_, index) => `${index}`.padEnd(length, '.'));
+      return buildReport({
+        command: 'version',
+        target: undefined,
+        startedAt: new Date(0),
+        finishedAt: new Date(0),
+        outcome: { heads: ['mitaka02'], applied: [], drift: { differences: names, also: names } },
+      });
+    };
+    const few = driftReport(100);
+    expect(few.drift?.differences).to.have.length(10);
+    expect(JSON.parse(encodeReport(few))).to.deep.equal(few);
+    const text = encodeReport(driftReport(300));
+    expect(Buffer.byteLength(text)).to.be.at.most(MAX_REPORT_BYTES);
+    const { drift } = JSON.parse(text);
+    expect(drift.differences).to.have.length(10);
+    expect(drift.also).to.have.length(2);
+    expect(JSON.parse(encodeReport(driftReport(9000))).drift).to.deep.equal({ differences: [], also: [] });
+  });
+
   describe('of a plan', () => {
     function planReport(locks: number, obstacles: number): MigrationReport {
       const statements = Array.from({ length: locks }, (_, index) => ({

@@ -169,10 +169,7 @@ export function migrationJob(input: MigrationJobInput): object {
             {
               name: CONTAINER_NAME,
               image: input.image,
-              args: [
-                ...commandFor(purpose, schema.uid, job?.lockTimeoutSeconds),
-                ...tlsArguments(spec.database.tls),
-              ],
+              args: [...commandFor(purpose, schema.uid, spec), ...tlsArguments(spec.database.tls)],
               env: [
                 ...(job?.env ?? []).filter(isAllowedVariable),
                 ...connectionVariables(spec.database, schema.namespace),
@@ -205,8 +202,9 @@ function allowedAnnotations(annotations: Readonly<Record<string, string>> = {}):
 function commandFor(
   { target, plans, approved }: Purpose,
   uid: string,
-  lockTimeoutSeconds: number | undefined,
+  { job, drift }: GlanceSchemaSpec,
 ): readonly string[] {
+  const lockTimeoutSeconds = job?.lockTimeoutSeconds;
   const report = ['--report', '/dev/termination-log'];
   // A plan of one resource is none of another, whatever both do.
   const planFor = ['--plan-for', uid];
@@ -221,7 +219,14 @@ function commandFor(
     approved === undefined
       ? []
       : ['--plan-hash', approved.hash, '--plan-rows', String(approved.mostRows), ...planFor];
-  return ['db', 'sync', ...positionArguments(target), ...plan, ...lock, ...report];
+  const before = drift?.beforeMigration;
+  const drifted =
+    before === undefined ? [] : ['--drift', before.toLowerCase(), ...excludeArguments(drift?.exclude)];
+  return ['db', 'sync', ...positionArguments(target), ...plan, ...drifted, ...lock, ...report];
+}
+
+function excludeArguments(patterns: readonly string[] = []): readonly string[] {
+  return patterns.map((pattern) => `--drift-exclude=${pattern}`);
 }
 
 function positionArguments({ revision, phase }: Position): readonly string[] {

@@ -15,6 +15,7 @@ import type { ReadyCondition } from './status.ts';
 
 const MOST_HISTORY = 10;
 const MOST_SCRIPTS = 64;
+const MOST_DRIFT = 10;
 const LONGEST_MESSAGE = 2048;
 
 /**
@@ -74,7 +75,7 @@ export function recordJob(
   const worthTelling =
     entry !== undefined && (entry.applied.length > 0 || failureMeaning(failure?.reason)?.inHistory === true);
   return {
-    ...recordPlan(recordPosition(before, job, report), job, failure),
+    ...recordDrift(recordPlan(recordPosition(before, job, report), job, failure), report),
     ...withoutUndefined({ progress: report?.progress }),
     ...retried,
     ...(observe === undefined || readingOf(report) === undefined ? {} : { handledObserve: observe }),
@@ -96,6 +97,19 @@ function answersRetry({ purpose, state }: ObservedJob): boolean {
     purpose?.kind !== 'Plan' ||
     (state.kind === 'finished' && (!state.succeeded || state.report?.plan?.steps.length === 0))
   );
+}
+
+/** The status with what a Job has found of the schema, where it has looked. */
+function recordDrift(status: GlanceSchemaStatus, report: MigrationReport | undefined): GlanceSchemaStatus {
+  return report?.drift === undefined
+    ? status
+    : {
+        ...status,
+        drift: {
+          differences: report.drift.differences.slice(0, MOST_DRIFT),
+          also: report.drift.also.slice(0, MOST_DRIFT),
+        },
+      };
 }
 
 /** The status with the plan that a Job has made, or without the one that it has found another. */

@@ -41,8 +41,40 @@ export function withVerdict(
       message,
     };
   });
-  return { ...status, observedGeneration: generation, conditions };
+  return {
+    ...status,
+    observedGeneration: generation,
+    conditions: [...conditions, ...drifted(status, generation, time)],
+  };
 }
+
+/** The condition `SchemaDrift`, which is there only while it is true. */
+function drifted(
+  { drift, conditions = [], recordedRevision }: GlanceSchemaStatus,
+  generation: number,
+  time: string,
+): readonly Condition[] {
+  const { differences = [], also = [] } = drift ?? {};
+  if (differences.length === 0) {
+    return [];
+  }
+  const before = conditions.find(({ type }) => type === SCHEMA_DRIFT);
+  const besides = also.length === 0 ? '' : ` Also there, and not wrong: ${also.join('; ')}.`;
+  const message = `The schema of the database was not what ${recordedRevision ?? 'its revision'} has when it was last looked at: ${differences.join('; ')}. Run 'glance-schema db diff --drift' for the SQL that mends it, or name in spec.drift.exclude what is meant to be so.${besides}`;
+  return [
+    {
+      type: SCHEMA_DRIFT,
+      status: 'True',
+      observedGeneration: generation,
+      lastTransitionTime: before?.lastTransitionTime ?? time,
+      reason: SCHEMA_DRIFT,
+      message: printable(message, LONGEST_MESSAGE),
+    },
+  ];
+}
+
+/** The type of the condition that says so, and its reason. */
+const SCHEMA_DRIFT = 'SchemaDrift' satisfies Reason;
 
 /**
  * That an older GlanceSchema is of the same database, where that is so. It holds up nothing, as the

@@ -296,6 +296,21 @@ describe('migration Job', () => {
     );
   });
 
+  it('compares the schema before a migration where the spec asks for it, and not for a plan', () => {
+    const drift = { beforeMigration: 'Block', exclude: ['audit', 'images.cost_*'] } as const;
+    const argsOf = (purpose: Purpose, spec: Parameters<typeof jobFor>[0]) =>
+      jobFor(spec, purpose).spec.template.spec.containers[0].args.join(' ');
+    expect(argsOf(PURPOSE, { drift })).to.equal(
+      'db sync ocata01 --drift block --drift-exclude=audit --drift-exclude=images.cost_* --report /dev/termination-log',
+    );
+    expect(argsOf(PURPOSE, { drift: { beforeMigration: 'Report' } })).to.contain(
+      'sync ocata01 --drift report --report',
+    );
+    expect(argsOf(PURPOSE, { drift: { exclude: ['audit'] } })).not.to.contain('drift');
+    const plans = at('ocata01', 'Expand');
+    expect(argsOf({ ...PURPOSE, kind: 'Plan', target: null, plans }, { drift })).not.to.contain('drift');
+  });
+
   for (const [what, spec, purpose, args] of COMMANDS) {
     it(`runs the command of ${what}`, () => {
       expect(jobFor(spec, purpose).spec.template.spec.containers[0].args).to.deep.equal(args);

@@ -87,6 +87,36 @@ describe('recordJob', () => {
     });
   });
 
+  describe('drift', () => {
+    const drift = {
+      differences: ['index owner_image_idx on images (owner) is missing'],
+      also: ['table audit'],
+    };
+    const known = recordedAt('mitaka02', { drift });
+
+    for (const [fact, report, expected] of [
+      ['a migration is blocked by it', aRefusal('SchemaDrift', { drift }), drift],
+      ['a migration goes on and some is left', aReport({ drift }), drift],
+      [
+        'a migration leaves none',
+        aReport({ drift: { differences: [], also: [] } }),
+        { differences: [], also: [] },
+      ],
+      ['nobody has looked for it', aReport(), drift],
+      ['nothing was read', aRefusal('DatabaseUnreachable', { heads: null }), drift],
+    ] as const) {
+      it(fact, () => {
+        expect(statusAfter(report, known).drift).to.deep.equal(expected);
+      });
+    }
+
+    it('of a pod that reports more than a status holds the first ten are taken', () => {
+      const many = Array.from({ length: 60 }, (_, index) => `table t${index}`);
+      const status = statusAfter(aReport({ drift: { differences: many, also: many } }), {});
+      expect(status.drift).to.deep.equal({ differences: many.slice(0, 10), also: many.slice(0, 10) });
+    });
+  });
+
   describe('a plan', () => {
     const purpose = { kind: 'Plan', target: null, plans: at('ocata01') } as const;
     const RETRIED = { annotations: { 'db.glance.openstack.org/retry': 'now' } };
