@@ -1,4 +1,4 @@
-import type { GlanceSchemaSpec, GlanceSchemaStatus } from '../../contract/glance-schema.ts';
+import type { GlanceSchemaSpec, GlanceSchemaStatus, Workload } from '../../contract/glance-schema.ts';
 import { GROUP, PLURAL, VERSION } from '../../contract/names.ts';
 import type { Phase } from '../../glance/phase.ts';
 import type { KubeRequest } from '../../operator/kube/client.ts';
@@ -29,6 +29,7 @@ export interface SchemaView {
     readonly window?: GlanceSchemaSpec['window'];
     readonly approval?: GlanceSchemaSpec['approval'];
     readonly approvedPlan?: string;
+    readonly contractAfter?: readonly Workload[];
   };
   readonly status?: GlanceSchemaStatus;
 }

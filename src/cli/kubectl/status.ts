@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { HistoryEntry, StatusPlan } from '../../contract/glance-schema.ts';
+import type { HistoryEntry, StatusPlan, Workload } from '../../contract/glance-schema.ts';
 import { reasonMeaning } from '../../contract/reasons.ts';
 import { formatPosition } from '../../glance/position.ts';
 import { objectText, outputOption } from './object-output.ts';
@@ -51,6 +51,10 @@ function statusScreen(
     ['Next attempt', nextAttemptAt === undefined ? undefined : formatTime(nextAttemptAt, now)],
     ['Plan', ready?.reason !== 'AwaitingApproval' || plan === undefined ? undefined : formatPlan(plan)],
     ...(status.drift?.differences ?? []).map((what, index) => [index === 0 ? 'Drift' : '', what] as const),
+    [
+      'Contract',
+      spec.contractAfter && `after the roll-out of ${spec.contractAfter.map(formatWorkload).join(', ')}`,
+    ],
     ['Window', spec.window === undefined ? undefined : formatWindow(spec.window)],
     ['Suspended', spec.suspend === true ? 'no migration is started' : undefined],
     [
@@ -107,6 +111,11 @@ function whereItIsWanted({ spec, status = {} }: SchemaView): string {
 export function formatPlan({ from = 'nothing', to, revisions, rows, mostRows }: StatusPlan): string {
   const number = (value: number) => value.toLocaleString('en-US');
   return `from ${from} to ${to}, ${revisions.join(', ')}; ${number(rows)} rows, ${number(mostRows)} at the most`;
+}
+
+/** `Deployment glance-api with glance-api:ocata` */
+function formatWorkload({ kind, name, image }: Workload): string {
+  return `${kind} ${name}${image === undefined ? '' : ` with ${image}`}`;
 }
 
 /** `0 2 * * SAT for 2h30m, Europe/Berlin` */

@@ -8,6 +8,8 @@ import { aDaemonSet, aStatefulSet } from '../../support/workloads.ts';
 
 const WAIT = 60_000;
 
+const ACCOUNT = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
+
 const API = { kind: 'Deployment', name: 'glance-api', image: 'glance-api:ocata' };
 
 /** The selector and the template of pods, as the restricted Pod Security Standard takes them. */
@@ -103,6 +105,15 @@ describe('a contract that waits for a roll-out', () => {
     await allow(tenant);
     await says(tenant, 'Deployment glance-api does not have the image glance-api:ocata in its template');
     expect(await commands(tenant)).to.deep.equal(['db version', 'db sync ocata01 --through Migrate']);
+    for (const [verb, answer] of [
+      ['get', 'yes'],
+      ['list', 'no'],
+      ['watch', 'no'],
+      ['patch', 'no'],
+    ] as const) {
+      const may = await tenant.kubectl('auth', 'can-i', verb, 'deployments.apps', `--as=${ACCOUNT}`);
+      expect(may.stdout.trim(), verb).to.equal(answer);
+    }
 
     // Of the same commit, and applied later.
     await succeeds(tenant, 'set', 'image', 'deployment/glance-api', 'glance-api=glance-api:ocata');
@@ -181,6 +192,37 @@ describe('a contract that waits for a roll-out', () => {
       rule.remove();
     }
     await patch('statefulsets', sets.statefulsets[1].status ?? {});
+    await tenant.reaches('UpToDate', WAIT);
+  });
+
+  it('has a plan of its own, and so has what comes before it', async () => {
+    const tenant = await newton('planned');
+    await allow(tenant);
+    const spec = {
+      revision: 'ocata01',
+      approval: 'Manual',
+      contractAfter: [{ kind: 'Deployment', name: 'glance-api' }],
+    };
+    // Of a Deployment that is scaled to zero no node is left.
+    await environment.api.call('POST', '/apis/apps/v1/namespaces/planned/deployments', {
+      metadata: { name: 'glance-api' },
+      spec: { replicas: 0, ...podsOf('glance-api', 'glance-api:newton') },
+    });
+    await tenant.apply(spec);
+    for (const [from, to] of [
+      ['mitaka02', 'ocata01 (Migrate)'],
+      ['ocata01 (Migrate)', 'ocata01'],
+    ]) {
+      const plan = await eventually(
+        async () => {
+          const { status } = await tenant.reaches('AwaitingApproval', 0);
+          expect(status.plan).to.include({ from, to });
+          return status.plan;
+        },
+        { timeoutMilliseconds: WAIT },
+      );
+      await tenant.apply({ ...spec, approvedPlan: plan.hash });
+    }
     await tenant.reaches('UpToDate', WAIT);
   });
 

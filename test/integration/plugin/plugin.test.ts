@@ -245,6 +245,22 @@ State         not reconciled yet. Check that an operator is running.
       expect(screen).to.contain('Window        0 2 * * SAT for 2h30m, Europe/Berlin\n');
     });
 
+    it('waits for a roll-out', async () => {
+      const contractAfter = [
+        { kind: 'Deployment', name: 'glance-api', image: 'glance-api:ocata' },
+        { kind: 'DaemonSet', name: 'glance-cache' },
+      ];
+      const recorded = recordedAt('ocata01', { recordedPhase: 'Migrate' });
+      const wanted = aSchema({ spec: { contractAfter }, status: recorded });
+      const { status: told } = decide(observe(wanted, [], []), NOW);
+      await given('glance', told, { contractAfter });
+      const screen = await status('glance');
+      expect(screen).to.contain('GlanceSchema openstack/glance: WaitingForRollOut\n');
+      expect(screen).to.contain(
+        'Contract      after the roll-out of Deployment glance-api with glance-api:ocata, DaemonSet glance-cache\n',
+      );
+    });
+
     for (const reason of Object.keys(REASONS) as Reason[]) {
       it(`${reason} is reported with what to do`, async () => {
         const job = failedWith('MigrationFailed');

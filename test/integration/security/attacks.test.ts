@@ -167,6 +167,22 @@ describe('attacks past the shipped admission policy', () => {
     ...['LC_ALL\nPATH', 'TZ ', ' TZ', 'TZ=x'],
   ];
 
+  it('a workload of another namespace in contractAfter is refused at admission', async () => {
+    const { attempt } = await tenant();
+    const names = [
+      '../../kube-system/deployments/coredns',
+      'kube-system/coredns',
+      'api?watch=true',
+      '%2e%2e',
+      '..',
+      '',
+    ];
+    for (const name of names) {
+      const answer = await attempt({ contractAfter: [{ kind: 'Deployment', name }] }, '?dryRun=All');
+      expect(answer.body.message, name).to.contain('spec.contractAfter[0].name');
+    }
+  });
+
   /** What is allowed by its name and refused by what it is to hold. */
   const VALUES: readonly (readonly [string, string])[] = [
     ['TZ', '/etc/glance-schema/tls/ca.crt'],

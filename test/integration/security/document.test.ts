@@ -20,11 +20,12 @@ function rowOf(rule: KubeObject): readonly string[] {
 describe('docs/security.md', () => {
   it('lists the rights that the manifests give, one by one', async () => {
     const rows = [...DOCUMENT.matchAll(/^\| `([^`]*\/[^`]*)` \| ([a-z, ]+) \|/gm)];
-    const objects = await renderManifests('manifests/overlays/cluster');
+    const folders = ['manifests/overlays/cluster', 'manifests/roll-outs'];
+    const objects = (await Promise.all(folders.map((folder) => renderManifests(folder)))).flat();
     const given = objects
       .filter(({ kind }) => kind === 'ClusterRole' || kind === 'Role')
       // The others are for people.
-      .filter(({ metadata }) => /-(operator|leader)$/.test(metadata?.name ?? ''));
+      .filter(({ metadata }) => /-(operator|leader|roll-outs)$/.test(metadata?.name ?? ''));
     expect(rows.map(([, resource, verbs]) => `${resource}: ${verbs}`)).to.have.members(
       given.flatMap(({ rules }) => rules.flatMap(rowOf)),
     );
