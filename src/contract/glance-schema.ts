@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { PHASES } from '../glance/phase.ts';
 import { LATEST, LATEST_SUPPORTED } from '../glance/revisions.ts';
 import { DRIFT_PATTERN, LONGEST_DRIFT_PATTERN } from './drift-pattern.ts';
-import { PLAN_HASH } from './plan-schema.ts';
+import { PLAN_HASH } from './plan-hash.ts';
 
 /**
  * A piece of a Pod's spec that is handed on as it is: the API server checks it when the Job is

@@ -1,8 +1,6 @@
 import { z } from 'zod';
 import { PHASES } from '../glance/phase.ts';
-
-/** The form of a plan's hash: SHA-256 in hexadecimal digits. */
-export const PLAN_HASH = /^[0-9a-f]{64}$/;
+import { PLAN_HASH } from './plan-hash.ts';
 
 const position = z.object({
   revision: z.string().describe('The revision.'),

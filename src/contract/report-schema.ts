@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PHASES } from '../glance/phase.ts';
 import { FAILURES, type FailureReason } from './failures.ts';
-import { PLAN_HASH } from './plan-schema.ts';
+import { PLAN_HASH } from './plan-hash.ts';
 import { printable } from './printable.ts';
 import { type MigrationReport, REPORTED_COMMANDS } from './report.ts';
 

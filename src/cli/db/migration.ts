@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import type { ExitReason } from '../../contract/failures.ts';
-import { PLAN_HASH } from '../../contract/plan-schema.ts';
+import { PLAN_HASH } from '../../contract/plan-hash.ts';
 import { type Goal, type OpenGoal, targetOf } from '../../glance/goal.ts';
 import { PHASES, type Phase } from '../../glance/phase.ts';
 import { formatPosition, type Position, wantedPosition } from '../../glance/position.ts';

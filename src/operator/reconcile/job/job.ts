@@ -11,7 +11,7 @@ import {
   SCHEMA_NAME_LABEL,
   SCHEMA_UID_LABEL,
 } from '../../../contract/names.ts';
-import { PLAN_HASH } from '../../../contract/plan-schema.ts';
+import { PLAN_HASH } from '../../../contract/plan-hash.ts';
 import { PHASES } from '../../../glance/phase.ts';
 import type { Position } from '../../../glance/position.ts';
 import { connectionVariables } from './job-connection.ts';
