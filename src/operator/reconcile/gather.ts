@@ -1,5 +1,6 @@
 import type { Cluster, JobObject, SchemaObject } from '../kube/cluster.ts';
 import { asksForRollOuts } from './decide.ts';
+import { lateStarts } from './facts/late-starts.ts';
 import { type DefaultImage, isOurJob, type Observed, type ObservedJob, observe } from './facts/observe.ts';
 import { podAbsence } from './facts/pod-absence.ts';
 import { progressReader } from './facts/progress-reader.ts';
@@ -28,6 +29,7 @@ export interface Gatherer {
 export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () => Date): Gatherer {
   const progress = progressReader(cluster, now);
   const absence = podAbsence(now);
+  const late = lateStarts();
   const putOffs = putOffMemory(now);
   const refusals = refusalMemory(now);
 
@@ -49,7 +51,7 @@ export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () =
       sharer: olderSharerOf(cluster, schema),
     };
     const seen = observe(schema, jobs, cluster.podsOf(uid), defaultImage);
-    const observed = { ...absence.of(key, seen), ...more };
+    const observed = { ...late.of(key, absence.of(key, seen)), ...more };
     const howFar = progress.of(key, observed);
     if (!isEndToCheck(observed, time)) {
       return { observed: howFar === undefined ? observed : { ...observed, progress: howFar }, time };
@@ -57,7 +59,7 @@ export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () =
     // Jobs and pods come by watches of their own: the end of a Job can be seen before that of its
     // pod, whose report goes into the status; and a pod that a sidecar keeps may be gone since.
     const read = observe(schema, jobs, await cluster.readPods(namespace, uid), defaultImage);
-    return { observed: { ...read, ...more }, time };
+    return { observed: { ...late.of(key, read), ...more }, time };
   }
 
   return {
@@ -65,7 +67,7 @@ export function gatherer(cluster: Cluster, defaultImage: DefaultImage, now: () =
     putOffs,
     refusals,
     forget(key) {
-      for (const memory of [progress, absence, putOffs, refusals]) {
+      for (const memory of [progress, absence, late, putOffs, refusals]) {
         memory.forget(key);
       }
     },

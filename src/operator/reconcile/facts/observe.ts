@@ -150,6 +150,8 @@ export type JobState =
        */
       readonly failure: string | undefined;
       readonly deadlineExceeded: boolean;
+      /** Whether it was seen to wait for its pod, and never seen with a container that had begun. */
+      readonly neverBegan?: boolean;
     };
 
 /** How the newest pod of a Job that is at work is. */

@@ -295,7 +295,7 @@ export function whyNotBegun({ job, ...status }: GlanceSchemaStatus, uid: string)
  * takes too long again.
  */
 function deadlineFailure(
-  { name, uid }: ObservedJob,
+  { name, uid, state }: ObservedJob,
   report: MigrationReport | undefined,
   before: GlanceSchemaStatus,
   fail: (reason: string, message: string) => NonNullable<StatusJob['failure']>,
@@ -304,11 +304,15 @@ function deadlineFailure(
   if (error != null && error.reason !== 'Interrupted' && error.reason !== 'MigrationFailed') {
     return fail(error.reason, error.message);
   }
-  const told = whyNotBegun(before, uid);
-  if (report === undefined && told !== undefined) {
+  const why =
+    whyNotBegun(before, uid)?.message ??
+    (state.kind === 'finished' && state.neverBegan === true
+      ? 'Its pod had not started by then, as where an image takes long to be pulled. Raise it if pods need more time to start.'
+      : undefined);
+  if (report === undefined && why !== undefined) {
     return fail(
       NO_RESULT,
-      `Job ${name} reached job.activeDeadlineSeconds before its migration began. ${told.message}`,
+      `Job ${name} reached job.activeDeadlineSeconds before its migration began. ${why}`,
     );
   }
   return fail(
