@@ -145,8 +145,8 @@ const GUARDS: readonly Guard[] = [
     'opensAt - now',
   ]),
   guard('a workload that is not rolled out is waited for', [
-    "rollOuts?.filter(({ state }) => state.kind !== 'rolled out')",
-    "rollOuts?.filter(({ state }) => state.kind === 'forbidden')",
+    "return rollOut.state.kind !== 'rolled out'",
+    "return rollOut.state.kind === 'forbidden'",
   ]),
   guard('a workload has the image that is named', [
     'image !== undefined && !hasImage(spec.template, image)',
@@ -309,8 +309,8 @@ const GUARDS: readonly Guard[] = [
     'return createdAt < known.startedAt;',
   ]),
   guard('the record follows the database', [
-    '...recordPlan(recordPosition(before, job, report), job, failure)',
-    '...recordPlan(before, job, failure)',
+    'recordPlan(recordPosition(before, job, report), job, failure)',
+    'recordPlan(before, job, failure)',
   ]),
   guard('progress ends with its Job', [
     'const { progress: live, ...before } = status',

@@ -25,6 +25,7 @@ describe('how far a database can go before anything is contracted', () => {
       stop: 'pike01 (Migrate)',
       fact: 'once that is done, to the next one',
     },
+    { from: at('ocata01'), to: at('ocata01'), stop: 'ocata01 (Migrate)', fact: 'and not beyond the target' },
     {
       from: at('pike01'),
       to: at('2024_1_01'),

@@ -1,6 +1,6 @@
 import { formatPosition, type Position } from '../../../glance/position.ts';
 import type { ObservedSchema } from '../facts/observe.ts';
-import type { RollOut } from '../facts/roll-out.ts';
+import type { RollOut, RollOutState } from '../facts/roll-out.ts';
 import { type Facts, sentence, type Verdict } from './policy.ts';
 import { contractIsHeld, nextPosition, recordedPosition, targetPosition } from './positions.ts';
 import { readAgain, recordMayBeOld } from './record.ts';
@@ -31,7 +31,7 @@ export function notRolledOut(facts: Facts): Verdict | undefined {
   if (!contractIsHeld(schema, status) || recorded === undefined || next.phase !== 'Contract') {
     return undefined;
   }
-  const waiting = rollOuts?.filter(({ state }) => state.kind !== 'rolled out');
+  const waiting = rollOuts?.filter(isWaitedFor);
   if (waiting?.length === 0) {
     return undefined;
   }
@@ -53,10 +53,19 @@ export function notRolledOut(facts: Facts): Verdict | undefined {
   };
 }
 
+/** A workload that is not rolled out, or of which nobody can tell. */
+interface Waiting extends RollOut {
+  readonly state: Exclude<RollOutState, { readonly kind: 'rolled out' }>;
+}
+
+function isWaitedFor(rollOut: RollOut): rollOut is Waiting {
+  return rollOut.state.kind !== 'rolled out';
+}
+
 /** The most workloads that a message names. */
 const MOST_NAMED = 3;
 
-function sayWaiting({ revision }: Position, waiting: readonly RollOut[] | undefined): string {
+function sayWaiting({ revision }: Position, waiting: readonly Waiting[] | undefined): string {
   const contract = `The contract of '${revision}' waits for the workloads of spec.contractAfter`;
   if (waiting === undefined) {
     return `${contract}, which are about to be read.`;
@@ -66,7 +75,7 @@ function sayWaiting({ revision }: Position, waiting: readonly RollOut[] | undefi
   return sentence(`${contract}: ${named}${more}`);
 }
 
-function sayRollOut({ workload, state }: RollOut): string {
+function sayRollOut({ workload, state }: Waiting): string {
   const name = `${workload.kind} ${workload.name}`;
   switch (state.kind) {
     case 'under way':
@@ -75,12 +84,10 @@ function sayRollOut({ workload, state }: RollOut): string {
       return `${name} may not be read by the operator`;
     case 'unreadable':
       return `${name} cannot be read for now (${state.why})`;
-    case 'rolled out':
-      return `${name} is rolled out`;
   }
 }
 
-function sayRights({ namespace }: ObservedSchema, waiting: readonly RollOut[] = []): readonly string[] {
+function sayRights({ namespace }: ObservedSchema, waiting: readonly Waiting[] = []): readonly string[] {
   return waiting.some(({ state }) => state.kind === 'forbidden')
     ? [
         `The right is given by 'kubectl apply -n ${namespace} -k manifests/roll-outs', or by rbac.rollOuts of the chart.`,
@@ -97,7 +104,7 @@ function saySkipped({ revision }: Position, target: Position): readonly string[]
       ];
 }
 
-function pollAfter(waiting: readonly RollOut[] = []): number {
+function pollAfter(waiting: readonly Waiting[] = []): number {
   const isForbidden = waiting.some(({ state }) => state.kind === 'forbidden');
   const asked = waiting.map(({ state }) => (state.kind === 'unreadable' ? (state.retryAfter ?? 0) : 0));
   return Math.max(isForbidden ? POLL_FORBIDDEN : POLL, ...asked);

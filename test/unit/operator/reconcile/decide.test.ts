@@ -2446,6 +2446,15 @@ function rollOutRows(): readonly Row[] {
     },
     {
       policy: 'notRolledOut',
+      fact: 'as many are waited for as a message names',
+      schema: held(expanded),
+      rollOuts: [...states(updated, updated), ...states(updated)],
+      effect: 'none',
+      reason: 'WaitingForRollOut',
+      says: `${waits}: Deployment glance-api has 1 of 3 pods updated, DaemonSet glance-cache has 1 of 3 pods updated, Deployment glance-api has 1 of 3 pods updated. ${then}`,
+    },
+    {
+      policy: 'notRolledOut',
       fact: 'more are waited for than a message names',
       schema: held(expanded),
       rollOuts: [...states(updated, updated), ...states(updated, updated), ...states(updated)],
