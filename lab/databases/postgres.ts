@@ -55,6 +55,8 @@ export interface PostgresOptions {
    * with `stop`.
    */
   readonly dataDirectory?: string;
+  /** The folder of the server's programs; absent means POSTGRES_BIN, or the npm package's. */
+  readonly bin?: string;
   /** Settings as in postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Offer TLS with this certificate and key, as paths. */
@@ -87,7 +89,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<TestPostgres> {
   const owner = serverOwner();
-  const bin = usableBinaries(process.env.POSTGRES_BIN ?? packagedBinaries(), owner);
+  const bin = usableBinaries(options.bin ?? process.env.POSTGRES_BIN ?? packagedBinaries(), owner);
   const port = options.port ?? (await freePort());
   const dataDirectory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'glance-schema-postgres-'));
   if (options.dataDirectory === undefined) {

@@ -39,6 +39,13 @@ const needs: readonly Need[] = [
     version: () => versionOf('mariadbd', /Ver (\S+)/),
   },
   {
+    // npm's server has no clients, and is of the newest version: those of the distribution are a pair.
+    what: 'PostgreSQL with its clients',
+    found: () => findPostgres() !== null,
+    packages: ['postgresql'],
+    version: () => /([^/]+)\/bin$/.exec(findPostgres() ?? '')?.[1] ?? '',
+  },
+  {
     what: 'Galera',
     found: () => findGaleraProvider() !== null && ['wsrep_sst_rsync', 'rsync'].every(hasProgram),
     // The script of the state transfer looks for ports with lsof.
@@ -178,6 +185,16 @@ export function findMariaDb(): MariaDbPrograms | null {
   ];
   if (!existsSync(join(root, 'usr/bin/my_print_defaults'))) return null;
   return { server, installDb, serverArgs, installDbArgs: [...serverArgs, ...INSTALL_DB] };
+}
+
+/** The folder with the server's programs of PostgreSQL and its clients; null where there is none. */
+export function findPostgres(): string | null {
+  const wanted = ['initdb', 'postgres', 'pg_dump', 'pg_restore'];
+  const versions = ['/usr/lib/postgresql', join(packagesFolder(), 'usr/lib/postgresql')].flatMap((root) =>
+    existsSync(root) ? readdirSync(root).map((version) => join(root, version, 'bin')) : [],
+  );
+  const whole = versions.filter((folder) => wanted.every((name) => existsSync(join(folder, name))));
+  return whole[0] ?? null;
 }
 
 /** The path of the library that makes a MariaDB a node of Galera, or null. */

@@ -42,6 +42,7 @@ const FOLDERS: readonly Folder[] = [
   { name: 'integration/image', needs: [] },
   { name: 'integration/scripts', needs: [] },
   { name: 'integration/database', needs: [] },
+  { name: 'integration/backup', needs: ['packages'] },
   { name: 'integration/pgbouncer', needs: ['packages'] },
   { name: 'integration/mariadb', needs: ['packages'] },
   { name: 'integration/mysql', needs: ['packages', 'mysql'] },
@@ -76,7 +77,12 @@ const LONGEST: readonly string[] = [
 
 const ON_REAL_NODE: readonly string[] = ['e2e/journeys'];
 
-const WITH_SMALL_DISK: readonly string[] = ['integration/mariadb/full-disk', 'faults/database'];
+const WITH_SMALL_DISK: readonly string[] = [
+  'integration/mariadb/full-disk',
+  'integration/backup/mariadb',
+  'integration/backup/postgres',
+  'faults/database',
+];
 
 /**
  * Parts in the order in which they are to start: the quick suites, the longest files, and then the

@@ -47,7 +47,7 @@ export function mysqlEngine(
         `SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()
           AND TABLE_NAME <> 'alembic_version' ORDER BY 1`,
       )) {
-        const rows = await askMysql(url, `SELECT * FROM ${name}`);
+        const rows = await askMysql(url, `SELECT * FROM ${mysql.escapeId(String(name), true)}`);
         if (rows.length > 0) {
           tables[String(name)] = rows;
         }
@@ -60,6 +60,8 @@ export function mysqlEngine(
     query: askMysql,
     async connect(url) {
       const client = await mysql.createConnection(mysqlOptions(url));
+      // Of a server that goes away whoever asks next is told.
+      client.on('error', () => undefined);
       return {
         query: async (sql) => plainRows((await client.query<RowDataPacket[]>(sql))[0]),
         end: () => client.end(),

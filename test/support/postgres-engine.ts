@@ -32,7 +32,9 @@ export function postgresEngine(server: () => TestPostgres): TestEngine {
           `SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' ORDER BY 1`,
         );
         for (const { tablename } of rows) {
-          const found = await client.query(`SELECT to_jsonb(t) AS r FROM ${tablename} t `);
+          const found = await client.query(
+            `SELECT to_jsonb(t) AS r FROM ${client.escapeIdentifier(tablename)} t`,
+          );
           if (found.rows.length > 0) {
             tables[tablename] = found.rows.map(({ r }) => r);
           }
@@ -58,6 +60,8 @@ export function postgresEngine(server: () => TestPostgres): TestEngine {
       }),
     async connect(url) {
       const client = new pg.Client({ connectionString: url });
+      // Of a server that goes away whoever asks next is told.
+      client.on('error', () => undefined);
       await client.connect();
       return { query: async (sql) => (await client.query<Row>(sql)).rows, end: () => client.end() };
     },
