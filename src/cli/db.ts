@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { dbBackupCommand } from './db/backup.ts';
 import { dbCheckCommand } from './db/check.ts';
 import { dbContractCommand } from './db/contract.ts';
 import { dbDiffCommand } from './db/diff.ts';
@@ -22,6 +23,7 @@ export function dbCommand(): Command {
     .addCommand(dbContractCommand())
     .addCommand(dbCheckCommand())
     .addCommand(dbPlanCommand())
+    .addCommand(dbBackupCommand())
     .addCommand(dbDiffCommand())
     .addCommand(dbHistoryCommand())
     .addCommand(dbVersionCommand())

@@ -21,6 +21,7 @@ export interface ReportInput {
   readonly outcome: Outcome;
   readonly next?: MigrationReport['next'];
   readonly plan?: DatabasePlan | undefined;
+  readonly backup?: MigrationReport['backup'];
 }
 
 /** Of differences and repairs: the message and `db diff` have the rest. */
@@ -49,6 +50,7 @@ export function buildReport(input: ReportInput): MigrationReport {
       ? {}
       : { drift: { differences: first(outcome.drift.differences), also: first(outcome.drift.also) } }),
     ...(input.plan === undefined ? {} : { plan: reportedPlan(input.plan) }),
+    ...withoutUndefined({ backup: input.backup }),
     startedAt: input.startedAt.toISOString(),
     finishedAt: input.finishedAt.toISOString(),
     error:

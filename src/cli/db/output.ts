@@ -42,6 +42,7 @@ export interface Result {
   readonly flags: OutputFlags;
   readonly next?: MigrationReport['next'];
   readonly plan?: DatabasePlan | undefined;
+  readonly backup?: MigrationReport['backup'];
   readonly log: { failed(reason: string, message: string): void };
   /** What stdout has as text; a failed command's is left out where it is empty. */
   readonly summary: string;

@@ -3,6 +3,7 @@ import { progressLine } from '../../contract/progress.ts';
 import { stepsOf } from '../../glance/plan.ts';
 import { formatPosition } from '../../glance/position.ts';
 import { describeStep } from '../../glance/steps.ts';
+import type { BackupEvents } from '../../migrator/backup/options.ts';
 import { describeHolder, describeHolders } from '../../migrator/lock.ts';
 import type { MigrationEvents } from '../../migrator/migrate.ts';
 
@@ -19,7 +20,7 @@ export interface RunLogOptions {
 }
 
 /** Logs a run on stderr while it runs. */
-export interface RunLog extends MigrationEvents {
+export interface RunLog extends MigrationEvents, BackupEvents {
   failed(reason: string, message: string): void;
   /** Leaves the terminal as it was. */
   close(): void;
@@ -126,6 +127,13 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
           facts: { tables, seconds, holders },
         });
       }
+    },
+    dumping(bytes, seconds) {
+      write({
+        level: 'info',
+        message: `backup: ${Math.floor(bytes / 1024 / 1024)} MiB written after ${seconds.toFixed(0)} s`,
+        facts: { bytes, seconds },
+      });
     },
     failed(reason, message) {
       bar?.stop();

@@ -2,6 +2,7 @@ import type { Difference, FoundTable } from '../../glance/compare.ts';
 import type { Found } from '../../glance/detect.ts';
 import type { Engine as EngineName, Migration, Step } from '../../glance/steps.ts';
 import type { ConnectionTarget } from '../connection/url.ts';
+import type { Dumper, DumpOptions } from './dump.ts';
 
 /** A kind of database, behind which everything that differs between them is. */
 export interface Engine {
@@ -100,6 +101,18 @@ export interface DatabaseState {
   ): Promise<readonly (readonly PlannedStatement[])[]>;
   /** Opens the connection that migrations run on. What it needs is loaded only then. */
   openWriter(options: WriterOptions): Promise<Writer>;
+  /**
+   * Which database it is, whatever it is called.
+   *
+   * @throws Failure `DatabaseUnreachable`
+   */
+  identify(): Promise<string>;
+  /**
+   * Finds the engine's own program for a dump, and a session beside it. Whoever asks has the lock.
+   *
+   * @throws Failure `BackupFailed` where there is no such program, or it cannot do it
+   */
+  openDumper(options: DumpOptions): Promise<Dumper>;
 }
 
 /** A statement as a plan shows it. */

@@ -1,3 +1,4 @@
+import type { ConnectionTarget } from '../connection/target.ts';
 import type { Connection, DatabaseState, Engine } from '../engine/engine.ts';
 import { readFailure } from '../engine/read-failure.ts';
 import { databaseError, isForbiddenLock } from '../errors/database-error.ts';
@@ -6,6 +7,7 @@ import { readCatalog, withSteps } from './catalog.ts';
 import { tryClusterLock } from './cluster-lock.ts';
 import { openSession, type Session } from './connect.ts';
 import { throwIfCutOff } from './cut-off.ts';
+import { identify } from './identity.ts';
 import { endMarked, lockHolder, tryLock, unlock, withoutLock } from './lock.ts';
 import { mend } from './mend.ts';
 import { findObstacles } from './obstacles.ts';
@@ -21,19 +23,21 @@ import type { LockHolding } from './writer.ts';
  */
 export const mysql: Engine = {
   async connect(target) {
-    return new MysqlConnection(await openSession(target));
+    return new MysqlConnection(await openSession(target), target);
   },
 };
 
 class MysqlConnection implements Connection {
   readonly address: string;
   readonly #session: Session;
+  readonly #target: ConnectionTarget;
   readonly #lost = new AbortController();
   #lock: LockHolding | undefined;
 
-  constructor(session: Session) {
+  constructor(session: Session, target: ConnectionTarget) {
     this.address = session.address;
     this.#session = session;
+    this.#target = target;
     this.#watch(session.lost);
   }
 
@@ -66,6 +70,14 @@ class MysqlConnection implements Connection {
           throw new RangeError('who writes has the lock');
         }
         return openWriter(this.#lock, options);
+      },
+      identify: () => identify(this.#session),
+      openDumper: async (options) => {
+        const { openDumper } = await import('./dump.ts');
+        if (this.#lock === undefined) {
+          throw new RangeError('who dumps has the lock');
+        }
+        return openDumper(this.#lock, this.#target, options);
       },
     };
   }

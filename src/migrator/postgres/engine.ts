@@ -1,7 +1,9 @@
+import type { ConnectionTarget } from '../connection/target.ts';
 import type { DatabaseState, Engine } from '../engine/engine.ts';
 import { readFailure } from '../engine/read-failure.ts';
 import { ask } from './ask.ts';
 import { openSession, type Session } from './connect.ts';
+import { identify } from './identity.ts';
 import { lockHolder, tryLock } from './lock.ts';
 import { mend } from './mend.ts';
 import { findObstacles } from './obstacles.ts';
@@ -18,7 +20,7 @@ export const postgres: Engine = {
     return {
       address: session.address,
       lost: session.lost,
-      readState: () => look(session, () => holder),
+      readState: () => look(session, target, () => holder),
       async query(sql) {
         try {
           return await ask(session, sql);
@@ -37,7 +39,11 @@ export const postgres: Engine = {
 };
 
 /** @param holder gives the server's process that has the lock, once one has. */
-async function look(session: Session, holder: () => number | undefined): Promise<DatabaseState> {
+async function look(
+  session: Session,
+  target: ConnectionTarget,
+  holder: () => number | undefined,
+): Promise<DatabaseState> {
   const state = await readState(session);
   return {
     engine: 'postgres',
@@ -56,6 +62,11 @@ async function look(session: Session, holder: () => number | undefined): Promise
     async openWriter(options) {
       const { openWriter } = await import('./writer.ts');
       return openWriter({ session, pid: holder() ?? 0 }, state, options);
+    },
+    identify: () => identify(session),
+    async openDumper(options) {
+      const { openDumper } = await import('./dump.ts');
+      return openDumper({ session, target, pid: holder() ?? 0 }, state, options);
     },
   };
 }

@@ -1,0 +1,150 @@
+import { Command, Option } from 'commander';
+import type { Phase } from '../../glance/phase.ts';
+import { formatPosition, type Position } from '../../glance/position.ts';
+import type { BackupOutcome } from '../../migrator/backup/backup-database.ts';
+import { Failure } from '../../migrator/errors/failure.ts';
+import { helpWithExitCodes } from '../exit.ts';
+import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
+import { readTarget, throughOption } from './migration.ts';
+import { addReportOption, finish } from './output.ts';
+import { openRunLog, type RunLog } from './run-log.ts';
+
+interface BackupFlags extends ConnectionFlags {
+  readonly before?: string;
+  readonly through: Phase;
+  readonly for: string;
+  readonly name?: string;
+  readonly retain?: string;
+  readonly timeout?: string;
+  readonly format: 'compressed' | 'plain';
+  readonly lockTimeout: string;
+  readonly report?: string;
+}
+
+/** `glance-schema db backup DIRECTORY` */
+export function dbBackupCommand(): Command {
+  const command = new Command('backup')
+    .description(
+      "Dump the database into a folder with the engine's own program (pg_dump, mariadb-dump or mysqldump), and prove the dump: its rows are those of one moment. Changes nothing in the database.",
+    )
+    .argument('<directory>', 'the folder for the dump and its document')
+    .option(
+      '--before <version>',
+      'only where a migration to this revision would change something; one of the last 24 hours is used again while the database is at the same heads',
+    )
+    .addOption(throughOption())
+    .option('--for <what>', 'for whom, such as the UID of a GlanceSchema', '')
+    .option('--name <name>', "what the files are called by (default: the database's name)")
+    .option('--retain <number>', 'once it is proven, remove older ones for the same beyond so many')
+    .option('--timeout <seconds>', 'how long it may take (default: as long as it takes)')
+    .addOption(
+      new Option('--format <format>', 'of the dump').choices(['compressed', 'plain']).default('compressed'),
+    )
+    .option(
+      '--lock-timeout <seconds>',
+      'how long to wait for another migrator, and for a table in use',
+      '600',
+    )
+    .action(run);
+  addReportOption(addConnectionOptions(command));
+  return helpWithExitCodes(command, [
+    'Done',
+    'Usage',
+    'RevisionNotFound',
+    'DatabaseNewer',
+    'DatabaseNotGlance',
+    'ConnectionInvalid',
+    'BackupFailed',
+    'DatabaseUnreachable',
+    'LockTimeout',
+    'Interrupted',
+  ]);
+}
+
+async function run(directory: string, flags: BackupFlags): Promise<void> {
+  const startedAt = new Date();
+  const log = await openRunLog({
+    format: 'text',
+    verbose: false,
+    terminal: false,
+    colour: process.stderr.isTTY === true && !process.env.NO_COLOR,
+  });
+  let target: Position | undefined;
+  const outcome = await attempt(directory, flags, log, () => {
+    target = flags.before === undefined ? undefined : readTarget(flags.before, flags.through);
+    return target;
+  });
+  log.close();
+  finish({
+    command: 'backup',
+    target,
+    startedAt,
+    outcome,
+    backup: outcome.backup,
+    flags: { ...flags, output: 'text' },
+    log,
+    summary: summarise(outcome, directory),
+  });
+}
+
+async function attempt(
+  directory: string,
+  flags: BackupFlags,
+  log: RunLog,
+  before: () => Position | undefined,
+): Promise<BackupOutcome> {
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  try {
+    const options = {
+      folder: directory,
+      before: before(),
+      takenFor: flags.for,
+      name: flags.name,
+      retain: readNumber('--retain', flags.retain, 1),
+      timeoutSeconds: readNumber('--timeout', flags.timeout, 1),
+      compressed: flags.format === 'compressed',
+      lockTimeoutSeconds: readNumber('--lock-timeout', flags.lockTimeout, 0) ?? 0,
+      connection: resolveConnection(flags, process.env),
+      signal: stop.signal,
+      events: log,
+    };
+    // Once only: a second signal ends the process in the usual way.
+    process.once('SIGTERM', onSignal).once('SIGINT', onSignal);
+    // Read only where it is wanted, with what it needs.
+    const { backupDatabase } = await import('../../migrator/backup/backup-database.ts');
+    return await backupDatabase(options);
+  } catch (error) {
+    if (error instanceof Failure) {
+      return { applied: [], error };
+    }
+    throw error;
+  } finally {
+    process.removeListener('SIGTERM', onSignal).removeListener('SIGINT', onSignal);
+  }
+}
+
+function readNumber(option: string, text: string | undefined, least: number): number | undefined {
+  if (text === undefined) {
+    return undefined;
+  }
+  if (!/^\d{1,6}$/.test(text) || Number(text) < least) {
+    throw new Failure(
+      'Usage',
+      `Cannot use ${option} '${text}': do write a whole number of at least ${least}`,
+    );
+  }
+  return Number(text);
+}
+
+function summarise({ to, backup, again }: BackupOutcome, directory: string): string {
+  const at = to === undefined ? 'its beginning' : formatPosition(to);
+  if (backup === undefined) {
+    return `Database is at ${at}: no backup is needed.`;
+  }
+  const { file, rows, tables, bytes, takenAt } = backup;
+  const what = `${rows} rows of ${tables} tables, ${bytes} bytes`;
+  return again === true
+    ? `Database is at ${at}: the backup ${directory}/${file} of ${takenAt} still holds (${what}).`
+    : `Database is at ${at}: backed up as ${directory}/${file} (${what}).`;
+}

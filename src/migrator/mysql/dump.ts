@@ -1,0 +1,265 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { constants, createGzip } from 'node:zlib';
+import { asBackupFailure, cannotBackUp, noClient } from '../backup/backup-failure.ts';
+import { type ClientProgram, findClient, startClient } from '../backup/client-program.ts';
+import { InsertRows } from '../backup/insert-rows.ts';
+import type { ConnectionTarget } from '../connection/target.ts';
+import type { DumpContent, Dumper, DumpOptions, DumpReader, StartedDump } from '../engine/dump.ts';
+import { reachSameServer } from '../engine/same-server.ts';
+import { databaseError, isLockTimeout } from '../errors/database-error.ts';
+import { type ClientFamily, clientAccess } from './client-options.ts';
+import type { Session } from './connect.ts';
+import { readGrants } from './grants.ts';
+import type { LockHolding } from './writer.ts';
+
+/** The rights that a whole dump needs; without TRIGGER the client leaves triggers out, silently. */
+const RIGHTS = ['SELECT', 'LOCK TABLES', 'TRIGGER'] as const;
+
+/** The longest that the tables stay locked for the dump's session to begin its transaction. */
+const MOST_LOCKED_SECONDS = 20;
+
+/**
+ * mariadb-dump or mysqldump, in a transaction that begins while the tables are locked for reading,
+ * as does that of a session of ours, which counts the rows.
+ *
+ * @throws Failure `BackupFailed`, `DatabaseUnreachable`
+ */
+export async function openDumper(
+  lock: LockHolding,
+  target: ConnectionTarget,
+  options: DumpOptions,
+): Promise<Dumper> {
+  const { address } = lock.session;
+  const [about] = await lock.session.query(
+    `SELECT VERSION() AS version, DATABASE() AS name, (SELECT SUM(DATA_LENGTH) FROM information_schema.TABLES
+      WHERE TABLE_SCHEMA = DATABASE()) AS bytes`,
+  );
+  const server = String(about?.version);
+  const database = String(about?.name);
+  const { program, family } = await findDumpClient(server, address);
+  const access = clientAccess(family, lock.session, target);
+  if ('cannot' in access) {
+    throw cannotBackUp(address, access.cannot);
+  }
+  await checkRights(lock.session, database);
+  const sessions: Session[] = [];
+  const open = async (): Promise<Session> => {
+    const session = await another(lock);
+    sessions.push(session);
+    return session;
+  };
+  return {
+    client: program.says,
+    server,
+    ending: options.compressed ? '.sql.gz' : '.sql',
+    tableBytes: Number(about?.bytes ?? 0),
+    async start(): Promise<StartedDump> {
+      const { signal } = options;
+      const [locker, counter] = [await open(), await open()];
+      try {
+        const tables = await lockTables(locker, options.lockTimeoutSeconds, signal);
+        await counter.query('START TRANSACTION WITH CONSISTENT SNAPSHOT');
+        counter.keepAlive();
+        const takenAt = new Date();
+        const args = [
+          ...access.args,
+          ...DUMP_OPTIONS,
+          ...(family === 'mysql' ? MYSQL_ONLY : []),
+          '--',
+          database,
+        ];
+        const dump = startClient(program, { args, env: access.env, signal });
+        dump.input.end();
+        const output = await untilBegun(dump.output, address).catch((error: unknown) => {
+          dump.end();
+          throw error;
+        });
+        await locker.query('UNLOCK TABLES');
+        const counts = count(counter, tables);
+        // Whoever waits for it may have failed before.
+        counts.catch(() => undefined);
+        return {
+          takenAt,
+          output,
+          // The quickest: the proof is not to wait for it.
+          encoder: options.compressed ? createGzip({ level: constants.Z_BEST_SPEED }) : undefined,
+          counts,
+          ended: dump.ended,
+          reader: openReader(),
+        };
+      } catch (error) {
+        throw asBackupFailure(error, address);
+      } finally {
+        await locker.close();
+      }
+    },
+    async close() {
+      await Promise.all(sessions.map((session) => session.close()));
+    },
+  };
+}
+
+const DUMP_OPTIONS: readonly string[] = [
+  '--single-transaction',
+  '--skip-lock-tables',
+  '--quick',
+  '--triggers',
+  '--skip-routines',
+  '--skip-events',
+  '--hex-blob',
+  '--no-tablespaces',
+  '--comments',
+];
+
+const MYSQL_ONLY: readonly string[] = ['--column-statistics=0', '--set-gtid-purged=OFF'];
+
+/** That of the server's own family, where there is one. */
+async function findDumpClient(
+  server: string,
+  address: string,
+): Promise<{ readonly program: ClientProgram; readonly family: ClientFamily }> {
+  const names = /mariadb/i.test(server) ? ['mariadb-dump', 'mysqldump'] : ['mysqldump', 'mariadb-dump'];
+  const program = await findClient(names);
+  if (program === undefined) {
+    throw noClient(names, address);
+  }
+  const family = /mariadb/i.test(program.says) ? 'mariadb' : 'mysql';
+  const major = (version: string): number => Number(/(\d+)\.\d+/.exec(version)?.[1] ?? 0);
+  if (family === 'mysql' && !/mariadb/i.test(server) && major(program.says) < 8 && major(server) >= 8) {
+    throw cannotBackUp(
+      address,
+      `the server is MySQL ${server}, and mysqldump is of ${major(program.says)}. Use that of MySQL 8 or later: spec.backup.image names the image that has it.`,
+    );
+  }
+  return { program, family };
+}
+
+/** A right that comes by a role is not seen, and is tried out then. */
+async function checkRights(session: Session, database: string): Promise<void> {
+  const rows = await session.query('SHOW GRANTS');
+  const { onDatabase, more } = readGrants(
+    rows.map((row) => String(Object.values(row)[0])),
+    database,
+  );
+  const missing = RIGHTS.filter((right) => !onDatabase.has(right));
+  if (missing.length > 0 && !more) {
+    throw cannotBackUp(session.address, missingRights(missing, database));
+  }
+}
+
+function missingRights(rights: readonly string[], database: string): string {
+  return `the user lacks ${rights.join(' and ')}, without which no whole backup of one moment can be made. As an administrator: GRANT ${RIGHTS.join(', ')} ON \`${database.replaceAll('`', '``')}\`.* TO that user.`;
+}
+
+/** Another session on the server that has the lock. */
+function another(lock: LockHolding): Promise<Session> {
+  return reachSameServer(lock.session.address, async () => {
+    const session = await lock.session.another();
+    const [row] = await session.query(`SELECT ${lock.lock.there} AS there`);
+    return { connection: session, right: Number(row?.there) === 1, close: () => session.close() };
+  });
+}
+
+/**
+ * Locks all tables for reading and gives their names. Whoever waits for a table makes all later
+ * writers of it wait behind, so it waits for a second, lets them pass, and tries again.
+ */
+async function lockTables(
+  session: Session,
+  timeoutSeconds: number,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const started = performance.now();
+  await session.query('SET SESSION lock_wait_timeout = 1');
+  for (;;) {
+    signal.throwIfAborted();
+    const rows = await session.query(
+      `SELECT TABLE_NAME AS name FROM information_schema.TABLES
+        WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE'`,
+    );
+    const tables = rows.map(({ name }) => String(name));
+    try {
+      if (tables.length > 0) {
+        await session.query(`LOCK TABLES ${tables.map((table) => `${quoted(table)} READ`).join(', ')}`);
+      }
+      return tables;
+    } catch (error) {
+      const cause = databaseError(error);
+      if (cause.number === 1044 || cause.number === 1142) {
+        const [row] = await session.query('SELECT DATABASE() AS name');
+        throw cannotBackUp(session.address, missingRights(['LOCK TABLES'], String(row?.name)), error);
+      }
+      const again = isLockTimeout(cause) || cause.number === 1146;
+      if (!again || (performance.now() - started) / 1000 >= timeoutSeconds) {
+        throw error;
+      }
+      await sleep(500, undefined, { signal });
+    }
+  }
+}
+
+/**
+ * The first that the client says of a table comes after the start of its transaction, and it says
+ * nothing later than at its end.
+ */
+async function untilBegun(output: AsyncIterable<Buffer>, address: string): Promise<AsyncIterable<Buffer>> {
+  const chunks = output[Symbol.asyncIterator]();
+  const begun: Buffer[] = [];
+  const timer = new AbortController();
+  const late = sleep(MOST_LOCKED_SECONDS * 1000, undefined, { signal: timer.signal }).then(
+    () => 'late' as const,
+    () => 'late' as const,
+  );
+  try {
+    for (;;) {
+      const next = await Promise.race([chunks.next(), late]);
+      if (next === 'late') {
+        throw cannotBackUp(
+          address,
+          `the dump has not begun within ${MOST_LOCKED_SECONDS} s, for which all tables were locked against writing. Run the same again when the server is less busy.`,
+        );
+      }
+      if (next.done === true) {
+        break;
+      }
+      begun.push(next.value);
+      if (Buffer.concat(begun).includes('CREATE TABLE')) {
+        break;
+      }
+    }
+  } finally {
+    timer.abort();
+  }
+  return (async function* () {
+    yield* begun;
+    yield* { [Symbol.asyncIterator]: () => chunks };
+  })();
+}
+
+async function count(session: Session, tables: readonly string[]): Promise<DumpContent> {
+  const counts = new Map<string, number>();
+  try {
+    for (const table of tables) {
+      const [row] = await session.query(`SELECT COUNT(*) AS n FROM ${quoted(table)}`);
+      counts.set(table, Number(row?.n));
+    }
+    const [row] = await session.query(
+      'SELECT COUNT(*) AS n FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = DATABASE()',
+    );
+    return { rows: counts, triggers: Number(row?.n) };
+  } catch (error) {
+    throw asBackupFailure(error, session.address);
+  }
+}
+
+function openReader(): DumpReader {
+  const rows = new InsertRows();
+  return {
+    write: async (chunk) => rows.push(chunk),
+    end: async () => rows.content(),
+  };
+}
+
+function quoted(name: string): string {
+  return `\`${name.replaceAll('`', '``')}\``;
+}
