@@ -6,7 +6,7 @@ import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
 import { aDaemonSet, aStatefulSet } from '../../support/workloads.ts';
 
-const WAIT = 60_000;
+const WAIT = 120_000;
 
 const ACCOUNT = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
 
@@ -97,7 +97,7 @@ describe('a contract that waits for a roll-out', () => {
       metadata: { name: 'glance-api' },
       spec: { replicas: 2, ...podsOf('glance-api', 'glance-api:newton') },
     });
-    await succeeds(tenant, 'rollout', 'status', 'deployment/glance-api', '--timeout=60s');
+    await succeeds(tenant, 'rollout', 'status', 'deployment/glance-api', '--timeout=120s');
     await tenant.apply({ revision: 'ocata01', contractAfter: [API] });
     await tenant.reaches('WaitingForRollOut', WAIT);
     await says(tenant, 'Deployment glance-api may not be read by the operator');
