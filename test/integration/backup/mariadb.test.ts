@@ -2,6 +2,12 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
+import {
+  type Certificates,
+  hasOpenssl,
+  makeCertificates,
+  NO_OPENSSL,
+} from '../../../lab/databases/certificates.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
 import { withMysql } from '../../../lab/databases/mysql-client.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
@@ -11,13 +17,20 @@ import { mysqlEngine } from '../../support/mysql-engine.ts';
 
 describe('db backup on MariaDB', () => {
   let server: TestMariaDb;
+  let certificates: Certificates;
 
   before(async function () {
     if (!hasMariaDb()) leaveOut(this, NO_MARIADB);
-    server = await startMariaDb();
+    if (!hasOpenssl()) leaveOut(this, NO_OPENSSL);
+    certificates = makeCertificates();
+    const { ca, right } = certificates;
+    server = await startMariaDb({ settings: { 'ssl-ca': ca, 'ssl-cert': right.cert, 'ssl-key': right.key } });
   });
 
-  after(() => server?.stop());
+  after(async () => {
+    await server?.stop();
+    certificates?.remove();
+  });
 
   backupCases(
     mysqlEngine(() => server),
@@ -26,10 +39,31 @@ describe('db backup on MariaDB', () => {
       oddTables: `CREATE TABLE odd (id integer PRIMARY KEY, t longtext CHARACTER SET utf8mb4, b longblob);
         CREATE TABLE \`An odd \`\`table\`\`, (it)\` (id integer);
         INSERT INTO \`An odd \`\`table\`\`, (it)\` VALUES (1), (2)`,
+      oddDatabase: 'an-odd$name',
       oddName: 'An odd `table`, (it)',
       lock: 'LOCK TABLES images WRITE',
       waiting: "SELECT 1 FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table%'",
       loseRows: `"$REAL" "$@" | sed '/^INSERT INTO .image_locations/,/;$/d'`,
+      async ways(url) {
+        const name = new URL(url).pathname;
+        await withMysql(server.adminUrl('mysql'), async (client) => {
+          await client.query(`CREATE USER "odd 'u@ser"@'%' IDENTIFIED BY 's3cret p@:/?#%\\'"\\\\'`);
+          await client.query(`GRANT ALL ON *.* TO "odd 'u@ser"@'%'`);
+        });
+        const account = `${encodeURIComponent("odd 'u@ser")}:${encodeURIComponent('s3cret p@:/?#%\'"\\')}`;
+        const at = (query: string, host = '127.0.0.1'): string =>
+          `mysql://${account}@${host}:${server.port}${name}${query}`;
+        return [
+          [at(''), /--ssl --skip-ssl-verify-server-cert/],
+          [at('?ssl_disabled=true'), /--skip-ssl/],
+          [at(`?ssl_ca=${certificates.ca}`, 'localhost'), /--ssl --ssl-verify-server-cert --ssl-ca=/],
+          [at(`?unix_socket=${server.socket}`), /--protocol=socket --socket=/],
+        ];
+      },
+      noWay: (url) => [
+        `${url}?ssl_ca=${certificates.ca}&ssl_check_hostname=false`,
+        "MariaDB's client cannot verify",
+      ],
       lacksRight: /GRANT SELECT, LOCK TABLES, TRIGGER ON `\w+`\.\*/,
       grantRest: (url, reader) => {
         const { username, pathname } = new URL(reader);

@@ -1,5 +1,14 @@
 import { execFile } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import {
+  type Certificates,
+  hasOpenssl,
+  makeCertificates,
+  NO_OPENSSL,
+} from '../../../lab/databases/certificates.ts';
 import { withClient } from '../../../lab/databases/images.ts';
 import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
@@ -12,14 +21,28 @@ const NO_CLIENTS =
 
 describe('db backup on PostgreSQL', () => {
   let server: TestPostgres;
+  let certificates: Certificates;
+  let sockets: string;
 
   before(async function () {
     const bin = findPostgres();
     if (bin === null) leaveOut(this, NO_CLIENTS);
-    server = await startPostgres({ bin });
+    if (!hasOpenssl()) leaveOut(this, NO_OPENSSL);
+    certificates = makeCertificates();
+    sockets = mkdtempSync(join(tmpdir(), 'glance-schema-sockets-'));
+    chmodSync(sockets, 0o777);
+    server = await startPostgres({
+      bin,
+      certificate: certificates.right,
+      settings: { unix_socket_directories: sockets },
+    });
   });
 
-  after(() => server?.stop());
+  after(async () => {
+    await server?.stop();
+    certificates?.remove();
+    rmSync(sockets ?? '/nonexistent', { recursive: true, force: true });
+  });
 
   backupCases(
     postgresEngine(() => server),
@@ -28,6 +51,7 @@ describe('db backup on PostgreSQL', () => {
       oddTables: `CREATE TABLE odd (id integer PRIMARY KEY, t text, b bytea);
         CREATE TABLE "An odd ""table"". (it)" (id integer);
         INSERT INTO "An odd ""table"". (it)" VALUES (1), (2)`,
+      oddDatabase: 'an odd "name" é',
       oddName: 'public.An odd "table". (it)',
       lock: 'BEGIN; LOCK TABLE images IN ACCESS EXCLUSIVE MODE',
       waiting: 'SELECT 1 FROM pg_locks WHERE NOT granted',
@@ -36,6 +60,30 @@ describe('db backup on PostgreSQL', () => {
         says: 'pg_dump (PostgreSQL) 9.6.24',
         message: 'and pg_dump is of 9. Use the client of PostgreSQL',
       },
+      async ways(url) {
+        await withClient(url, (client) =>
+          client.query(`CREATE ROLE "odd 'u@ser" LOGIN SUPERUSER PASSWORD 's3cret p@:/?#%''"\\'`),
+        );
+        const name = new URL(url).pathname;
+        const account = `${encodeURIComponent("odd 'u@ser")}:${encodeURIComponent('s3cret p@:/?#%\'"\\')}`;
+        const at = (host: string, query: string): string => `postgresql://${account}@${host}${name}${query}`;
+        const there = `127.0.0.1:${server.port}`;
+        return [
+          [at(there, ''), /PGSSLMODE=prefer/],
+          [at(there, '?sslmode=disable'), /PGSSLMODE=disable/],
+          [
+            at(`localhost:${server.port}`, `?sslmode=verify-full&sslrootcert=${certificates.ca}`),
+            /PGSSLMODE=verify-full.*PGSSLROOTCERT=|PGSSLROOTCERT=.*PGSSLMODE=verify-full/s,
+          ],
+          [at('', `?host=${sockets}&port=${server.port}`), new RegExp(`PGHOST=${sockets}`)],
+          [at('', `?host=127.0.0.1:1&host=${there}`), new RegExp(`PGPORT=${server.port}`)],
+          [at(there, '?options=-csearch_path%3Dpublic'), /PGOPTIONS=-csearch_path=public/],
+        ];
+      },
+      noWay: (url) => [
+        `${url}?sslmode=require&sslcert=${certificates.client.cert}&sslkey=${certificates.client.key}&sslpassword=x`,
+        'has a passphrase',
+      ],
       lacksRight: /pg_dump failed: .*permission denied for sequence/,
       grantRest: (url, reader) =>
         withClient(url, async (client) => {

@@ -27,7 +27,8 @@ export interface BackupSubject {
   readonly program: 'pg_dump' | 'mariadb-dump';
   /** Makes a table `odd` (id, t, b) of any text and any bytes, and one of an odd name with 2 rows. */
   readonly oddTables: string;
-  /** What a document calls that one. */
+  readonly oddDatabase: string;
+  /** What a document calls that table. */
   readonly oddName: string;
   /** Keeps everybody from reading `images`, in a session. */
   readonly lock: string;
@@ -37,6 +38,13 @@ export interface BackupSubject {
   readonly loseRows: string;
   /** Another server than the program is good for, or nothing. */
   readonly tooOld?: { readonly says: string; readonly message: string };
+  /**
+   * Makes a user of odd name and password, and gives the ways to the database of the URL as that
+   * one, each with what the program has to be told then, by argument or environment.
+   */
+  ways(url: string): Promise<readonly (readonly [string, RegExp])[]>;
+  /** A way that our own connection can go and the program cannot, with what is said of it. */
+  noWay(url: string): readonly [string, string];
   /** Gives a reader what a backup needs besides SELECT. */
   grantRest(url: string, reader: string): Promise<void>;
   /** What the refusal names before. */
@@ -214,6 +222,37 @@ export function backupCases(engine: TestEngine, subject: BackupSubject): void {
     expect(await made(url, ...args)).not.to.include('still holds');
   });
 
+  it('is of one moment while others write, on all tables', async () => {
+    const url = await newton();
+    await engine.query(url, subject.oddTables);
+    const session = await engine.connect(url);
+    let id = 0;
+    let writing = true;
+    const writer = (async () => {
+      while (writing) {
+        id += 1;
+        await session.query(`INSERT INTO odd (id, t) VALUES (${id}, 'x')`);
+        await session.query(`INSERT INTO image_tags (image_id, value, created_at, deleted)
+          SELECT id, 'written ${id}', created_at, false FROM images`);
+      }
+    })();
+    try {
+      for (let round = 0; round < 3; round += 1) {
+        const { tables } = document(await made(url));
+        const count = (name: string): number => tables[name] ?? tables[`public.${name}`];
+        expect(count('odd')).to.be.greaterThan(0);
+        expect(Math.floor(count('image_tags') / 30), 'tags come after').to.be.within(
+          count('odd') - 1,
+          count('odd'),
+        );
+      }
+    } finally {
+      writing = false;
+      await writer;
+      await session.end();
+    }
+  });
+
   it('older ones go beyond --retain, and nothing else goes', async () => {
     const url = await newton();
     const other = await made(url, '--for', 'another');
@@ -306,6 +345,34 @@ export function backupCases(engine: TestEngine, subject: BackupSubject): void {
     await failed(backup(reader), subject.lacksRight);
     await subject.grantRest(url, reader);
     await made(reader);
+  });
+
+  it('goes to the server as our own connection does, by whatever way', async () => {
+    const url = await engine.createDatabase(subject.oddDatabase);
+    await engine.seedNewton(url, { images: 3 });
+    const told = join(folder, 'told');
+    try {
+      clients.replace(subject.program, `echo "$@" > '${told}'; env >> '${told}'; exec "$REAL" "$@"`);
+      for (const [way, says] of await subject.ways(url)) {
+        const env = { DATABASE_CONNECTION: way, PATH: clients.path, OTHER_SECRET: 'x' };
+        const { code, stderr } = await runCliInThread(['db', 'backup', folder], env);
+        expect(code, `${way}: ${stderr}`).to.equal(0);
+        const [args = '', ...variables] = readFileSync(told, 'utf8').split('\n');
+        expect(`${args}\n${variables.join('\n')}`).to.match(says);
+        expect(args).not.to.include('s3cret');
+        expect(variables.join()).to.include('s3cret').and.not.to.include('OTHER_SECRET');
+      }
+      const [way, says] = subject.noWay(url);
+      const refused = await backup(way);
+      expect(refused.stderr).to.include(says);
+      expect(refused.code).to.equal(19);
+      const files = dumps();
+      expect(files).not.to.deep.equal([]);
+      expect(files[0]).to.match(/^an-odd-name-+mitaka02-/);
+      expect(JSON.stringify(files.map(document))).not.to.include('s3cret');
+    } finally {
+      clients.replace(subject.program, 'exec "$REAL" "$@"');
+    }
   });
 
   it('a table that others keep is waited for, and a run that waits can be stopped', async () => {
