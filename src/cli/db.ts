@@ -7,6 +7,7 @@ import { dbExpandCommand } from './db/expand.ts';
 import { dbHistoryCommand } from './db/history.ts';
 import { dbMigrateCommand } from './db/migrate.ts';
 import { dbPlanCommand } from './db/plan.ts';
+import { dbRestoreCommand } from './db/restore.ts';
 import { dbSyncCommand } from './db/sync.ts';
 import { dbUpgradeCommand } from './db/upgrade.ts';
 import { dbVersionCommand } from './db/version.ts';
@@ -25,6 +26,7 @@ export function dbCommand(): Command {
     .addCommand(dbPlanCommand())
     .addCommand(dbBackupCommand())
     .addCommand(dbDiffCommand())
+    .addCommand(dbRestoreCommand())
     .addCommand(dbHistoryCommand())
     .addCommand(dbVersionCommand())
     .addCommand(dbVersionControlCommand());

@@ -159,6 +159,23 @@ export const FAILURES = {
     inHistory: false,
     refusal: false,
   },
+  RestoreRefused: {
+    exitCode: 24,
+    meaning:
+      'db restore will not put this backup into this database; nothing was changed, and the message says why',
+    retriedInJob: false,
+    nextJob: 'with backoff',
+    inHistory: false,
+    refusal: false,
+  },
+  RestoreFailed: {
+    exitCode: 25,
+    meaning: 'db restore broke off; the message says what state the database is in',
+    retriedInJob: false,
+    nextJob: 'with backoff',
+    inHistory: false,
+    refusal: false,
+  },
 } as const satisfies Readonly<Record<string, FailureMeaning>>;
 
 /** Why a command did not do what it was asked. */

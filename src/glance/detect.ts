@@ -22,6 +22,8 @@ export interface Found {
   readonly lost?: readonly LostColumn[];
   /** The names of all triggers; absent where nobody looked. */
   readonly triggers?: ReadonlySet<string>;
+  /** The backup that was being put back when that broke off; absent where none was. */
+  readonly restoring?: string;
 }
 
 /** All that is known of a database when it is decided what to run on it. */
@@ -109,6 +111,12 @@ export function agrees(position: Position, rows: readonly string[]): boolean {
   );
 }
 
+/**
+ * The table that is there while a backup is put back on an engine that commits each statement by
+ * itself; its comment names the backup.
+ */
+export const RESTORE_MARKER = 'glance_schema_restore';
+
 const VERSION_TABLES = ['alembic_version', 'migrate_version'];
 
 /**
@@ -116,6 +124,13 @@ const VERSION_TABLES = ['alembic_version', 'migrate_version'];
  * seen.
  */
 export function detect(found: Found, known: KnownSchema): Detected {
+  if (found.restoring !== undefined) {
+    return {
+      kind: 'refused',
+      reason: 'DatabaseNotGlance',
+      message: `a restore of '${found.restoring}' has not ended, and only a part of it is there. Wait for it where it still runs; else run 'db restore' of that file again.`,
+    };
+  }
   const rows = found.alembic ?? [];
   if (rows.length > 0) {
     return detectByAlembic(rows, found, known);

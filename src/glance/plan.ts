@@ -195,7 +195,7 @@ function planStamp(facts: Facts, detected: Detected, { revision }: StampGoal, re
     reason,
     message: `Cannot stamp ${facts.address} with '${revision}': ${why}`,
   });
-  if (detected.kind === 'refused' && detected.reason === 'DatabaseNewer') {
+  if (detected.kind === 'refused' && (detected.reason === 'DatabaseNewer' || facts.restoring !== undefined)) {
     return refuse(detected.reason, detected.message);
   }
   if (detected.kind === 'at' && comparePositions({ revision, phase: 'Contract' }, detected.position) < 0) {

@@ -3,6 +3,7 @@ import type { Found } from '../../glance/detect.ts';
 import type { Engine as EngineName, Migration, Step } from '../../glance/steps.ts';
 import type { ConnectionTarget } from '../connection/url.ts';
 import type { Dumper, DumpOptions } from './dump.ts';
+import type { RestoreOptions, Restorer } from './restore.ts';
 
 /** A kind of database, behind which everything that differs between them is. */
 export interface Engine {
@@ -113,6 +114,13 @@ export interface DatabaseState {
    * @throws Failure `BackupFailed` where there is no such program, or it cannot do it
    */
   openDumper(options: DumpOptions): Promise<Dumper>;
+  /**
+   * Finds the engine's own programs for a restore, and whether it can be done. Whoever asks has the
+   * lock.
+   *
+   * @throws Failure `RestoreRefused`
+   */
+  openRestorer(options: RestoreOptions): Promise<Restorer>;
 }
 
 /** A statement as a plan shows it. */

@@ -10,6 +10,8 @@ export interface ClusterLock {
   readonly lost: AbortSignal;
   /** Whether it is held still: the cluster may have taken it away, as when its node was cut off. */
   isHeld(): Promise<boolean>;
+  /** The server's number of its session. */
+  id(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -62,6 +64,10 @@ export async function tryClusterLock(
         .query('SELECT 1 AS held FROM alembic_version WHERE version_num = ?', [ROW])
         .catch(() => []);
       return rows.length === 1;
+    },
+    async id() {
+      const [row] = await own.query('SELECT CONNECTION_ID() AS id');
+      return Number(row?.id);
     },
     async close() {
       await own.query('ROLLBACK').catch(() => undefined);

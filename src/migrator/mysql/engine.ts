@@ -79,6 +79,13 @@ class MysqlConnection implements Connection {
         }
         return openDumper(this.#lock, this.#target, options);
       },
+      openRestorer: async (options) => {
+        const { openRestorer } = await import('./restore.ts');
+        if (this.#lock === undefined) {
+          throw new RangeError('who restores has the lock');
+        }
+        return openRestorer(this.#lock, this.#target, options);
+      },
     };
   }
 

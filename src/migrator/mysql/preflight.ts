@@ -72,6 +72,20 @@ export async function checkChanges(session: Session, migrations: readonly Migrat
   }
 }
 
+/**
+ * What a dump would fail on in the middle, as far as it can be known: a phrase.
+ *
+ * @param triggers whether it makes some
+ */
+export async function whyNotRestorable(session: Session, triggers: boolean): Promise<string | undefined> {
+  const settings = pairs(await session.query(SETTINGS));
+  return (
+    whyUnusable(settings, pairs(await session.query(STATUS))) ??
+    whyOtherEngine(settings) ??
+    (await whyRefused(session, settings, triggers, [...NEEDED, 'LOCK TABLES']))
+  );
+}
+
 type Settings = ReadonlyMap<string, string>;
 
 function pairs(rows: readonly Row[]): Settings {
@@ -129,12 +143,13 @@ async function whyRefused(
   session: Session,
   settings: Settings,
   triggers: boolean,
+  rights = NEEDED,
 ): Promise<string | undefined> {
   const grants: Grants = readGrants(
     (await session.query('SHOW GRANTS')).map((row) => String(Object.values(row)[0])),
     session.options.database ?? '',
   );
-  const needed = [...NEEDED, ...(triggers ? ['TRIGGER'] : [])];
+  const needed = [...rights, ...(triggers ? ['TRIGGER'] : [])];
   const missing = needed.filter((right) => !grants.onDatabase.has(right));
   if (missing.length > 0 && !grants.more) {
     return `the user may not do all that a migration needs. Grant ${missing.join(', ')} on the database.`;

@@ -1,4 +1,4 @@
-import type { Found, MigrateRow } from '../../glance/detect.ts';
+import { type Found, type MigrateRow, RESTORE_MARKER } from '../../glance/detect.ts';
 import { readFailure } from '../engine/read-failure.ts';
 import type { Session } from './connect.ts';
 import { throwIfCutOff } from './cut-off.ts';
@@ -44,10 +44,11 @@ export async function readFound(session: Session): Promise<Found> {
 async function readVersions(
   session: Session,
   tables: Found['tables'],
-): Promise<Pick<Found, 'alembic' | 'migrate'>> {
+): Promise<Pick<Found, 'alembic' | 'migrate' | 'restoring'>> {
   const alembic = tables.get('alembic_version')?.has('version_num') === true;
   const migrate = tables.get('migrate_version')?.has('repository_id') === true;
-  if (!alembic && !migrate) {
+  const restoring = tables.has(RESTORE_MARKER);
+  if (!alembic && !migrate && !restoring) {
     return {};
   }
   // Converted, as the two tables may have texts of different kinds.
@@ -62,10 +63,17 @@ async function readVersions(
           `SELECT 'migrate' AS kind, CONVERT(repository_id USING utf8mb4) AS name, version FROM migrate_version`,
         ]
       : []),
+    ...(restoring
+      ? [
+          `SELECT 'restore' AS kind, CONVERT(TABLE_COMMENT USING utf8mb4) AS name, NULL AS version
+            FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '${RESTORE_MARKER}'`,
+        ]
+      : []),
   ];
   const rows = await session.query(parts.join(' UNION ALL '));
   const of = (kind: string) => rows.filter((row) => row.kind === kind);
   return {
+    ...(restoring ? { restoring: String(of('restore')[0]?.name ?? '') } : {}),
     ...(alembic
       ? {
           alembic: of('alembic')

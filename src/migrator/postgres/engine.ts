@@ -68,5 +68,9 @@ async function look(
       const { openDumper } = await import('./dump.ts');
       return openDumper({ session, target, pid: holder() ?? 0 }, state, options);
     },
+    async openRestorer(options) {
+      const { openRestorer } = await import('./restore.ts');
+      return openRestorer({ session, target, pid: holder() ?? 0 }, state, options);
+    },
   };
 }

@@ -125,6 +125,9 @@ describe('the documents', () => {
       }
       await crdsEstablished(plane.kubeconfigPath);
       await kubectl(plane.kubeconfigPath, ['create', 'namespace', 'openstack']);
+      // Glance's own, which the documents stop and start.
+      const glance = ['create', 'deployment', 'glance-api', '--image=glance-api', '-n', 'openstack'];
+      await kubectl(plane.kubeconfigPath, glance);
       // Argo CD's, which the documents patch.
       await kubectl(plane.kubeconfigPath, ['create', 'namespace', 'argocd']);
       await kubectl(plane.kubeconfigPath, ['create', 'configmap', 'argocd-cm', '-n', 'argocd']);

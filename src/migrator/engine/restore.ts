@@ -1,0 +1,51 @@
+import type { BackupDocument } from '../backup/document.ts';
+
+/** A backup that was read and found whole, to be put back. */
+export interface RestoreOptions {
+  readonly document: BackupDocument;
+  /** The path of its dump, for the engine's own programs. */
+  readonly path: string;
+  /** How many triggers it makes, where that was looked at. */
+  readonly triggers: number;
+  /** How long a table that another session has locked is waited for. */
+  readonly lockTimeoutSeconds: number;
+}
+
+/** Somebody else's session in the database. */
+export interface OtherSession {
+  readonly user: string;
+  /** What it calls itself; empty where nothing is known. */
+  readonly application: string;
+  /** Absent for a Unix socket. */
+  readonly host: string | null;
+}
+
+/** Puts a backup back by the engine's own programs; whoever has it holds the lock. */
+export interface Restorer {
+  /** What it starts, such as `psql`. */
+  readonly program: string;
+  /** Whether what breaks off leaves the database as it was; otherwise it is marked as unfinished. */
+  readonly transactional: boolean;
+  /** The sessions of others, as far as this user may see them. */
+  others(): Promise<readonly OtherSession[]>;
+  /**
+   * Removes what is there, puts in what the dump has and compares it with the document.
+   *
+   * @throws BrokenRestore
+   */
+  restore(dump: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void>;
+}
+
+/** How far a restore that broke off has come. */
+export type RestoreState = 'unchanged' | 'unfinished' | 'unknown';
+
+/** A restore that broke off: why, as a phrase, and what that leaves. */
+export class BrokenRestore extends Error {
+  readonly state: RestoreState;
+
+  constructor(why: string, state: RestoreState, options: { cause?: unknown } = {}) {
+    super(why, options);
+    this.name = 'BrokenRestore';
+    this.state = state;
+  }
+}

@@ -1,0 +1,83 @@
+import { expect } from 'chai';
+import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
+import { findPostgres } from '../../../lab/tools/distribution-packages.ts';
+import { restoreCases } from '../../support/cases/restore.ts';
+import { succeeds } from '../../support/db-command.ts';
+import { postgresEngine } from '../../support/postgres-engine.ts';
+import { newtonDatabase } from '../../support/test-engine.ts';
+
+const NO_CLIENTS =
+  'PostgreSQL with its clients is not on this machine. Run `make test`, which brings it on Debian and Ubuntu, or install it.';
+
+describe('db restore on PostgreSQL', () => {
+  let server: TestPostgres;
+  const engine = postgresEngine(() => server);
+
+  before(async function () {
+    const bin = findPostgres();
+    if (bin === null) leaveOut(this, NO_CLIENTS);
+    server = await startPostgres({ bin });
+  });
+
+  after(() => server?.stop());
+
+  restoreCases(engine, {
+    program: 'psql',
+    transactional: true,
+    ocata: {
+      addVisibility: [
+        "CREATE TYPE image_visibility AS ENUM ('private', 'public', 'shared', 'community')",
+        "ALTER TABLE images ADD COLUMN visibility image_visibility NOT NULL DEFAULT 'shared'",
+      ],
+      dropIndex: 'DROP INDEX ix_images_is_public',
+    },
+    loseRows: (clients) =>
+      clients.replace(
+        'pg_restore',
+        `case "$1" in --version|--list) exec "$REAL" "$@";; esac
+"$REAL" "$@" | sed '/^COPY public.image_locations/,/^\\\\\\.$/d'`,
+      ),
+    crash: () => server.crash(),
+    restart: () => server.restart(),
+    more({ run, backedUp, restored, refused, content }) {
+      it('whoever could use the tables can still, and a view of somebody else keeps all as it is', async () => {
+        const url = await newtonDatabase(engine, 30);
+        const reader = await engine.createReader(url);
+        const file = await backedUp(url);
+        await succeeds(url, 'sync', 'ocata01');
+        await engine.query(
+          url,
+          'CREATE SCHEMA reports; CREATE VIEW reports.images AS SELECT * FROM public.images',
+        );
+        const before = await content(url);
+        await refused(
+          run(url, 'restore', file, '--replace'),
+          'on its tables hangs reports.images, in another schema. Drop that',
+        );
+        expect(await content(url)).to.deep.equal(before);
+        await engine.query(url, 'DROP SCHEMA reports CASCADE');
+        await restored(url, file, '--replace');
+        expect(await engine.query(reader, 'SELECT count(*) AS n FROM images')).to.deep.equal([{ n: '30' }]);
+      });
+
+      it('tables go into the schema in which they were, if that is on the search path', async () => {
+        const url = await engine.createDatabase();
+        await engine.query(url, 'CREATE SCHEMA image');
+        const database = new URL(url).pathname.slice(1);
+        await engine.query(url, `ALTER DATABASE ${database} SET search_path = image, public`);
+        await engine.seedNewton(url, { images: 20 });
+        const file = await backedUp(url);
+        await refused(run(await engine.createDatabase(), 'restore', file), "tables in the schema 'image'");
+        await succeeds(url, 'sync', 'ocata01');
+        await restored(url, file, '--replace');
+        expect(
+          await engine.query(
+            url,
+            'SELECT count(*) AS n, to_regtype($$image.image_visibility$$) AS t FROM image.images WHERE is_public IS NOT NULL',
+          ),
+        ).to.deep.equal([{ n: '20', t: null }]);
+      });
+    },
+  });
+});
