@@ -1,6 +1,6 @@
 # Everything sets itself up: Node packages, the bundle and, for tests and demo, Kubernetes itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-e2e test-gitops test-faults test-mutation test-guards build lint audit sbom release generate check-generated bench bench-migrations bench-operator bench-zero-downtime clean
+.PHONY: help setup demo test test-e2e test-gitops test-faults test-mutation test-guards build lint audit sbom release generate check-generated bench bench-backup bench-migrations bench-operator bench-zero-downtime clean
 .DELETE_ON_ERROR:
 
 # Node 24 comes with the packages on Linux; elsewhere scripts/check-tools.sh asks the machine for it.
@@ -63,6 +63,9 @@ check-generated: $(SETUP) ## Fail when `make generate` would change a file
 bench: $(BUNDLE) ## Measure; see bench/
 	@found=; for each in bench/*.ts; do [ -e "$$each" ] || continue; found=1; node "$$each" || exit 1; done; \
 	[ -n "$$found" ] || echo "There is no benchmark in bench/ yet."
+
+bench-backup: $(BUNDLE) ## Race a backup and its proof with the engine's own program alone; ARGS="--engine mariadb --images 100000"
+	@node bench/backup.ts $(ARGS)
 
 bench-migrations: $(BUNDLE) ## Race the migrations with the real glance-manage; ARGS="--engine postgres --images 1000000 --runs 5"
 	@node bench/migrations.ts $(ARGS)

@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { findPostgres, findProgram, programEnvironment } from '../tools/distribution-packages.ts';
+import { findMysqlProgram } from '../tools/mysql.ts';
 
-const CLIENTS = ['pg_dump', 'pg_restore', 'psql', 'mariadb-dump', 'mariadb'] as const;
+const CLIENTS = ['pg_dump', 'pg_restore', 'psql', 'mariadb-dump', 'mariadb', 'mysqldump', 'mysql'] as const;
 
 /** A folder with programs, to be put before the machine's own. */
 export interface ClientFolder {
@@ -21,10 +22,12 @@ export function makeClientFolder(): ClientFolder {
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-clients-'));
   const { LD_LIBRARY_PATH = '' } = programEnvironment();
   const write = (name: string, lines: string): void => {
-    const own = join(findPostgres() ?? '', name);
-    const real = name.startsWith('p') ? own : findProgram(name);
+    const real = find(name);
     if (real !== null) {
-      const libraries = real.startsWith('/usr/') ? '' : `export LD_LIBRARY_PATH='${LD_LIBRARY_PATH}'\n`;
+      const libraries =
+        real.startsWith('/usr/') || name.startsWith('mysql')
+          ? ''
+          : `export LD_LIBRARY_PATH='${LD_LIBRARY_PATH}'\n`;
       writeFileSync(join(folder, name), `#!/bin/sh\n${libraries}REAL='${real}'\n${lines}\n`, { mode: 0o755 });
     }
   };
@@ -37,4 +40,13 @@ export function makeClientFolder(): ClientFolder {
     replace: write,
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+/** MariaDB's package has clients that are called as MySQL's are: those are not meant. */
+function find(name: string): string | null {
+  if (name === 'mysqldump' || name === 'mysql') {
+    return findMysqlProgram(name);
+  }
+  const folder = name.startsWith('p') ? findPostgres() : null;
+  return folder === null ? findProgram(name) : join(folder, name);
 }

@@ -18,7 +18,7 @@ import { replaceFolder, unpackArchives } from './unpack.ts';
  */
 
 /** Debian's packages that are unpacked, with what they depend on. */
-const PACKAGES = ['mysql-server-core', 'mysql-router'] as const;
+const PACKAGES = ['mysql-server-core', 'mysql-client-core', 'mysql-router'] as const;
 
 /** Debian's release that has them. */
 const SUITE = 'sid';
@@ -37,15 +37,17 @@ const JAR = {
 } as const;
 
 /** The programs that are made, each a script that starts the real one. */
-type Program = 'mysqld-9' | 'mysqld-8' | 'mysqlrouter';
+type Program = 'mysqld-9' | 'mysqld-8' | 'mysqldump' | 'mysql' | 'mysqlrouter';
 
 const WHAT: Readonly<Record<Program, string>> = {
   'mysqld-9': 'MySQL 9',
   'mysqld-8': 'MySQL 8.0.15',
+  mysqldump: "MySQL 9's mysqldump",
+  mysql: "MySQL 9's client",
   mysqlrouter: 'MySQL Router',
 };
 
-const PROGRAMS: readonly Program[] = ['mysqld-9', 'mysqld-8', 'mysqlrouter'];
+const PROGRAMS: readonly Program[] = ['mysqld-9', 'mysqld-8', 'mysqldump', 'mysql', 'mysqlrouter'];
 
 /** The path of a program, or null where it could not be brought. */
 export function findMysqlProgram(program: Program): string | null {
@@ -86,7 +88,7 @@ export function foundMysql(): string {
     const path = findMysqlProgram(program);
     const said = path === null ? '' : spawnSync(path, ['--version'], { encoding: 'utf8' }).stdout;
     const version = /Ver (\d[\d.]*)/.exec(said)?.[1];
-    return version === undefined
+    return version === undefined || (!program.startsWith('mysqld-') && program !== 'mysqlrouter')
       ? []
       : [`${program === 'mysqlrouter' ? 'MySQL Router' : 'MySQL'} ${version}`];
   });
@@ -152,6 +154,8 @@ async function writeScripts(root: string): Promise<void> {
   const share = `$here/${SUITE}/usr/share/mysql`;
   const settings = `--basedir="$here/${SUITE}/usr" --lc-messages-dir="${share}" --character-sets-dir="${share}/charsets"`;
   await writeScript(root, 'mysqld-9', `${SUITE}/usr/sbin/mysqld`, settings);
+  await writeScript(root, 'mysqldump', `${SUITE}/usr/bin/mysqldump`);
+  await writeScript(root, 'mysql', `${SUITE}/usr/bin/mysql`);
   await writeScript(root, 'mysqlrouter', `${SUITE}/usr/bin/mysqlrouter`);
 }
 
