@@ -69,7 +69,9 @@ function whyReplicasNotUpdated({ spec, status = {} }: WorkloadObject): string | 
     return `has ${updated} of ${replicas} pods updated`;
   }
   // More than are wanted may be old ones.
-  return all > replicas ? `has ${all} pods in place of ${replicas}` : whyNotAvailable(available, replicas);
+  return all > replicas
+    ? `has ${podCount(all)} in place of ${replicas}`
+    : whyNotAvailable(available, replicas);
 }
 
 function whyDaemonsNotUpdated(status: NonNullable<WorkloadObject['status']>): string | undefined {
@@ -80,6 +82,10 @@ function whyDaemonsNotUpdated(status: NonNullable<WorkloadObject['status']>): st
 
 function whyNotAvailable(available: number, wanted: number): string | undefined {
   return available < wanted ? `has ${available} of ${wanted} pods available` : undefined;
+}
+
+function podCount(pods: number): string {
+  return `${pods} ${pods === 1 ? 'pod' : 'pods'}`;
 }
 
 function whatHoldsItUp({ spec, status = {} }: WorkloadObject): string {
@@ -102,7 +108,7 @@ const TERMINATION_GRACE = 30;
 function whyOldPodsMayServe({ spec, status = {} }: WorkloadObject, now: number): string | undefined {
   const { terminatingReplicas: ending, conditions } = status;
   if (ending !== undefined) {
-    return ending === 0 ? undefined : `has ${ending} ${ending === 1 ? 'pod' : 'pods'} still ending`;
+    return ending === 0 ? undefined : `has ${podCount(ending)} still ending`;
   }
   const { lastUpdateTime } = conditions?.find(({ type }) => type === 'Progressing') ?? {};
   const grace = 1000 * (spec.template.spec?.terminationGracePeriodSeconds ?? TERMINATION_GRACE);

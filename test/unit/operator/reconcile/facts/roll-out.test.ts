@@ -63,7 +63,7 @@ const DEPLOYMENTS: readonly Row[] = [
       spec: { replicas: 0 },
       status: { replicas: 1, updatedReplicas: 0, availableReplicas: 1 },
     }),
-    why: 'has 1 pods in place of 0',
+    why: 'has 1 pod in place of 0',
   },
   {
     fact: 'a new pod that is not available',
