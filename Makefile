@@ -1,6 +1,6 @@
 # Everything sets itself up: Node packages, the bundle and, for tests and demo, Kubernetes itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-e2e test-gitops test-faults test-mutation test-guards build lint audit sbom release generate check-generated bench bench-backup bench-migrations bench-operator bench-zero-downtime clean
+.PHONY: help setup demo test test-e2e test-gitops test-faults test-mutation test-guards build lint audit sbom release generate check-generated bench bench-backup bench-migrations bench-operator bench-zero-downtime bench-looks clean
 .DELETE_ON_ERROR:
 
 # Node 24 comes with the packages on Linux; elsewhere scripts/check-tools.sh asks the machine for it.
@@ -72,6 +72,9 @@ bench-migrations: $(BUNDLE) ## Race the migrations with the real glance-manage; 
 
 bench-zero-downtime: $(BUNDLE) ## Put the real Glance API under load through an online upgrade; ARGS="--engine mariadb --seconds 20"
 	@node bench/zero-downtime.ts $(ARGS)
+
+bench-looks: $(BUNDLE) ## Time the queries of a look at drift, by the server's own clock; IMAGES=1000000
+	@node bench/looks.ts
 
 bench-operator: $(BUNDLE) ## Measure the operator with many resources; ARGS="--resources 50 --minutes 1 --part kills"
 	@node bench/operator.ts $(ARGS)

@@ -56,6 +56,15 @@ export function dashboard(): Dashboard {
       [`count by (reason) (max by (namespace, name, reason) (${condition('Ready')}))`, '{{reason}}'],
     ]),
     dataMigrations(),
+    lines(
+      'Drift',
+      'How many schemas are not what their revision has, of those that are looked at.',
+      'short',
+      [
+        [`sum(${BY_SCHEMA} (glanceschema_drift{${CHOSEN}}))`, 'drifted'],
+        [`count(${BY_SCHEMA} (glanceschema_drift{${CHOSEN}}))`, 'looked at'],
+      ],
+    ),
     lines('Results of Jobs', 'In each interval, by how they ended.', 'short', [
       [`sum by (reason) (increase(glanceschema_job_results_total${RATE})) > 0`, '{{reason}}'],
     ]),

@@ -305,6 +305,13 @@ const workload = z.strictObject({
 });
 const drift = z
   .strictObject({
+    interval: z
+      .string()
+      .max(16)
+      .optional()
+      .describe(
+        'How often a Job that only reads looks at the database, from `10m` to `744h`: `24h`. It never looks if absent. While `suspend` is true it does not look.',
+      ),
     beforeMigration: z
       .enum(['Report', 'Block'])
       .optional()
@@ -451,6 +458,22 @@ export const statusSchema = z
           .max(10)
           .optional()
           .describe('Tables and indexes that are there besides, and not wrong: the first ten.'),
+        behind: z
+          .string()
+          .max(2048)
+          .optional()
+          .describe(
+            'That a look has found the database before where it is recorded, or at nothing that is known; the record stays then.',
+          ),
+        moved: z
+          .string()
+          .max(512)
+          .optional()
+          .describe(
+            'That a look has found that somebody else has migrated the database; the record follows.',
+          ),
+        lookedAt: time.optional().describe('When a look last read the database.'),
+        nextLookAt: time.optional().describe('When the next look is due, or was, if none could be made.'),
       })
       .optional()
       .describe(
@@ -466,8 +489,10 @@ export const statusSchema = z
         name: z.string().max(253).describe('The name of the Job.'),
         uid: z.string().max(64).describe('Its UID, by which it is told from another of that name.'),
         purpose: z
-          .enum(['Migrate', 'Observe', 'Plan'])
-          .describe('Whether it migrates, or only reads: where the database is, or what would run.'),
+          .enum(['Migrate', 'Observe', 'Plan', 'Look'])
+          .describe(
+            'Whether it migrates, or only reads: where the database is, what would run, or whether its schema is still that of its revision.',
+          ),
         sequence: z.int().describe('Counts the Jobs of this GlanceSchema, from 1.'),
         attempt: z.int().describe('Counts the Jobs for one spec, from 1.'),
         generation: z.int().describe('The generation of the spec that the Job was started for.'),

@@ -122,6 +122,15 @@ export function windowCanBeRead(): readonly AdmissionRule[] {
   ];
 }
 
+/** On `spec.drift`. */
+export function driftCanBeRead(): AdmissionRule {
+  return {
+    rule: `!has(self.interval) || (self.interval.matches('${WINDOW_DURATION}') && duration(self.interval) >= duration('10m') && duration(self.interval) <= duration('744h'))`,
+    message: 'Cannot use this interval. Write hours and minutes, from 10m to 744h, such as 24h.',
+    fieldPath: '.interval',
+  };
+}
+
 /** As croner reads it, with numbers within their bounds; whether it ever comes takes a calendar. */
 const CRON_SCHEDULE = (() => {
   const field = (number: string, more = '') => {

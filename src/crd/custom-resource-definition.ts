@@ -5,6 +5,7 @@ import { withoutUndefined } from '../glance/without-undefined.ts';
 import {
   type AdmissionRule,
   annotationsKeepConfinement,
+  driftCanBeRead,
   oneAuthority,
   oneConnection,
   revisionIsSupported,
@@ -36,6 +37,7 @@ export function customResourceDefinition(): object {
   addRule(at(spec, 'database'), oneConnection());
   addRule(at(spec, 'database', 'tls'), oneAuthority());
   addRule(at(spec, 'window'), ...windowCanBeRead());
+  addRule(at(spec, 'drift'), driftCanBeRead());
   Object.assign(at(spec, 'contractAfter'), {
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['kind', 'name'],

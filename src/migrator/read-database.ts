@@ -23,13 +23,18 @@ export interface Look {
 /**
  * Reads catalog, version tables and, of an expanded database, whether rows are left to move.
  *
+ * @param withRows whether the rows are asked; without that some count as left wherever there may be
+ *   some
  * @throws Failure `DatabaseUnreachable`
  */
-export async function readFacts(connection: Connection): Promise<Look> {
+export async function readFacts(connection: Connection, withRows = true): Promise<Look> {
   const state = await connection.readState();
   const { address } = connection;
   const facts = { ...state.found, address, transactional: state.transactional };
-  const pending = await askPending(connection, state, dataToAsk(facts, REGISTRY));
+  const asked = dataToAsk(facts, REGISTRY);
+  const pending = withRows
+    ? await askPending(connection, state, asked)
+    : new Set(asked.map(({ revision }) => revision));
   const lost = await askLost(connection, filledToAsk(facts, REGISTRY));
   return { state, facts: { ...facts, pending, ...(lost.length === 0 ? {} : { lost }) } };
 }
@@ -44,10 +49,10 @@ const MOST_LOOKS = 20;
  *
  * @throws Failure `DatabaseUnreachable`
  */
-export async function readUnlocked(connection: Connection): Promise<Look> {
+export async function readUnlocked(connection: Connection, withRows = true): Promise<Look> {
   let before: string | undefined;
   for (let looks = 1; ; looks += 1) {
-    const look = await readFacts(connection);
+    const look = await readFacts(connection, withRows);
     const record = JSON.stringify([look.facts.alembic, look.facts.migrate]);
     if (detectIn(look.facts).kind !== 'refused' || record === before || looks === MOST_LOOKS) {
       return look;
@@ -118,12 +123,15 @@ async function askLost(connection: Connection, asked: readonly FilledFrom[]): Pr
 export async function lookAtDatabase<Result extends object>(
   target: ConnectionTarget,
   work: (look: Look, connection: Connection) => Result | Promise<Result>,
+  withRows = true,
 ): Promise<Result | { readonly applied: readonly []; readonly error: Failure }> {
   let connection: Connection | undefined;
   try {
     connection = await connect(target);
     const answered = unlessSilent(target, connection);
-    return await answered(Promise.resolve(work(await answered(readUnlocked(connection)), connection)));
+    return await answered(
+      Promise.resolve(work(await answered(readUnlocked(connection, withRows)), connection)),
+    );
   } catch (error) {
     return { applied: [], error: asFailure(error) };
   } finally {
@@ -135,24 +143,29 @@ export async function lookAtDatabase<Result extends object>(
  * Reads where a database is.
  *
  * @param exclude patterns of names whose drift does not count; absent means that nobody asks for
- *   drift
+ *   drift. Where it is asked for, no table with rows is read, however many there are: between expand
+ *   and contract the phase is the first that it can be.
  */
 export function readDatabase(
   target: ConnectionTarget,
   exclude?: readonly string[],
 ): Promise<Outcome & { readonly detected?: Detected }> {
-  return lookAtDatabase(target, async ({ state, facts }) => {
-    const detected = detectIn(facts);
-    const applied = recordedScripts(detected, facts);
-    return {
-      ...outcomeOfLook(facts, detected),
-      detected,
-      ...(exclude === undefined || applied.size === 0
-        ? {}
-        : { drift: inWords(await findDrift(state, applied, exclude)) }),
-      ...whyNotDetected(facts, detected),
-    };
-  });
+  return lookAtDatabase(
+    target,
+    async ({ state, facts }) => {
+      const detected = detectIn(facts);
+      const applied = recordedScripts(detected, facts);
+      return {
+        ...outcomeOfLook(facts, detected),
+        detected,
+        ...(exclude === undefined || applied.size === 0
+          ? {}
+          : { drift: inWords(await findDrift(state, applied, exclude)) }),
+        ...whyNotDetected(facts, detected),
+      };
+    },
+    exclude === undefined,
+  );
 }
 
 /** The part of an outcome that is known from reading alone. */

@@ -2,6 +2,7 @@ import type { GlanceSchemaStatus, Workload } from '../../src/contract/glance-sch
 import {
   CONNECTION_VARIABLE,
   FINALIZER,
+  LOOK_SEQUENCE_ANNOTATION,
   OBSERVE_ANNOTATION,
   PURPOSE_ANNOTATION,
   RESERVED_SEQUENCE_ANNOTATION,
@@ -47,7 +48,11 @@ interface JobSpec {
   readonly template: {
     readonly spec: {
       readonly containers: readonly [
-        { readonly image: string; readonly env: readonly EnvironmentVariable[] },
+        {
+          readonly image: string;
+          readonly args: readonly string[];
+          readonly env: readonly EnvironmentVariable[];
+        },
       ];
     };
   };
@@ -223,7 +228,7 @@ export class SimulatedCluster implements Cluster {
 
   async mark(
     schema: SchemaObject,
-    { finalizers, reservedSequence }: Mark,
+    { finalizers, reservedSequence, forLook }: Mark,
   ): Promise<SchemaObject | Conflict | Refused> {
     const isRelease = reservedSequence === undefined && schema.metadata.deletionTimestamp === undefined;
     if (isRelease && this.#world.refusesCourtesies) {
@@ -242,7 +247,13 @@ export class SimulatedCluster implements Cluster {
           : reservedSequence === null
             ? undefined
             : String(reservedSequence);
-      const annotations = after === undefined ? others : { ...others, [RESERVED_SEQUENCE_ANNOTATION]: after };
+      const { [LOOK_SEQUENCE_ANNOTATION]: look, ...rest } = others;
+      const annotations = {
+        ...rest,
+        ...(reservedSequence === undefined ? withoutUndefined({ [LOOK_SEQUENCE_ANNOTATION]: look }) : {}),
+        ...withoutUndefined({ [RESERVED_SEQUENCE_ANNOTATION]: after }),
+        ...(forLook === true ? { [LOOK_SEQUENCE_ANNOTATION]: String(reservedSequence) } : {}),
+      };
       return { ...current, metadata: { ...current.metadata, finalizers, annotations } };
     });
     if (marked !== 'conflict' && !finalizers.includes(FINALIZER)) {
@@ -269,6 +280,7 @@ export class SimulatedCluster implements Cluster {
       this.#checkRefusal(current, status);
       this.#world.checkPlan(status);
       this.#checkWaiting(current, status);
+      this.#checkQuiet(current, status);
       if (status.progress !== undefined && status.job?.finishedAt !== undefined) {
         throw new Error(`Progress is told of a Job that has ended (${schema.metadata.uid})`);
       }
@@ -277,10 +289,12 @@ export class SimulatedCluster implements Cluster {
       }
       if (status.job?.finishedAt !== undefined) {
         if (!this.#world.stored.has(status.job.uid)) {
-          this.#world.checkResult(status, this.#began);
+          this.#world.checkResult(status, current.status ?? {}, this.#began);
         }
         this.#world.stored.add(status.job.uid);
-        this.#world.readAt = Date.parse(status.job.finishedAt);
+        if (status.job.purpose !== 'Look' || status.job.failure?.databaseRead !== false) {
+          this.#world.readAt = this.#world.leftAt(status.job.uid);
+        }
       }
       return { ...current, status };
     });
@@ -304,6 +318,7 @@ export class SimulatedCluster implements Cluster {
         return { kind: 'refused', message: 'exceeded quota' };
       }
       this.#checkStart(metadata.annotations?.[PURPOSE_ANNOTATION]);
+      this.#checkArguments(metadata.annotations?.[PURPOSE_ANNOTATION], spec.template.spec.containers[0].args);
       this.#world.checkAlone(metadata.labels?.[SCHEMA_UID_LABEL], this.#began);
       this.#world.writes += 1;
       this.#world.knowRace(this.#looked);
@@ -318,6 +333,7 @@ export class SimulatedCluster implements Cluster {
         },
         spec: {},
         image: spec.template.spec.containers[0].image,
+        args: spec.template.spec.containers[0].args,
         ...secretOf(spec),
       });
       // Stopped after it had noted the place of this Job; another has made it since, somebody has
@@ -477,8 +493,83 @@ export class SimulatedCluster implements Cluster {
     ) {
       throw new Error(`A migration is started to before what is recorded (${schema.metadata.uid})`);
     }
+    this.#checkReserved(schema, purpose);
     this.#checkContract(schema, formatPosition(purpose.target));
     this.#checkPace(schema, purpose);
+  }
+
+  /** A look that was to be made, and was not, is no reason for a migration. */
+  #checkReserved(schema: SchemaObject, { target, retry }: Purpose): void {
+    const { annotations = {}, generation, uid } = schema.metadata;
+    const { job, handledRetry, ...status } = this.#believed(schema);
+    const reserved = annotations[RESERVED_SEQUENCE_ANNOTATION];
+    const isLook = reserved !== undefined && reserved === annotations[LOOK_SEQUENCE_ANNOTATION];
+    const isDone =
+      job === undefined ||
+      (job.finishedAt !== undefined && job.failure === undefined && job.generation === generation);
+    const isThere = target !== null && recordOf(status) === formatPosition(target) && retry === handledRetry;
+    if (isLook && isDone && isThere && Number(reserved) === (job?.sequence ?? 0) + 1) {
+      throw new Error(`A migration is started for a look that was not made (${uid})`);
+    }
+  }
+
+  /** A look only reads, and a migration stops at drift where the spec asks for that. */
+  #checkArguments(annotation: string | undefined, args: readonly string[]): void {
+    const kind = parsePurpose(annotation)?.kind;
+    const schema = this.#fenced;
+    if (kind === 'Look' && args.slice(0, 3).join(' ') !== 'db version --drift') {
+      throw new Error(`A look runs ${args.join(' ')}`);
+    }
+    const block = schema === undefined ? undefined : specOf(schema).drift?.beforeMigration;
+    if (kind === 'Migrate' && block === 'Block' && !args.join(' ').includes(' --drift block ')) {
+      throw new Error(`A migration is started that does not stop at drift (${schema?.metadata.uid})`);
+    }
+  }
+
+  /** A look takes nothing from who waits for Ready, as long as nothing else is wanted. */
+  #checkQuiet({ metadata, status: before = {} }: SchemaObject, after: GlanceSchemaStatus): void {
+    const { annotations = {}, generation, deletionTimestamp } = metadata;
+    const isReady = ({ conditions }: GlanceSchemaStatus) =>
+      conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true;
+    const nothingElse =
+      after.job?.purpose === 'Look' &&
+      before.observedGeneration === generation &&
+      deletionTimestamp === undefined &&
+      annotations[OBSERVE_ANNOTATION] === before.handledObserve &&
+      recordOf(before) === recordOf(after) &&
+      !contradictsItself(before);
+    if (nothingElse && isReady(before) && !isReady(after)) {
+      throw new Error(`A look takes Ready away (${metadata.uid})`);
+    }
+  }
+
+  /** A look is made once in an interval, where nothing else is to be done. */
+  #checkLook(schema: SchemaObject): void {
+    const { metadata } = schema;
+    const { drift: wanted, suspend } = specOf(schema);
+    const { drift, job } = this.#believed(schema);
+    if (wanted?.interval === undefined || suspend) {
+      throw new Error(`A look is made that nobody asks for (${metadata.uid})`);
+    }
+    if (!(Date.parse(drift?.nextLookAt ?? '') <= this.#lookedAt())) {
+      throw new Error(`A look is made before its time (${metadata.uid})`);
+    }
+    const reason = schema.status?.conditions?.find(({ type }) => type === 'Ready')?.reason;
+    if (
+      job !== undefined &&
+      job.generation === metadata.generation &&
+      !['UpToDate', 'DowngradeNotSupported'].includes(reason ?? '') &&
+      job.purpose !== 'Look' &&
+      (job.failure !== undefined || job.finishedAt === undefined)
+    ) {
+      throw new Error(`A look takes the place of what has failed (${metadata.uid})`);
+    }
+    const at = Date.parse(job?.finishedAt ?? job?.startedAt ?? '');
+    const isAgain =
+      job?.purpose === 'Look' && (job.finishedAt === undefined || job.failure?.databaseRead === false);
+    if (isAgain && this.#lookedAt() < at + SHORTEST_PAUSE) {
+      throw new Error(`A look that failed is made again at once (${metadata.uid})`);
+    }
   }
 
   /**
@@ -558,12 +649,19 @@ export class SimulatedCluster implements Cluster {
    * may follow a migration at once.
    */
   #checkPace(schema: SchemaObject, { kind, attempt, target, plans }: Purpose): void {
+    if (kind === 'Look') {
+      this.#checkLook(schema);
+      return;
+    }
     const { metadata } = schema;
     const { job, handledRetry, handledObserve } = this.#believed(schema);
     const retry = metadata.annotations?.[RETRY_ANNOTATION];
     const nothingNew =
-      job?.generation === metadata.generation && (retry === undefined || retry === handledRetry);
-    if (job === undefined || !nothingNew) {
+      job !== undefined &&
+      job.generation === metadata.generation &&
+      (retry === undefined || retry === handledRetry);
+    // What follows a look is paced by nothing before it.
+    if (job === undefined || !nothingNew || job.purpose === 'Look') {
       return;
     }
     if (job.finishedAt === undefined) {
@@ -585,7 +683,16 @@ export class SimulatedCluster implements Cluster {
         specOf(schema).contractAfter !== undefined &&
         goal !== undefined &&
         formatPosition(goal) === 'ocata01';
-      if (job.purpose === kind && !asks && !isContradicted && !isContract && reserved <= job.sequence) {
+      // A plan that finds the database elsewhere than it was read is of another way.
+      const isElsewhere = this.#world.wasMovedQuietly;
+      if (
+        job.purpose === kind &&
+        !asks &&
+        !isElsewhere &&
+        !isContradicted &&
+        !isContract &&
+        reserved <= job.sequence
+      ) {
         throw new Error(`Another Job follows one that ended well (${metadata.uid})`);
       }
       return;
@@ -671,7 +778,8 @@ export class SimulatedCluster implements Cluster {
     const ready = status.conditions?.find((condition) => condition.type === 'Ready');
     const inKnownRace =
       this.#world.readAt <= this.#world.restoredAt || this.#world.hadLateJob(schema.metadata.uid);
-    if (ready?.status === 'True' && !inKnownRace && this.#world.position !== recordOf(status)) {
+    const isBehind = status.drift?.behind !== undefined;
+    if (ready?.status === 'True' && !inKnownRace && !isBehind && this.#world.position !== recordOf(status)) {
       throw new Error(`Ready, though the database is not at ${recordOf(status)} (${schema.metadata.uid})`);
     }
   }

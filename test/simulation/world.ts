@@ -87,6 +87,11 @@ const EDITS = {
   'writes rows': 1,
   'waits for a roll-out or not': 2,
   'rolls out, or back': 4,
+  'asks for looks or not': 2,
+  'has a look come due': 5,
+  'drifts or is mended': 1,
+  'migrates by hand': 0.5,
+  'restores quietly': 0.5,
 } as const;
 
 /** Each leads to a database of its own. */
@@ -124,6 +129,15 @@ type SimulatedWorkload = 'old' | 'new' | 'under way' | 'missing' | 'forbidden' |
 /** How many rows a migration may find; a plan allows ten times as many, and some. */
 const ROWS = [0, 100, 50_000] as const;
 
+/** What may be asked for about drift. */
+const DRIFTS = [
+  { interval: '10m' },
+  { interval: '1h' },
+  { interval: '10m', beforeMigration: 'Block' },
+  { beforeMigration: 'Report' },
+  { beforeMigration: 'Block' },
+] as const;
+
 /** Never opens within a history. */
 const [, , FAR_WINDOW, NO_WINDOW] = WINDOWS;
 
@@ -131,7 +145,11 @@ const [, , FAR_WINDOW, NO_WINDOW] = WINDOWS;
 export const NO_IMAGE = 'missing';
 
 /** A Job, with the image of its pods and the Secret that they are handed. */
-type SimulatedJob = JobObject & { readonly image?: string; readonly secret?: string };
+type SimulatedJob = JobObject & {
+  readonly image?: string;
+  readonly secret?: string;
+  readonly args?: readonly string[];
+};
 
 /** A database, as its users and the migrators know it. */
 interface SimulatedDatabase {
@@ -141,6 +159,8 @@ interface SimulatedDatabase {
   readonly applied: Map<string, number>;
   /** How many rows any migration writes. */
   rows: number;
+  /** Whether its schema is not that of its revision. */
+  drifted: boolean;
 }
 
 /** A plan that a migration did not take, though it was approved. */
@@ -166,6 +186,7 @@ interface SimulatedPod {
   readonly purpose: Purpose | undefined;
   readonly image: string | undefined;
   readonly secret: string | undefined;
+  readonly args: readonly string[];
   readonly database: SimulatedDatabase;
   /** Undefined until the process has started, and after its end. */
   process:
@@ -214,7 +235,10 @@ export class World {
   readonly podChanges: Change<PodObject>[] = [];
   /** By the Secret that leads to it. */
   readonly #databases = new Map(
-    SECRETS.map((secret): [string, SimulatedDatabase] => [secret, { at: -1, applied: new Map(), rows: 100 }]),
+    SECRETS.map((secret): [string, SimulatedDatabase] => [
+      secret,
+      { at: -1, applied: new Map(), rows: 100, drifted: false },
+    ]),
   );
   /** Until when nobody reaches the database, in milliseconds. */
   #awayUntil = 0;
@@ -240,7 +264,7 @@ export class World {
   #fails: FailureReason | undefined;
   /** When a user last restored a backup. */
   restoredAt = Number.NEGATIVE_INFINITY;
-  /** When the Job ended whose result was stored last. */
+  /** When the last pod ended of the Job whose result was stored last. */
   readAt = 0;
   writes = 0;
   /** Pods of Jobs deleted by hand beside which another Job may be: see `knowRace`. */
@@ -253,6 +277,12 @@ export class World {
   readonly stored = new Set<string>();
   /** Where the last pod of each Job left the database, as an index. */
   readonly #left = new Map<string, number>();
+  /** When it did, in milliseconds, and whether the database had drifted then. */
+  readonly #leftAt = new Map<string, { readonly at: number; readonly drifted: boolean }>();
+  /** Whether somebody has moved the database, and told nobody. */
+  movedQuietly = false;
+  /** Whether somebody ever has. */
+  wasMovedQuietly = false;
   /** UIDs of the failed pods of each Job, as the Job controller counts them. */
   readonly #failed = new Map<string, Set<string>>();
   /** What each Job found changed that was approved, and the retry that it was made for. */
@@ -342,7 +372,10 @@ export class World {
       this.createSchema(wanted);
       return;
     }
-    this.createSchema(wanted, {
+    // Nothing is due but a look.
+    const looks = trace.next(4) === 0 && recorded.phase === 'Contract';
+    this.createSchema(looks ? recorded.revision : wanted, {
+      ...(looks ? { drift: { nextLookAt: this.now() } } : {}),
       recordedRevision: recorded.revision,
       recordedPhase: recorded.phase,
       recordedFrom: `${SECRETS[0]}/connection`,
@@ -499,7 +532,7 @@ export class World {
     const { phase } = pod.object.status ?? {};
     if (pod.killAt !== undefined && pod.killAt <= this.clock) {
       if (pod.process !== undefined) {
-        this.#left.set(ownerOf(pod.object), pod.database.at);
+        this.#leave(pod);
       }
       this.#countFailure(pod);
       this.pods.delete(pod.object.metadata.uid);
@@ -629,6 +662,10 @@ export class World {
       this.#endWith(pod, process, undefined, true);
       return;
     }
+    if (pod.args.includes('block') && pod.database.drifted && process.applied.length === 0) {
+      this.#endWith(pod, process, 'SchemaDrift', true);
+      return;
+    }
     if (approved !== undefined && !process.isApproved) {
       const now = planHash({ ...plannedBy(pod, target), mostRows: approved.mostRows });
       // What would run can be another for a moment only: then the next plan has the same hash.
@@ -677,6 +714,9 @@ export class World {
       adopted: false,
       applied: process.applied.map((name) => ({ name, milliseconds: 1 })),
       ...withoutUndefined({ plan: reason === undefined ? planIn(pod) : undefined }),
+      ...(read && pod.args.includes('--drift')
+        ? { drift: { differences: pod.database.drifted ? ['index a is missing'] : [], also: ['table b'] } }
+        : {}),
       startedAt: this.now(),
       finishedAt: this.now(),
       error:
@@ -705,10 +745,16 @@ export class World {
     ]);
   }
 
+  #leave(pod: SimulatedPod): void {
+    const job = ownerOf(pod.object);
+    this.#left.set(job, pod.database.at);
+    this.#leftAt.set(job, { at: this.clock, drifted: pod.database.drifted });
+  }
+
   #end(pod: SimulatedPod, exitCode: number, message: string | undefined, disrupted: boolean): void {
     pod.process = undefined;
     pod.endedAfter = this.moment;
-    this.#left.set(ownerOf(pod.object), pod.database.at);
+    this.#leave(pod);
     if (pod.killAt !== undefined) {
       // The grace is for what runs.
       pod.killAt = Math.min(pod.killAt, this.clock + this.trace.next(2000));
@@ -823,6 +869,7 @@ export class World {
           purpose,
           image: job.image,
           secret: job.secret,
+          args: job.args ?? [],
           database: this.databaseOf(job.secret),
           process: undefined,
           killAt: undefined,
@@ -893,6 +940,7 @@ export class World {
         ...(isPlanned ? { approvedPlan: plan.hash } : {}),
         database: { secretRef: { name: SECRETS[0], key: 'connection' } },
         contractAfter: this.trace.pick([undefined, ...GATES, ...GATES]),
+        drift: recorded?.drift === undefined ? this.trace.pick([undefined, undefined, ...DRIFTS]) : DRIFTS[0],
         job: {},
       },
     });
@@ -1064,6 +1112,32 @@ export class World {
           trace.pick(['new', 'old', 'under way', 'missing', 'forbidden', 'unreadable']),
         );
         return;
+      case 'asks for looks or not':
+        this.#editSpec(schema, { drift: trace.pick([undefined, ...DRIFTS]) });
+        return;
+      case 'has a look come due':
+        // Else it would be hours away.
+        if (schema.status?.drift?.nextLookAt !== undefined) {
+          const drift = { ...schema.status.drift, nextLookAt: this.now() };
+          this.putSchema({ ...schema, status: { ...schema.status, drift } });
+        }
+        return;
+      case 'drifts or is mended':
+        this.#database.drifted = trace.next(2) === 1;
+        return;
+      case 'migrates by hand':
+        if (!this.#isInUse && this.#database.at >= 0 && this.#database.at < POSITIONS.length - 1) {
+          this.#database.at += 1;
+          this.#moveQuietly();
+        }
+        return;
+      case 'restores quietly':
+        if (!this.#isInUse && this.#database.at >= 0) {
+          this.#database.at -= 1;
+          this.#database.applied.clear();
+          this.#moveQuietly();
+        }
+        return;
       case 'writes rows':
         this.#database.rows = trace.pick(ROWS);
         return;
@@ -1151,17 +1225,52 @@ export class World {
    * A backup is restored while no migration runs, and the annotation is set, as the runbook has it.
    */
   #restore(): void {
-    if ([...this.pods.values()].some((pod) => !hasEnded(pod.object)) || this.#database.at < 1) {
+    if (this.#isInUse || this.#database.at < 1) {
       return;
     }
     this.#database.at -= 1;
     this.#database.applied.clear();
     this.restoredAt = this.clock;
+    this.tell();
+  }
+
+  get #isInUse(): boolean {
+    return [...this.pods.values()].some((pod) => !hasEnded(pod.object));
+  }
+
+  #moveQuietly(): void {
+    this.restoredAt = this.clock;
+    this.movedQuietly = true;
+    this.wasMovedQuietly = true;
+  }
+
+  /** Somebody asks for the database to be read again. */
+  tell(): void {
     const { schema } = this;
+    this.movedQuietly = false;
     if (schema !== undefined) {
       const annotations = { ...schema.metadata.annotations, [OBSERVE_ANNOTATION]: this.version() };
       this.putSchema({ ...schema, metadata: { ...schema.metadata, annotations } });
     }
+  }
+
+  /** Somebody mends every schema that a migration stops at. */
+  mend(): void {
+    if (this.schema !== undefined && specOf(this.schema).drift?.beforeMigration === 'Block') {
+      for (const database of this.#databases.values()) {
+        database.drifted = false;
+      }
+    }
+  }
+
+  /** Whether the schema of the database has drifted. */
+  get hasDrifted(): boolean {
+    return this.#database.drifted;
+  }
+
+  /** When the last pod of a Job ended, in milliseconds. */
+  leftAt(uid: string): number {
+    return this.#leftAt.get(uid)?.at ?? 0;
   }
 
   /**
@@ -1239,7 +1348,7 @@ export class World {
    * The result of a Job is stored, by a pass that began so many changes ago: it is what the last of
    * its pods left, if that is there.
    */
-  checkResult(status: GlanceSchemaStatus, began: number): void {
+  checkResult(status: GlanceSchemaStatus, before: GlanceSchemaStatus, began: number): void {
     const { job } = status;
     const recorded = recordOf(status);
     const { uid = '', failure } = job ?? {};
@@ -1250,9 +1359,37 @@ export class World {
     if (pod !== undefined && failure?.reason === NO_RESULT) {
       throw new Error(`What ${pod.object.metadata.name} left is not taken`);
     }
-    const left = nameAt(this.#left.get(uid) ?? -1);
-    if ((failure === undefined || failure.databaseRead) && recorded !== left) {
+    const at = this.#left.get(uid) ?? -1;
+    const left = nameAt(at);
+    const isRead = failure === undefined || failure.databaseRead;
+    if (job?.purpose === 'Look') {
+      this.#checkLook(status, before, isRead ? at : undefined);
+      return;
+    }
+    if (isRead && recorded !== left) {
       throw new Error(`${job?.name} is said to have left the database at ${recorded}, and it was ${left}`);
+    }
+  }
+
+  /**
+   * The result of a look is stored: the record follows it forwards and never back, and the
+   * condition is what it has found; of one that has read nothing, all is as it was.
+   */
+  #checkLook(status: GlanceSchemaStatus, before: GlanceSchemaStatus, at: number | undefined): void {
+    const { job, drift, conditions } = status;
+    const known = POSITIONS.findIndex((each) => formatPosition(each) === recordOf(before));
+    const isBehind = at !== undefined && at < known;
+    const isMoved = before.recordedFrom !== status.recordedFrom;
+    const expected = at === undefined || isBehind ? recordOf(before) : nameAt(at);
+    if (known >= 0 && !isMoved && recordOf(status) !== expected) {
+      throw new Error(`After ${job?.name} the record is ${recordOf(status)} instead of ${expected}`);
+    }
+    const isTold = conditions?.some(({ type }) => type === 'SchemaDrift') === true;
+    const isFound = this.#leftAt.get(job?.uid ?? '')?.drifted === true || drift?.behind !== undefined;
+    if (at !== undefined && drift !== undefined && isTold !== isFound) {
+      throw new Error(
+        `${job?.name} has ${isFound ? '' : 'not '}found drift, and the condition says otherwise`,
+      );
     }
   }
 
@@ -1331,6 +1468,7 @@ interface Spec {
   readonly approval?: 'Automatic' | 'Manual';
   readonly approvedPlan?: string | undefined;
   readonly contractAfter?: readonly Workload[] | undefined;
+  readonly drift?: { readonly interval?: string; readonly beforeMigration?: 'Report' | 'Block' } | undefined;
   readonly job: { readonly image?: string };
   readonly database: { readonly secretRef: { readonly name: string; readonly key: string } };
 }

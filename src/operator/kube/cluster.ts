@@ -228,6 +228,8 @@ export interface Mark {
   readonly finalizers: readonly string[];
   /** What the annotation `reserved-sequence` is to be; null takes it away, absent leaves it. */
   readonly reservedSequence?: number | null;
+  /** Whether that is for a look. */
+  readonly forLook?: boolean;
 }
 
 /** How the API server answered the creation of a Job. */

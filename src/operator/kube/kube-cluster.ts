@@ -6,6 +6,7 @@ import {
   CONTAINER_NAME,
   GROUP,
   KIND,
+  LOOK_SEQUENCE_ANNOTATION,
   PLURAL,
   RESERVED_SEQUENCE_ANNOTATION,
   SCHEMA_UID_LABEL,
@@ -244,7 +245,7 @@ export class KubeCluster implements Cluster {
 
   async mark(
     schema: SchemaObject,
-    { finalizers, reservedSequence }: Mark,
+    { finalizers, reservedSequence, forLook = false }: Mark,
   ): Promise<SchemaObject | Conflict | Refused> {
     const annotations =
       reservedSequence === undefined
@@ -252,6 +253,7 @@ export class KubeCluster implements Cluster {
         : {
             annotations: {
               [RESERVED_SEQUENCE_ANNOTATION]: reservedSequence === null ? null : String(reservedSequence),
+              [LOOK_SEQUENCE_ANNOTATION]: forLook ? String(reservedSequence) : null,
             },
           };
     try {

@@ -1,10 +1,11 @@
 import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
 import { withoutUndefined } from '../../glance/without-undefined.ts';
-import type { Observed } from './facts/observe.ts';
+import type { Observed, ObservedSchema } from './facts/observe.ts';
 import { notApproved } from './policies/approval.ts';
 import { failedForGood, nextAttemptNotDue } from './policies/attempts.ts';
 import { housekeeping, mayRun } from './policies/housekeeping.ts';
 import { blockedJobUnwanted, endOfHeld, jobAtWork, podsOutliveTheirJob } from './policies/job-at-work.ts';
+import { besideLook, lookIsAtWork, withLook } from './policies/look.ts';
 import type { Effect, Facts, Policy, Verdict } from './policies/policy.ts';
 import { withTarget } from './policies/positions.ts';
 import { databaseMoved, observeAsked, recordContradicted } from './policies/record.ts';
@@ -68,14 +69,14 @@ export function decide(observed: Observed, now: Date): Decision {
   if (schema.deleting && !mayRun(facts)) {
     return whenNothingHoldsTheDeletion(facts, now);
   }
-  const verdict = firstVerdict(facts);
+  const { verdict, nextLookAt } = withLook(facts, verdictOn(facts));
   const { nextAttemptAt: _before, sharesSecretWith: _with, plan, refusedPlan, drift, ...rest } = facts.status;
   const { nextAttemptAt } = verdict;
   const status = {
     ...rest,
     // Where nothing is due, nothing is planned.
     ...(verdict.reason === 'UpToDate' ? {} : withoutUndefined({ plan, refusedPlan })),
-    ...(schema.spec.drift === undefined ? {} : withoutUndefined({ drift })),
+    ...driftStatus(schema, drift, nextLookAt),
     ...withoutUndefined({ nextAttemptAt, sharesSecretWith: facts.sharer }),
   };
   // A result goes into the status before anything else happens: from then on it can no longer be
@@ -135,6 +136,25 @@ function whenNothingHoldsTheDeletion(facts: Facts, now: Date): Decision {
         ),
         requeueAfter: refusal.requeueAfter,
       };
+}
+
+/** What was found of the schema, and when it is looked at next, where the spec asks for that. */
+function driftStatus(
+  { spec }: ObservedSchema,
+  drift: GlanceSchemaStatus['drift'],
+  nextLookAt: string | undefined,
+): Pick<GlanceSchemaStatus, 'drift'> {
+  const { nextLookAt: _before, ...found } = drift ?? {};
+  const known = { ...found, ...withoutUndefined({ nextLookAt }) };
+  return spec.drift === undefined || Object.keys(known).length === 0 ? {} : { drift: known };
+}
+
+/** A look at the database changes nothing of what is said, unless something waits for its end. */
+function verdictOn(facts: Facts): Verdict {
+  const verdict = firstVerdict(facts);
+  return lookIsAtWork(facts) && verdict.effect === undefined
+    ? besideLook(verdict, firstVerdict({ ...facts, job: undefined, livePods: [] }))
+    : verdict;
 }
 
 function firstVerdict(facts: Facts): Verdict {

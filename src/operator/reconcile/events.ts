@@ -9,7 +9,9 @@ import { sharingOf } from './status/status.ts';
 
 /** The Events for a change of the status; none while only a message or the progress changes. */
 export function eventsFor(before: GlanceSchemaStatus, after: GlanceSchemaStatus): readonly SchemaEvent[] {
-  return [reasonChanged(before, after), sharingBegun(before, after)].filter((event) => event !== undefined);
+  return [reasonChanged(before, after), sharingBegun(before, after), driftBegun(before, after)].filter(
+    (event) => event !== undefined,
+  );
 }
 
 /** That a Secret has a second GlanceSchema is no reason of a condition. */
@@ -18,6 +20,15 @@ function sharingBegun(before: GlanceSchemaStatus, after: GlanceSchemaStatus): Sc
   return message === undefined || before.sharesSecretWith === after.sharesSecretWith
     ? undefined
     : { type: 'Warning', reason: 'SecretShared', message };
+}
+
+/** The condition `SchemaDrift` is new; where `Ready` has that reason, its Event says the same. */
+function driftBegun(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEvent | undefined {
+  const of = ({ conditions }: GlanceSchemaStatus) => conditions?.find(({ type }) => type === 'SchemaDrift');
+  const found = of(after);
+  return found === undefined || of(before) !== undefined || readyReason(after) === found.reason
+    ? undefined
+    : { type: 'Warning', reason: found.reason, message: found.message };
 }
 
 /** The reason is another, or a further Job has failed. */
@@ -45,8 +56,10 @@ function isAboutTheJob(before: GlanceSchemaStatus, { job }: GlanceSchemaStatus):
 
 function hasFailedSince(before: GlanceSchemaStatus, after: GlanceSchemaStatus): boolean {
   const [old, now] = [before.job, after.job];
+  // A look that failed says nothing of what is wanted.
   return (
-    !isDeepStrictEqual(old?.failure, now?.failure) || (now?.failure !== undefined && old?.uid !== now.uid)
+    now?.purpose !== 'Look' &&
+    (!isDeepStrictEqual(old?.failure, now?.failure) || (now?.failure !== undefined && old?.uid !== now.uid))
   );
 }
 

@@ -94,6 +94,21 @@ function statusGauges(registry: Registry, schemas: SchemaMetricsOptions['schemas
       conditions.map(({ type, status, reason }) => [1, { condition: type, status, reason }]),
   );
   perSchema(
+    'glanceschema_drift',
+    'Whether the schema was not what its revision has when drift was last looked for: 1 or 0; absent where the spec asks for none, or nobody has looked.',
+    [],
+    (_schema, { conditions = [], drift }) =>
+      drift?.differences === undefined && drift?.lookedAt === undefined
+        ? []
+        : [[conditions.some(({ type }) => type === 'SchemaDrift') ? 1 : 0, {}]],
+  );
+  perSchema(
+    'glanceschema_last_look_timestamp_seconds',
+    'When a look last read the database, in seconds since the epoch; absent while none has.',
+    [],
+    (_schema, { drift }) => (drift?.lookedAt === undefined ? [] : [[Date.parse(drift.lookedAt) / 1000, {}]]),
+  );
+  perSchema(
     'glanceschema_attempts',
     'How many Jobs the newest spec has had.',
     [],

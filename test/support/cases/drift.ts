@@ -157,6 +157,18 @@ export function driftCases(engine: TestEngine, hands: DriftingHands): void {
     expect(empty.report).not.to.have.property('drift');
   });
 
+  it('between expand and contract no row is asked, and the phase is the first that it can be', async () => {
+    const url = await newtonDatabase(engine, 20);
+    expect((await db(url, 'sync', 'ocata01', '--through', 'Migrate')).code).to.equal(0);
+    expect(await position(url)).to.equal('ocata01 Migrate');
+    const { code, report: told } = await report(url, 'version', '--drift');
+    expect(code).to.equal(0);
+    expect(told).to.deep.include({
+      to: { revision: 'ocata01', phase: 'Expand' },
+      drift: { differences: [], also: [] },
+    });
+  });
+
   it('a column that is missing: the version is not believed, and what is missing is reported', async () => {
     const url = await goldenDatabase(engine, { schema: 'mitaka02', alembic: ['mitaka02'] });
     await engine.query(url, 'ALTER TABLE images DROP COLUMN min_ram');

@@ -18,6 +18,7 @@ export async function startJob(
   const fenced = await cluster.mark(schema, {
     finalizers: [...others, FINALIZER],
     reservedSequence: effect.purpose.sequence,
+    forLook: effect.purpose.kind === 'Look',
   });
   if (fenced === 'conflict') {
     return { kind: 'conflict', why: 'a conflict: the schema has changed before its Job was started' };

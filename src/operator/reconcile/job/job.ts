@@ -20,7 +20,7 @@ import { tlsArguments, tlsVolume } from './job-tls.ts';
 const position = z.object({ revision: z.string(), phase: z.enum(PHASES) });
 
 const purposeSchema = z.object({
-  kind: z.enum(['Migrate', 'Observe', 'Plan']),
+  kind: z.enum(['Migrate', 'Observe', 'Plan', 'Look']),
   /** Where a migration is to lead; null for a Job that only reads. */
   target: position.nullable(),
   /** Where the migration would lead that is planned. */
@@ -200,7 +200,7 @@ function allowedAnnotations(annotations: Readonly<Record<string, string>> = {}):
 }
 
 function commandFor(
-  { target, plans, approved }: Purpose,
+  { kind, target, plans, approved }: Purpose,
   uid: string,
   { job, drift }: GlanceSchemaSpec,
 ): readonly string[] {
@@ -210,6 +210,9 @@ function commandFor(
   const planFor = ['--plan-for', uid];
   if (plans !== undefined) {
     return ['db', 'plan', ...positionArguments(plans), '--output', 'sql', ...planFor, ...report];
+  }
+  if (kind === 'Look') {
+    return ['db', 'version', '--drift', ...excludeArguments(drift?.exclude), ...report];
   }
   if (target === null) {
     return ['db', 'version', ...report];

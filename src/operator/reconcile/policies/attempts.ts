@@ -47,7 +47,8 @@ function whatWouldHelp(reason: Reason): string {
     : 'It is tried again when the spec or the annotation db.glance.openstack.org/retry changes.';
 }
 
-const ATTEMPT_BACKOFF = { first: 10_000, most: 300_000 };
+/** Between the attempts of one spec. */
+export const ATTEMPT_BACKOFF = { first: 10_000, most: 300_000 };
 
 /** What is to be tried again. */
 interface NextAttempt {
@@ -103,7 +104,7 @@ export function inSeconds(time: number): string {
 /** The newest Job if it failed, unless the spec has changed or a retry was asked for since. */
 function failedJob(facts: Facts) {
   const { job } = facts.status;
-  return job?.failure === undefined || job.finishedAt === undefined || isNewTry(job, facts)
+  return job?.failure === undefined || job.finishedAt === undefined || isNewTry(job, facts) || isLook(job)
     ? undefined
     : { ...job, failure: job.failure, finishedAt: job.finishedAt };
 }
@@ -114,7 +115,7 @@ function failedJob(facts: Facts) {
  */
 function lostJob(facts: Facts) {
   const { job } = facts.status;
-  if (job === undefined || job.finishedAt !== undefined || isNewTry(job, facts)) {
+  if (job === undefined || job.finishedAt !== undefined || isNewTry(job, facts) || isLook(job)) {
     return undefined;
   }
   const failure = {
@@ -122,6 +123,11 @@ function lostJob(facts: Facts) {
     message: `Job ${job.name} is gone, and its result with it: somebody has deleted it.`,
   };
   return { ...job, failure, finishedAt: job.startedAt };
+}
+
+/** A look that failed is no attempt at anything: there is another one, and nothing waits for it. */
+function isLook({ purpose }: StatusJob): boolean {
+  return purpose === 'Look';
 }
 
 /** Whether something is wanted that was not when the newest Job was made. */

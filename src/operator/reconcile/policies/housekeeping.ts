@@ -26,7 +26,12 @@ export function housekeeping(facts: Facts, next?: Effect): Effect | undefined {
     const { failure, purpose } = schema.status.job ?? {};
     // The log of a plan is read until somebody has approved it.
     const least = purpose === 'Plan' && failure === undefined ? PLAN_TTL : 0;
-    const ttl = failure !== undefined && !isFinal(failure.reason) ? REPEATED_TTL : Number.POSITIVE_INFINITY;
+    const ttl =
+      purpose === 'Look'
+        ? LOOK_TTL
+        : failure !== undefined && !isFinal(failure.reason)
+          ? REPEATED_TTL
+          : Number.POSITIVE_INFINITY;
     return {
       kind: 'setTtl',
       job: { name: job.name, uid: job.uid },
@@ -52,6 +57,9 @@ export function housekeeping(facts: Facts, next?: Effect): Effect | undefined {
  * a day leaves some, not hundreds.
  */
 const REPEATED_TTL = 3600;
+
+/** How long a Job stays that has looked at the database, in seconds. */
+const LOOK_TTL = 600;
 
 /** How long a Job that has made a plan stays at least, in seconds: a week. */
 const PLAN_TTL = 604_800;

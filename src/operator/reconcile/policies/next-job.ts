@@ -21,7 +21,8 @@ export function startJob(facts: Facts, wanted: Wanted): Effect {
     attempt: again ? last.attempt + 1 : 1,
     generation: schema.generation,
     ...(kind === 'Observe' && schema.observe !== undefined ? { observe: schema.observe } : {}),
-    ...withoutUndefined({ retry: schema.retry }),
+    // What a person has asked for is not answered by a look.
+    ...(kind === 'Look' ? {} : withoutUndefined({ retry: schema.retry })),
     shape: podTemplateHash(schema),
     database: databaseName(schema.spec.database),
     image: schema.image,

@@ -4,6 +4,9 @@ import { comparePositions, type Position, wantedPosition } from '../../../glance
 import { resolveRevision } from '../../../glance/resolve.ts';
 import { LATEST_SUPPORTED, REVISIONS } from '../../../glance/revisions.ts';
 import type { ObservedSchema } from '../facts/observe.ts';
+import { recordedPosition } from '../status/recorded-position.ts';
+
+export { recordedPosition };
 
 /**
  * Where the spec wants the database, of a status that has its target; of none, the newest is as
@@ -31,15 +34,6 @@ export function nextPosition(schema: ObservedSchema, status: GlanceSchemaStatus)
 export function contractIsHeld({ spec }: ObservedSchema, { targetRevision }: GlanceSchemaStatus): boolean {
   const isPhased = REVISIONS.some(({ name, phased }) => phased && name === targetRevision);
   return spec.contractAfter !== undefined && spec.through === 'Contract' && isPhased;
-}
-
-/**
- * Where the database was read to be; undefined for one that was not read, is empty, or is newer
- * than this operator.
- */
-export function recordedPosition(status: GlanceSchemaStatus): Position | undefined {
-  const known = REVISIONS.find(({ name }) => name === status.recordedRevision);
-  return known && { revision: known.name, phase: status.recordedPhase ?? 'Contract' };
 }
 
 /** The status with the revision that the spec names, aliases and `latest` resolved. */

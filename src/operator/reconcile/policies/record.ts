@@ -70,12 +70,17 @@ export function readAgain(facts: Facts, message: string, withMessage = false): V
 /**
  * Whether the newest Job may have changed the database after what is recorded was read: it was
  * lost, perhaps before the status reported it, or it ended without having read the database again.
- * Then only another Job can tell.
+ * Then only another Job can tell. A look begins only where it is not so, and changes nothing.
  */
 export function recordMayBeOld({ schema, status }: Facts): boolean {
   const { job } = status;
-  if (schema.reservedSequence > (job?.sequence ?? 0)) {
+  const last = job?.sequence ?? 0;
+  // A look is the only Job since, where its sequence number is the next one.
+  if (schema.reservedSequence > last && !(schema.reservedForLook && schema.reservedSequence === last + 1)) {
     return true;
+  }
+  if (job?.purpose === 'Look') {
+    return false;
   }
   // One that only reads too: a lost migration may have been before it.
   return job !== undefined && (job.finishedAt === undefined || job.failure?.databaseRead === false);

@@ -1,3 +1,4 @@
+import type { GlanceSchemaStatus } from '../../../contract/glance-schema.ts';
 import { isPast, isReached } from '../../../glance/goal.ts';
 import { formatPosition } from '../../../glance/position.ts';
 import { explainUnresolved, resolveRevision } from '../../../glance/resolve.ts';
@@ -72,7 +73,7 @@ export function targetBeforeRecorded(facts: Facts): Verdict | undefined {
   }
   return {
     reason: 'DowngradeNotSupported',
-    message: `Cannot migrate to '${formatPosition(target)}': the database is already at '${formatPosition(recorded)}', which is later. Nothing was changed. Set spec.revision to '${recorded.revision}' or later, or restore a backup and then set the observe annotation.`,
+    message: `Cannot migrate to '${formatPosition(target)}': the database is already at '${formatPosition(recorded)}', which is later. Nothing was changed. Set spec.revision to '${recorded.revision}' or later, or restore a backup and then set the observe annotation.${moved(status)}`,
   };
 }
 
@@ -94,7 +95,15 @@ export function targetReached(facts: Facts): Verdict | undefined {
   // The revision is reached; what somebody else has made of the schema is reported, and is no
   // reason to stop those who wait.
   const differs = schemaDiffers === undefined ? '' : ` ${sentence(schemaDiffers)}`;
-  return { reason: 'UpToDate', message: `The database is at ${formatPosition(recorded)}.${differs}` };
+  return {
+    reason: 'UpToDate',
+    message: `The database is at ${formatPosition(recorded)}.${moved(status)}${differs}`,
+  };
+}
+
+/** That it was not the operator which migrated the database. */
+function moved({ drift }: GlanceSchemaStatus): string {
+  return drift?.moved === undefined ? '' : ` ${drift.moved}`;
 }
 
 /** No policy has found anything: the database is to be migrated. */

@@ -7,10 +7,11 @@ import type { Reason } from '../../../contract/reasons.ts';
 import type { MigrationReport } from '../../../contract/report.ts';
 import { agrees } from '../../../glance/detect.ts';
 import { isPast, isReached } from '../../../glance/goal.ts';
-import { formatPosition, type Position } from '../../../glance/position.ts';
+import { comparePositions, formatPosition, type Position } from '../../../glance/position.ts';
 import { REVISIONS } from '../../../glance/revisions.ts';
 import { withoutUndefined } from '../../../glance/without-undefined.ts';
 import type { ObservedJob, ObservedSchema } from '../facts/observe.ts';
+import { recordedPosition } from './recorded-position.ts';
 import type { ReadyCondition } from './status.ts';
 
 const MOST_HISTORY = 10;
@@ -75,7 +76,7 @@ export function recordJob(
   const worthTelling =
     entry !== undefined && (entry.applied.length > 0 || failureMeaning(failure?.reason)?.inHistory === true);
   return {
-    ...recordDrift(recordPlan(recordPosition(before, job, report), job, failure), report),
+    ...recordDrift(before, recordPlan(recordPosition(before, job, report), job, failure), job),
     ...withoutUndefined({ progress: report?.progress }),
     ...retried,
     ...(observe === undefined || readingOf(report) === undefined ? {} : { handledObserve: observe }),
@@ -100,16 +101,105 @@ function answersRetry({ purpose, state }: ObservedJob): boolean {
 }
 
 /** The status with what a Job has found of the schema, where it has looked. */
-function recordDrift(status: GlanceSchemaStatus, report: MigrationReport | undefined): GlanceSchemaStatus {
-  return report?.drift === undefined
-    ? status
-    : {
-        ...status,
-        drift: {
+function recordDrift(
+  before: GlanceSchemaStatus,
+  status: GlanceSchemaStatus,
+  { purpose, state }: ObservedJob,
+): GlanceSchemaStatus {
+  if (state.kind !== 'finished') {
+    return status;
+  }
+  const { report, finishedAt } = state;
+  const { moved, behind, nextLookAt, ...rest } = status.drift ?? {};
+  const what =
+    report?.drift === undefined
+      ? {}
+      : {
           differences: report.drift.differences.slice(0, MOST_DRIFT),
           also: report.drift.also.slice(0, MOST_DRIFT),
-        },
-      };
+        };
+  const reading = readingOf(report);
+  if (purpose?.kind !== 'Look') {
+    const drift = {
+      ...rest,
+      ...what,
+      ...withoutUndefined({ nextLookAt, ...(reading === undefined ? { moved, behind } : {}) }),
+    };
+    return status.drift === undefined && report?.drift === undefined ? status : { ...status, drift };
+  }
+  if (report === undefined || reading === undefined) {
+    return status;
+  }
+  const found = ofLook(before, purpose, reading);
+  return {
+    ...status,
+    drift: {
+      ...rest,
+      ...what,
+      ...withoutUndefined({
+        moved: whoMoved(before, status) ?? moved,
+        behind: isFollowed(before, purpose, found) ? undefined : sayBehind(before, found, report),
+      }),
+      lookedAt: finishedAt,
+    },
+  };
+}
+
+/** That somebody else has migrated the database, where a look has found that. */
+function whoMoved(before: GlanceSchemaStatus, after: GlanceSchemaStatus): string | undefined {
+  const [from, to] = [recordedPosition(before), recordedPosition(after)];
+  return from === undefined || to === undefined || comparePositions(from, to) === 0
+    ? undefined
+    : `Somebody else has migrated it from ${formatPosition(from)} to ${formatPosition(to)}.`;
+}
+
+function sayBehind(
+  before: GlanceSchemaStatus,
+  { position }: Reading,
+  { error }: MigrationReport,
+): string | undefined {
+  const recorded = recordedPosition(before);
+  const where =
+    position === undefined ? 'empty, or at nothing that is known' : `at ${formatPosition(position)}`;
+  const found =
+    error === null
+      ? `the database was ${where}, before ${recorded === undefined ? 'what' : formatPosition(recorded)} as recorded; a backup may have been restored`
+      : error.message.replace(/[.]$/, '');
+  return printable(
+    `When it was last looked at: ${found}. Nothing was changed, and the record stays. Set the annotation db.glance.openstack.org/observe to have it follow; a migration that is due then starts.`,
+    LONGEST_MESSAGE,
+  );
+}
+
+/**
+ * A look does not ask the rows: where the heads are those of the record, so is the phase.
+ */
+function ofLook(status: GlanceSchemaStatus, purpose: ObservedJob['purpose'], reading: Reading): Reading {
+  const isSame =
+    purpose?.kind === 'Look' &&
+    reading.position !== undefined &&
+    status.databaseHeads?.join() === reading.heads.join() &&
+    reading.position.revision === status.recordedRevision;
+  return isSame ? { ...reading, position: recordedPosition(status) } : reading;
+}
+
+/**
+ * Whether the record follows what a Job has read. What a look finds is followed forwards only: on a
+ * database that is behind, as while a backup is restored, a migration would begin by itself.
+ */
+function isFollowed(
+  status: GlanceSchemaStatus,
+  purpose: ObservedJob['purpose'],
+  { position }: Reading,
+): boolean {
+  const recorded = recordedPosition(status);
+  if (purpose?.kind !== 'Look' || status.recordedRevision === undefined) {
+    return true;
+  }
+  const isSame = status.recordedFrom === undefined || status.recordedFrom === purpose.database;
+  return (
+    isSame && recorded !== undefined && position !== undefined && comparePositions(position, recorded) >= 0
+  );
 }
 
 /** The status with the plan that a Job has made, or without the one that it has found another. */
@@ -199,8 +289,12 @@ function recordPosition(
   { purpose }: ObservedJob,
   report: MigrationReport | undefined,
 ): GlanceSchemaStatus {
-  const reading = readingOf(report);
-  if (report === undefined || reading === undefined) {
+  const read = readingOf(report);
+  if (report === undefined || read === undefined) {
+    return status;
+  }
+  const reading = ofLook(status, purpose, read);
+  if (!isFollowed(status, purpose, reading)) {
     return status;
   }
   const {
@@ -232,12 +326,14 @@ function recordPosition(
 function whatDiffers(
   { schemaDiffers, databaseHeads, recordedFrom }: GlanceSchemaStatus,
   purpose: ObservedJob['purpose'],
-  { command, heads, error }: MigrationReport,
+  { command, heads, error, drift }: MigrationReport,
 ): string | undefined {
   if (error?.reason === 'SchemaDiffers') {
     return printable(error.message, LONGEST_MESSAGE);
   }
-  const hasLooked = error === null && command !== 'version' && command !== 'plan';
+  const hasLooked =
+    error === null &&
+    (drift === undefined ? command !== 'version' && command !== 'plan' : drift.differences.length === 0);
   const isSame =
     heads?.join() === databaseHeads?.join() &&
     (purpose?.database === undefined || recordedFrom === undefined || purpose.database === recordedFrom);

@@ -54,13 +54,17 @@ function drifted(
   generation: number,
   time: string,
 ): readonly Condition[] {
-  const { differences = [], also = [] } = drift ?? {};
-  if (differences.length === 0) {
+  const { differences = [], also = [], behind } = drift ?? {};
+  if (differences.length === 0 && behind === undefined) {
     return [];
   }
   const before = conditions.find(({ type }) => type === SCHEMA_DRIFT);
   const besides = also.length === 0 ? '' : ` Also there, and not wrong: ${also.join('; ')}.`;
-  const message = `The schema of the database was not what ${recordedRevision ?? 'its revision'} has when it was last looked at: ${differences.join('; ')}. Run 'glance-schema db diff --drift' for the SQL that mends it, or name in spec.drift.exclude what is meant to be so.${besides}`;
+  const differs =
+    differences.length === 0
+      ? ''
+      : `The schema of the database was not what ${recordedRevision ?? 'its revision'} has when it was last looked at: ${differences.join('; ')}. Run 'glance-schema db diff --drift' for the SQL that mends it, or name in spec.drift.exclude what is meant to be so.`;
+  const message = `${[...(behind === undefined ? [] : [behind]), differs].join(' ').trim()}${besides}`;
   return [
     {
       type: SCHEMA_DRIFT,

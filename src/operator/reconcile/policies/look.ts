@@ -1,0 +1,130 @@
+import type { Reason } from '../../../contract/reasons.ts';
+import { exponentialBackoff, fractionOf } from '../../time/backoff.ts';
+import { parseDuration } from '../facts/maintenance-window.ts';
+import type { ObservedSchema } from '../facts/observe.ts';
+import { ATTEMPT_BACKOFF, inSeconds } from './attempts.ts';
+import { mayRun } from './housekeeping.ts';
+import { startJob } from './next-job.ts';
+import type { Facts, Verdict } from './policy.ts';
+import { recordedPosition } from './positions.ts';
+import { recordMayBeOld } from './record.ts';
+
+/** What is said while nothing is due: a look at the database takes nobody's turn then. */
+const AT_REST: readonly Reason[] = ['UpToDate', 'DowngradeNotSupported', 'AwaitingApproval', 'OutsideWindow'];
+
+/** The same, and what is said where no look would begin; one that is at work goes on. */
+const QUIET: readonly Reason[] = [...AT_REST, 'Suspended', 'RevisionNotFound', 'WindowInvalid'];
+
+/** No pass waits for longer, in milliseconds: a clock may be put right meanwhile. */
+const PATIENCE = 300_000;
+
+/** A look that is later than this was missed, in milliseconds. */
+const LATE = 300_000;
+
+/** Looks that were missed, as no operator was there, are spread over so long, in milliseconds. */
+const CATCH_UP = 3_600_000;
+
+/** A verdict with the look that is due beside it, and when the next one is. */
+export interface WithLook {
+  readonly verdict: Verdict;
+  /** RFC 3339; undefined where nobody asks for looks. */
+  readonly nextLookAt: string | undefined;
+}
+
+/** A look at the database is at work, whether its Job is there or somebody has deleted that. */
+export function lookIsAtWork({ job, schema, status, livePods }: Facts): boolean {
+  const isAtWork =
+    job?.state.kind === 'active'
+      ? job.purpose?.kind === 'Look'
+      : livePods.length > 0 &&
+        status.job?.purpose === 'Look' &&
+        schema.reservedSequence <= status.job.sequence;
+  return isAtWork && !schema.deleting;
+}
+
+/**
+ * What is said while a look is at work: what would be without it, unless something is due then,
+ * which waits for it.
+ *
+ * @param atWork what is said of a Job at work
+ * @param besides what is said where none is
+ */
+export function besideLook(atWork: Verdict, besides: Verdict): Verdict {
+  if (besides.effect !== undefined || !QUIET.includes(besides.reason)) {
+    return atWork;
+  }
+  const isHeldUp = atWork.reason === 'JobBlocked' || atWork.reason === 'SecretNotReady';
+  return {
+    ...besides,
+    message: isHeldUp ? `${besides.message} A look at it is held up. ${atWork.message}` : besides.message,
+    requeueAfter: earlier(besides.requeueAfter, atWork.requeueAfter),
+  };
+}
+
+/** Has the database looked at once in each interval, beside a verdict that has nothing to do. */
+export function withLook(facts: Facts, verdict: Verdict): WithLook {
+  const { schema, status, refusal, now } = facts;
+  const interval = parseDuration(schema.spec.drift?.interval ?? '');
+  if (interval === undefined) {
+    return { verdict, nextLookAt: undefined };
+  }
+  const told = Date.parse(status.drift?.nextLookAt ?? '');
+  // It is further away than it can be where the interval was a longer one, or the clock ahead.
+  const due = told <= now + interval ? told : nextTurn(schema, interval, now);
+  const nextLookAt = inSeconds(due);
+  if (verdict.effect !== undefined || !AT_REST.includes(verdict.reason) || !mayLook(facts, verdict)) {
+    return { verdict, nextLookAt };
+  }
+  const after = (time: number, at: string) => ({
+    verdict: { ...verdict, requeueAfter: earlier(verdict.requeueAfter, Math.min(time - now, PATIENCE)) },
+    nextLookAt: at,
+  });
+  const from = Math.max(due, failedLookAgain(facts));
+  if (from > now) {
+    return after(from, nextLookAt);
+  }
+  if (now - from > LATE) {
+    const spread = now + 1000 + fractionOf(schema.uid) * Math.min(interval, CATCH_UP);
+    return after(spread, inSeconds(spread));
+  }
+  if (refusal?.effect === 'startJob') {
+    return {
+      verdict: { ...verdict, requeueAfter: earlier(verdict.requeueAfter, refusal.requeueAfter) },
+      nextLookAt,
+    };
+  }
+  return { verdict: { ...verdict, effect: startJob(facts, { kind: 'Look', target: null }) }, nextLookAt };
+}
+
+/** Whether nothing is under way, and nothing of the newest Job would be forgotten for a look. */
+function mayLook(facts: Facts, { reason }: Verdict): boolean {
+  const { job } = facts.status;
+  const isLast = reason === 'UpToDate' || reason === 'DowngradeNotSupported';
+  const isDone =
+    job === undefined || job.purpose === 'Look' || (job.finishedAt !== undefined && !job.failure);
+  return (
+    (isLast || isDone) &&
+    !mayRun(facts) &&
+    !recordMayBeOld(facts) &&
+    recordedPosition(facts.status) !== undefined
+  );
+}
+
+/** The turns of a resource lie an interval apart, and those of many all over it. */
+function nextTurn({ uid }: ObservedSchema, interval: number, now: number): number {
+  const first = Math.floor(fractionOf(uid) * interval);
+  return first + Math.ceil((now + 1000 - first) / interval) * interval;
+}
+
+/** When a look is repeated that read nothing, or was lost, in milliseconds since the epoch. */
+function failedLookAgain({ status: { job } }: Facts): number {
+  if (job?.purpose !== 'Look' || (job.finishedAt !== undefined && job.failure?.databaseRead !== false)) {
+    return Number.NEGATIVE_INFINITY;
+  }
+  const delay = exponentialBackoff(job.attempt, ATTEMPT_BACKOFF, () => fractionOf(job.uid));
+  return Date.parse(job.finishedAt ?? job.startedAt) + delay;
+}
+
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined ? other : Math.min(one, other ?? one);
+}

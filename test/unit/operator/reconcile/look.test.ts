@@ -1,0 +1,398 @@
+import { createHash } from 'node:crypto';
+import { expect } from 'chai';
+import type { GlanceSchemaStatus, StatusJob } from '../../../../src/contract/glance-schema.ts';
+import { LOOK_SEQUENCE_ANNOTATION, RESERVED_SEQUENCE_ANNOTATION } from '../../../../src/contract/names.ts';
+import type { MigrationReport } from '../../../../src/contract/report.ts';
+import type { SchemaObject } from '../../../../src/operator/kube/cluster.ts';
+import { type Decision, decide } from '../../../../src/operator/reconcile/decide.ts';
+import { eventsFor } from '../../../../src/operator/reconcile/events.ts';
+import { observe } from '../../../../src/operator/reconcile/facts/observe.ts';
+import {
+  aJob,
+  aPod,
+  aPodThatReported,
+  aRefusal,
+  aReport,
+  aSchema,
+  at,
+  FINISHED,
+  failedWith,
+  recordedAt,
+  WITH_FINALIZER,
+} from '../../../support/builders.ts';
+
+const NOW = Date.parse('2026-11-23T12:00:00Z');
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const LOOK = { kind: 'Look', target: null } as const;
+const DUE = '2026-11-23T11:59:30Z';
+const MISSING = {
+  differences: ['index owner_image_idx on images (owner) is missing'],
+  also: ['table audit'],
+};
+const NONE = { differences: [], also: [] };
+
+function lookJob(changes: Partial<StatusJob> = {}): StatusJob {
+  const { job } = failedWith('NoResult');
+  if (job === undefined) throw new Error('no Job');
+  const { failure: _failure, ...rest } = job;
+  return { ...rest, purpose: 'Look', ...changes };
+}
+
+function aDrifting(
+  status: GlanceSchemaStatus,
+  {
+    spec = {},
+    metadata = {},
+  }: { spec?: Record<string, unknown>; metadata?: Partial<SchemaObject['metadata']> } = {},
+): SchemaObject {
+  return aSchema({
+    status: { observedGeneration: 1, recordedFrom: 'glance-db/connection', ...status },
+    spec: { drift: { interval: '24h' }, ...spec },
+    metadata,
+  });
+}
+
+function decideAt(
+  schema: SchemaObject,
+  now = NOW,
+  jobs = [] as ReturnType<typeof aJob>[],
+  pods = [] as ReturnType<typeof aPod>[],
+): Decision {
+  return decide(observe(schema, jobs, pods), new Date(now));
+}
+
+function purposeOf({ effect }: Decision): string {
+  return effect?.kind === 'startJob' ? effect.purpose.kind : (effect?.kind ?? 'none');
+}
+
+function condition({ status }: Decision, type: string) {
+  return status.conditions?.find((each) => each.type === type);
+}
+
+describe('looks at the database', () => {
+  const reached = recordedAt('ocata01');
+
+  describe('when they are due', () => {
+    for (const [fact, schema, expected] of [
+      ['its turn has come', aDrifting({ ...reached, drift: { nextLookAt: DUE } }), 'Look'],
+      [
+        'its turn is to come',
+        aDrifting({ ...reached, drift: { nextLookAt: '2026-11-23T13:00:00Z' } }),
+        'none',
+      ],
+      [
+        'nobody asks for looks',
+        aDrifting({ ...reached, drift: { nextLookAt: DUE } }, { spec: { drift: {} } }),
+        'none',
+      ],
+      [
+        'an interval that cannot be read',
+        aDrifting({ ...reached, drift: { nextLookAt: DUE } }, { spec: { drift: { interval: '1d' } } }),
+        'none',
+      ],
+      [
+        'it is suspended',
+        aDrifting({ ...reached, drift: { nextLookAt: DUE } }, { spec: { suspend: true } }),
+        'none',
+      ],
+      ['a migration is due', aDrifting({ ...recordedAt('mitaka02'), drift: { nextLookAt: DUE } }), 'Migrate'],
+      [
+        'the spec is behind the database',
+        aDrifting({ ...reached, drift: { nextLookAt: DUE } }, { spec: { revision: 'mitaka02' } }),
+        'Look',
+      ],
+      [
+        'a migration waits for its window',
+        aDrifting(
+          { ...recordedAt('mitaka02'), drift: { nextLookAt: DUE } },
+          { spec: { window: { schedule: '0 2 29 2 *', duration: '1h', timeZone: 'UTC' } } },
+        ),
+        'Look',
+      ],
+      [
+        'a migration has failed, and waits for its window',
+        aDrifting(
+          {
+            ...recordedAt('mitaka02'),
+            job: lookJob({
+              purpose: 'Migrate',
+              failure: { reason: 'Interrupted', message: 'no', databaseRead: true },
+            }),
+            drift: { nextLookAt: DUE },
+          },
+          { spec: { window: { schedule: '0 2 29 2 *', duration: '1h', timeZone: 'UTC' } } },
+        ),
+        'none',
+      ],
+      [
+        'a migration has failed for good',
+        aDrifting({
+          ...recordedAt('mitaka02'),
+          ...failedWith('MigrationFailed'),
+          drift: { nextLookAt: DUE },
+        }),
+        'none',
+      ],
+      [
+        'the schema differed after the migration',
+        aDrifting({ ...reached, ...failedWith('SchemaDiffers'), drift: { nextLookAt: DUE } }),
+        'Look',
+      ],
+      [
+        'the look before has failed a second ago',
+        aDrifting({
+          ...reached,
+          job: lookJob({
+            finishedAt: '2026-11-23T11:59:59Z',
+            failure: { reason: 'DatabaseUnreachable', message: 'no', databaseRead: false },
+          }),
+          drift: { nextLookAt: DUE },
+        }),
+        'none',
+      ],
+      [
+        'the look before has failed a minute ago',
+        aDrifting({
+          ...reached,
+          job: lookJob({
+            finishedAt: '2026-11-23T11:59:00Z',
+            failure: { reason: 'DatabaseUnreachable', message: 'no', databaseRead: false },
+          }),
+          drift: { nextLookAt: DUE },
+        }),
+        'Look',
+      ],
+      [
+        'the Job of the look before is gone',
+        aDrifting({
+          ...reached,
+          job: { ...lookJob({ startedAt: '2026-11-23T11:59:59Z' }), finishedAt: undefined },
+          drift: { nextLookAt: DUE },
+        } as GlanceSchemaStatus),
+        'none',
+      ],
+    ] as const) {
+      it(`${fact}: ${expected}`, () => {
+        expect(purposeOf(decideAt(schema))).to.equal(expected);
+      });
+    }
+
+    it('a look that was reserved and not made, as the operator was ended then, is made; a migration is not believed', () => {
+      const annotations = { [RESERVED_SEQUENCE_ANNOTATION]: '1' };
+      const status = { ...reached, drift: { nextLookAt: DUE } };
+      const look = aDrifting(status, {
+        metadata: { annotations: { ...annotations, [LOOK_SEQUENCE_ANNOTATION]: '1' } },
+      });
+      expect(purposeOf(decideAt(look))).to.equal('Look');
+      expect(condition(decideAt(look), 'Ready')?.status).to.equal('True');
+      expect(purposeOf(decideAt(aDrifting(status, { metadata: { annotations } })))).to.equal('Migrate');
+      const later = { [RESERVED_SEQUENCE_ANNOTATION]: '3', [LOOK_SEQUENCE_ANNOTATION]: '3' };
+      expect(purposeOf(decideAt(aDrifting(status, { metadata: { annotations: later } })))).to.equal(
+        'Migrate',
+      );
+    });
+
+    it('the turns of many are spread over the interval, a day apart, and stay when the operator starts anew', () => {
+      const turns = Array.from({ length: 1000 }, (_, index) => {
+        const metadata = { uid: createHash('sha256').update(String(index)).digest('hex') };
+        const { status } = decideAt(aDrifting(reached, { metadata }));
+        const told = status.drift?.nextLookAt ?? '';
+        const again = decideAt(aDrifting({ ...reached, drift: status.drift }, { metadata }), NOW + HOUR);
+        if (Date.parse(told) > NOW + HOUR) expect(again.status.drift?.nextLookAt).to.equal(told);
+        return Date.parse(told);
+      });
+      expect(Math.min(...turns)).to.be.greaterThan(NOW);
+      expect(Math.max(...turns)).to.be.at.most(NOW + 24 * HOUR + 1000);
+      const perHour = Map.groupBy(turns, (turn) => Math.floor((turn - NOW) / HOUR));
+      expect(Math.max(...[...perHour.values()].map((each) => each.length))).to.be.lessThan(90);
+    });
+
+    it('what was missed while no operator was there is made within an hour, not at once, and is not put off again', () => {
+      const missed = aDrifting({ ...reached, drift: { nextLookAt: '2026-11-22T10:00:00Z' } });
+      const first = decideAt(missed);
+      expect(purposeOf(first)).to.equal('none');
+      const next = Date.parse(first.status.drift?.nextLookAt ?? '');
+      expect(next).to.be.within(NOW, NOW + HOUR + 1000);
+      expect(first.requeueAfter).to.be.at.most(5 * MINUTE);
+      const again = aDrifting({ ...reached, drift: first.status.drift });
+      expect(decideAt(again, NOW + 1000).status.drift).to.deep.equal(first.status.drift);
+      expect(purposeOf(decideAt(again, next + 1000))).to.equal('Look');
+    });
+
+    it('a shorter interval takes effect at once', () => {
+      const status = { ...reached, drift: { nextLookAt: '2026-11-24T11:00:00Z' } };
+      const { status: after } = decideAt(aDrifting(status, { spec: { drift: { interval: '10m' } } }));
+      expect(Date.parse(after.drift?.nextLookAt ?? '')).to.be.within(NOW, NOW + 10 * MINUTE + 1000);
+    });
+
+    it('nothing is known any more of drift that nobody asks for', () => {
+      const status = { ...reached, drift: { ...MISSING, nextLookAt: DUE } };
+      const after = decideAt(aDrifting(status, { spec: { drift: undefined } }));
+      expect(after.status).not.to.have.property('drift');
+      expect(condition(after, 'SchemaDrift')).to.equal(undefined);
+    });
+  });
+
+  describe('while one is at work', () => {
+    const job = aJob({ purpose: LOOK });
+    const pods = [aPod('Running', { running: { startedAt: FINISHED } })];
+
+    it('Ready stays as it is', () => {
+      const decided = decideAt(aDrifting(reached), NOW, [job], pods);
+      expect(condition(decided, 'Ready')).to.include({
+        status: 'True',
+        message: 'The database is at ocata01.',
+      });
+      expect(decided.effect).to.equal(undefined);
+      expect(decided.status.job?.purpose).to.equal('Look');
+    });
+
+    it('a migration that is due waits for its end, and says so', () => {
+      const decided = decideAt(aDrifting(recordedAt('mitaka02')), NOW, [job], pods);
+      expect(condition(decided, 'Ready')).to.include({ status: 'False', reason: 'Observing' });
+      expect(decided.effect).to.equal(undefined);
+    });
+
+    it('that it cannot start is said beside', () => {
+      const blocked = [
+        aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } }),
+      ];
+      const decided = decideAt(aDrifting(reached), NOW, [job], blocked);
+      expect(condition(decided, 'Ready')?.status).to.equal('True');
+      expect(condition(decided, 'Ready')?.message).to.match(/ A look at it is held up\. .*no such image/);
+    });
+
+    it('a deletion waits for it as for any', () => {
+      const deleted = aDrifting(reached, {
+        metadata: { ...WITH_FINALIZER, deletionTimestamp: FINISHED },
+      });
+      const decided = decideAt(deleted, NOW, [job], pods);
+      expect(condition(decided, 'Ready')?.message).to.contain('The deletion waits for it.');
+    });
+  });
+
+  describe('what one has found', () => {
+    function lookedOf(report: MigrationReport | undefined, status: GlanceSchemaStatus = reached): Decision {
+      const end = report?.error === null ? 'Complete' : 'Failed';
+      const pods = report === undefined ? [] : [aPodThatReported(report)];
+      return decideAt(aDrifting(status), NOW, [aJob({ end, purpose: LOOK })], pods);
+    }
+
+    const looked = (changes: Partial<MigrationReport> = {}): MigrationReport =>
+      aReport({ command: 'version', target: null, applied: [], drift: NONE, ...changes });
+
+    it('nothing: no condition, and the next turn is a day away at the most', () => {
+      const decided = lookedOf(looked());
+      expect(decided.status.drift).to.deep.include({ ...NONE, lookedAt: FINISHED });
+      expect(Date.parse(decided.status.drift?.nextLookAt ?? '')).to.be.greaterThan(NOW);
+      expect(condition(decided, 'SchemaDrift')).to.equal(undefined);
+      expect(decided.effect, 'its result is stored first').to.equal(undefined);
+      const next = decideAt(aDrifting(decided.status), NOW, [aJob({ end: 'Complete', purpose: LOOK })]);
+      expect(next.effect).to.deep.include({ kind: 'setTtl', ttl: 600 });
+    });
+
+    it('drift: the condition has it, Ready stays, an Event tells of it once, and the mended one takes it off', () => {
+      const before = recordedAt('ocata01', { conditions: decideAt(aDrifting(reached)).status.conditions });
+      const decided = lookedOf(looked({ drift: MISSING }), before);
+      expect(condition(decided, 'Ready')?.status).to.equal('True');
+      expect(condition(decided, 'SchemaDrift')).to.include({ status: 'True', reason: 'SchemaDrift' });
+      expect(condition(decided, 'SchemaDrift')?.message)
+        .to.contain(MISSING.differences[0])
+        .and.contain('table audit');
+      expect(eventsFor(before, decided.status).map(({ type, reason }) => [type, reason])).to.deep.equal([
+        ['Warning', 'SchemaDrift'],
+      ]);
+      expect(eventsFor(decided.status, decided.status)).to.deep.equal([]);
+      const { job: _job, ...mended } = decided.status;
+      expect(condition(lookedOf(looked(), mended), 'SchemaDrift')).to.equal(undefined);
+    });
+
+    it('what is there besides alone is no drift', () => {
+      expect(condition(lookedOf(looked({ drift: { ...MISSING, differences: [] } })), 'SchemaDrift')).to.equal(
+        undefined,
+      );
+    });
+
+    it('that the schema differs no more, which a migration had found', () => {
+      const status = { ...reached, schemaDiffers: 'No index.' };
+      expect(lookedOf(looked(), status).status).not.to.have.property('schemaDiffers');
+      expect(lookedOf(looked({ drift: MISSING }), status).status.schemaDiffers).to.equal('No index.');
+    });
+
+    it('that somebody else has migrated it: the record follows, and the message says so', () => {
+      const decided = lookedOf(looked({ to: at('pike01'), heads: ['pike_contract01'] }));
+      expect(decided.status).to.deep.include({ recordedRevision: 'pike01' });
+      expect(condition(decided, 'Ready')).to.include({ reason: 'DowngradeNotSupported' });
+      expect(condition(decided, 'Ready')?.message).to.contain(
+        'Somebody else has migrated it from ocata01 to pike01.',
+      );
+      const own = decideAt(
+        aDrifting({ ...decided.status, job: undefined } as GlanceSchemaStatus, {
+          spec: { revision: 'pike01' },
+        }),
+        NOW,
+      );
+      expect(condition(own, 'Ready')?.message).to.equal(
+        'The database is at pike01. Somebody else has migrated it from ocata01 to pike01.',
+      );
+    });
+
+    it('the heads of its record: the phase stays too, as a look does not ask the rows', () => {
+      const moved = recordedAt('ocata01', { recordedPhase: 'Migrate' });
+      const heads = moved.databaseHeads ?? [];
+      const report = looked({ to: at('ocata01', 'Expand'), heads });
+      const decided = lookedOf(report, { ...moved, databaseHeads: heads });
+      expect(decided.status).to.deep.include({ recordedRevision: 'ocata01', recordedPhase: 'Migrate' });
+      expect(decided.status.drift).not.to.have.any.keys('behind', 'moved');
+    });
+
+    for (const [fact, report, message] of [
+      [
+        'before its record, as after a restore',
+        looked({ to: at('mitaka02'), heads: ['mitaka02'] }),
+        'the database was at mitaka02, before ocata01 as recorded',
+      ],
+      ['empty, as while a backup is restored', looked({ to: null, heads: [] }), 'the database was empty'],
+      [
+        'newer than is known',
+        aRefusal('DatabaseNewer', { command: 'version', to: null, heads: ['zz_contract01'] }),
+        'it ended with DatabaseNewer',
+      ],
+    ] as const) {
+      it(`${fact}: the record and Ready stay, no migration starts, and the condition says so`, () => {
+        const decided = lookedOf(report);
+        expect(decided.status).to.deep.include({
+          recordedRevision: 'ocata01',
+          databaseHeads: ['ocata_contract01'],
+        });
+        expect(condition(decided, 'Ready')?.status).to.equal('True');
+        expect(condition(decided, 'SchemaDrift')?.message).to.contain(message).and.contain('annotation');
+        const { job: _job, ...status } = decided.status;
+        expect(condition(lookedOf(looked(), status), 'SchemaDrift'), 'and no longer').to.equal(undefined);
+      });
+    }
+
+    it('nothing was read: Ready and what was known stay, no Event is sent, and it is tried again with backoff', () => {
+      const before = { ...reached, drift: { ...MISSING, lookedAt: '2026-11-22T11:00:00Z', nextLookAt: DUE } };
+      const decided = lookedOf(aRefusal('DatabaseUnreachable', { command: 'version', heads: null }), before);
+      expect(condition(decided, 'Ready')).to.include({ status: 'True', reason: 'UpToDate' });
+      expect(decided.status.drift).to.deep.equal(before.drift);
+      expect(decided.status.job?.failure?.reason).to.equal('DatabaseUnreachable');
+      const stored = aDrifting(decided.status);
+      const next = decideAt(stored, NOW);
+      expect(purposeOf(next)).to.equal('Look');
+      expect(next.effect).to.deep.nested.include({ 'purpose.attempt': 2 });
+      const known = { ...before, conditions: decided.status.conditions };
+      expect(eventsFor(known as GlanceSchemaStatus, decided.status)).to.deep.equal([]);
+    });
+
+    it('a migration that comes next is a first attempt, and does not wait for what a look has failed at', () => {
+      const failed = lookedOf(aRefusal('DatabaseUnreachable', { command: 'version', heads: null }));
+      const wanted = aDrifting(failed.status, { spec: { revision: 'pike01' }, metadata: { generation: 2 } });
+      const next = decideAt(wanted, Date.parse(FINISHED) + 1000);
+      expect(purposeOf(next)).to.equal('Migrate');
+      expect(next.effect).to.deep.nested.include({ 'purpose.attempt': 1 });
+    });
+  });
+});
