@@ -245,6 +245,17 @@ State         not reconciled yet. Check that an operator is running.
       expect(screen).to.contain('Window        0 2 * * SAT for 2h30m, Europe/Berlin\n');
     });
 
+    it('a look has found drift', async () => {
+      const drift = { differences: ['table images is missing', 'table tasks is missing'], also: [] };
+      const wanted = aSchema({ spec: { drift: {} }, status: recordedAt('ocata01', { drift }) });
+      const { status: told } = decide(observe(wanted, [], []), NOW);
+      await given('glance', told, { drift: {} });
+      const screen = await status('glance');
+      expect(screen).to.contain(
+        'Drift         table images is missing\n              table tasks is missing\n',
+      );
+    });
+
     it('waits for a roll-out', async () => {
       const contractAfter = [
         { kind: 'Deployment', name: 'glance-api', image: 'glance-api:ocata' },
