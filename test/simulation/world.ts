@@ -278,7 +278,10 @@ export class World {
   /** Where the last pod of each Job left the database, as an index. */
   readonly #left = new Map<string, number>();
   /** When it did, in milliseconds, and whether the database had drifted then. */
-  readonly #leftAt = new Map<string, { readonly at: number; readonly drifted: boolean }>();
+  readonly #leftAt = new Map<
+    string,
+    { readonly at: number; readonly drifted: boolean; readonly secret: string | undefined }
+  >();
   /** Whether somebody has moved the database, and told nobody. */
   movedQuietly = false;
   /** Whether somebody ever has. */
@@ -748,7 +751,7 @@ export class World {
   #leave(pod: SimulatedPod): void {
     const job = ownerOf(pod.object);
     this.#left.set(job, pod.database.at);
-    this.#leftAt.set(job, { at: this.clock, drifted: pod.database.drifted });
+    this.#leftAt.set(job, { at: this.clock, drifted: pod.database.drifted, secret: pod.secret });
   }
 
   #end(pod: SimulatedPod, exitCode: number, message: string | undefined, disrupted: boolean): void {
@@ -1379,13 +1382,18 @@ export class World {
     const { job, drift, conditions } = status;
     const known = POSITIONS.findIndex((each) => formatPosition(each) === recordOf(before));
     const isBehind = at !== undefined && at < known;
-    const isMoved = before.recordedFrom !== status.recordedFrom;
+    // What was read of one database is not the record of another, nor is another resource's status.
+    const left = this.#leftAt.get(job?.uid ?? '');
+    const isMoved =
+      before.job?.uid === 'uid-of-another' ||
+      (before.recordedFrom !== undefined &&
+        before.recordedFrom !== `${left?.secret ?? SECRETS[0]}/connection`);
     const expected = at === undefined || isBehind ? recordOf(before) : nameAt(at);
     if (known >= 0 && !isMoved && recordOf(status) !== expected) {
       throw new Error(`After ${job?.name} the record is ${recordOf(status)} instead of ${expected}`);
     }
     const isTold = conditions?.some(({ type }) => type === 'SchemaDrift') === true;
-    const isFound = this.#leftAt.get(job?.uid ?? '')?.drifted === true || drift?.behind !== undefined;
+    const isFound = left?.drifted === true || drift?.behind !== undefined;
     if (at !== undefined && drift !== undefined && isTold !== isFound) {
       throw new Error(
         `${job?.name} has ${isFound ? '' : 'not '}found drift, and the condition says otherwise`,
