@@ -17,6 +17,7 @@ import pg from 'pg';
 import { freePort } from '../process/free-port.ts';
 import { endOf } from '../process/program-end.ts';
 import { reaper } from '../process/reaper.ts';
+import { librariesOf } from '../tools/distribution-packages.ts';
 
 /** A running PostgreSQL of a test's own, with an account that is a superuser. */
 export interface TestPostgres {
@@ -89,6 +90,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<TestPostgres> {
   const owner = serverOwner();
+  // Those of a package that was only unpacked have libraries there too.
+  const libraries = options.bin === undefined ? {} : librariesOf(options.bin);
   const bin = usableBinaries(options.bin ?? process.env.POSTGRES_BIN ?? packagedBinaries(), owner);
   const port = options.port ?? (await freePort());
   const dataDirectory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'glance-schema-postgres-'));
@@ -96,7 +99,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
     reaper.watchFolder(dataDirectory);
   }
   if (!existsSync(join(dataDirectory, 'PG_VERSION'))) {
-    await initialise(bin, dataDirectory, owner);
+    await initialise(bin, dataDirectory, owner, libraries);
   }
   if (options.certificate !== undefined) {
     // The server reads no key that others could read.
@@ -127,7 +130,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
         ...owner,
         detached: true,
         stdio: 'ignore',
-        env: { LOG: log, LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH },
+        env: { ...libraries, LOG: log, LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH },
       },
     );
     const { pid } = child;
@@ -262,7 +265,8 @@ function packagedBinaries(): string {
  * user.
  */
 function usableBinaries(bin: string, owner: Owner): string {
-  if (spawnSync(join(bin, 'initdb'), ['--version'], owner).status === 0) {
+  const env = { ...process.env, ...librariesOf(bin) };
+  if (spawnSync(join(bin, 'initdb'), ['--version'], { ...owner, env }).status === 0) {
     return bin;
   }
   const copy = mkdtempSync(join(tmpdir(), 'glance-schema-postgres-bin-'));
@@ -276,7 +280,12 @@ function usableBinaries(bin: string, owner: Owner): string {
  * Takes seconds on a busy machine, while this process may serve others: an operator's requests, for
  * one, go through it.
  */
-async function initialise(bin: string, dataDirectory: string, owner: Owner): Promise<void> {
+async function initialise(
+  bin: string,
+  dataDirectory: string,
+  owner: Owner,
+  libraries: Readonly<Record<string, string>>,
+): Promise<void> {
   const passwordFile = mkdtempSync(join(tmpdir(), 'glance-schema-password-'));
   const file = join(passwordFile, 'password');
   writeFileSync(file, PASSWORD);
@@ -286,7 +295,7 @@ async function initialise(bin: string, dataDirectory: string, owner: Owner): Pro
     }
   }
   const args = ['-D', dataDirectory, '-U', USER, '-A', 'scram-sha-256', `--pwfile=${file}`, '-E', 'UTF8'];
-  const env = { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH };
+  const env = { ...libraries, LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH };
   const done = await endOf(spawn(join(bin, 'initdb'), [...args, '--no-sync'], { ...owner, env }));
   rmSync(passwordFile, { recursive: true, force: true });
   if (done.code !== 0) {

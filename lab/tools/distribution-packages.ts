@@ -148,6 +148,13 @@ export function programEnvironment(): Readonly<Record<string, string>> {
   return { PATH: path, ...(libraries.length === 0 ? {} : { LD_LIBRARY_PATH: libraries.join(delimiter) }) };
 }
 
+/** Where a program finds its libraries that came out of a package which was only unpacked. */
+export function librariesOf(path: string): Readonly<Record<string, string>> {
+  return path.startsWith(`${packagesFolder()}/`)
+    ? { LD_LIBRARY_PATH: unpackedLibraryFolders().join(delimiter) }
+    : {};
+}
+
 /** MariaDB's server, and what has to be said to one that is not where its package installs it. */
 export interface MariaDbPrograms {
   readonly server: string;

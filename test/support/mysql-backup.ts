@@ -23,6 +23,7 @@ export function mysqlBackup(
         -- Dump completed
         SET NEW.t = NEW.t;
       END;
+      CREATE VIEW some_odd AS SELECT id FROM odd WHERE id < 3;
       CREATE TABLE \`An odd \`\`table\`\`, (it)\` (id integer);
       INSERT INTO \`An odd \`\`table\`\`, (it)\` VALUES (1), (2)`,
     oddDatabase: 'an-odd$name',

@@ -105,7 +105,7 @@ async function secure(
     throw new RangeError('a database that is not empty has a position');
   }
   const identity = await state.identify();
-  const database = address.replace(/^.*\//, '');
+  const database = options.connection.database ?? options.connection.user ?? '';
   const folder = await BackupFolder.open(
     options.folder,
     takenFor === '' ? JSON.stringify([state.engine, identity, database]) : takenFor,

@@ -237,6 +237,11 @@ export class BackupFolder {
     const folder = await open(this.#path, constants.O_RDONLY);
     try {
       await folder.sync();
+    } catch (error) {
+      // There are file systems that know no such thing.
+      if (!isCode(error, 'EINVAL', 'ENOTSUP')) {
+        throw error;
+      }
     } finally {
       await folder.close();
     }

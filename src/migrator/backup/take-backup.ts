@@ -94,7 +94,11 @@ export async function takeBackup(taking: Taking): Promise<BackupDocument> {
   ): Promise<void> {
     const counted = older.filter(
       (each) =>
-        each.for === subject.for && each.engine === subject.engine && each.database === subject.database,
+        each.for === subject.for &&
+        each.engine === subject.engine &&
+        each.database === subject.database &&
+        // By hand there may be those of several servers.
+        (subject.for !== '' || each.identity === subject.identity),
     );
     for (const each of counted.slice(Math.max(0, retain - 1))) {
       // Another attempt of this upgrade took it, at a time from which this one cannot.

@@ -25,6 +25,8 @@ export interface WriteOptions {
   readonly progress: (bytes: number) => void;
 }
 
+const PIECE = 1 << 20;
+
 /**
  * Takes a dump from its program to the file, and past its reader on the way.
  *
@@ -40,15 +42,24 @@ export async function writeDump(dump: StartedDump, options: WriteOptions): Promi
     }
   }
   async function* measure(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    const gathered: Buffer[] = [];
+    let length = 0;
     for await (const chunk of chunks) {
       hash.update(chunk);
       bytes += chunk.length;
       options.progress(bytes);
-      yield chunk;
+      gathered.push(chunk);
+      length += chunk.length;
+      // A pipe gives small pieces, and each write has its price.
+      if (length >= PIECE) {
+        yield Buffer.concat(gathered.splice(0));
+        length = 0;
+      }
     }
+    yield Buffer.concat(gathered);
   }
   // What is not on the disk when it is closed may be gone after a power cut.
-  const file: Writable = options.handle.createWriteStream({ flush: true, highWaterMark: 1 << 20 });
+  const file: Writable = options.handle.createWriteStream({ flush: true, highWaterMark: 4 * PIECE });
   const { signal } = options;
   try {
     if (dump.encoder === undefined) {

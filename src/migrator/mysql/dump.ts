@@ -175,7 +175,7 @@ async function lockTables(
     signal.throwIfAborted();
     const rows = await session.query(
       `SELECT TABLE_NAME AS name FROM information_schema.TABLES
-        WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE'`,
+        WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')`,
     );
     const tables = rows.map(({ name }) => String(name));
     try {
@@ -223,7 +223,7 @@ async function untilBegun(output: AsyncIterable<Buffer>, address: string): Promi
         break;
       }
       begun.push(next.value);
-      if (Buffer.concat(begun).includes('CREATE TABLE')) {
+      if (Buffer.concat(begun).includes('\nCREATE TABLE ')) {
         break;
       }
     }

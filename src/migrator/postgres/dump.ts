@@ -103,6 +103,12 @@ async function findClients(
   address: string,
   state: PostgresState,
 ): Promise<{ readonly dump: ClientProgram; readonly restore: ClientProgram }> {
+  if (state.pooled) {
+    throw cannotBackUp(
+      address,
+      'a pooler such as PgBouncer is on the way, and pg_dump would leave its settings in sessions that others get. Name the server itself.',
+    );
+  }
   const server = Math.floor(state.serverVersion / 10_000);
   const dump = await findClient(['pg_dump']);
   const restore = await findClient(['pg_restore']);
@@ -114,12 +120,6 @@ async function findClients(
     throw cannotBackUp(
       address,
       `the server is PostgreSQL ${server}, and pg_dump is ${version === 0 ? 'of an unknown version' : `of ${version}`}. Use the client of PostgreSQL ${server} or later: spec.backup.image names the image that has it.`,
-    );
-  }
-  if (state.pooled) {
-    throw cannotBackUp(
-      address,
-      'a pooler such as PgBouncer is on the way, and pg_dump would leave its settings in sessions that others get. Name the server itself.',
     );
   }
   return { dump, restore };
@@ -170,6 +170,8 @@ async function countRows({ client, address }: Session, tables: readonly Table[])
   return { rows: counts };
 }
 
+const MOST_AHEAD = 4 << 20;
+
 /** Whoever restores a dump of the custom format reads it with pg_restore. */
 function openReader(restore: ClientProgram, address: string, signal: AbortSignal): DumpReader {
   const rows = new CopyRows();
@@ -177,7 +179,9 @@ function openReader(restore: ClientProgram, address: string, signal: AbortSignal
   reader.output.on('data', (chunk: Buffer) => rows.push(chunk));
   return {
     async write(chunk) {
-      if (!reader.input.write(chunk)) {
+      reader.input.write(chunk);
+      // Some pieces ahead, so that neither program waits for the other at each of them.
+      if (reader.input.writableLength > MOST_AHEAD) {
         await Promise.race([
           new Promise((resolve) => reader.input.once('drain', resolve)),
           // What it had to say comes with `end`.

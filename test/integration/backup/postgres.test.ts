@@ -49,6 +49,13 @@ describe('db backup on PostgreSQL', () => {
     {
       program: 'pg_dump',
       oddTables: `CREATE TABLE odd (id integer PRIMARY KEY, t text, b bytea);
+        CREATE VIEW some_odd AS SELECT id FROM odd WHERE id < 3;
+        CREATE MATERIALIZED VIEW kept_odd AS SELECT id FROM odd;
+        CREATE TABLE odder (more text) INHERITS (odd);
+        INSERT INTO odder (id, more) VALUES (-1, 'x');
+        CREATE TABLE parts (id integer) PARTITION BY RANGE (id);
+        CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
+        INSERT INTO parts VALUES (1), (2);
         CREATE TABLE "An odd ""table"". (it)" (id integer);
         INSERT INTO "An odd ""table"". (it)" VALUES (1), (2)`,
       oddDatabase: 'an odd "name" é',

@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import { expect } from 'chai';
 import pg from 'pg';
 import { seedNewton } from '../../../lab/databases/glance-data.ts';
@@ -57,6 +58,14 @@ describe('db sync through PgBouncer in transaction mode', () => {
       return rows[0]?.n ?? 0;
     });
   }
+
+  it('is no way for a backup, whose program would leave its settings to the next client', async () => {
+    await seedNewton(await server.createDatabase('dumped'), { images: 1 });
+    const pooler = await pooled({ poolSize: 2 });
+    const result = await runCli(['db', 'backup', tmpdir()], { DATABASE_CONNECTION: pooler.url('dumped') });
+    expect(result.stderr).to.include('a pooler such as PgBouncer is on the way');
+    expect(result.code).to.equal(19);
+  });
 
   it('makes the whole schema, and leaves no lock and no setting to the next client', async () => {
     const direct = await server.createDatabase('empty');
