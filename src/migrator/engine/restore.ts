@@ -1,8 +1,18 @@
-import type { BackupDocument } from '../backup/document.ts';
+/** What a restore goes by of a backup's document, see `backup/document.ts`. */
+export interface BackupFacts {
+  readonly file: string;
+  readonly compressed: boolean;
+  /** What made it. */
+  readonly client: string;
+  /** The version of the server that it is of. */
+  readonly server: string;
+  readonly heads: readonly string[];
+  readonly tables: Readonly<Record<string, number>>;
+}
 
 /** A backup that was read and found whole, to be put back. */
 export interface RestoreOptions {
-  readonly document: BackupDocument;
+  readonly document: BackupFacts;
   /** The path of its dump, for the engine's own programs. */
   readonly path: string;
   /** How many triggers it makes, where that was looked at. */

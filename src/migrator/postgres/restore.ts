@@ -2,12 +2,17 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { whyClientFailed } from '../backup/client-error.ts';
 import { type ClientProgram, findClient, lastLine, startClient } from '../backup/client-program.ts';
-import type { BackupDocument } from '../backup/document.ts';
 import { editedLines } from '../backup/edited-lines.ts';
 import { cannotRestore, noRestoreClient } from '../backup/restore-failure.ts';
 import { isGlances, strangers, whyStrangers } from '../backup/strangers.ts';
 import type { ConnectionTarget } from '../connection/target.ts';
-import { BrokenRestore, type OtherSession, type RestoreOptions, type Restorer } from '../engine/restore.ts';
+import {
+  type BackupFacts,
+  BrokenRestore,
+  type OtherSession,
+  type RestoreOptions,
+  type Restorer,
+} from '../engine/restore.ts';
 import { databaseError, describeDatabaseError } from '../errors/database-error.ts';
 import { ask } from './ask.ts';
 import { clientEnvironment } from './client-environment.ts';
@@ -200,7 +205,7 @@ function some(names: readonly string[]): string {
 async function checkReadable(
   reader: ClientProgram,
   path: string,
-  { client }: BackupDocument,
+  { client }: BackupFacts,
   address: string,
 ): Promise<void> {
   const list = startClient(reader, { args: ['--list', path], env: {} });
