@@ -31,14 +31,14 @@ export interface WithLook {
   readonly nextLookAt: string | undefined;
 }
 
-/** A look at the database is at work, whether its Job is there or somebody has deleted that. */
-export function lookIsAtWork({ job, schema, status, livePods }: Facts): boolean {
+/** A look at the database is at work, whether its Job is seen, or only a pod of it. */
+export function lookIsAtWork(facts: Facts): boolean {
+  const { job, schema, status, livePods } = facts;
+  const isNewest = status.job?.purpose === 'Look' || schema.reservedForLook;
   const isAtWork =
     job?.state.kind === 'active'
       ? job.purpose?.kind === 'Look'
-      : livePods.length > 0 &&
-        status.job?.purpose === 'Look' &&
-        schema.reservedSequence <= status.job.sequence;
+      : livePods.length > 0 && isNewest && !recordMayBeOld(facts);
   return isAtWork && !schema.deleting;
 }
 

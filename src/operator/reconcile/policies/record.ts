@@ -79,7 +79,8 @@ export function recordMayBeOld({ schema, status }: Facts): boolean {
   if (schema.reservedSequence > last && !(schema.reservedForLook && schema.reservedSequence === last + 1)) {
     return true;
   }
-  if (job?.purpose === 'Look') {
+  // Of a status that was wiped meanwhile it has not kept what was read before.
+  if (job?.purpose === 'Look' && status.databaseHeads !== undefined) {
     return false;
   }
   // One that only reads too: a lost migration may have been before it.
