@@ -29,6 +29,8 @@ describe('db restore on MariaDB', () => {
       ],
       dropIndex: 'DROP INDEX ix_images_is_public ON images',
     },
+    oddTable: `CREATE TABLE \`An odd \`\`table\`\`, (it's 100%)\` (id integer);
+      INSERT INTO \`An odd \`\`table\`\`, (it's 100%)\` VALUES (1), (2)`,
     loseRows: (clients) =>
       clients.replace(
         'mariadb',

@@ -32,6 +32,8 @@ describe('db restore on PostgreSQL', () => {
       ],
       dropIndex: 'DROP INDEX ix_images_is_public',
     },
+    oddTable: `CREATE TABLE "An odd ""table"". (it's 100%)" (id integer);
+      INSERT INTO "An odd ""table"". (it's 100%)" VALUES (1), (2)`,
     loseRows: (clients) =>
       clients.replace(
         'pg_restore',

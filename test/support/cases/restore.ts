@@ -30,6 +30,8 @@ export interface RestoreSubject {
   readonly transactional: boolean;
   /** How Ocata's script of the old tools begins, each statement committed by itself. */
   readonly ocata: OcataScript;
+  /** Makes a table of an odd name, with 2 rows. */
+  readonly oddTable: string;
   /** Puts in the place of the program, or of the one before it, what loses the rows of `image_locations`. */
   loseRows(clients: ClientFolder): void;
   crash(): Promise<void>;
@@ -122,6 +124,7 @@ export function restoreCases(engine: TestEngine, subject: RestoreSubject): void 
 
   it('puts every row and the schema into an empty database, and says what to do next', async () => {
     const url = await newton();
+    await engine.query(url, subject.oddTable);
     const before = await content(url);
     for (const format of ['compressed', 'plain']) {
       const older = await backedUp(url, '--for', 'uid');
