@@ -179,8 +179,10 @@ async function lockTables(
     );
     const tables = rows.map(({ name }) => String(name));
     try {
-      if (tables.length > 0) {
-        await session.query(`LOCK TABLES ${tables.map((table) => `${quoted(table)} READ`).join(', ')}`);
+      // Only who has the migrator's lock writes there, and on Galera that lock is a transaction in it.
+      const locked = tables.filter((table) => table !== 'alembic_version');
+      if (locked.length > 0) {
+        await session.query(`LOCK TABLES ${locked.map((table) => `${quoted(table)} READ`).join(', ')}`);
       }
       return tables;
     } catch (error) {

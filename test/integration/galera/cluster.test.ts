@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import mysql, { type RowDataPacket } from 'mysql2/promise';
+import { makeClientFolder } from '../../../lab/databases/backup-clients.ts';
 import { hasGalera, NO_GALERA, startGalera, type TestCluster } from '../../../lab/databases/galera.ts';
 import {
   expectedMysqlImages,
@@ -319,6 +323,30 @@ describe('a Galera cluster of three', () => {
     expect(rerun.code, rerun.stderr).to.equal(0);
     await withMysql(first.adminUrl('killed'), (client) => client.query('DROP TRIGGER slow'));
     await expectWhole(second.url('killed'), expected);
+  });
+
+  it('a backup of one node is put back by another, and is there on all', async () => {
+    const expected = await newton('put_back', 200);
+    const clients = makeClientFolder();
+    const folder = mkdtempSync(join(tmpdir(), 'glance-schema-backups-'));
+    const run = async (node: TestMariaDb, ...args: readonly string[]): Promise<string> => {
+      const env = { DATABASE_CONNECTION: node.adminUrl('put_back'), PATH: clients.path };
+      const { code, stdout, stderr } = await runCli(['db', ...args], env);
+      expect(code, `${args.join(' ')}: ${stderr}`).to.equal(0);
+      return stdout;
+    };
+    try {
+      const said = await run(first, 'backup', folder);
+      const file = /backed up as (\S+) /.exec(said)?.[1] ?? said;
+      await run(second, 'sync', 'ocata01');
+      await run(third, 'restore', file, '--replace');
+      expect(await run(first, 'version')).to.include('is at mitaka02');
+      await run(second, 'sync');
+      await expectWhole(first.url('put_back'), expected);
+    } finally {
+      clients.remove();
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   it('a node that is killed in the middle: exit 20, and the next run finishes on another', async () => {
