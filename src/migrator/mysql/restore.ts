@@ -100,7 +100,7 @@ function series(version: string): number {
 async function readTables(session: Session): Promise<readonly string[]> {
   const rows = await session.query(
     `SELECT TABLE_NAME AS name FROM information_schema.TABLES
-      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE')`,
+      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE')`,
   );
   return rows.map(({ name }) => String(name));
 }

@@ -5,6 +5,7 @@ import { leaveOut } from '../../../lab/process/needs.ts';
 import { restoreCases } from '../../support/cases/restore.ts';
 import { succeeds } from '../../support/db-command.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
+import { mysqlRestore } from '../../support/mysql-restore.ts';
 import { newtonDatabase } from '../../support/test-engine.ts';
 
 describe('db restore on MariaDB', () => {
@@ -20,64 +21,51 @@ describe('db restore on MariaDB', () => {
 
   after(() => server?.stop());
 
-  restoreCases(engine, {
-    program: 'mariadb',
-    transactional: false,
-    ocata: {
-      addVisibility: [
-        "ALTER TABLE images ADD COLUMN visibility ENUM('private','public','shared','community') NOT NULL DEFAULT 'shared'",
-      ],
-      dropIndex: 'DROP INDEX ix_images_is_public ON images',
-    },
-    oddTable: `CREATE TABLE \`An odd \`\`table\`\`, (it's 100%)\` (id integer);
-      INSERT INTO \`An odd \`\`table\`\`, (it's 100%)\` VALUES (1), (2)`,
-    loseRows: (clients) =>
-      clients.replace(
-        'mariadb',
-        `case "$1" in --version) exec "$REAL" "$@";; esac
-sed '/^INSERT INTO .image_locations/,/;$/d' | "$REAL" "$@"`,
-      ),
-    crash: () => server.crash(),
-    restart: () => server.restart(),
-    more({ run, backedUp, restored, refused, content }) {
-      const setting = (value: number): Promise<unknown> =>
-        engine.query(server.adminUrl('mysql'), `SET GLOBAL log_bin_trust_function_creators = ${value}`);
+  restoreCases(
+    engine,
+    mysqlRestore(
+      'mariadb',
+      () => server,
+      ({ run, backedUp, restored, refused, content }) => {
+        const setting = (value: number): Promise<unknown> =>
+          engine.query(server.adminUrl('mysql'), `SET GLOBAL log_bin_trust_function_creators = ${value}`);
 
-      it('triggers become those of who restores, or are refused before the first change', async () => {
-        const url = await newtonDatabase(engine, 30);
-        await succeeds(server.adminUrl(new URL(url).pathname.slice(1)), 'expand', 'ocata01');
-        const file = await backedUp(url);
-        const before = await content(url);
-        await setting(0);
-        try {
-          await refused(run(url, 'restore', file, '--replace'), 'Set log_bin_trust_function_creators=1');
+        it('triggers become those of who restores, or are refused before the first change', async () => {
+          const url = await newtonDatabase(engine, 30);
+          await succeeds(server.adminUrl(new URL(url).pathname.slice(1)), 'expand', 'ocata01');
+          const file = await backedUp(url);
+          const before = await content(url);
+          await setting(0);
+          try {
+            await refused(run(url, 'restore', file, '--replace'), 'Set log_bin_trust_function_creators=1');
+            expect(await content(url)).to.deep.equal(before);
+          } finally {
+            await setting(1);
+          }
+          await restored(url, file, '--replace');
           expect(await content(url)).to.deep.equal(before);
-        } finally {
-          await setting(1);
-        }
-        await restored(url, file, '--replace');
-        expect(await content(url)).to.deep.equal(before);
-        expect(
-          await engine.query(
-            url,
-            'SELECT DISTINCT DEFINER AS definer FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()',
-          ),
-        ).to.deep.equal([{ definer: 'glance@%' }]);
-      });
+          expect(
+            await engine.query(
+              url,
+              'SELECT DISTINCT DEFINER AS definer FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()',
+            ),
+          ).to.deep.equal([{ definer: 'glance@%' }]);
+        });
 
-      it('a backup of another kind of server, or of a later one, is refused', async () => {
-        const url = await newtonDatabase(engine, 5);
-        const file = await backedUp(url);
-        const about = JSON.parse(readFileSync(`${file}.json`, 'utf8'));
-        for (const [from, says] of [
-          ['8.0.36', 'the backup is of MySQL (8.0.36), and this server is MariaDB'],
-          ['99.1.0-MariaDB', 'and this server is older'],
-        ] as const) {
-          writeFileSync(`${file}.json`, JSON.stringify({ ...about, server: from }));
-          await refused(run(url, 'restore', file, '--replace'), says);
-        }
-        expect(await engine.query(url, 'SELECT COUNT(*) AS n FROM images')).to.deep.equal([{ n: 5 }]);
-      });
-    },
-  });
+        it('a backup of another kind of server, or of a later one, is refused', async () => {
+          const url = await newtonDatabase(engine, 5);
+          const file = await backedUp(url);
+          const about = JSON.parse(readFileSync(`${file}.json`, 'utf8'));
+          for (const [from, says] of [
+            ['8.0.36', 'the backup is of MySQL (8.0.36), and this server is MariaDB'],
+            ['99.1.0-MariaDB', 'and this server is older'],
+          ] as const) {
+            writeFileSync(`${file}.json`, JSON.stringify({ ...about, server: from }));
+            await refused(run(url, 'restore', file, '--replace'), says);
+          }
+          expect(await engine.query(url, 'SELECT COUNT(*) AS n FROM images')).to.deep.equal([{ n: 5 }]);
+        });
+      },
+    ),
+  );
 });
