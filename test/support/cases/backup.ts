@@ -108,7 +108,6 @@ export function backupCases(engine: TestEngine, subject: BackupSubject, { sample
   async function made(url: string, ...args: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await backup(url, ...args);
     expect(code, stderr).to.equal(0);
-    expect(stderr).to.equal('');
     return /backed up as .*\/(\S+) \(/.exec(stdout)?.[1] ?? stdout;
   }
 
@@ -185,13 +184,15 @@ export function backupCases(engine: TestEngine, subject: BackupSubject, { sample
     const session = await engine.connect(url);
     let id = 0;
     let writing = true;
+    const write = async (): Promise<void> => {
+      id += 1;
+      await session.query(`INSERT INTO odd (id, t) VALUES (${id}, 'x')`);
+      await session.query(`INSERT INTO image_tags (image_id, value, created_at, deleted)
+        SELECT id, 'written ${id}', created_at, false FROM images`);
+    };
+    await write();
     const writer = (async () => {
-      while (writing) {
-        id += 1;
-        await session.query(`INSERT INTO odd (id, t) VALUES (${id}, 'x')`);
-        await session.query(`INSERT INTO image_tags (image_id, value, created_at, deleted)
-          SELECT id, 'written ${id}', created_at, false FROM images`);
-      }
+      while (writing) await write();
     })();
     try {
       for (let round = 0; round < 3; round += 1) {
@@ -233,8 +234,6 @@ export function backupCases(engine: TestEngine, subject: BackupSubject, { sample
     expect(dumps(), 'that of the first attempt stays').to.include(first).and.include(second);
     await succeeds(url, 'sync', 'ocata01');
     expect(await made(url, ...args)).to.include('no backup is needed');
-    truncateSync(join(folder, second), 100);
-    await succeeds(url, 'sync', 'pike01');
   });
 
   it('is not used again where its file is not what was proven', async () => {
@@ -254,7 +253,6 @@ export function backupCases(engine: TestEngine, subject: BackupSubject, { sample
       const file = await made(url, ...args);
       expect(file).not.to.include('still holds');
       spoil(join(folder, file), readFileSync(join(folder, file)));
-      rmSync(join(folder, `${file}.json.kept`), { force: true });
     }
     expect(await made(url, ...args)).not.to.include('still holds');
   });
