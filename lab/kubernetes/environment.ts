@@ -67,6 +67,8 @@ export interface EnvironmentOptions {
   readonly rights?: 'cluster' | 'namespaced' | 'given by the test';
   /** What further images start; see FakeKubeletOptions. */
   readonly images?: FakeKubeletOptions['images'];
+  /** The folders that stand for PersistentVolumeClaims; see FakeKubeletOptions. */
+  readonly claims?: FakeKubeletOptions['claims'];
   /** Settings of PostgreSQL, as in postgresql.conf. */
   readonly postgresSettings?: Readonly<Record<string, string>>;
 }
@@ -80,6 +82,7 @@ export interface EnvironmentOptions {
 export async function startEnvironment({
   rights = 'cluster',
   images = {},
+  claims = new Map(),
   postgresSettings = {},
 }: EnvironmentOptions = {}): Promise<Environment> {
   const [plane, postgres] = await Promise.all([
@@ -90,6 +93,7 @@ export async function startEnvironment({
     startFakeKubelet({
       plane,
       images: { 'glance-schema': [process.execPath, bundle()], ...images },
+      claims,
       retryEvery: 100,
     }),
     startApiProxy(plane),

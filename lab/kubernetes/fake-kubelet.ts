@@ -5,8 +5,7 @@
 // 'dist/glance-schema.js'] } }); ...apply a Job; its pod runs as a local process, and its status is
 // what a kubelet's would be... console.log(node.logs('default', podName)); await node.stop();
 //
-// What is not as on a real node: no image, no isolation, no security context, no init containers,
-// no limits, and no in-cluster files at /var/run/secrets: a pod with a ServiceAccount token gets
+// What is not as on a real node: no image, no isolation, no security context, no limits, and no in-cluster files at /var/run/secrets: a pod with a ServiceAccount token gets
 // KUBECONFIG in their place. Liveness probes are not asked. Pods in the test's own network reach
 // everything by 127.0.0.1.
 
@@ -29,6 +28,8 @@ export interface FakeKubeletOptions {
    * Others cannot be pulled.
    */
   readonly images: Readonly<Record<string, readonly string[]>>;
+  /** The folders that stand for PersistentVolumeClaims, by their names, of any namespace. */
+  readonly claims?: ReadonlyMap<string, string>;
   /** Default `fake-kubelet`. */
   readonly name?: string;
   /**
@@ -219,6 +220,7 @@ export async function startFakeKubelet(options: FakeKubeletOptions): Promise<Fak
       folder: join(folder, 'pods', uid),
       baseEnv: options.env ?? {},
       retryEvery: options.retryEvery ?? 500,
+      claimFolder: (_namespace, claim) => options.claims?.get(claim) ?? null,
       entrypointOf,
       logFileOf: (container) => logFile(namespace, podName, container),
       onGone: () => {
@@ -261,6 +263,9 @@ export async function startFakeKubelet(options: FakeKubeletOptions): Promise<Fak
 
   function unschedulable(pod: Pod): string | null {
     if (cordoned) return 'node(s) were unschedulable';
+    const claims = (pod.spec.volumes ?? []).flatMap((each) => each.persistentVolumeClaim?.claimName ?? []);
+    const missing = claims.find((claim) => options.claims?.has(claim) !== true);
+    if (missing !== undefined) return `persistentvolumeclaim "${missing}" not found`;
     const labels: Record<string, string> = { 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux' };
     const wanted = Object.entries(pod.spec.nodeSelector ?? {});
     const unlike = wanted.some(([key, value]) => labels[key] !== value);

@@ -330,6 +330,55 @@ const drift = z
     'Drift: whether the schema is what its revision has. Nothing of it is mended by itself, and other tables and indexes are named and not called wrong.',
   );
 
+/** How many backups a claim may be told to keep, and how many the status lists. */
+const MOST_RETAINED = 100;
+
+/** How many backups `status.backups` lists at the most. */
+export const MOST_BACKUPS = 10;
+
+const backup = z
+  .strictObject({
+    policy: z
+      .enum(['None', 'BeforeUpgrade'])
+      .default('None')
+      .describe(
+        'Whether the pod of a migration takes a backup first, without which nothing is migrated. An empty database needs none.',
+      ),
+    volumeClaimName: objectName
+      .optional()
+      .describe(
+        'The PersistentVolumeClaim in the namespace of this GlanceSchema on which backups are kept; required with BeforeUpgrade.',
+      ),
+    image: z
+      .string()
+      .min(1)
+      .max(1024)
+      .optional()
+      .describe(
+        "The image that takes the backup: one of this operator's version that has the database's own client programs; that of the migration if absent.",
+      ),
+    retain: z
+      .int()
+      .min(1)
+      .max(MOST_RETAINED)
+      .default(3)
+      .describe(
+        'How many backups of this GlanceSchema stay on the claim: older ones are removed once a newer one is proven.',
+      ),
+    timeout: z
+      .string()
+      .max(16)
+      .default('1h')
+      .describe(
+        'The longest that a backup may take, from `1m` to `744h`. It is added to job.activeDeadlineSeconds where that is set.',
+      ),
+    format: z
+      .enum(['Compressed', 'Plain'])
+      .default('Compressed')
+      .describe('Whether the file of a backup is compressed.'),
+  })
+  .describe('The backup before a migration; none is taken if absent.');
+
 /**
  * The spec of a GlanceSchema: what is checked at run time, and what the CRD and its reference are
  * made of.
@@ -374,6 +423,7 @@ export const specSchema = z
         'Workloads that have to be rolled out before contract starts, so that no old node of Glance meets a contracted schema: the database is expanded and its rows are moved first, and contract waits (`WaitingForRollOut`). An empty database, and a revision before `ocata01`, have nothing to wait for. The operator needs the right to read them: `manifests/roll-outs`.',
       ),
     drift: drift.optional(),
+    backup: backup.optional(),
     database,
     job: job.optional(),
   })
@@ -398,6 +448,11 @@ const historyEntry = z.strictObject({
     .max(64)
     .describe('The revision scripts that were committed, in order.'),
   rows: z.int().optional().describe('How many rows its data migrations moved; absent where none ran.'),
+  backup: z
+    .string()
+    .max(253)
+    .optional()
+    .describe('The file of the backup from before it; absent where none was taken.'),
   job: z.string().max(253).describe('The Job that did it.'),
   error: z.string().max(2048).optional().describe('Why it failed; absent when it did not.'),
 });
@@ -499,6 +554,12 @@ export const statusSchema = z
         image: z.string().max(1024).optional().describe('What its pod runs.'),
         startedAt: time,
         finishedAt: time.optional().describe('When it ended; absent while it runs.'),
+        backup: z
+          .enum(['Proven', 'NotNeeded', 'Unproven'])
+          .optional()
+          .describe(
+            'What came of the backup before its migration: `Unproven` where the step for it ended well and left no result that could be read. Absent where none was asked for, or it has not ended well.',
+          ),
         failure: z
           .strictObject({
             reason: z.string().max(64).describe('One of the reasons of `Ready`, or `NoResult`.'),
@@ -575,6 +636,27 @@ export const statusSchema = z
       .max(10)
       .optional()
       .describe('The last ten migrations, newest first, failures with their cause.'),
+    backups: z
+      .array(
+        z.strictObject({
+          file: z.string().max(253).describe('The name of its file on the claim.'),
+          revision: z.string().max(64).describe('Where the database was.'),
+          phase: phase.describe("Where in that revision's cycle it was."),
+          takenAt: time.describe('When its snapshot was taken. RFC 3339, UTC.'),
+          bytes: z.int().describe('The length of its file.'),
+          sha256: z.string().max(64).describe('The SHA-256 of its file, in hex.'),
+          tables: z.int().describe('How many tables it has.'),
+          rows: z.int().describe('How many rows it has, of all tables.'),
+          volumeClaimName: z.string().max(253).describe('The PersistentVolumeClaim that it is on.'),
+          database: z.string().max(512).optional().describe('Which database it is of, as in recordedFrom.'),
+          job: z.string().max(253).describe('The Job that took it.'),
+        }),
+      )
+      .max(MOST_BACKUPS)
+      .optional()
+      .describe(
+        'The backups that were taken and proven, newest first: as many as spec.backup.retain keeps, and ten at the most.',
+      ),
     handledObserve: z
       .string()
       .max(256)
@@ -618,6 +700,9 @@ export type StatusJob = NonNullable<GlanceSchemaStatus['job']>;
 
 /** What the next migration would do, as in `status.plan`. */
 export type StatusPlan = NonNullable<GlanceSchemaStatus['plan']>;
+
+/** A backup that is proven, as in `status.backups`. */
+export type StatusBackup = NonNullable<GlanceSchemaStatus['backups']>[number];
 
 /** One migration of the past, as in `status.history`. */
 export type HistoryEntry = z.output<typeof historyEntry>;

@@ -59,6 +59,12 @@ export const MANAGED_BY = 'glance-schema';
 /** The one container of a migration pod. */
 export const CONTAINER_NAME = 'migrate';
 
+/** The init container of a migration pod that takes a backup first. */
+export const BACKUP_CONTAINER_NAME = 'backup';
+
+/** Where that container, and the pod of a restore, have the claim with the backups. */
+export const BACKUP_FOLDER = '/backups';
+
 /**
  * The environment variable of that container which says where the connection is from, as messages
  * are to call it: the key and the Secret.

@@ -149,6 +149,15 @@ export const REASONS = {
     doThis:
       'Run `glance-schema db diff --drift` for all of it and for the SQL that mends it, or name in `spec.drift.exclude` what is meant to be so; the operator tries again by itself, or at once with the annotation `retry`.',
   },
+  BackupFailed: {
+    ready: 'False',
+    also: 'Reconciling',
+    warns: true,
+    verb: 'retry',
+    meaning: 'The backup before the migration could not be taken or proven. Nothing was migrated.',
+    doThis:
+      'Mend what the message names; the operator tries again by itself, or at once with the annotation `retry`.',
+  },
   SecretNotReady: {
     ready: 'False',
     also: 'Reconciling',

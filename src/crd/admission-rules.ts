@@ -110,7 +110,7 @@ export function windowCanBeRead(): readonly AdmissionRule[] {
       fieldPath: '.schedule',
     },
     {
-      rule: `self.duration.matches('${WINDOW_DURATION}') && duration(self.duration) >= duration('1m') && duration(self.duration) <= duration('744h')`,
+      rule: isDuration('self.duration'),
       message: 'Cannot use this duration. Write hours and minutes, from 1m to 744h, such as 2h30m.',
       fieldPath: '.duration',
     },
@@ -125,7 +125,7 @@ export function windowCanBeRead(): readonly AdmissionRule[] {
 /** On `spec.drift`. */
 export function driftCanBeRead(): AdmissionRule {
   return {
-    rule: `!has(self.interval) || (self.interval.matches('${WINDOW_DURATION}') && duration(self.interval) >= duration('10m') && duration(self.interval) <= duration('744h'))`,
+    rule: `!has(self.interval) || (${isDuration('self.interval', '10m')})`,
     message: 'Cannot use this interval. Write hours and minutes, from 10m to 744h, such as 24h.',
     fieldPath: '.interval',
   };
@@ -149,7 +149,27 @@ const CRON_SCHEDULE = (() => {
   return `^(?i:@(yearly|annually|monthly|weekly|daily|hourly)|${fields.join(' +')})$`;
 })();
 
-const WINDOW_DURATION = '^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$';
+/** As the operator reads it, a month at the most. */
+function isDuration(field: string, least = '1m'): string {
+  return `${field}.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$') && duration(${field}) >= duration('${least}') && duration(${field}) <= duration('744h')`;
+}
+
+/** On `spec.backup`. */
+export function backupHasClaim(): readonly AdmissionRule[] {
+  return [
+    {
+      rule: "self.policy != 'BeforeUpgrade' || has(self.volumeClaimName)",
+      message:
+        'Cannot take backups without a place for them. Name a PersistentVolumeClaim of this namespace in backup.volumeClaimName.',
+      fieldPath: '.volumeClaimName',
+    },
+    {
+      rule: isDuration('self.timeout'),
+      message: 'Cannot use this timeout. Write hours and minutes, from 1m to 744h, such as 2h30m.',
+      fieldPath: '.timeout',
+    },
+  ];
+}
 
 /**
  * On the whole object: a change of the wanted position to one before the recorded one is refused.

@@ -5,6 +5,7 @@ import { withoutUndefined } from '../glance/without-undefined.ts';
 import {
   type AdmissionRule,
   annotationsKeepConfinement,
+  backupHasClaim,
   driftCanBeRead,
   oneAuthority,
   oneConnection,
@@ -42,6 +43,7 @@ export function customResourceDefinition(): object {
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['kind', 'name'],
   });
+  addRule(at(spec, 'backup'), ...backupHasClaim());
   Object.assign(at(status, 'conditions'), {
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['type'],

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { RETRY_ANNOTATION } from '../../src/contract/names.ts';
-import { knownReason } from '../../src/contract/reasons.ts';
 import type { SchemaObject } from '../../src/operator/kube/cluster.ts';
 import { hasEnded, isFinished } from '../../src/operator/reconcile/facts/observe.ts';
 import { newResult } from '../../src/operator/reconcile/metrics.ts';
+import { isFinal } from '../../src/operator/reconcile/policies/attempts.ts';
 import { reconciler } from '../../src/operator/reconcile/reconciler.ts';
 import type { StoredStatus } from '../../src/operator/reconcile/status-writer.ts';
 import { exponentialBackoff } from '../../src/operator/time/backoff.ts';
@@ -390,10 +390,12 @@ function expectRest(world: World): void {
   const { schema } = world;
   const what = describeWorld(world);
   const alive = [...world.pods.values()].filter((pod) => !hasEnded(pod.object));
-  const image = schema === undefined ? undefined : specOf(schema).job.image;
+  const { job, backup } = schema === undefined ? {} : specOf(schema);
+  const images = [job?.image, backup?.policy === 'BeforeUpgrade' ? backup.image : undefined];
   const deleted = schema?.metadata.deletionTimestamp !== undefined;
-  if (schema !== undefined && !deleted && image === NO_IMAGE && alive.length > 0) {
-    expect(alive.map((pod) => pod.image)).to.deep.equal([image]);
+  if (schema !== undefined && !deleted && images.includes(NO_IMAGE) && alive.length > 0) {
+    expect(alive).to.have.length(1);
+    expect([alive[0]?.image, alive[0]?.backup?.image]).to.include(NO_IMAGE);
     expectHeldUp(schema, what);
     return;
   }
@@ -469,14 +471,14 @@ function reasonAtRest(world: World, schema: SchemaObject): string {
   const isTried =
     job?.generation === schema.metadata.generation &&
     handledRetry === schema.metadata.annotations?.[RETRY_ANNOTATION];
-  const isFinal = isTried && knownReason(job?.failure?.reason) !== undefined;
-  if (!isFinal && revision === 'ocata01' && world.position === EXPANDED && !world.isRolledOut(schema)) {
+  const hasFailed = isTried && isFinal(job?.failure?.reason ?? '');
+  if (!hasFailed && revision === 'ocata01' && world.position === EXPANDED && !world.isRolledOut(schema)) {
     return 'WaitingForRollOut';
   }
-  if (!isFinal && specOf(schema).approval === 'Manual' && !isApproved(world, schema)) {
+  if (!hasFailed && specOf(schema).approval === 'Manual' && !isApproved(world, schema)) {
     return 'AwaitingApproval';
   }
-  if (window === 'far' && !isFinal) {
+  if (window === 'far' && !hasFailed) {
     return 'OutsideWindow';
   }
   // Nothing else may keep the database from where it is wanted.

@@ -228,6 +228,25 @@ const GUARDS: readonly Guard[] = [
     "verdict.reason === 'UpToDate' ? {} :",
     'verdict.reason !== undefined ? withoutUndefined({ plan, refusedPlan }) :',
   ]),
+  guard('a migration takes the backup that was asked for', ['        ...backupFirst(input, backup),\n', '']),
+  guard('a blocked Job of another backup is replaced', [
+    'image, ...backup, ...pullSecrets',
+    'image, ...pullSecrets',
+  ]),
+  guard('a backup at work is not taken away', [
+    '[container(pod), backupContainer(pod)].some(',
+    '[container(pod)].some(',
+  ]),
+  guard('a backup is listed', [
+    'const backups = withBackups(status.backups, job)',
+    'const backups = status.backups ?? []',
+  ]),
+  guard('a backup that is known stays listed', ['[...fresh, ...known].slice(', '[...fresh].slice(']),
+  guard('a backup is listed once', ['const fresh = unique.filter(isNew)', 'const fresh = unique']),
+  guard('the backups of a restored status stay', [
+    'withoutUndefined({ observedGeneration, lastMigration, history, backups, conditions })',
+    'withoutUndefined({ observedGeneration, lastMigration, history, conditions })',
+  ]),
   guard('a changed spec is tried anew', ['job.generation !== schema.generation ||', '']),
   guard('a retry is tried anew', [
     '    (schema.retry !== undefined && schema.retry !== status.handledRetry)\n  );',
@@ -367,8 +386,8 @@ const GUARDS: readonly Guard[] = [
   ]),
   guard('a pod that is gone may have been the last', ['isMissingOne(job, ended)\n', 'false\n']),
   guard('the last pod knows', [
-    'byCreation(b, a) ||\n    b.metadata.name.localeCompare',
-    'byCreation(a, b) ||\n    a.metadata.name.localeCompare',
+    'byCreation(b, a) || b.metadata.name.localeCompare',
+    'byCreation(a, b) || a.metadata.name.localeCompare',
   ]),
   guard(
     'the pod that succeeded knows',

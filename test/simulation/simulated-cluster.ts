@@ -1,5 +1,6 @@
 import type { GlanceSchemaStatus, Workload } from '../../src/contract/glance-schema.ts';
 import {
+  BACKUP_CONTAINER_NAME,
   CONNECTION_VARIABLE,
   FINALIZER,
   LOOK_SEQUENCE_ANNOTATION,
@@ -47,6 +48,14 @@ interface EnvironmentVariable {
 interface JobSpec {
   readonly template: {
     readonly spec: {
+      readonly initContainers?: readonly {
+        readonly name: string;
+        readonly image: string;
+        readonly args: readonly string[];
+      }[];
+      readonly volumes?: readonly {
+        readonly persistentVolumeClaim?: { readonly claimName: string };
+      }[];
       readonly containers: readonly [
         {
           readonly image: string;
@@ -63,6 +72,14 @@ function secretOf({ template }: JobSpec): { readonly secret?: string } {
   const variable = template.spec.containers[0].env.find(({ name }) => name === CONNECTION_VARIABLE);
   const secret = variable?.valueFrom?.secretKeyRef?.name;
   return withoutUndefined({ secret });
+}
+
+/** The backup that a Job has taken before its migration. */
+function backupOf({ template }: JobSpec): { readonly backup?: { claim: string; image: string } } {
+  const { initContainers = [], volumes = [] } = template.spec;
+  const claim = volumes.flatMap((volume) => volume.persistentVolumeClaim?.claimName ?? [])[0];
+  const step = initContainers.find(({ name }) => name === BACKUP_CONTAINER_NAME);
+  return step === undefined || claim === undefined ? {} : { backup: { claim, image: step.image } };
 }
 
 function sequenceOf({ metadata }: JobObject): number {
@@ -281,6 +298,7 @@ export class SimulatedCluster implements Cluster {
       this.#world.checkPlan(status);
       this.#checkWaiting(current, status);
       this.#checkQuiet(current, status);
+      this.#world.checkBackups(current.status ?? {}, status, this.#began);
       if (status.progress !== undefined && status.job?.finishedAt !== undefined) {
         throw new Error(`Progress is told of a Job that has ended (${schema.metadata.uid})`);
       }
@@ -335,6 +353,8 @@ export class SimulatedCluster implements Cluster {
         image: spec.template.spec.containers[0].image,
         args: spec.template.spec.containers[0].args,
         ...secretOf(spec),
+        ...backupOf(spec),
+        asksForBackup: this.#checkBackup(metadata.annotations?.[PURPOSE_ANNOTATION], spec),
       });
       // Stopped after it had noted the place of this Job; another has made it since, somebody has
       // deleted it, and there is a later one.
@@ -606,6 +626,30 @@ export class SimulatedCluster implements Cluster {
     if (isWaiting && gates.every(({ name }) => this.#rolledOut.get(name) === true)) {
       throw new Error(`A roll-out is waited for that is done (${schema.metadata.uid})`);
     }
+  }
+
+  /**
+   * A migration takes the backup that its spec asked for as its place was noted, and nothing else
+   * takes any.
+   *
+   * @returns whether one was asked for
+   */
+  #checkBackup(annotation: string | undefined, job: JobSpec): boolean {
+    const schema = this.#fenced;
+    if (schema === undefined) {
+      return false;
+    }
+    const { backup: wanted } = specOf(schema);
+    const migrates = parsePurpose(annotation)?.target != null;
+    const asks = migrates && wanted?.policy === 'BeforeUpgrade';
+    const { backup } = backupOf(job);
+    const claim = asks ? wanted.volumeClaimName : undefined;
+    if (backup?.claim !== claim) {
+      throw new Error(
+        `A Job has a backup on ${backup?.claim}, and its spec on ${claim} (${schema.metadata.uid})`,
+      );
+    }
+    return asks;
   }
 
   /**

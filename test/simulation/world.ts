@@ -13,11 +13,12 @@ import {
   RETRY_ANNOTATION,
   SCHEMA_UID_LABEL,
 } from '../../src/contract/names.ts';
-import type { MigrationReport } from '../../src/contract/report.ts';
+import type { MigrationReport, ReportedBackup } from '../../src/contract/report.ts';
 import { formatPosition, type Position } from '../../src/glance/position.ts';
 import { REVISIONS as CHAIN } from '../../src/glance/revisions.ts';
 import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import type {
+  ContainerStatus,
   JobObject,
   PodObject,
   SchemaObject,
@@ -92,6 +93,7 @@ const EDITS = {
   'drifts or is mended': 1,
   'migrates by hand': 0.5,
   'restores quietly': 0.5,
+  'asks for backups or not': 2,
 } as const;
 
 /** Each leads to a database of its own. */
@@ -144,12 +146,46 @@ const [, , FAR_WINDOW, NO_WINDOW] = WINDOWS;
 /** An image that no registry has: its pods never start. */
 export const NO_IMAGE = 'missing';
 
-/** A Job, with the image of its pods and the Secret that they are handed. */
+/** Where backups are kept. */
+const CLAIMS = ['glance-backups', 'other-backups'] as const;
+
+/** The backup in a status that somebody has restored, of which nobody here knows. */
+const FOREIGN_BACKUP = 'backup-of-another';
+
+/** What users write in `spec.backup`. */
+export interface BackupSpec {
+  readonly policy: 'None' | 'BeforeUpgrade';
+  readonly volumeClaimName: string;
+  readonly retain: number;
+  readonly image?: string;
+}
+
+/** The backup before a migration, as its Job has it. */
+interface BackupStep {
+  readonly claim: string;
+  readonly image: string;
+}
+
+/**
+ * A Job, with the image of its pods, the Secret that they are handed, the backup that they take,
+ * and whether one was asked for.
+ */
 type SimulatedJob = JobObject & {
   readonly image?: string;
   readonly secret?: string;
   readonly args?: readonly string[];
+  readonly backup?: BackupStep;
+  readonly asksForBackup?: boolean;
 };
+
+/** A backup on a claim. */
+interface StoredBackup {
+  readonly file: string;
+  readonly schema: string;
+  readonly database: SimulatedDatabase;
+  readonly at: number;
+  readonly takenAt: string;
+}
 
 /** A database, as its users and the migrators know it. */
 interface SimulatedDatabase {
@@ -209,6 +245,20 @@ interface SimulatedPod {
   endedAfter: number | undefined;
   /** Whether another container keeps it once its process has ended. */
   readonly sidecar: boolean;
+  /** The backup before its process; undefined where its Job has none. */
+  readonly backup:
+    | (BackupStep & {
+        state: 'due' | 'at work' | 'ended';
+        /** How many changes there were before it began, and before its end. */
+        startedAfter: number;
+        endedAfter: number;
+        /** What came of it, once it has ended well. */
+        result: StoredBackup | 'not needed' | 'unproven' | undefined;
+        /** What its container says. */
+        container: ContainerStatus['state'];
+      })
+    | undefined;
+  readonly asksForBackup: boolean;
   /**
    * Whether what it left makes no sense, or it stopped short of its target and said that all was
    * well.
@@ -299,6 +349,12 @@ export class World {
    */
   #wiped = 0;
   #versions = 0;
+  /** What is on each claim, oldest first. */
+  readonly #folders = new Map<string, readonly StoredBackup[]>();
+  /** How many of them the Job of this UID has told its claim to keep. */
+  readonly #retained = new Map<string, number | undefined>();
+  /** The files of the backups that a pod has reported. */
+  readonly #reportedBackups = new Set<string>([FOREIGN_BACKUP]);
 
   constructor(trace: Trace) {
     this.trace = trace;
@@ -315,7 +371,7 @@ export class World {
 
   /** Whether a migrator is. */
   get isAtWork(): boolean {
-    return [...this.pods.values()].some((pod) => pod.process !== undefined);
+    return [...this.pods.values()].some(hasProcess);
   }
 
   /** How many changes there have been. */
@@ -451,6 +507,8 @@ export class World {
   putJob(job: SimulatedJob): JobObject {
     const stored = { ...job, metadata: { ...job.metadata, resourceVersion: this.version() } };
     this.jobs.set(stored.metadata.uid, stored);
+    const purpose = parsePurpose(stored.metadata.annotations?.[PURPOSE_ANNOTATION]);
+    this.#retained.set(stored.metadata.uid, purpose?.backup?.retain);
     this.jobChanges.push({ uid: stored.metadata.uid, object: stored });
     return stored;
   }
@@ -468,8 +526,13 @@ export class World {
       this.putJob({ ...job, metadata: { ...job.metadata, deletionTimestamp: this.now() } });
     }
     for (const pod of this.#podsOf(uid)) {
-      pod.killAt ??= this.clock + (pod.process === undefined ? 0 : this.trace.next(GRACE));
+      pod.killAt ??= this.#killTime(pod);
     }
+  }
+
+  /** When a pod that is deleted now is killed, in milliseconds. */
+  #killTime(pod: SimulatedPod): number {
+    return this.clock + (hasProcess(pod) ? this.trace.next(GRACE) : 0);
   }
 
   #podsOf(jobUid: string): readonly SimulatedPod[] {
@@ -542,9 +605,13 @@ export class World {
       this.podChanges.push({ uid: pod.object.metadata.uid, object: undefined });
       return;
     }
+    if (phase === 'Pending' && pod.backup !== undefined && pod.backup.state !== 'ended') {
+      this.#stepBackup(pod, pod.backup);
+      return;
+    }
     if (phase === 'Pending') {
       if (pod.image === NO_IMAGE) {
-        if (pod.object.status?.containerStatuses?.[0]?.state === undefined) {
+        if (pod.object.status?.containerStatuses?.[0]?.state?.waiting?.message === undefined) {
           this.#putPod(pod, 'Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } });
         }
         return;
@@ -597,6 +664,138 @@ export class World {
     }
     this.#failed.set(uid, failed.add(object.metadata.uid));
     this.putJob({ ...job, status: { ...job.status, failed: failed.size } });
+  }
+
+  /** The kubelet's share in a backup, and that of `db backup`. */
+  #stepBackup(pod: SimulatedPod, backup: NonNullable<SimulatedPod['backup']>): void {
+    if (backup.state === 'due') {
+      if (backup.image === NO_IMAGE) {
+        if (backup.container === undefined) {
+          backup.container = { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } };
+          this.#putPod(pod, 'Pending', INITIALIZING);
+        }
+      } else if (!this.trace.happens('start takes its time', 3)) {
+        backup.state = 'at work';
+        backup.startedAfter = this.moment;
+        backup.container = { running: { startedAt: this.now() } };
+        this.#putPod(pod, 'Pending', INITIALIZING);
+      }
+      return;
+    }
+    if (this.clock < this.#awayUntil) {
+      this.#endBackup(pod, backup, 'DatabaseUnreachable');
+      return;
+    }
+    if (this.clock < this.#tightUntil && this.trace.next(2) === 1) {
+      this.#endBackup(pod, backup, 137);
+      return;
+    }
+    if (pod.killAt === undefined && this.trace.happens('backup takes its time', 3)) {
+      return;
+    }
+    switch (
+      this.trace.choose({
+        'goes on': 12,
+        killed: 1,
+        evicted: 1,
+        fails: 1,
+        'is not known': 1,
+        'says nothing': 1,
+      })
+    ) {
+      case 'goes on':
+        this.#endBackup(pod, backup, this.#backUp(pod, backup));
+        return;
+      case 'killed':
+        this.#endBackup(pod, backup, 137);
+        return;
+      case 'evicted':
+        this.#endBackup(pod, backup, 143);
+        return;
+      case 'fails':
+        this.#endBackup(pod, backup, 'BackupFailed');
+        return;
+      case 'is not known':
+        this.#endBackup(pod, backup, exitCodeOf('Usage'));
+        return;
+      case 'says nothing':
+        this.#endBackup(pod, backup, 'unproven');
+    }
+  }
+
+  /** What `db backup` finds or makes on the claim. */
+  #backUp(
+    { object, database, target, purpose }: SimulatedPod,
+    { claim }: BackupStep,
+  ): StoredBackup | 'not needed' {
+    const schema = object.metadata.labels?.[SCHEMA_UID_LABEL] ?? '';
+    if (database.at < 0 || target == null || database.at >= indexOf(target)) {
+      return 'not needed';
+    }
+    const there = this.#folders.get(claim) ?? [];
+    const known = there.findLast((each) => each.schema === schema);
+    if (known?.database === database && known.at === database.at) {
+      return known;
+    }
+    const made = { file: `backup-${this.version()}`, schema, database, at: database.at, takenAt: this.now() };
+    const own = [...there.filter((each) => each.schema === schema), made];
+    const others = there.filter((each) => each.schema !== schema);
+    this.#folders.set(claim, [...others, ...own.slice(-(purpose?.backup?.retain ?? 1))]);
+    return made;
+  }
+
+  /** @param end what came of it, why it failed, or the exit code of one that said nothing */
+  #endBackup(
+    pod: SimulatedPod,
+    backup: NonNullable<SimulatedPod['backup']>,
+    end: StoredBackup | 'not needed' | 'unproven' | 'BackupFailed' | 'DatabaseUnreachable' | number,
+  ): void {
+    const failed = end === 'BackupFailed' || end === 'DatabaseUnreachable' ? end : undefined;
+    const exitCode = typeof end === 'number' ? end : failed === undefined ? 0 : exitCodeOf(failed);
+    const read = failed !== 'DatabaseUnreachable';
+    const at = pod.database.at;
+    const report: MigrationReport = {
+      version: 1,
+      command: 'backup',
+      target: pod.target,
+      from: read ? positionAt(at) : null,
+      to: read ? positionAt(at) : null,
+      heads: read ? headsAt(at) : null,
+      adopted: false,
+      applied: [],
+      ...(typeof end === 'object' ? { backup: reportedAs(end) } : {}),
+      startedAt: this.now(),
+      finishedAt: this.now(),
+      error:
+        failed === undefined
+          ? null
+          : { reason: failed, message: `Cannot go on: found ${failed}`, migration: null },
+    };
+    const message =
+      typeof end === 'number'
+        ? undefined
+        : end === 'unproven'
+          ? this.trace.pick([undefined, 'done', '{}'])
+          : JSON.stringify(report);
+    backup.state = 'ended';
+    backup.container = {
+      terminated: { exitCode, reason: 'ended', finishedAt: this.now(), ...withoutUndefined({ message }) },
+    };
+    if (exitCode === 0) {
+      backup.result = typeof end === 'object' || end === 'not needed' ? end : 'unproven';
+      if (typeof end === 'object') {
+        this.#reportedBackups.add(end.file);
+      }
+      backup.endedAfter = this.moment;
+      this.#putPod(pod, 'Pending', INITIALIZING);
+      return;
+    }
+    pod.endedAfter = this.moment;
+    this.#left.set(ownerOf(pod.object), at);
+    if (pod.killAt !== undefined) {
+      pod.killAt = Math.min(pod.killAt, this.clock + this.trace.next(2000));
+    }
+    this.#putPod(pod, 'Failed', INITIALIZING, exitCode === 143);
   }
 
   #stepProcess(pod: SimulatedPod, process: NonNullable<SimulatedPod['process']>): void {
@@ -684,6 +883,7 @@ export class World {
       this.#endWith(pod, process, this.#fails, true);
       return;
     }
+    checkBackedUp(pod);
     pod.database.at += 1;
     const script = nameAt(pod.database.at) ?? '';
     process.applied.push(script);
@@ -787,6 +987,13 @@ export class World {
       metadata: { ...pod.object.metadata, resourceVersion: this.version() },
       status: {
         phase,
+        ...(pod.backup === undefined
+          ? {}
+          : {
+              initContainerStatuses: [
+                { name: 'backup', ...withoutUndefined({ state: pod.backup.container }) },
+              ],
+            }),
         containerStatuses: [{ name: 'migrate', ...withoutUndefined({ state }) }],
         conditions: disrupted ? [{ type: 'DisruptionTarget', status: 'True' }] : [],
       },
@@ -815,7 +1022,7 @@ export class World {
     if (job.spec.suspend && !isFinished(job)) {
       for (const pod of own) {
         if (!hasEnded(pod.object)) {
-          pod.killAt ??= this.clock + (pod.process === undefined ? 0 : this.trace.next(GRACE));
+          pod.killAt ??= this.#killTime(pod);
         }
       }
       return;
@@ -843,7 +1050,11 @@ export class World {
     }
     const codes = own.map((pod) => {
       const disrupted = pod.object.status?.conditions?.some(({ type }) => type === 'DisruptionTarget');
-      return disrupted ? undefined : pod.object.status?.containerStatuses?.[0]?.state?.terminated?.exitCode;
+      const { initContainerStatuses = [], containerStatuses = [] } = pod.object.status ?? {};
+      const ends = [...initContainerStatuses, ...containerStatuses].map(
+        ({ state }) => state?.terminated?.exitCode,
+      );
+      return disrupted ? undefined : (ends.find((code) => code !== undefined && code !== 0) ?? ends.at(-1));
     });
     const failures = codes.filter((code) => code !== undefined && code !== 0);
     if (codes.includes(0)) {
@@ -879,6 +1090,18 @@ export class World {
           madeAfter: this.moment,
           endedAfter: undefined,
           sidecar: this.trace.happens('sidecar', 10),
+          backup:
+            job.backup === undefined
+              ? undefined
+              : {
+                  ...job.backup,
+                  state: 'due',
+                  startedAfter: Number.POSITIVE_INFINITY,
+                  endedAfter: Number.POSITIVE_INFINITY,
+                  result: undefined,
+                  container: undefined,
+                },
+          asksForBackup: job.asksForBackup === true,
         },
         'Pending',
         undefined,
@@ -939,6 +1162,7 @@ export class World {
         revision,
         through: 'Contract',
         suspend: false,
+        ...withoutUndefined({ backup: this.#anyBackup() }),
         approval: isPlanned ? 'Manual' : this.trace.pick(['Automatic', 'Automatic', 'Manual']),
         ...(isPlanned ? { approvedPlan: plan.hash } : {}),
         database: { secretRef: { name: SECRETS[0], key: 'connection' } },
@@ -1009,7 +1233,7 @@ export class World {
         const pods = [...this.pods.values()].reverse();
         const pod = pods[trace.next(Math.max(1, pods.length))];
         if (pod !== undefined) {
-          pod.killAt ??= this.clock + (pod.process === undefined ? 0 : trace.next(GRACE));
+          pod.killAt ??= this.#killTime(pod);
         }
         return;
       }
@@ -1141,6 +1365,9 @@ export class World {
           this.#moveQuietly();
         }
         return;
+      case 'asks for backups or not':
+        this.#editSpec(schema, { backup: this.#anyBackup() });
+        return;
       case 'writes rows':
         this.#database.rows = trace.pick(ROWS);
         return;
@@ -1169,6 +1396,20 @@ export class World {
     for (const name of this.#workloads.keys()) {
       this.#workloads.set(name, this.trace.pick(['new', 'under way']));
     }
+  }
+
+  /** What somebody writes in `spec.backup`. */
+  #anyBackup(): BackupSpec | undefined {
+    const { trace } = this;
+    const policy = trace.pick([undefined, 'BeforeUpgrade', 'BeforeUpgrade', 'None'] as const);
+    return policy === undefined
+      ? undefined
+      : {
+          policy,
+          volumeClaimName: trace.pick(CLAIMS),
+          retain: trace.pick([1, 2, 3]),
+          ...(trace.happens('backup by an image that nobody has', 10) ? { image: NO_IMAGE } : {}),
+        };
   }
 
   /** Somebody waits for plans, and approves each. */
@@ -1207,6 +1448,20 @@ export class World {
         startedAt: this.now(),
         finishedAt: this.now(),
       },
+      backups: [
+        {
+          file: FOREIGN_BACKUP,
+          revision: REVISIONS[at] ?? '',
+          phase: 'Contract',
+          takenAt: this.now(),
+          bytes: 1000,
+          sha256: 'b'.repeat(64),
+          tables: 1,
+          rows: 1,
+          volumeClaimName: CLAIMS[0],
+          job: 'another',
+        },
+      ],
     };
   }
 
@@ -1433,12 +1688,43 @@ export class World {
   }
 
   /**
+   * A status takes the place of another, in a pass that began so many changes ago: it lists what was
+   * reported and nothing else, and loses only what the claim does not keep.
+   */
+  checkBackups(
+    { backups: before = [] }: GlanceSchemaStatus,
+    { backups: after = [], job }: GlanceSchemaStatus,
+    began: number,
+  ): void {
+    const files = after.map(({ file }) => file);
+    if (new Set(files).size < files.length || files.some((file) => !this.#reportedBackups.has(file))) {
+      throw new Error(`Backups are listed that were not reported: ${files.join(', ')}`);
+    }
+    const isFull = files.length === this.#retained.get(job?.uid ?? '');
+    const lost = before.find(({ file }) => !files.includes(file));
+    if (lost !== undefined && (!isFull || files[0] === before[0]?.file)) {
+      throw new Error(`Backup ${lost.file} is not listed any more`);
+    }
+    if (job?.finishedAt === undefined || this.stored.has(job.uid)) {
+      return;
+    }
+    for (const { backup } of this.#podsOf(job.uid)) {
+      const { result, endedAfter = 0 } = backup ?? {};
+      if (typeof result === 'object' && endedAfter < began && !files.includes(result.file) && !isFull) {
+        throw new Error(`Backup ${result.file} was reported and is not listed`);
+      }
+    }
+  }
+
+  /**
    * A controller that takes a Job away, in a pass that began so many changes ago, has seen the
    * processes that ran then.
    */
   checkTakenAway(job: string, began: number): void {
     const pod = this.#podsOf(job).find(
-      ({ process }) => process !== undefined && process.startedAfter < began,
+      ({ process, backup }) =>
+        (process !== undefined && process.startedAfter < began) ||
+        (backup?.state === 'at work' && backup.startedAfter < began),
     );
     if (pod !== undefined) {
       throw new Error(`The Job of ${pod.object.metadata.name} is taken away though that is at work`);
@@ -1477,6 +1763,7 @@ interface Spec {
   readonly approvedPlan?: string | undefined;
   readonly contractAfter?: readonly Workload[] | undefined;
   readonly drift?: { readonly interval?: string; readonly beforeMigration?: 'Report' | 'Block' } | undefined;
+  readonly backup?: BackupSpec | undefined;
   readonly job: { readonly image?: string };
   readonly database: { readonly secretRef: { readonly name: string; readonly key: string } };
 }
@@ -1529,6 +1816,31 @@ function planIn(pod: SimulatedPod): MigrationReport['plan'] {
     locks: [],
     warnings: [],
   };
+}
+
+/** The kubelet's word of a container that waits for those before it. */
+const INITIALIZING = { waiting: { reason: 'PodInitializing' } } as const;
+
+/** Whether something of ours runs in a pod. */
+function hasProcess({ process, backup }: SimulatedPod): boolean {
+  return process !== undefined || backup?.state === 'at work';
+}
+
+/** Where a backup was asked for, nothing is written before it is there. */
+function checkBackedUp({ object, asksForBackup, backup, process }: SimulatedPod): void {
+  const { result } = backup ?? {};
+  // An image that says nothing of what it did is not ours to check.
+  const isThere =
+    typeof result === 'object' || result === 'unproven' || (result === 'not needed' && process?.from === -1);
+  if (asksForBackup && !isThere) {
+    throw new Error(`${object.metadata.name} writes, and has taken no backup`);
+  }
+}
+
+/** What a report says of a backup. */
+function reportedAs({ file, at, takenAt }: Pick<StoredBackup, 'file' | 'at' | 'takenAt'>): ReportedBackup {
+  const position = positionAt(at) ?? { revision: '', phase: 'Contract' };
+  return { file, bytes: 1000, sha256: 'b'.repeat(64), position, tables: 1, rows: 1, takenAt };
 }
 
 /** The UID of the Job that controls a pod; empty where none does. */

@@ -50,6 +50,8 @@ export interface ContainerConfigOptions {
   readonly nodeName: string;
   /** Where the pod's own calls to the API server go. */
   readonly apiServer: string;
+  /** The folder that stands for a claim of the pod's namespace; null where there is none. */
+  claimFolder(namespace: string, claim: string): string | null;
   /** Environment of every container besides its own. */
   readonly baseEnv: Readonly<Record<string, string>>;
 }
@@ -72,7 +74,7 @@ export async function containerConfig(options: ContainerConfigOptions): Promise<
   for (const mount of container.volumeMounts ?? []) {
     const volume = (pod.spec.volumes ?? []).find((each) => each.name === mount.name);
     if (volume === undefined) throw new ContainerConfigError('volume', `volume "${mount.name}" not found`);
-    const content = join(folder, 'volumes', volume.name);
+    const content = claimed(options, volume) ?? join(folder, 'volumes', volume.name);
     await writeVolume(options, volume, content);
     places.set(mount.mountPath.replace(/\/+$/, ''), mount.subPath ? join(content, mount.subPath) : content);
     if (mount.mountPath === '/tmp') local.TMPDIR = content;
@@ -213,9 +215,19 @@ function pathReplacer(places: ReadonlyMap<string, string>): (text: string) => st
   return (text) => text.replace(pattern, (path) => places.get(path) ?? path);
 }
 
+/** Where the files of a claim are; undefined for a volume of another kind. */
+function claimed({ pod, claimFolder }: ContainerConfigOptions, volume: Volume): string | undefined {
+  const { claimName } = volume.persistentVolumeClaim ?? {};
+  if (claimName === undefined) return undefined;
+  const found = claimFolder(pod.metadata.namespace, claimName);
+  if (found === null)
+    throw new ContainerConfigError('volume', `persistentvolumeclaim "${claimName}" not found`);
+  return found;
+}
+
 async function writeVolume(options: ContainerConfigOptions, volume: Volume, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
-  if (volume.emptyDir !== undefined) return;
+  if (volume.emptyDir !== undefined || volume.persistentVolumeClaim !== undefined) return;
   if (volume.secret !== undefined) {
     const { secretName, ...rest } = volume.secret;
     await writeSource(options, volume, { secret: { name: secretName, ...rest } }, folder);

@@ -32,6 +32,17 @@ export interface ContainerRecord {
   finished: boolean;
 }
 
+/** The containers of a pod: those that run first, one by one, and the others. */
+export interface PodRecords {
+  readonly init: readonly ContainerRecord[];
+  readonly main: readonly ContainerRecord[];
+}
+
+/** Whether it has ended well, for good. */
+export function hasSucceeded(record: ContainerRecord): boolean {
+  return record.finished && exitCodeOf(record) === 0;
+}
+
 /** A condition of a pod, as in its `status.conditions`. */
 export interface Condition {
   readonly type: string;
@@ -58,7 +69,10 @@ export type Phase = 'Pending' | 'Running' | 'Succeeded' | 'Failed';
  * The phase as a kubelet computes it from its containers and the restart policy.
  * Source: getPhase in pkg/kubelet/kubelet_pods.go of Kubernetes 1.36.
  */
-function phaseOf(records: readonly ContainerRecord[]): Phase {
+function phaseOf({ init, main: records }: PodRecords): Phase {
+  if (!init.every(hasSucceeded)) {
+    return init.some((record) => record.finished && !hasSucceeded(record)) ? 'Failed' : 'Pending';
+  }
   if (records.every((record) => record.finished)) {
     return records.every((record) => exitCodeOf(record) === 0) ? 'Succeeded' : 'Failed';
   }
@@ -74,7 +88,7 @@ function phaseOf(records: readonly ContainerRecord[]): Phase {
  */
 export function podStatus(
   pod: Pod,
-  records: readonly ContainerRecord[],
+  records: PodRecords,
   startTime: string,
   conditions: ReadonlyMap<string, Condition>,
 ): PodStatus {
@@ -86,16 +100,28 @@ export function podStatus(
     podIP: '127.0.0.1',
     podIPs: [{ ip: '127.0.0.1' }],
     startTime,
-    conditions: conditionsOf(pod, records, phase).map((condition) => withTransition(condition, conditions)),
-    containerStatuses: records.map(containerStatus),
+    conditions: conditionsOf(pod, records.main, phase, records.init.every(hasSucceeded)).map((condition) =>
+      withTransition(condition, conditions),
+    ),
+    ...(records.init.length === 0 ? {} : { initContainerStatuses: records.init.map(containerStatus) }),
+    containerStatuses: records.main.map(containerStatus),
   };
 }
 
 /** Source: pkg/kubelet/status/generate.go of Kubernetes 1.36. */
-function conditionsOf(pod: Pod, records: readonly ContainerRecord[], phase: Phase): readonly Condition[] {
+function conditionsOf(
+  pod: Pod,
+  records: readonly ContainerRecord[],
+  phase: Phase,
+  initialized: boolean,
+): readonly Condition[] {
   const always: Condition[] = [
     { type: 'PodReadyToStartContainers', status: phase === 'Running' ? 'True' : 'False' },
-    { type: 'Initialized', status: 'True', ...(phase === 'Succeeded' ? { reason: 'PodCompleted' } : {}) },
+    {
+      type: 'Initialized',
+      status: initialized ? 'True' : 'False',
+      ...(phase === 'Succeeded' ? { reason: 'PodCompleted' } : {}),
+    },
     { type: 'PodScheduled', status: 'True' },
   ];
   const unready = records.filter((record) => !record.ready).map((record) => record.container.name);

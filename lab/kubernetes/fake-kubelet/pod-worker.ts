@@ -3,10 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestApi } from '../test-api.ts';
 import { ContainerConfigError, containerConfig, type ProcessConfig } from './container-config.ts';
 import { type ContainerProcess, startContainerProcess } from './container-process.ts';
-import { type Pod, podPath } from './pod.ts';
+import { type Container, type Pod, podPath } from './pod.ts';
 import {
   type Condition,
   type ContainerRecord,
+  hasSucceeded,
   type PodStatus,
   podStatus,
   type Terminated,
@@ -26,6 +27,8 @@ export interface PodWorkerOptions {
    * not known.
    */
   readonly retryEvery: number;
+  /** The folder that stands for a claim of a namespace; null where there is none. */
+  claimFolder(namespace: string, claim: string): string | null;
   /** What the image starts; null when there is no such image. */
   entrypointOf(image: string): readonly string[] | null;
   logFileOf(container: string): string;
@@ -81,15 +84,12 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
   let deletionAsked = false;
   let failure: PodStatus | null = null;
 
-  const records: readonly ContainerRecord[] = pod.spec.containers.map((container) => ({
-    container,
-    state: { waiting: { reason: 'ContainerCreating' } },
-    lastState: null,
-    restarts: 0,
-    ready: false,
-    id: null,
-    finished: false,
-  }));
+  const initRecords = (pod.spec.initContainers ?? []).map((container, index) =>
+    recordOf(container, index === 0 ? 'ContainerCreating' : 'PodInitializing'),
+  );
+  const records = pod.spec.containers.map((container) =>
+    recordOf(container, initRecords.length === 0 ? 'ContainerCreating' : 'PodInitializing'),
+  );
 
   let pending: PodStatus | null = null;
   let writing: Promise<void> | null = null;
@@ -99,7 +99,7 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
    * away.
    */
   function report(): void {
-    pending = failure ?? podStatus(pod, records, startTime, conditions);
+    pending = failure ?? podStatus(pod, { init: initRecords, main: records }, startTime, conditions);
     for (const condition of pending.conditions as readonly Condition[])
       conditions.set(condition.type, condition);
     writing ??= writeAll().finally(() => {
@@ -144,11 +144,15 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
 
   async function run(): Promise<void> {
     await mkdir(options.folder, { recursive: true });
-    if (pod.spec.initContainers?.length) {
-      failWith('UnexpectedAdmissionError', 'The fake kubelet does not run init containers');
-      return;
-    }
     report();
+    for (const [index, record] of initRecords.entries()) {
+      await runContainer(record);
+      if (!hasSucceeded(record)) return;
+      const next = initRecords[index + 1];
+      for (const each of next === undefined ? records : [next])
+        each.state = { waiting: { reason: 'ContainerCreating' } };
+      report();
+    }
     await Promise.all(records.map(runContainer));
   }
 
@@ -203,6 +207,7 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
             folder: options.folder,
             nodeName: options.nodeName,
             apiServer: options.apiServer,
+            claimFolder: options.claimFolder,
             baseEnv: options.baseEnv,
           });
         } catch (error) {
@@ -279,7 +284,7 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
 
   function failWith(reason: string, message: string, condition?: Condition): void {
     const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
-    const last = podStatus(pod, records, startTime, conditions);
+    const last = podStatus(pod, { init: initRecords, main: records }, startTime, conditions);
     const own = last.conditions as readonly Condition[];
     const extra = condition === undefined ? [] : [{ ...condition, lastTransitionTime: now }];
     failure = { ...last, phase: 'Failed', reason, message, conditions: [...own, ...extra] };
@@ -301,7 +306,7 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
   async function terminateNow(): Promise<void> {
     await stopProcesses(graceSeconds);
     if (!reporting) return;
-    for (const record of records) {
+    for (const record of [...initRecords, ...records]) {
       if ('terminated' in record.state) continue;
       record.finished = true;
       record.state = {
@@ -314,7 +319,7 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
         },
       };
     }
-    for (const record of records) record.finished = true;
+    for (const record of [...initRecords, ...records]) record.finished = true;
     report();
     await writing;
     const options = { gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid } };
@@ -344,7 +349,7 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
       await writing;
     },
     kill(signal, container, reason) {
-      const name = container ?? pod.spec.containers[0]?.name ?? '';
+      const name = container ?? [...running.keys()][0] ?? pod.spec.containers[0]?.name ?? '';
       const current = running.get(name);
       if (current === undefined)
         throw new Error(`Cannot kill ${name} of pod ${pod.metadata.name}: it is not running`);
@@ -354,5 +359,17 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
     pid(container) {
       return running.get(container ?? pod.spec.containers[0]?.name ?? '')?.process.pid ?? null;
     },
+  };
+}
+
+function recordOf(container: Container, waits: string): ContainerRecord {
+  return {
+    container,
+    state: { waiting: { reason: waits } },
+    lastState: null,
+    restarts: 0,
+    ready: false,
+    id: null,
+    finished: false,
   };
 }

@@ -27,7 +27,7 @@ export interface PodSpec {
   readonly serviceAccountName?: string;
   readonly restartPolicy?: RestartPolicy;
   readonly terminationGracePeriodSeconds?: number;
-  readonly initContainers?: readonly unknown[];
+  readonly initContainers?: readonly Container[];
   readonly containers: readonly Container[];
   readonly volumes?: readonly Volume[];
   readonly securityContext?: UserNumbers;
@@ -88,6 +88,7 @@ export interface VolumeMount {
 export interface Volume {
   readonly name: string;
   readonly emptyDir?: unknown;
+  readonly persistentVolumeClaim?: { readonly claimName: string };
   readonly secret?: {
     readonly secretName: string;
     readonly items?: readonly KeyToPath[];

@@ -22,8 +22,9 @@ async function history(name: string, flags: SchemaFlags): Promise<void> {
 }
 
 function historyTable(runs: readonly HistoryEntry[]): string {
+  const withBackups = runs.some(({ backup }) => backup !== undefined);
   const rows = [
-    ['FINISHED', 'TOOK', 'FROM', 'TO', 'RESULT', 'JOB', 'COMMITTED'],
+    ['FINISHED', 'TOOK', 'FROM', 'TO', 'RESULT', 'JOB', ...(withBackups ? ['BACKUP'] : []), 'COMMITTED'],
     ...runs.map((run) => [
       run.finishedAt,
       tellDuration(run.startedAt, run.finishedAt),
@@ -31,6 +32,7 @@ function historyTable(runs: readonly HistoryEntry[]): string {
       run.to ?? '-',
       run.error === undefined ? 'ended' : 'failed',
       run.job,
+      ...(withBackups ? [run.backup ?? '-'] : []),
       run.applied.length === 0 ? '-' : run.applied.join(','),
     ]),
   ];

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { HistoryEntry, StatusPlan, Workload } from '../../contract/glance-schema.ts';
+import type { HistoryEntry, StatusBackup, StatusPlan, Workload } from '../../contract/glance-schema.ts';
 import { reasonMeaning } from '../../contract/reasons.ts';
 import { formatPosition } from '../../glance/position.ts';
 import { objectText, outputOption } from './object-output.ts';
@@ -83,6 +83,10 @@ function statusScreen(
     ],
     ['Last run', last === undefined ? undefined : formatRun(last, now)],
     ['', last?.error],
+    ...(status.backups ?? []).map(
+      (backup, index) =>
+        [index === 0 ? 'Backups' : '', `${index + 1}: ${formatBackup(backup, now)}`] as const,
+    ),
   ];
   const lines = rows.flatMap(([label, text]) => (text === undefined ? [] : [label.padEnd(14) + text]));
   return `${title}: ${ready?.reason ?? 'no state'}\n\n${lines.join('\n')}\n`;
@@ -137,8 +141,15 @@ function formatProgress({
   return `${migration}: ${done.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} rows, ${percent} %`;
 }
 
+/** `glance-...dump, at mitaka02, taken 12 minutes ago: 21 tables, 700 rows, 41,000 bytes on glance-backups` */
+function formatBackup(backup: StatusBackup, now: Date): string {
+  const number = (value: number) => value.toLocaleString('en-US');
+  const { file, revision, phase, takenAt, tables, rows, bytes, volumeClaimName } = backup;
+  return `${file}, at ${formatPosition({ revision, phase })}, taken ${formatTime(takenAt, now)}: ${number(tables)} tables, ${number(rows)} rows, ${number(bytes)} bytes on claim ${volumeClaimName}`;
+}
+
 function formatRun(run: HistoryEntry, now: Date): string {
   const end = `${formatTime(run.finishedAt, now)}, took ${tellDuration(run.startedAt, run.finishedAt)}`;
   const scripts = run.applied.length === 0 ? 'nothing' : run.applied.join(', ');
-  return `${run.from ?? 'nothing'} to ${run.to ?? 'nothing'}, ${run.error === undefined ? 'ended' : 'failed'} ${end}: ${scripts} committed`;
+  return `${run.from ?? 'nothing'} to ${run.to ?? 'nothing'}, ${run.error === undefined ? 'ended' : 'failed'} ${end}: ${scripts} committed${run.backup === undefined ? '' : `, after backup ${run.backup}`}`;
 }

@@ -152,7 +152,8 @@ function driftStatus(
 /** A look at the database changes nothing of what is said, unless something waits for its end. */
 function verdictOn(facts: Facts): Verdict {
   const verdict = firstVerdict(facts);
-  return lookIsAtWork(facts) && verdict.effect === undefined
+  const leavesTheRest = verdict.effect === undefined || verdict.effect.kind === 'deleteBlockedJob';
+  return lookIsAtWork(facts) && leavesTheRest
     ? besideLook(verdict, firstVerdict({ ...facts, job: undefined, livePods: [] }))
     : verdict;
 }

@@ -1,17 +1,54 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { GlanceSchemaStatus } from '../../contract/glance-schema.ts';
+import type { GlanceSchemaStatus, StatusBackup } from '../../contract/glance-schema.ts';
 import { readyCondition, readyReason } from '../../contract/glance-schema.ts';
 import { RECORDED_REVISION_ANNOTATION, TARGET_REVISION_ANNOTATION } from '../../contract/names.ts';
 import { reasonMeaning } from '../../contract/reasons.ts';
+import { formatPosition } from '../../glance/position.ts';
 import { withoutUndefined } from '../../glance/without-undefined.ts';
 import type { SchemaEvent, SchemaObject } from '../kube/cluster.ts';
 import { sharingOf } from './status/status.ts';
 
 /** The Events for a change of the status; none while only a message or the progress changes. */
 export function eventsFor(before: GlanceSchemaStatus, after: GlanceSchemaStatus): readonly SchemaEvent[] {
-  return [reasonChanged(before, after), sharingBegun(before, after), driftBegun(before, after)].filter(
-    (event) => event !== undefined,
+  return [
+    reasonChanged(before, after),
+    sharingBegun(before, after),
+    driftBegun(before, after),
+    backedUp(before, after),
+  ].filter((event) => event !== undefined);
+}
+
+/** The backups that have come into the status by this write. */
+export function newBackups(
+  { backups: before = [] }: GlanceSchemaStatus,
+  { backups: after = [] }: GlanceSchemaStatus,
+): readonly StatusBackup[] {
+  return after.filter(
+    (one) => !before.some(({ file, sha256 }) => one.file === file && one.sha256 === sha256),
   );
+}
+
+/** A backup was taken and proven; or a migration went on though nobody can tell whether it was. */
+function backedUp(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEvent | undefined {
+  const [taken] = newBackups(before, after);
+  if (taken !== undefined) {
+    const { file, volumeClaimName, tables, rows, bytes } = taken;
+    const where = formatPosition({ revision: taken.revision, phase: taken.phase });
+    return {
+      type: 'Normal',
+      reason: 'BackupTaken',
+      message: `Backup ${file} of the database at ${where} is on claim ${volumeClaimName}, and proven: ${tables} tables, ${rows} rows, ${bytes} bytes.`,
+    };
+  }
+  const { job } = after;
+  return job?.backup !== 'Unproven' || (before.job?.uid === job.uid && before.job.backup === 'Unproven')
+    ? undefined
+    : {
+        type: 'Warning',
+        reason: 'BackupUnproven',
+        message: `The step of Job ${job.name} that takes the backup ended well and left no result that can be read, so that no backup is known. Check that its image is that of this operator.`,
+        job: { name: job.name, uid: job.uid },
+      };
 }
 
 /** That a Secret has a second GlanceSchema is no reason of a condition. */
@@ -96,6 +133,7 @@ export function eventDeduplicator(now: () => Date): EventDeduplicator {
         after.handledObserve,
         reason,
         after.job?.failure?.message,
+        reason === 'BackupTaken' ? after.backups?.[0]?.file : undefined,
       ]);
       if (old.some(([known]) => known === what)) {
         return false;

@@ -4,6 +4,7 @@ import type { GlanceSchemaStatus, StatusJob } from '../../contract/glance-schema
 import { readyReason } from '../../contract/glance-schema.ts';
 import { LATEST_SUPPORTED } from '../../glance/revisions.ts';
 import type { SchemaObject } from '../kube/cluster.ts';
+import { newBackups } from './events.ts';
 import { NO_RESULT } from './status/result.ts';
 
 /** Of which GlanceSchemas there are metrics, and where they are registered. */
@@ -122,6 +123,19 @@ function statusGauges(registry: Registry, schemas: SchemaMetricsOptions['schemas
       lastMigration === undefined ? [] : [[Date.parse(lastMigration.finishedAt) / 1000, {}]],
   );
   perSchema(
+    'glanceschema_last_backup_timestamp_seconds',
+    'When the newest backup was taken that is known to be proven, in seconds since the epoch; absent while none is.',
+    [],
+    (_schema, { backups: [newest] = [] }) =>
+      newest === undefined ? [] : [[Date.parse(newest.takenAt) / 1000, {}]],
+  );
+  perSchema(
+    'glanceschema_last_backup_bytes',
+    'The length of its file.',
+    [],
+    (_schema, { backups: [newest] = [] }) => (newest === undefined ? [] : [[newest.bytes, {}]]),
+  );
+  perSchema(
     'glanceschema_progress_rows',
     'Rows that the data migration which is running, or was broken off, has moved.',
     [],
@@ -162,7 +176,16 @@ function statusCounter(registry: Registry): StatusCounter {
     help: 'Rows that online data migrations moved.',
     registers,
   });
+  const backups = new Counter({
+    name: 'glanceschema_backups_total',
+    help: 'Backups before migrations, by what came of them: proven, failed, or unproven where a migration ran and nobody can tell.',
+    labelNames: ['result'],
+    registers,
+  });
   // Without these, a rate misses the first of each.
+  for (const result of ['proven', 'failed', 'unproven']) {
+    backups.inc({ result }, 0);
+  }
   for (const reason of failureReasons(({ refusal }) => refusal)) {
     refusals.inc({ reason }, 0);
   }
@@ -174,7 +197,10 @@ function statusCounter(registry: Registry): StatusCounter {
     const ended = newResult(before, after);
     if (ended !== undefined) {
       results.inc({ purpose: ended.purpose, reason: ended.failure?.reason ?? 'Done' });
+      backups.inc({ result: 'failed' }, ended.failure?.reason === 'BackupFailed' ? 1 : 0);
+      backups.inc({ result: 'unproven' }, ended.backup === 'Unproven' ? 1 : 0);
     }
+    backups.inc({ result: 'proven' }, newBackups(before, after).length);
     const [entry] = after.history ?? [];
     // The entry is there before the Job has ended when its first pod has not done all; it counts
     // when it is whole.

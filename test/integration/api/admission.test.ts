@@ -246,6 +246,20 @@ describe('the CRD on a real API server', () => {
           message,
         ] as const,
     ),
+    ...(
+      [
+        ['backups without a place', {}, 'Cannot take backups without a place for them'],
+        ['a claim that is a path', { volumeClaimName: '../other' }, 'spec.backup.volumeClaimName'],
+        ['a claim of another namespace', { volumeClaimName: 'other/claim' }, 'spec.backup.volumeClaimName'],
+        ['no backup to keep', { volumeClaimName: 'c', retain: 0 }, 'spec.backup.retain'],
+        ['a timeout of words', { volumeClaimName: 'c', timeout: 'soon' }, 'Cannot use this timeout'],
+        ['a format of its own', { volumeClaimName: 'c', format: 'tar' }, 'Unsupported value: "tar"'],
+        ['an image of no name', { volumeClaimName: 'c', image: '' }, 'spec.backup.image'],
+      ] as const
+    ).map(
+      ([what, backup, message]) =>
+        [what, { database: DATABASE, backup: { policy: 'BeforeUpgrade', ...backup } }, message] as const,
+    ),
     [
       'a window without a schedule',
       { database: DATABASE, window: { duration: '2h' } },

@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { expect } from 'chai';
 import pg from 'pg';
 import { seedNewton } from '../../../lab/databases/glance-data.ts';
@@ -8,6 +9,7 @@ import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../..
 import { withMysql } from '../../../lab/databases/mysql-client.ts';
 import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
 import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import { bundle } from '../../../lab/process/bundle.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
 import { REASONS, type Reason } from '../../../src/contract/reasons.ts';
@@ -42,7 +44,11 @@ describe('every reason, as kubectl shows it', () => {
   before(async function () {
     this.timeout(1_200_000);
     await Promise.all([kstatus([]), argoHealth([])]);
-    environment = await startEnvironment();
+    environment = await startEnvironment({
+      claims: new Map([['glance-backups', tmpdir()]]),
+      // Without the clients of any database, whatever is on this machine.
+      images: { 'no-clients': ['/usr/bin/env', 'PATH=/nowhere', process.execPath, bundle()] },
+    });
     operator = await environment.operator();
   });
 
@@ -169,6 +175,13 @@ describe('every reason, as kubectl shows it', () => {
     await withClient(url, (client) => client.query('DROP INDEX owner_image_idx'));
     await tenant.apply({ revision: 'ocata01', drift: { beforeMigration: 'Block' } });
     await shows(tenant, 'SchemaDrift', 'The next attempt is at');
+  });
+
+  it('BackupFailed while the image has no program that dumps', async () => {
+    const { tenant } = await newton('backup');
+    const backup = { policy: 'BeforeUpgrade', volumeClaimName: 'glance-backups', image: 'no-clients' };
+    await tenant.apply({ revision: 'ocata01', backup });
+    await shows(tenant, 'BackupFailed', 'The next attempt is at');
   });
 
   it('Observing while the reading Job is at work', async () => {

@@ -27,6 +27,7 @@ const EXPECTED: Readonly<Record<Reason, readonly [string, string]>> = {
   DatabaseUnreachable: ['InProgress', 'Progressing'],
   ConnectionInvalid: ['InProgress', 'Progressing'],
   DatabaseNotGlance: ['Failed', 'Degraded'],
+  BackupFailed: ['InProgress', 'Progressing'],
   SecretNotReady: ['InProgress', 'Progressing'],
   MigrationFailed: ['Failed', 'Degraded'],
   PartiallyApplied: ['Failed', 'Degraded'],

@@ -1,5 +1,6 @@
 import { Cron } from 'croner';
 import type { GlanceSchemaSpec } from '../../../contract/glance-schema.ts';
+import { parseDuration } from '../../time/duration.ts';
 
 type WindowSpec = NonNullable<GlanceSchemaSpec['window']>;
 
@@ -26,9 +27,6 @@ export interface Opening {
 
 /** How many openings that follow one another without a gap are counted. */
 const MOST_OPENINGS = 100;
-
-/** The longest duration, in milliseconds: a month. */
-const LONGEST = 744 * 3_600_000;
 
 /** Each pass asks, and the spec of one version of a GlanceSchema is one object. */
 const known = new WeakMap<WindowSpec, MaintenanceWindow>();
@@ -87,14 +85,6 @@ function parseWindow({ schedule, duration, timeZone }: WindowSpec): MaintenanceW
 
 function invalid(why: string): MaintenanceWindow {
   return { kind: 'invalid', why };
-}
-
-/** `2h30m` in milliseconds; undefined for none, and for one that is out of bounds. */
-export function parseDuration(text: string): number | undefined {
-  const [matched, hours = 0, minutes = 0, seconds = 0] =
-    /^(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,5})s)?$/.exec(text) ?? [];
-  const length = (Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)) * 1000;
-  return matched === undefined || length < 60_000 || length > LONGEST ? undefined : length;
 }
 
 function isTimeZone(name: string): boolean {

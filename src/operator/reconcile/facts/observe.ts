@@ -4,6 +4,7 @@ import {
   storedSpecSchema,
 } from '../../../contract/glance-schema.ts';
 import {
+  BACKUP_CONTAINER_NAME,
   CONTAINER_NAME,
   FINALIZER,
   LOOK_SEQUENCE_ANNOTATION,
@@ -15,7 +16,7 @@ import {
 } from '../../../contract/names.ts';
 import { printable } from '../../../contract/printable.ts';
 import type { ProgressReport } from '../../../contract/progress.ts';
-import type { MigrationReport } from '../../../contract/report.ts';
+import type { MigrationReport, ReportedBackup } from '../../../contract/report.ts';
 import { parseMigrationReport } from '../../../contract/report-schema.ts';
 import { withoutUndefined } from '../../../glance/without-undefined.ts';
 import type { JobObject, JobReference, PodObject, SchemaObject } from '../../kube/cluster.ts';
@@ -128,6 +129,8 @@ export interface ObservedJob {
   readonly deleting: boolean;
   /** What its pods that have ended reported, oldest first. */
   readonly reports: readonly MigrationReport[];
+  /** What came of the backups of its pods that have ended well, newest first. */
+  readonly backups: readonly ObservedBackup[];
   readonly state: JobState;
   /**
    * Whether it has ended but for another container of its pod, so that the Job controller never
@@ -135,6 +138,12 @@ export interface ObservedJob {
    */
   readonly held?: boolean;
 }
+
+/**
+ * What came of a backup whose container ended well, so that the migration of its pod was let
+ * begin: `unproven` where that left nothing that could be read.
+ */
+type ObservedBackup = ReportedBackup | 'not needed' | 'unproven';
 
 /** Whether a Job is at work, and how it ended if it is not. */
 export type JobState =
@@ -155,6 +164,8 @@ export type JobState =
       readonly deadlineExceeded: boolean;
       /** Whether it was seen to wait for its pod, and never seen with a container that had begun. */
       readonly neverBegan?: boolean;
+      /** The exit code of its last pod's backup, where that failed, so that no migration began. */
+      readonly backupExitCode?: number;
     };
 
 /** How the newest pod of a Job that is at work is. */
@@ -189,7 +200,8 @@ export type PodState =
 type StartedPod =
   /** Waiting for a node or for its container to start, since when, RFC 3339. */
   | { readonly kind: 'starting'; readonly pod: string; readonly since: string }
-  | { readonly kind: 'running'; readonly pod: string };
+  /** The migration is at work, or the backup before it. */
+  | { readonly kind: 'running' | 'backing up'; readonly pod: string };
 
 /** What a Job gets of the operator's own pod. */
 export interface DefaultImage {
@@ -284,9 +296,15 @@ function isOfAnother({ metadata, status }: SchemaObject, near: readonly JobWithP
   );
 }
 
-function onlyHistory({ observedGeneration, history, lastMigration, conditions }: GlanceSchemaStatus) {
+function onlyHistory({
+  observedGeneration,
+  history,
+  lastMigration,
+  backups,
+  conditions,
+}: GlanceSchemaStatus) {
   return {
-    ...withoutUndefined({ observedGeneration, lastMigration, history, conditions }),
+    ...withoutUndefined({ observedGeneration, lastMigration, history, backups, conditions }),
   };
 }
 
@@ -437,6 +455,7 @@ function observeJob(
       .filter(hasEnded)
       .flatMap((pod) => reportOf(pod) ?? [])
       .reverse(),
+    backups: own.toSorted(newestPodFirst).flatMap((pod) => backupOf(pod) ?? []),
     state: observeState(job, own),
   };
 }
@@ -470,15 +489,58 @@ function isDisrupted({ status }: PodObject): boolean {
 /** What each pod that the cache has has reported, as for specs; null where it is no report. */
 const reports = new WeakMap<PodObject, MigrationReport | null>();
 
-/** What the migration of a pod left as its last word; undefined where that is no report. */
+/**
+ * What the migration of a pod left as its last word, or the backup that failed before it could
+ * begin; undefined where that is no report.
+ */
 function reportOf(pod: PodObject): MigrationReport | undefined {
   const known = reports.get(pod);
   if (known !== undefined) {
     return known ?? undefined;
   }
-  const report = parseMigrationReport(container(pod)?.state?.terminated?.message);
+  const failed = failedBackup(pod);
+  const report =
+    failed === undefined
+      ? parseMigrationReport(container(pod)?.state?.terminated?.message)
+      : backupReport(failed.message, (error) => error !== null);
   reports.set(pod, report ?? null);
   return report;
+}
+
+/** The end of a pod's backup, where that failed: its migration has never begun then. */
+function failedBackup(pod: PodObject) {
+  const terminated = backupContainer(pod)?.state?.terminated;
+  return terminated === undefined || terminated.exitCode === 0 ? undefined : terminated;
+}
+
+/** What a backup left as its last word, where that says what its exit code does. */
+function backupReport(
+  message: string | undefined,
+  isMeant: (error: MigrationReport['error']) => boolean,
+): MigrationReport | undefined {
+  const report = parseMigrationReport(message);
+  return report?.command === 'backup' && isMeant(report.error) ? report : undefined;
+}
+
+/** As for reports; null where no backup has ended well. */
+const backups = new WeakMap<PodObject, ObservedBackup | null>();
+
+/** What came of a pod's backup that has ended well; undefined where none has. */
+function backupOf(pod: PodObject): ObservedBackup | undefined {
+  const known = backups.get(pod);
+  if (known !== undefined) {
+    return known ?? undefined;
+  }
+  const terminated = backupContainer(pod)?.state?.terminated;
+  const report = backupReport(terminated?.message, (error) => error === null);
+  const backup =
+    terminated?.exitCode !== 0
+      ? undefined
+      : report === undefined
+        ? 'unproven'
+        : (report.backup ?? 'not needed');
+  backups.set(pod, backup ?? null);
+  return backup;
 }
 
 function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
@@ -522,6 +584,7 @@ function observeState(job: JobObject, pods: readonly PodObject[]): JobState {
     report,
     failure: succeeded ? undefined : [end.message ?? end.reason, howItEnded(last)].filter(Boolean).join('; '),
     deadlineExceeded: end.reason === 'DeadlineExceeded',
+    ...withoutUndefined({ backupExitCode: last && failedBackup(last)?.exitCode }),
   };
 }
 
@@ -557,12 +620,17 @@ function heldPod(pod: PodObject, since: string): PodState {
 
 function noneSince(job: JobObject, ended: readonly PodObject[]): string | undefined {
   const [last] = ended;
-  return last === undefined ? job.metadata.creationTimestamp : container(last)?.state?.terminated?.finishedAt;
+  return last === undefined ? job.metadata.creationTimestamp : lastEnd(last)?.finishedAt;
+}
+
+/** The end of the container of a pod that ended last, the one for the backup included. */
+function lastEnd(pod: PodObject) {
+  return failedBackup(pod) ?? container(pod)?.state?.terminated;
 }
 
 /** `container exited with 137 (OOMKilled)`, or why the pod itself failed, as on an eviction. */
 function howItEnded(pod: PodObject | undefined): string | undefined {
-  const terminated = pod === undefined ? undefined : container(pod)?.state?.terminated;
+  const terminated = pod === undefined ? undefined : lastEnd(pod);
   if (terminated !== undefined) {
     return `the container ended with exit code ${terminated.exitCode} (${terminated.reason ?? 'no reason given'})`;
   }
@@ -586,7 +654,8 @@ function podState(pod: PodObject): PodState {
   if (unscheduled?.reason === 'Unschedulable') {
     return { kind: 'blocked', reason: 'JobBlocked', message: unscheduled.message ?? 'no node takes the pod' };
   }
-  const state = container(pod)?.state;
+  const backup = backupContainer(pod)?.state;
+  const state = backup === undefined || backup.terminated !== undefined ? container(pod)?.state : backup;
   const waiting = state?.waiting;
   if (waiting?.reason !== undefined && !ON_THE_WAY.includes(waiting.reason)) {
     return {
@@ -604,9 +673,11 @@ function podState(pod: PodObject): PodState {
   // A pod that no node has yet is removed by the API server itself.
   const ending =
     deletionTimestamp === undefined || node === undefined ? {} : { endsBy: deletionTimestamp, node };
-  return state?.running === undefined
-    ? { kind: 'starting', pod: name, since: creationTimestamp, ...ending }
-    : { kind: 'running', pod: name, ...ending };
+  if (state?.running !== undefined) {
+    return { kind: backup?.running === undefined ? 'running' : 'backing up', pod: name, ...ending };
+  }
+  const since = backup?.terminated?.finishedAt ?? creationTimestamp;
+  return { kind: 'starting', pod: name, since, ...ending };
 }
 
 /**
@@ -625,6 +696,10 @@ function container(pod: PodObject) {
   return pod.status?.containerStatuses?.find((status) => status.name === CONTAINER_NAME);
 }
 
+function backupContainer(pod: PodObject) {
+  return pod.status?.initContainerStatuses?.find((status) => status.name === BACKUP_CONTAINER_NAME);
+}
+
 /** Whether nothing of ours runs in the pod any more, or ever will, whatever else keeps it. */
 export function hasEnded(pod: PodObject): boolean {
   return isOver(pod) || container(pod)?.state?.terminated !== undefined;
@@ -637,7 +712,7 @@ function isOver({ status }: PodObject): boolean {
 
 /** Whether a process of ours is in it. */
 export function isRunning(pod: PodObject): boolean {
-  return container(pod)?.state?.running !== undefined;
+  return [container(pod), backupContainer(pod)].some((each) => each?.state?.running !== undefined);
 }
 
 /** Whether the Job controller has marked it as complete or failed. */
@@ -649,12 +724,14 @@ function isEnd(condition: { readonly type: string; readonly status: string }): b
   return (condition.type === 'Complete' || condition.type === 'Failed') && condition.status === 'True';
 }
 
+function newestPodFirst(a: PodObject, b: PodObject): number {
+  return byCreation(b, a) || b.metadata.name.localeCompare(a.metadata.name);
+}
+
 /** The pod that succeeded is the one that made its Job succeed, whatever the others left. */
 function succeededThenNewestFirst(a: PodObject, b: PodObject): number {
   return (
-    Number(b.status?.phase === 'Succeeded') - Number(a.status?.phase === 'Succeeded') ||
-    byCreation(b, a) ||
-    b.metadata.name.localeCompare(a.metadata.name)
+    Number(b.status?.phase === 'Succeeded') - Number(a.status?.phase === 'Succeeded') || newestPodFirst(a, b)
   );
 }
 

@@ -10,17 +10,20 @@ const CA_FILE = `${FOLDER}/ca.crt`;
 const CERTIFICATE = { cert: 'tls.crt', key: 'tls.key' } as const;
 
 /**
- * What `spec.database.tls` adds to the container and to the pod of a migration; nothing where it
+ * What `spec.database.tls` adds to the containers and to the pod of a migration; nothing where it
  * names no files.
  */
-export function tlsVolume(tls: Tls | undefined): { readonly container: object; readonly pod: object } {
+export function tlsVolume(tls: Tls | undefined): {
+  readonly mounts: readonly object[];
+  readonly volumes: readonly object[];
+} {
   const sources = sourcesOf(tls);
   if (sources.length === 0) {
-    return { container: {}, pod: {} };
+    return { mounts: [], volumes: [] };
   }
   return {
-    container: { volumeMounts: [{ name: 'tls', mountPath: FOLDER, readOnly: true }] },
-    pod: { volumes: [{ name: 'tls', projected: { sources } }] },
+    mounts: [{ name: 'tls', mountPath: FOLDER, readOnly: true }],
+    volumes: [{ name: 'tls', projected: { sources } }],
   };
 }
 

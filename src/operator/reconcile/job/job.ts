@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { FINAL_EXIT_CODES } from '../../../contract/failures.ts';
 import type { GlanceSchemaSpec } from '../../../contract/glance-schema.ts';
-import { isAllowedAnnotation, isAllowedVariable } from '../../../contract/job-environment.ts';
 import {
+  BACKUP_CONTAINER_NAME,
   CONTAINER_NAME,
   MANAGED_BY,
   MANAGED_BY_LABEL,
@@ -14,8 +14,8 @@ import {
 import { PLAN_HASH } from '../../../contract/plan-hash.ts';
 import { PHASES } from '../../../glance/phase.ts';
 import type { Position } from '../../../glance/position.ts';
-import { connectionVariables } from './job-connection.ts';
-import { tlsArguments, tlsVolume } from './job-tls.ts';
+import { backupArguments, backupSeconds, backupVolume, wantedBackup } from './job-backup.ts';
+import { allowedAnnotations, type PodInput, podTemplate } from './pod-template.ts';
 
 const position = z.object({ revision: z.string(), phase: z.enum(PHASES) });
 
@@ -27,6 +27,8 @@ const purposeSchema = z.object({
   plans: position.optional(),
   /** The plan that a migration has been approved by. */
   approved: z.object({ hash: z.string().regex(PLAN_HASH), mostRows: z.int() }).optional(),
+  /** Where the backup goes that its pod takes first, and how many stay there; absent for none. */
+  backup: z.object({ claim: z.string().max(253), retain: z.int() }).optional(),
   /** Why the database is read again, for a person. */
   why: z.string().max(512).optional().catch(undefined),
   /** Counts the Jobs of one schema. */
@@ -51,14 +53,10 @@ const purposeSchema = z.object({
 export type Purpose = z.output<typeof purposeSchema>;
 
 /** What a migration's Job is made of. */
-export interface MigrationJobInput {
-  readonly schema: { readonly name: string; readonly namespace: string; readonly uid: string };
-  readonly spec: GlanceSchemaSpec;
+export interface MigrationJobInput extends PodInput {
   readonly purpose: Purpose;
   /** What the pod runs: the spec's image, or the operator's own. */
   readonly image: string;
-  /** Secrets by which it is pulled: the spec's, or those of the operator's own pod. */
-  readonly pullSecrets: readonly { readonly name: string }[];
 }
 
 /** Reads what a Job is for; undefined when it does not say so in our words. */
@@ -76,7 +74,8 @@ export function podTemplateHash({
   image,
   pullSecrets,
 }: Pick<MigrationJobInput, 'spec' | 'image' | 'pullSecrets'>): string {
-  return digest(JSON.stringify([spec.database, spec.job ?? {}, image, ...pullSecrets]));
+  const backup = spec.backup === undefined ? [] : [spec.backup];
+  return digest(JSON.stringify([spec.database, spec.job ?? {}, image, ...backup, ...pullSecrets]));
 }
 
 /**
@@ -104,12 +103,16 @@ export function migrationJobName(schema: MigrationJobInput['schema'], sequence: 
 export function migrationJob(input: MigrationJobInput): object {
   const { schema, spec, purpose } = input;
   const job = spec.job;
-  const tls = tlsVolume(spec.database.tls);
+  const backup = purpose.target === null ? undefined : wantedBackup(spec);
   const labels = {
     [MANAGED_BY_LABEL]: MANAGED_BY,
     [SCHEMA_NAME_LABEL]: schema.name.slice(0, 63).replace(/[^A-Za-z0-9]+$/, ''),
     [SCHEMA_UID_LABEL]: schema.uid,
   };
+  const finalIn = (containerName: string) => ({
+    action: 'FailJob',
+    onExitCodes: { containerName, operator: 'In', values: FINAL_EXIT_CODES },
+  });
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
@@ -124,80 +127,56 @@ export function migrationJob(input: MigrationJobInput): object {
       backoffLimit: job?.backoffLimit ?? 2,
       ...(job?.activeDeadlineSeconds === undefined
         ? {}
-        : { activeDeadlineSeconds: job.activeDeadlineSeconds }),
+        : { activeDeadlineSeconds: deadline(job.activeDeadlineSeconds, backup) }),
       // Two migrators must never overlap: a pod is replaced when it has ended, not when it begins
       // to.
       podReplacementPolicy: 'Failed',
       podFailurePolicy: {
         rules: [
-          {
-            action: 'FailJob',
-            onExitCodes: { containerName: CONTAINER_NAME, operator: 'In', values: FINAL_EXIT_CODES },
-          },
+          finalIn(CONTAINER_NAME),
+          ...(backup === undefined ? [] : [finalIn(BACKUP_CONTAINER_NAME)]),
           { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
         ],
       },
-      template: {
-        metadata: {
-          labels: { 'sidecar.istio.io/inject': 'false', ...job?.labels, ...labels },
-          annotations: {
-            // A sidecar would keep the Job from ever ending, an autoscaler would begin the
-            // migration again.
-            'sidecar.istio.io/inject': 'false',
-            'linkerd.io/inject': 'disabled',
-            'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
-            'karpenter.sh/do-not-disrupt': 'true',
-            ...allowedAnnotations(job?.annotations),
-          },
+      template: podTemplate(input, {
+        labels,
+        ...backupFirst(input, backup),
+        main: {
+          name: CONTAINER_NAME,
+          image: input.image,
+          args: commandFor(purpose, schema.uid, spec),
         },
-        spec: {
-          restartPolicy: 'Never',
-          serviceAccountName: job?.serviceAccountName ?? 'default',
-          automountServiceAccountToken: false,
-          enableServiceLinks: false,
-          // Time for MariaDB to end the statement that is running, which cannot be rolled back.
-          terminationGracePeriodSeconds: 300,
-          securityContext: {
-            ...job?.podSecurityContext,
-            // The user is the image's own, or the one that the platform gives, as OpenShift does.
-            runAsNonRoot: true,
-            seccompProfile: { type: 'RuntimeDefault' },
-          },
-          ...(input.pullSecrets.length === 0 ? {} : { imagePullSecrets: input.pullSecrets }),
-          ...pick(job, ['nodeSelector', 'tolerations', 'affinity', 'priorityClassName']),
-          containers: [
-            {
-              name: CONTAINER_NAME,
-              image: input.image,
-              args: [...commandFor(purpose, schema.uid, spec), ...tlsArguments(spec.database.tls)],
-              env: [
-                ...(job?.env ?? []).filter(isAllowedVariable),
-                ...connectionVariables(spec.database, schema.namespace),
-              ],
-              resources: job?.resources ?? {
-                requests: { cpu: '50m', memory: '128Mi' },
-                limits: { memory: '512Mi' },
-              },
-              terminationMessagePath: '/dev/termination-log',
-              terminationMessagePolicy: 'File',
-              securityContext: {
-                allowPrivilegeEscalation: false,
-                readOnlyRootFilesystem: true,
-                capabilities: { drop: ['ALL'] },
-              },
-              ...tls.container,
-            },
-          ],
-          ...tls.pod,
-        },
-      },
+      }),
     },
   };
 }
 
-function allowedAnnotations(annotations: Readonly<Record<string, string>> = {}): Record<string, string> {
-  return Object.fromEntries(Object.entries(annotations).filter(([name]) => isAllowedAnnotation(name)));
+/** What the pod of a migration has more where a backup is taken before it. */
+function backupFirst(
+  { schema, image, purpose: { target } }: MigrationJobInput,
+  backup: ReturnType<typeof wantedBackup>,
+) {
+  if (backup === undefined || target === null) {
+    return {};
+  }
+  // Without a claim, which only an older CRD lets in, the API server refuses the Job.
+  const { mount, volume } = backupVolume(backup.volumeClaimName ?? '');
+  const container = {
+    name: BACKUP_CONTAINER_NAME,
+    image: backup.image ?? image,
+    args: backupArguments(backup, schema, target),
+    mounts: [mount],
+  };
+  return { first: [container], volumes: [volume] };
 }
+
+/** The migration's own bound, and time for the backup before it. */
+function deadline(seconds: number, backup: ReturnType<typeof wantedBackup>): number {
+  return Math.min(MOST_SECONDS, seconds + (backup === undefined ? 0 : backupSeconds(backup)));
+}
+
+/** What Kubernetes keeps in 32 bits. */
+const MOST_SECONDS = 2_147_483_647;
 
 function commandFor(
   { kind, target, plans, approved }: Purpose,
@@ -234,19 +213,6 @@ function excludeArguments(patterns: readonly string[] = []): readonly string[] {
 
 function positionArguments({ revision, phase }: Position): readonly string[] {
   return [revision, ...(phase === 'Contract' ? [] : ['--through', phase])];
-}
-
-function pick<T extends object, K extends keyof T>(
-  object: T | undefined,
-  keys: readonly K[],
-): Partial<Pick<T, K>> {
-  const picked: Partial<Pick<T, K>> = {};
-  for (const key of keys) {
-    if (object?.[key] !== undefined) {
-      picked[key] = object[key];
-    }
-  }
-  return picked;
 }
 
 function digest(text: string): string {

@@ -39,6 +39,10 @@ export function blockedJobUnwanted(facts: Facts): Verdict | undefined {
   if (job?.state.kind !== 'active' || whyBlocked(job.name, job.state.pod, now) === undefined) {
     return undefined;
   }
+  if (schema.status.job?.uid === job.uid && schema.status.job.finishedAt !== undefined) {
+    // It has ended, and the cache is older than the status that says so.
+    return undefined;
+  }
   const effect: Effect = { kind: 'deleteBlockedJob', name: job.name };
   if (schema.deleting) {
     return unlessRefused(facts, {
@@ -166,7 +170,7 @@ export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdic
   if (blocked !== undefined && pod.kind !== 'none') {
     return { ...blocked, message: blocked.message + waitsForIt };
   }
-  if (lastReport?.error != null && pod.kind !== 'running' && !endsTheJob(lastReport.error.reason)) {
+  if (lastReport?.error != null && !isAtWork(pod) && !endsTheJob(lastReport.error.reason)) {
     return {
       reason: lastReport.error.reason === 'DatabaseUnreachable' ? 'DatabaseUnreachable' : 'MigrationPending',
       message: `${sentence(lastReport.error.message)} Job ${job.name} tries again, unless that was its last attempt.${waitsForIt}`,
@@ -182,6 +186,11 @@ export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdic
   }
   const later = progress === undefined ? blockedAfter(pod, now) : Math.max(0, progress.requeueAt - now);
   return { ...workOf(job, status, waitsForIt), requeueAfter: later };
+}
+
+/** Whether a process of ours is in the pod. */
+function isAtWork({ kind }: PodState): boolean {
+  return kind === 'running' || kind === 'backing up';
 }
 
 /**
@@ -209,6 +218,12 @@ function workOf(job: ObservedJob, status: GlanceSchemaStatus, waitsForIt: string
   if (target == null) {
     const why = job.purpose?.why === undefined ? '' : ` ${job.purpose.why}`;
     return { reason: 'Observing', message: `Job ${job.name} reads the database.${why}${waitsForIt}` };
+  }
+  if (job.state.kind === 'active' && job.state.pod.kind === 'backing up') {
+    return {
+      reason: 'MigrationRunning',
+      message: `The backup before the migration to ${formatPosition(target)} is being taken by Job ${job.name}.${waitsForIt}`,
+    };
   }
   const recorded = recordedPosition(status);
   const from = recorded === undefined ? '' : ` from ${formatPosition(recorded)}`;

@@ -1,6 +1,7 @@
 import type { Reason } from '../../../contract/reasons.ts';
+import { withoutUndefined } from '../../../glance/without-undefined.ts';
 import { exponentialBackoff, fractionOf } from '../../time/backoff.ts';
-import { parseDuration } from '../facts/maintenance-window.ts';
+import { parseDuration } from '../../time/duration.ts';
 import type { ObservedSchema } from '../facts/observe.ts';
 import { ATTEMPT_BACKOFF, inSeconds } from './attempts.ts';
 import { mayRun } from './housekeeping.ts';
@@ -56,6 +57,8 @@ export function besideLook(atWork: Verdict, besides: Verdict): Verdict {
   const isHeldUp = atWork.reason === 'JobBlocked' || atWork.reason === 'SecretNotReady';
   return {
     ...besides,
+    // One that cannot start is replaced without a word.
+    ...withoutUndefined({ effect: atWork.effect }),
     message: isHeldUp ? `${besides.message} A look at it is held up. ${atWork.message}` : besides.message,
     requeueAfter: earlier(besides.requeueAfter, atWork.requeueAfter),
   };

@@ -1,6 +1,7 @@
 import { databaseName } from '../../../contract/database-name.ts';
 import { withoutUndefined } from '../../../glance/without-undefined.ts';
 import { migrationJobName, type Purpose, podTemplateHash } from '../job/job.ts';
+import { wantedBackup } from '../job/job-backup.ts';
 import type { Effect, Facts } from './policy.ts';
 
 /** What a Job is for, of which the rest follows from the facts. */
@@ -23,6 +24,7 @@ export function startJob(facts: Facts, wanted: Wanted): Effect {
     ...(kind === 'Observe' && schema.observe !== undefined ? { observe: schema.observe } : {}),
     // What a person has asked for is not answered by a look.
     ...(kind === 'Look' ? {} : withoutUndefined({ retry: schema.retry })),
+    ...(kind === 'Migrate' ? backupOf(schema.spec) : {}),
     shape: podTemplateHash(schema),
     database: databaseName(schema.spec.database),
     image: schema.image,
@@ -32,4 +34,12 @@ export function startJob(facts: Facts, wanted: Wanted): Effect {
     name: migrationJobName(schema, purpose.sequence),
     purpose,
   };
+}
+
+/** Where the backup goes that a migration takes first. */
+function backupOf(spec: Facts['schema']['spec']): Pick<Purpose, 'backup'> {
+  const backup = wantedBackup(spec);
+  return backup === undefined
+    ? {}
+    : { backup: { claim: backup.volumeClaimName ?? '', retain: backup.retain } };
 }

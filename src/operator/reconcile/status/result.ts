@@ -1,6 +1,7 @@
-import { type FailureReason, failureMeaning } from '../../../contract/failures.ts';
+import { exitCodeOf, type FailureReason, failureMeaning } from '../../../contract/failures.ts';
 import type { GlanceSchemaStatus, HistoryEntry, StatusJob } from '../../../contract/glance-schema.ts';
 import { readyCondition } from '../../../contract/glance-schema.ts';
+import { BACKUP_CONTAINER_NAME } from '../../../contract/names.ts';
 import { printable } from '../../../contract/printable.ts';
 import type { ProgressReport } from '../../../contract/progress.ts';
 import type { Reason } from '../../../contract/reasons.ts';
@@ -11,6 +12,7 @@ import { comparePositions, formatPosition, type Position } from '../../../glance
 import { REVISIONS } from '../../../glance/revisions.ts';
 import { withoutUndefined } from '../../../glance/without-undefined.ts';
 import type { ObservedJob, ObservedSchema } from '../facts/observe.ts';
+import { backupBefore, outcomeOfBackup, withBackups } from './backups.ts';
 import { recordedPosition } from './recorded-position.ts';
 import type { ReadyCondition } from './status.ts';
 
@@ -34,11 +36,13 @@ export function recordJob(
   if (job === undefined ? status.job?.finishedAt !== undefined : isRecorded(status, job)) {
     return status;
   }
-  const { progress: live, ...before } = status;
+  const { progress: live, ...withoutProgress } = status;
   if (job === undefined) {
     // Nothing is at work, or what was is lost.
-    return before;
+    return withoutProgress;
   }
+  const backups = withBackups(status.backups, job);
+  const before = { ...withoutProgress, ...(backups.length === 0 ? {} : { backups: [...backups] }) };
   const known = status.job?.uid === job.uid ? status.job : undefined;
   const statusJob: StatusJob = {
     name: job.name,
@@ -48,7 +52,7 @@ export function recordJob(
     attempt: job.purpose?.attempt ?? known?.attempt ?? (status.job?.attempt ?? 0) + 1,
     generation: job.purpose?.generation ?? schema.generation,
     startedAt: job.createdAt,
-    ...withoutUndefined({ image: job.purpose?.image }),
+    ...withoutUndefined({ image: job.purpose?.image, backup: outcomeOfBackup(job) }),
   };
   // Of a Job that does not say what it was for, nobody knows what it has answered: each annotation
   // counts once.
@@ -333,7 +337,7 @@ function whatDiffers(
   }
   const hasLooked =
     error === null &&
-    (drift === undefined ? command !== 'version' && command !== 'plan' : drift.differences.length === 0);
+    (drift === undefined ? !['version', 'plan', 'backup'].includes(command) : drift.differences.length === 0);
   const isSame =
     heads?.join() === databaseHeads?.join() &&
     (purpose?.database === undefined || recordedFrom === undefined || purpose.database === recordedFrom);
@@ -359,11 +363,25 @@ function failureOf(job: ObservedJob, before: GlanceSchemaStatus): StatusJob['fai
   if (report !== undefined && report.error !== null && !succeeded) {
     return fail(report.error.reason, report.error.message);
   }
+  if (state.backupExitCode !== undefined && !succeeded) {
+    return fail(
+      'BackupFailed' satisfies FailureReason,
+      silentBackup(job.name, state.backupExitCode, state.failure),
+    );
+  }
   if (succeeded) {
     const wrong = whatIsWrong(job, report);
     return wrong === undefined ? undefined : fail(NO_RESULT, wrong);
   }
   return fail(NO_RESULT, `The Job ended without a result: ${state.failure ?? 'no reason given'}`);
+}
+
+/** The first sentence of what is said of a backup that failed and left no report, and what to do. */
+function silentBackup(job: string, exitCode: number, failure: string | undefined): string {
+  const what = `The backup before the migration left no result, and nothing was migrated: ${failure ?? 'no reason given'}.`;
+  return exitCode === exitCodeOf('Usage')
+    ? `${what} Its image may be of a version that has no 'db backup': name one of this operator's version in spec.backup.image.`
+    : `${what} See 'kubectl logs job/${job} -c ${BACKUP_CONTAINER_NAME}'.`;
 }
 
 /**
@@ -397,6 +415,12 @@ function deadlineFailure(
   fail: (reason: string, message: string) => NonNullable<StatusJob['failure']>,
 ): StatusJob['failure'] {
   const error = report?.error;
+  if (error?.reason === 'Interrupted' && report?.command === 'backup') {
+    return fail(
+      'BackupFailed' satisfies FailureReason,
+      'Cannot finish the backup before the migration: both take longer than job.activeDeadlineSeconds and spec.backup.timeout together. Nothing was migrated. Raise one of them.',
+    );
+  }
   if (error != null && error.reason !== 'Interrupted' && error.reason !== 'MigrationFailed') {
     return fail(error.reason, error.message);
   }
@@ -479,7 +503,9 @@ export const NO_RESULT = 'NoResult';
  * has reported.
  */
 function historyEntry(ended: ObservedJob, before: GlanceSchemaStatus): HistoryEntry | undefined {
-  const { name, reports, state } = ended;
+  const { name, state } = ended;
+  // A backup that failed is no migration.
+  const reports = ended.reports.filter(({ command }) => command !== 'backup');
   const [first] = reports;
   const last = reports.at(-1);
   if (first === undefined || last === undefined) {
@@ -495,7 +521,7 @@ function historyEntry(ended: ObservedJob, before: GlanceSchemaStatus): HistoryEn
     startedAt: first.startedAt,
     finishedAt: last.finishedAt,
     applied: reports.flatMap(({ applied }) => applied.map((script) => script.name)).slice(0, MOST_SCRIPTS),
-    ...withoutUndefined({ rows }),
+    ...withoutUndefined({ rows, backup: backupBefore(ended) }),
     job: name,
     ...(error === undefined ? {} : { error: printable(error, LONGEST_MESSAGE) }),
   };

@@ -263,6 +263,25 @@ describe('looks at the database', () => {
       expect(condition(decided, 'Ready')?.message).to.match(/ A look at it is held up\. .*no such image/);
     });
 
+    it('one that cannot start and was made for an older spec is replaced, and Ready stays', () => {
+      const blocked = [
+        aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } }),
+      ];
+      const older = aJob({ purpose: { ...LOOK, shape: 'older' } });
+      const decided = decideAt(aDrifting(reached), NOW, [older], blocked);
+      expect(decided.effect?.kind).to.equal('deleteBlockedJob');
+      expect(condition(decided, 'Ready')?.status).to.equal('True');
+    });
+
+    it('one that has ended is not replaced by a cache that shows it blocked', () => {
+      const blocked = [
+        aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } }),
+      ];
+      const older = aJob({ purpose: { ...LOOK, shape: 'older' } });
+      const status = { ...reached, job: lookJob({ finishedAt: FINISHED }) };
+      expect(decideAt(aDrifting(status), NOW, [older], blocked).effect).to.equal(undefined);
+    });
+
     it('a deletion waits for it as for any', () => {
       const deleted = aDrifting(reached, {
         metadata: { ...WITH_FINALIZER, deletionTimestamp: FINISHED },
