@@ -55,7 +55,7 @@ const GUARDS: readonly Guard[] = [
     'comparePositions(position, recorded) > -100',
   ]),
   guard('a look leaves Ready as it is', [
-    'lookIsAtWork(facts) && verdict.effect === undefined',
+    'lookIsAtWork(facts) && leavesTheRest',
     'lookIsAtWork(facts) && facts.now < 0',
   ]),
   guard('a look that was reserved is no migration that was lost', [
