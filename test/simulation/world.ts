@@ -252,6 +252,8 @@ interface SimulatedPod {
         /** How many changes there were before it began, and before its end. */
         startedAfter: number;
         endedAfter: number;
+        /** Where it found the database. */
+        foundAt?: number;
         /** What came of it, once it has ended well. */
         result: StoredBackup | 'not needed' | 'unproven' | undefined;
         /** What its container says. */
@@ -787,6 +789,7 @@ export class World {
         this.#reportedBackups.add(end.file);
       }
       backup.endedAfter = this.moment;
+      backup.foundAt = at;
       this.#putPod(pod, 'Pending', INITIALIZING);
       return;
     }
@@ -1831,7 +1834,10 @@ function checkBackedUp({ object, asksForBackup, backup, process }: SimulatedPod)
   const { result } = backup ?? {};
   // An image that says nothing of what it did is not ours to check.
   const isThere =
-    typeof result === 'object' || result === 'unproven' || (result === 'not needed' && process?.from === -1);
+    typeof result === 'object' ||
+    result === 'unproven' ||
+    // Somebody else may have moved an empty or finished database before the migration began.
+    (result === 'not needed' && (process?.from === -1 || process?.from !== backup?.foundAt));
   if (asksForBackup && !isThere) {
     throw new Error(`${object.metadata.name} writes, and has taken no backup`);
   }
