@@ -5,6 +5,7 @@ import { listCommand } from './kubectl/list.ts';
 import { logsCommand } from './kubectl/logs.ts';
 import { observeCommand } from './kubectl/observe.ts';
 import { planCommand } from './kubectl/plan.ts';
+import { restoreCommand } from './kubectl/restore.ts';
 import { resumeCommand } from './kubectl/resume.ts';
 import { retryCommand } from './kubectl/retry.ts';
 import { statusCommand } from './kubectl/status.ts';
@@ -25,6 +26,7 @@ export function kubectlCommand(name: string): Command {
     .addCommand(approveCommand())
     .addCommand(retryCommand())
     .addCommand(observeCommand())
+    .addCommand(restoreCommand())
     .addCommand(suspendCommand())
     .addCommand(resumeCommand());
 }

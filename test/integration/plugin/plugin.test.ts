@@ -55,6 +55,23 @@ function statusOf(
   return decide(progress === undefined ? observed : { ...observed, progress }, NOW).status;
 }
 
+const SUSPENDED = { suspend: true, job: { image: 'glance-schema:1' } };
+const BACKUPS = [1, 2].map((number) => ({
+  file: `openstack.glance-mitaka02-${number}.dump`,
+  revision: 'mitaka02',
+  phase: 'Contract' as const,
+  takenAt: `2026-11-2${3 - number}T07:00:00Z`,
+  bytes: 41_000,
+  sha256: 'c0'.repeat(32),
+  tables: 21,
+  rows: 700,
+  volumeClaimName: 'glance-backups',
+  job: 'glance-1-bd7662a5',
+}));
+const backedUp = (spec: Record<string, unknown>, more: GlanceSchemaStatus = { backups: BACKUPS }) =>
+  statusOf(aSchema({ spec, status: { ...recordedAt('ocata01'), ...more } }));
+const BACKED_UP = backedUp(SUSPENDED);
+
 const REFUSED = aRefusal('MigrationFailed', {
   from: at('mitaka01'),
   to: at('mitaka02'),
@@ -550,6 +567,69 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
       expect(seen.map(({ spec }) => spec.suspend)).to.deep.equal([false, false, true, true, true, false]);
     });
 
+    describe('restore', () => {
+      const restore = (...args: readonly string[]) => plugin('restore', 'glance', '-n', 'openstack', ...args);
+
+      it('writes the Job, which the API server takes, and says what to do before and after', async () => {
+        await given('glance', BACKED_UP, SUSPENDED);
+        for (const [args, file] of [
+          [[], BACKUPS[0]?.file],
+          [['--backup', '2'], BACKUPS[1]?.file],
+        ] as const) {
+          const { code, stdout, stderr } = await restore(...args);
+          expect(code, stderr).to.equal(0);
+          const job = parse(stdout);
+          expect(job.spec.template.spec.containers[0].args).to.include(`/backups/${file}`);
+          expect(stderr).to.contain(`This Job puts back ${file}`);
+          expect(stderr).to.contain('kubectl glanceschema observe glance -n openstack');
+          const taken = await kubectl(
+            plane.kubeconfigPath,
+            ['create', '-f', '-', '--dry-run=server', '-n', 'openstack'],
+            { input: stdout },
+          );
+          expect(taken.code, taken.stderr).to.equal(0);
+        }
+      });
+
+      it('status lists the backups by their numbers', async () => {
+        await given('glance', BACKED_UP, SUSPENDED);
+        expect(await status('glance')).to.contain('2: openstack.glance-mitaka02-2.dump, at mitaka02, taken ');
+      });
+
+      for (const [fact, status, spec, args, says] of [
+        ['there is no backup', backedUp(SUSPENDED, {}), SUSPENDED, [], 'its status lists no backup'],
+        ['there is none of the number', BACKED_UP, SUSPENDED, ['--backup', '3'], 'it has 2, numbered'],
+        ['the number is none', BACKED_UP, SUSPENDED, ['--backup', 'newest'], 'it has 2, numbered'],
+        ['it would be migrated again', backedUp({}), {}, [], 'Suspend it first'],
+        [
+          'a Job is at work',
+          backedUp(SUSPENDED, {
+            backups: BACKUPS,
+            job: {
+              name: 'glance-1-bd7662a5',
+              uid: '1',
+              purpose: 'Migrate',
+              sequence: 1,
+              attempt: 1,
+              generation: 1,
+              startedAt: '2026-11-23T07:00:00Z',
+            },
+          }),
+          SUSPENDED,
+          [],
+          'Job glance-1-bd7662a5 is at work',
+        ],
+      ] as const) {
+        it(`refuses where ${fact}, and writes nothing`, async () => {
+          await given('glance', status, spec);
+          const { code, stdout, stderr } = await restore(...args);
+          expect(code).to.equal(1);
+          expect(stdout).to.equal('');
+          expect(stderr).to.contain('Cannot restore').and.to.contain(says);
+        });
+      }
+    });
+
     describe('approve', () => {
       const APPROVED = { ...MANUAL, approvedPlan: PLANNED };
       const REFUSED_PLAN = statusOf(
@@ -915,7 +995,9 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
       it(command, async () => {
         await (command.includes(' approve ')
           ? given('glance', PLAN_WAITS, MANUAL)
-          : given('glance', MIGRATED));
+          : command.includes(' restore ')
+            ? given('glance', BACKED_UP, SUSPENDED)
+            : given('glance', MIGRATED));
         const result = await plugin(...command.split(' ').slice(2));
         expect(result.code, result.stderr).to.equal(0);
       });
