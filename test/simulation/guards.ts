@@ -133,8 +133,8 @@ const GUARDS: readonly Guard[] = [
     'job.purpose === undefined',
   ]),
   guard('a Job that was about to be made makes the record doubtful', [
-    'schema.reservedSequence > (job?.sequence ?? 0)',
-    'schema.reservedSequence < 0',
+    'schema.reservedSequence > last &&',
+    'schema.reservedSequence < 0 &&',
   ]),
   guard('a Job that was lost makes the record doubtful', [
     'job.finishedAt === undefined || job.failure?.databaseRead === false',
