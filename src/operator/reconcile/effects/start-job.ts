@@ -1,5 +1,5 @@
 import { FINALIZER } from '../../../contract/names.ts';
-import type { JobCreation, JobObject, PodObject } from '../../kube/cluster.ts';
+import type { JobCreation, JobObject, PodObject, SchemaObject } from '../../kube/cluster.ts';
 import { hasEnded, isOurJob } from '../facts/observe.ts';
 import { migrationJob, migrationJobName } from '../job/job.ts';
 import type { Effect } from '../policies/policy.ts';
@@ -26,16 +26,7 @@ export async function startJob(
   if ('refused' in fenced) {
     const { refused, passing, retryAfter } = fenced;
     const message = `Job ${effect.name} cannot start, as the API server lets no finalizer be put on this GlanceSchema: ${refused}`;
-    return passing
-      ? {
-          kind: 'refused',
-          effect: 'startJob',
-          schema,
-          message: `${message}. It is asked again.`,
-          passing,
-          retryAfter,
-        }
-      : { kind: 'refused', effect: 'startJob', schema, message, passing };
+    return passing ? notNow(schema, `${message}. It is asked again.`, retryAfter) : refusal(schema, message);
   }
   // A pod can outlive its Job, and the cache can miss both: only a read shows that nobody is at
   // work.
@@ -63,14 +54,7 @@ export async function startJob(
   }
   if (creation.kind === 'unsettled') {
     const message = `The API server cannot take Job ${effect.name} for now: ${creation.message}. It is asked again.`;
-    return {
-      kind: 'refused',
-      effect: 'startJob',
-      schema: fenced,
-      message,
-      passing: true,
-      retryAfter: creation.retryAfter,
-    };
+    return notNow(fenced, message, creation.retryAfter);
   }
   // The sequence number is released, unless it was reserved before: another may have made that Job,
   // which is gone since.
@@ -81,13 +65,17 @@ export async function startJob(
   });
   return released === 'conflict'
     ? { kind: 'conflict', why: 'a conflict: the schema has changed while its Job was refused' }
-    : {
-        kind: 'refused',
-        effect: 'startJob',
-        schema: 'refused' in released ? fenced : released,
-        message: whyRefused(effect.name, creation),
-        passing: false,
-      };
+    : refusal('refused' in released ? fenced : released, whyRefused(effect.name, creation));
+}
+
+/** The API server takes no Job, until somebody changes what it refuses it for. */
+function refusal(schema: SchemaObject, message: string): Acted {
+  return { kind: 'refused', effect: 'startJob', schema, message, passing: false };
+}
+
+/** The same for a moment. */
+function notNow(schema: SchemaObject, message: string, retryAfter: number | undefined): Acted {
+  return { kind: 'refused', effect: 'startJob', schema, message, passing: true, retryAfter };
 }
 
 /**
