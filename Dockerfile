@@ -2,7 +2,7 @@
 #
 #   docker build -t glance-schema:0.1.0 .
 #
-# With pg_dump and mariadb-dump beside them, for a Job of yours that takes a backup:
+# With the clients of PostgreSQL and MariaDB beside them, for spec.backup, `db backup` and `db restore`:
 #
 #   docker build --target with-clients -t glance-schema:0.1.0-with-clients .
 #

@@ -12,8 +12,14 @@ const CERTIFICATE = { cert: 'tls.crt', key: 'tls.key' } as const;
 /**
  * What `spec.database.tls` adds to the containers and to the pod of a migration; nothing where it
  * names no files.
+ *
+ * @param fsGroup the group that owns the volumes, where the spec names one: then it and nobody else
+ *   may read the files, as libpq takes no key that everybody may read
  */
-export function tlsVolume(tls: Tls | undefined): {
+export function tlsVolume(
+  tls: Tls | undefined,
+  fsGroup: number | undefined,
+): {
   readonly mounts: readonly object[];
   readonly volumes: readonly object[];
 } {
@@ -23,7 +29,9 @@ export function tlsVolume(tls: Tls | undefined): {
   }
   return {
     mounts: [{ name: 'tls', mountPath: FOLDER, readOnly: true }],
-    volumes: [{ name: 'tls', projected: { sources } }],
+    volumes: [
+      { name: 'tls', projected: { sources, ...(fsGroup === undefined ? {} : { defaultMode: 0o440 }) } },
+    ],
   };
 }
 

@@ -43,7 +43,7 @@ export function podTemplate(
   },
 ): object {
   const { job, database } = input.spec;
-  const tls = tlsVolume(database.tls);
+  const tls = tlsVolume(database.tls, job?.podSecurityContext?.fsGroup);
   const all = [...tls.volumes, ...volumes];
   return {
     metadata: {

@@ -69,6 +69,15 @@ describe('the backup in the pod of a migration', () => {
     expect(pod.initContainers[0].args.slice(-4)).to.deep.equal(pod.containers[0].args.slice(-4));
   });
 
+  it('may read the key of a certificate by its group alone, as pg_dump takes no other', () => {
+    const database = { secretRef: { name: 'db' }, tls: { certSecretRef: { name: 'client' } } };
+    const job = { podSecurityContext: { fsGroup: 65_532 } };
+    const modeOf = (spec: Record<string, unknown>): number | undefined =>
+      jobFor({ backup: BACKUP, database, ...spec }).spec.template.spec.volumes[0].projected.defaultMode;
+    expect(modeOf({ job })).to.equal(0o440);
+    expect(modeOf({})).to.equal(undefined);
+  });
+
   it('ends the Job at once where another pod cannot help', () => {
     const { rules } = jobFor({ backup: BACKUP }).spec.podFailurePolicy;
     expect(rules.map((rule: KubeObject) => rule.onExitCodes?.containerName)).to.deep.equal([
