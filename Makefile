@@ -15,8 +15,8 @@ help: ## Show this list
 
 setup: $(SETUP) ## Fetch the packages; the other targets do it by themselves
 
-demo: $(BUNDLE) ## Show the operator at work on a real Kubernetes and PostgreSQL; ONCE=1 ends after the story
-	@node scripts/demo/main.ts $(if $(ONCE),--once)
+demo: $(BUNDLE) ## Show the operator at work on a real Kubernetes and PostgreSQL; ONCE=1 ends after the story, STORY=backup tells of backups
+	@node scripts/demo/main.ts $(if $(ONCE),--once) $(if $(STORY),--story $(STORY))
 
 test: $(BUNDLE) ## Run all tests; ONLY="unit integration/database" runs some of them
 	@node scripts/test/main.ts

@@ -1,16 +1,26 @@
 // `make demo`: first the command line on a real PostgreSQL, then the operator on a real Kubernetes,
 // told as it happens. Kubernetes is started meanwhile, and the first time built.
 //
-// node scripts/demo/main.ts [--once]      --once: end after the story; exit 0 only if every step came out as told
+// node scripts/demo/main.ts [--once] [--story backup]
+//   --once: end after the story; exit 0 only if every step came out as told
+//   --story backup: a backup before an upgrade, a plan that is refused, and the way back
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { needsOfBackups, tellBackups } from './backup-story.ts';
 import { tellCommandLine } from './command-line.ts';
 import { narrator } from './narrator.ts';
 import { tellStory } from './story.ts';
 import { stage, type World } from './world.ts';
 
 const once = process.argv.includes('--once');
-const theStage = stage();
+const storyAt = process.argv.indexOf('--story');
+const chosen = storyAt < 0 ? '' : (process.argv[storyAt + 1] ?? '');
+if (chosen !== '' && chosen !== 'backup') {
+  process.stderr.write(`There is no story '${chosen}': leave STORY out, or set it to backup.\n`);
+  process.exit(2);
+}
+const backups = chosen === 'backup' ? await needsOfBackups() : undefined;
+const theStage = stage(backups);
 let world: World | null = null;
 let stopping = false;
 let waitsForCluster = false;
@@ -40,6 +50,7 @@ try {
 } finally {
   tell.progress('Stopping everything that was started');
   await theStage.stop();
+  backups?.remove();
   tell.say(stopping ? 'Everything that was started is stopped and removed.' : 'Done; everything is removed.');
 }
 // What the story was in the middle of, such as a kubectl, is of no interest any more.
@@ -52,9 +63,11 @@ async function play(): Promise<Error | null> {
     const starting = Promise.allSettled([theStage.startCluster(sayOfCluster)]);
     const databases = await theStage.startDatabases();
     tell.say(`PostgreSQL is up on loopback after ${elapsed()} s; Kubernetes is being started.`);
-    tell.part('The command line, which needs no Kubernetes');
-    await tellCommandLine(databases, tell);
-    tell.part('The operator, in Kubernetes');
+    if (backups === undefined) {
+      tell.part('The command line, which needs no Kubernetes');
+      await tellCommandLine(databases, tell);
+      tell.part('The operator, in Kubernetes');
+    }
     waitsForCluster = true;
     const [cluster] = await starting;
     if (cluster.status === 'rejected') throw cluster.reason;
@@ -64,7 +77,7 @@ async function play(): Promise<Error | null> {
       `A real Kubernetes ${plane.binaries.versions.kubernetes} is up on loopback after ${elapsed()} s.`,
     );
     tell.say('Its node is a stand-in: it runs the command of a pod as a process of this machine.');
-    await tellStory(world, tell);
+    await (backups === undefined ? tellStory(world, tell) : tellBackups(world, tell));
     tell.say('');
     tell.say(`Every step came out as told, after ${elapsed()} s.`);
     if (once) return null;

@@ -7,8 +7,8 @@ import type { Narrator } from './narrator.ts';
 import { type Databases, glanceSchema, type World } from './world.ts';
 
 const operator = ['--namespace', 'glance-schema-system'];
-const openstack = ['--namespace', 'openstack'];
-const schemaPath = '/apis/db.glance.openstack.org/v1alpha1/namespaces/openstack/glanceschemas/glance';
+export const openstack = ['--namespace', 'openstack'];
+export const schemaPath = '/apis/db.glance.openstack.org/v1alpha1/namespaces/openstack/glanceschemas/glance';
 const jobsPath = '/apis/batch/v1/namespaces/openstack/jobs';
 
 /** Tells the whole story. Each step is checked; the first that does not come out as told throws. */
@@ -43,7 +43,7 @@ export async function showDatabase(
   narrator.output(table(counts));
 }
 
-async function installOperator(narrator: Narrator): Promise<void> {
+export async function installOperator(narrator: Narrator): Promise<void> {
   narrator.heading('The operator is installed, and has no right to read a Secret');
   await narrator.kubectl(['apply', '-k', 'operator']);
   await narrator.kubectl([
@@ -161,7 +161,11 @@ interface Ready {
 }
 
 /** Tells each new reason of the condition Ready, until it is the one that is waited for. */
-async function followUntil(narrator: Narrator, api: TestApi, done: (ready: Ready) => boolean): Promise<void> {
+export async function followUntil(
+  narrator: Narrator,
+  api: TestApi,
+  done: (ready: Ready) => boolean,
+): Promise<void> {
   const deadline = Date.now() + 60_000;
   let told = '';
   while (Date.now() < deadline) {
@@ -182,7 +186,7 @@ function conditionOf(status: KubeObject | undefined, type: string): Ready | unde
   return status?.conditions?.find((each: KubeObject) => each.type === type);
 }
 
-async function checkRecorded(world: World, heads: readonly string[]): Promise<void> {
+export async function checkRecorded(world: World, heads: readonly string[]): Promise<void> {
   const rows = await recorded(world);
   check(rows.join() === [...heads].sort().join(), `alembic_version says ${heads.join(', ')}`, rows);
 }

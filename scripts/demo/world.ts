@@ -27,6 +27,8 @@ export interface Databases {
 
 /** All that the demo runs on: Kubernetes, the databases, and a folder of files for kubectl. */
 export interface World extends Databases {
+  /** Folders that stand for claims; absent in a story without backups. */
+  readonly claims?: ReadonlyMap<string, string>;
   readonly plane: ControlPlane;
   readonly node: FakeKubelet;
   readonly folder: string;
@@ -46,13 +48,24 @@ export interface Stage {
   stop(): Promise<void>;
 }
 
-export function stage(): Stage {
+/** What a story with backups has besides. */
+export interface BackupNeeds {
+  /** The folder of the programs of a PostgreSQL server whose clients are on `path`. */
+  readonly bin: string;
+  /** PATH of the operator's image. */
+  readonly path: string;
+  /** Folders that stand for PersistentVolumeClaims, by their names. */
+  readonly claims: ReadonlyMap<string, string>;
+}
+
+/** @param backups what is needed for backups; absent for a story without them */
+export function stage(backups?: BackupNeeds): Stage {
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-demo-'));
   reaper.watchFolder(folder);
   const stops: (() => Promise<void>)[] = [];
 
   async function startDatabases(): Promise<Databases> {
-    const postgres = await startPostgres();
+    const postgres = await startPostgres(backups === undefined ? {} : { bin: backups.bin });
     stops.push(() => postgres.stop());
     const byHand = await postgres.createDatabase('glance_by_hand');
     const database = await postgres.createDatabase('glance');
@@ -64,7 +77,15 @@ export function stage(): Stage {
     const plane = await startControlPlane({ say });
     stops.push(() => plane.stop());
     const program = [process.execPath, join(root, 'dist/glance-schema.js')];
-    const node = await startFakeKubelet({ plane, images: { 'glance-schema': program } });
+    const node = await startFakeKubelet(
+      backups === undefined
+        ? { plane, images: { 'glance-schema': program } }
+        : {
+            plane,
+            images: { 'glance-schema': ['/usr/bin/env', `PATH=${backups.path}`, ...program] },
+            claims: backups.claims,
+          },
+    );
     stops.push(() => node.stop());
     return { plane, node };
   }
@@ -74,7 +95,12 @@ export function stage(): Stage {
     startDatabases,
     startCluster,
     async furnish(databases, cluster) {
-      const world = { ...databases, ...cluster, folder };
+      const world = {
+        ...databases,
+        ...cluster,
+        folder,
+        ...(backups === undefined ? {} : { claims: backups.claims }),
+      };
       await writeFiles(world);
       return world;
     },
@@ -86,8 +112,12 @@ export function stage(): Stage {
   };
 }
 
-/** The GlanceSchema that the story is about. */
-export function glanceSchema(revision: string): string {
+/**
+ * The GlanceSchema that the story is about.
+ *
+ * @param more further lines of its spec
+ */
+export function glanceSchema(revision: string, more: readonly string[] = []): string {
   return [
     'apiVersion: db.glance.openstack.org/v1alpha1',
     'kind: GlanceSchema',
@@ -98,6 +128,7 @@ export function glanceSchema(revision: string): string {
     `  revision: "${revision}"`,
     '  database:',
     '    secretRef: {name: glance-db}',
+    ...more.map((line) => `  ${line}`),
     '',
   ].join('\n');
 }
