@@ -2,10 +2,12 @@
 //
 // node bench/operator.ts [--resources N] [--minutes N] [--rest-minutes N] [--part apply|rest|kills|burst]... [--seed N]
 // node bench/operator.ts --part burst [--sizes 200,1000,5000] [--runs N] [--peer DIR] [--beside 'COMMAND --kubeconfig {kubeconfig}']
-// node bench/operator.ts --part scale [--sizes 1000,10000] [--rest-seconds 60] [--peer DIR]
+// node bench/operator.ts --part scale [--sizes 1000,10000] [--rest-seconds 60] [--peer DIR] [--plots FOLDER]
 //
 // The node is the stand-in of lab/kubernetes. See docs/performance.md.
 
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Environment, startEnvironment } from '../lab/kubernetes/environment.ts';
@@ -27,6 +29,7 @@ import { random } from '../lab/process/random.ts';
 import { isWrite, newRequests, type RequestCounts, requestCounts } from './support/api-requests.ts';
 import { type BurstUse, burst, ours, peerIn } from './support/burst.ts';
 import { floor } from './support/floor.ts';
+import { type Curve, plot } from './support/plot.ts';
 
 const { values } = parseArgs({
   options: {
@@ -39,6 +42,7 @@ const { values } = parseArgs({
     beside: { type: 'string' },
     peer: { type: 'string' },
     'rest-seconds': { type: 'string', default: '60' },
+    plots: { type: 'string' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
   },
 });
@@ -153,19 +157,21 @@ async function benchScale(): Promise<void> {
   const sum = (requests: RequestCounts, wanted: (sort: string) => boolean = () => true): number =>
     [...requests].reduce((all, [sort, count]) => all + (wanted(sort) ? count : 0), 0);
   console.log(
-    '\n| resources | | all up to date, s | CPU, s | CPU for each, ms | peak, MiB | requests for each | writes for each | at rest: CPU of a core | requests | resident, MiB | restart: CPU, s | requests | writes |',
+    '\n| resources | | all up to date, s | CPU, s | CPU for each, ms | peak, MiB | requests for each | writes for each | at rest: CPU of a core | requests | resident, MiB | restart: CPU, s | requests | writes | relist: CPU, s | requests | writes |',
   );
-  console.log('|---|---|---|---|---|---|---|---|---|---|---|---|---|---|');
+  console.log(`|${'---|'.repeat(17)}`);
   const print = (...cells: readonly (string | number)[]): void =>
-    console.log(`| ${[...cells, ...Array.from({ length: 14 - cells.length }, () => '')].join(' | ')} |`);
+    console.log(`| ${[...cells, ...Array.from({ length: 17 - cells.length }, () => '')].join(' | ')} |`);
   for (const size of values.sizes.split(',').map(Number)) {
     tell(`scale: ${size} resources, the floor`);
     const bare = await floor(size);
     const each = (cpu: number): string => ((cpu / size) * 1000).toFixed(1);
     print(size, 'floor', bare.seconds.toFixed(1), bare.cpu.toFixed(1), each(bare.cpu), bare.peak.toFixed(0));
+    const curves: Curve[] = [{ name: 'floor', samples: bare.samples }];
     for (const [name, contender] of contenders) {
       tell(`scale: ${size} resources, ${name}`);
       const use = await burst(contender, size, seconds);
+      curves.push({ name, samples: use.samples });
       const { rest } = use;
       if (rest === undefined) continue;
       print(
@@ -183,7 +189,19 @@ async function benchScale(): Promise<void> {
         rest.restart.cpu.toFixed(1),
         sum(rest.restart.requests),
         sum(rest.restart.requests, isWrite),
+        rest.relist.cpu.toFixed(1),
+        sum(rest.relist.requests),
+        sum(rest.relist.requests, isWrite),
       );
+      for (const [when, requests] of [
+        ['at rest', rest.requests],
+        ['after a restart of the API server', rest.relist.requests],
+      ] as const)
+        if (requests.size > 0) tell(`${name}, ${when}: ${JSON.stringify([...requests])}`);
+    }
+    if (values.plots !== undefined) {
+      const title = `${size} resources at once`;
+      writeFileSync(join(values.plots, `scale-${size}.svg`), plot(title, size, curves));
     }
   }
 }

@@ -26,8 +26,20 @@ export interface BurstUse {
   readonly peak: number;
   /** By verb and resource, leases, watches and the driver's own left out. */
   readonly requests: RequestCounts;
+  /** How it went on, every half second. */
+  readonly samples: readonly Sample[];
   /** Absent where it was not asked for. */
   readonly rest?: RestUse;
+}
+
+/** A moment of a burst. */
+export interface Sample {
+  /** Since the first apply. */
+  readonly seconds: number;
+  /** How many resources were up to date. */
+  readonly ready: number;
+  /** What was resident, in MiB. */
+  readonly resident: number;
 }
 
 /** What a controller takes once nothing is to be done. */
@@ -40,6 +52,11 @@ export interface RestUse {
   readonly requests: RequestCounts;
   /** What it asks for from a start until it has come to rest, and what that takes. */
   readonly restart: { readonly requests: RequestCounts; readonly cpu: number };
+  /**
+   * The same from a new start of the API server, whose etcd has forgotten all that was before: every
+   * watch begins anew with a list.
+   */
+  readonly relist: { readonly requests: RequestCounts; readonly cpu: number };
 }
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -114,16 +131,44 @@ export async function burst(controller: Contender, size: number, restSeconds?: n
     program = await start(plane, controller);
     const again = await atRest(plane, program.pid);
     const restart = { cpu: again.cpu, requests: newRequests(stopped, await counts(plane)) };
+    const relist = await relistUse(plane, program.pid);
     const { resident } = after;
     return {
       ...use,
-      rest: { seconds: restSeconds, cpu: after.cpu - before.cpu, resident, requests, restart },
+      rest: { seconds: restSeconds, cpu: after.cpu - before.cpu, resident, requests, restart, relist },
     };
   } finally {
     stop.abort();
     await program?.stop();
     await plane.stop();
   }
+}
+
+/**
+ * Stops the API server, has etcd forget what was before, and starts it again; then one more resource has to get its Job, as a
+ * controller whose watches are dead would be at rest too.
+ */
+async function relistUse(plane: ControlPlane, pid: number): Promise<RestUse['relist']> {
+  const api = plane.api();
+  const jobs = async (): Promise<number> => {
+    const { items, metadata } = await api.call('GET', `${JOBS}?limit=1`);
+    return items.length + (metadata?.remainingItemCount ?? 0);
+  };
+  const [before, wanted] = [processUse(pid), (await jobs()) + 1];
+  await plane.stopApiServer();
+  await plane.compactEtcd();
+  // What it counts begins at nothing.
+  await plane.startApiServer();
+  await atRest(plane, pid);
+  await apply(api, 'one-more');
+  await eventually(
+    async () => {
+      if ((await jobs()) < wanted) throw new Error('No watch has shown it the resource that was made last');
+    },
+    { timeoutMilliseconds: 120_000, everyMilliseconds: 500 },
+  );
+  const after = await atRest(plane, pid);
+  return { requests: await counts(plane), cpu: after.cpu - before.cpu };
 }
 
 /** A controller that runs. */
@@ -230,24 +275,37 @@ async function drive(
   await Promise.all(
     Array.from({ length: 20 }, async () => {
       for (let name = names.pop(); name !== undefined; name = names.pop()) {
-        const spec = { revision: REVISION, database: { secretRef: { name } } };
-        await api.call('POST', SCHEMAS, {
-          apiVersion: 'db.glance.openstack.org/v1alpha1',
-          kind: 'GlanceSchema',
-          metadata: { name },
-          spec,
-        });
+        await apply(api, name);
       }
     }),
   );
+  const samples: Sample[] = [];
+  const sinceBegin = (): number => (performance.now() - began) / 1000;
   while (ready.size < size) {
     if (failures.length > 0) throw failures[0];
+    const last = samples.at(-1)?.seconds ?? 0;
+    if (sinceBegin() - last >= 0.5) samples.push(sampleOf(sinceBegin(), ready.size, pid));
     await sleep(20);
   }
-  const seconds = (performance.now() - began) / 1000;
+  const seconds = sinceBegin();
+  samples.push(sampleOf(seconds, ready.size, pid));
   const after = await atRest(plane, pid);
   const requests = newRequests(requested, await counts(plane));
-  return { seconds, cpu: after.cpu - before.cpu, peak: after.peak, requests };
+  return { seconds, cpu: after.cpu - before.cpu, peak: after.peak, requests, samples };
+}
+
+/** How far it is, and what a process has resident. */
+export function sampleOf(seconds: number, ready: number, pid: number): Sample {
+  return { seconds, ready, resident: processUse(pid).resident };
+}
+
+async function apply(api: ReturnType<ControlPlane['api']>, name: string): Promise<void> {
+  await api.call('POST', SCHEMAS, {
+    apiVersion: 'db.glance.openstack.org/v1alpha1',
+    kind: 'GlanceSchema',
+    metadata: { name },
+    spec: { revision: REVISION, database: { secretRef: { name } } },
+  });
 }
 
 /**

@@ -5,7 +5,7 @@ import { startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { processUse } from '../../lab/process/process-use.ts';
 import type { GlanceSchemaStatus } from '../../src/contract/glance-schema.ts';
 import { migrationJob } from '../../src/operator/reconcile/job/job.ts';
-import { endJob, JOBS, NAMESPACE, ours, prepare, REVISION, SCHEMAS } from './burst.ts';
+import { endJob, JOBS, NAMESPACE, ours, prepare, REVISION, type Sample, SCHEMAS, sampleOf } from './burst.ts';
 
 /** How many resources are worked on at once: as many as the operator's workers. */
 const AT_ONCE = 10;
@@ -17,6 +17,8 @@ export interface FloorUse {
   readonly cpu: number;
   /** In MiB. */
   readonly peak: number;
+  /** How it went on, about every half second. */
+  readonly samples: readonly Sample[];
 }
 
 /**
@@ -30,16 +32,24 @@ export async function floor(size: number): Promise<FloorUse> {
     await prepare(plane, ours());
     const api = plane.api();
     const left = Array.from({ length: size }, (_, index) => `glance-${index}`);
+    const samples: Sample[] = [];
     const before = processUse(process.pid);
     const began = performance.now();
+    const sinceBegin = (): number => (performance.now() - began) / 1000;
+    let done = 0;
     await Promise.all(
       Array.from({ length: AT_ONCE }, async () => {
-        for (let name = left.pop(); name !== undefined; name = left.pop()) await writesOf(name);
+        for (let name = left.pop(); name !== undefined; name = left.pop()) {
+          await writesOf(name);
+          done += 1;
+          if (sinceBegin() - (samples.at(-1)?.seconds ?? 0) >= 0.5 || done === size)
+            samples.push(sampleOf(sinceBegin(), done, process.pid));
+        }
       }),
     );
-    const seconds = (performance.now() - began) / 1000;
+    const seconds = sinceBegin();
     const after = processUse(process.pid);
-    return { seconds, cpu: after.cpu - before.cpu, peak: after.peak };
+    return { seconds, cpu: after.cpu - before.cpu, peak: after.peak, samples };
 
     async function writesOf(name: string): Promise<void> {
       const spec = {
