@@ -66,7 +66,9 @@ function panel(
     ),
     `<line class="axis" x1="${PANEL.left}" x2="${right}" y1="${y(0)}" y2="${y(0)}"/>`,
     ...curves.map(({ name, samples }, index) => {
-      const points = samples.map((sample) => `${x(sample.seconds)},${y(measureOf(sample))}`).join(' ');
+      const points = thinned(samples)
+        .map((sample) => `${x(sample.seconds)},${y(measureOf(sample))}`)
+        .join(' ');
       const legend = top + 14 + index * 20;
       return (
         `<polyline class="line c${index}" points="${points}"/>` +
@@ -75,6 +77,12 @@ function panel(
       );
     }),
   ].join('\n');
+}
+
+/** About two hundred of them, the last among them. */
+function thinned(samples: readonly Sample[]): readonly Sample[] {
+  const every = Math.ceil(samples.length / 200);
+  return samples.filter((_, index) => (samples.length - 1 - index) % every === 0);
 }
 
 /** The next of 1, 2, 3, 4, 5, 6, 8, 10 times a power of ten. */
