@@ -329,6 +329,8 @@ export class World {
   readonly stored = new Set<string>();
   /** Where the last pod of each Job left the database, as an index. */
   readonly #left = new Map<string, number>();
+  /** How many changes there were when a pod of a Job last left a database. */
+  readonly #leftAfter = new Map<string, number>();
   /** When it did, in milliseconds, and whether the database had drifted then. */
   readonly #leftAt = new Map<
     string,
@@ -795,6 +797,7 @@ export class World {
     }
     pod.endedAfter = this.moment;
     this.#left.set(ownerOf(pod.object), at);
+    this.#leftAfter.set(ownerOf(pod.object), this.moment);
     if (pod.killAt !== undefined) {
       pod.killAt = Math.min(pod.killAt, this.clock + this.trace.next(2000));
     }
@@ -954,6 +957,7 @@ export class World {
   #leave(pod: SimulatedPod): void {
     const job = ownerOf(pod.object);
     this.#left.set(job, pod.database.at);
+    this.#leftAfter.set(job, this.moment);
     this.#leftAt.set(job, { at: this.clock, drifted: pod.database.drifted, secret: pod.secret });
   }
 
@@ -1619,6 +1623,10 @@ export class World {
     );
     if (pod !== undefined && failure?.reason === NO_RESULT) {
       throw new Error(`What ${pod.object.metadata.name} left is not taken`);
+    }
+    if ((this.#leftAfter.get(uid) ?? 0) >= began) {
+      // Another pod of it has ended since the pass looked.
+      return;
     }
     const at = this.#left.get(uid) ?? -1;
     const left = nameAt(at);

@@ -9,7 +9,7 @@ export interface DocumentedSettings {
 /** The rows of the table that follows the word in bold. */
 export function documentedSettings(heading: string): readonly DocumentedSettings[] {
   const document = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
-  const [, after = ''] = document.split(`**${heading}**`);
+  const [, after = ''] = document.split(`\n**${heading}**`);
   const [table = ''] = after.split('\n**');
   return [...table.matchAll(/^\| (`.*?) \| (.*) \|$/gm)].map(([, names = '', outcome = '']) => ({
     names: [...names.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
