@@ -8,10 +8,13 @@ import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../..
 import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
 import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
 import type { Operator } from '../../../lab/kubernetes/operator.ts';
+import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { bundle } from '../../../lab/process/bundle.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
 import { findPostgres } from '../../../lab/tools/distribution-packages.ts';
+import { restoreJob } from '../../../src/cli/kubectl/restore-job.ts';
+import { OBSERVE_ANNOTATION } from '../../../src/contract/names.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
 import type { TestEngine } from '../../support/test-engine.ts';
@@ -58,9 +61,15 @@ describe('a migration that takes a backup first', () => {
     return { url, folder, tenant: await environment.tenant(name, url) };
   }
 
-  function wants(tenant: Tenant, claim: string, image = WITH_CLIENTS) {
+  function wants(
+    tenant: Tenant,
+    claim: string,
+    image = WITH_CLIENTS,
+    more: Record<string, unknown> = {},
+    annotations: Record<string, string> = {},
+  ) {
     const backup = { policy: 'BeforeUpgrade', volumeClaimName: claim, image };
-    return tenant.apply({ revision: 'ocata01', backup, job: { backoffLimit: 0 } });
+    return tenant.apply({ revision: 'ocata01', backup, job: { backoffLimit: 0 }, ...more }, annotations);
   }
 
   function cases(engine: () => TestEngine, prefix: string): void {
@@ -88,6 +97,44 @@ describe('a migration that takes a backup first', () => {
       expect(said.stdout + said.stderr)
         .to.contain(backup.file)
         .and.not.to.contain('glance-secret');
+    });
+
+    it('leads the way back: restored, read again at mitaka02, each row as it was, and migrated anew', async () => {
+      const name = `${prefix}-back`;
+      const { url, tenant } = await newton(engine(), name);
+      const [schema, tables] = [await engine().readSchema(url), await engine().readTables(url)];
+      await wants(tenant, name);
+      const upgraded = await tenant.reaches('UpToDate', WAIT);
+      const images = await engine().readImages(url);
+
+      await wants(tenant, name, WITH_CLIENTS, { suspend: true });
+      const suspended = await tenant.reaches('Suspended', WAIT);
+      const { metadata = {}, spec, status } = suspended;
+      const job = restoreJob(
+        { metadata: { name: 'glance', namespace: name, creationTimestamp: '', ...metadata }, spec, status },
+        upgraded.status.backups[0],
+      );
+      const jobs = `/apis/batch/v1/namespaces/${name}/jobs`;
+      const made = await environment.api.call('POST', jobs, job);
+      await eventually(
+        async () => {
+          const { status: state } = await environment.api.call('GET', `${jobs}/${made.metadata?.name}`);
+          expect(state.conditions?.map(({ type }: KubeObject) => type)).to.include('Complete');
+        },
+        { timeoutMilliseconds: WAIT },
+      );
+      expect(await engine().readSchema(url)).to.deep.equal(schema);
+      expect(await engine().readTables(url)).to.deep.equal(tables);
+
+      await wants(tenant, name, WITH_CLIENTS, { suspend: true }, { [OBSERVE_ANNOTATION]: 'restored' });
+      await eventually(
+        async () => expect((await tenant.read()).status.recordedRevision).to.equal('mitaka02'),
+        { timeoutMilliseconds: WAIT },
+      );
+      await wants(tenant, name);
+      const again = await tenant.reaches('UpToDate', WAIT);
+      expect(again.status.backups, 'a backup of its own').to.have.length(2);
+      expect(await engine().readImages(url)).to.deep.equal(images);
     });
 
     it('migrates nothing without it, says why, and goes on once that is mended', async () => {
