@@ -65,6 +65,12 @@ export function dashboard(): Dashboard {
         [`count(${BY_SCHEMA} (glanceschema_drift{${CHOSEN}}))`, 'looked at'],
       ],
     ),
+    lines('Age of the newest backup', 'Of those that were taken before a migration, and proven.', 's', [
+      [`time() - ${BY_SCHEMA} (glanceschema_last_backup_timestamp_seconds{${CHOSEN}})`, SCHEMA],
+    ]),
+    lines('Backups', 'In each interval, by what came of them.', 'short', [
+      [`sum by (result) (increase(glanceschema_backups_total${RATE})) > 0`, '{{result}}'],
+    ]),
     lines('Results of Jobs', 'In each interval, by how they ended.', 'short', [
       [`sum by (reason) (increase(glanceschema_job_results_total${RATE})) > 0`, '{{reason}}'],
     ]),
