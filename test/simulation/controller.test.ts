@@ -29,6 +29,9 @@ import {
 const LONGEST_PAUSE = 300_000;
 const LONGEST_PUT_OFF = 3_600_000;
 
+/** Between two looks, in milliseconds: what is further away may be of a clock that was ahead. */
+const SHORTEST_INTERVAL = 600_000;
+
 /** One process of the operator: it works on the key when it is dirty or due. */
 class Controller {
   readonly #world: World;
@@ -200,8 +203,10 @@ async function live(numbers: readonly number[]): Promise<World> {
     await controller.pass();
   }
   first.setClock(0);
-  // What a clock that was ahead has put off is put right by the slow resync.
-  first.resync();
+  if (Date.parse(world.schema?.status?.drift?.nextLookAt ?? '') > world.clock + SHORTEST_INTERVAL) {
+    // The turn of a look that a clock which was ahead has put off is put right by the slow resync.
+    first.resync();
+  }
   if (world.webhookAway) {
     await outage(world, first);
   }

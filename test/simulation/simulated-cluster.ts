@@ -298,6 +298,7 @@ export class SimulatedCluster implements Cluster {
       this.#world.checkPlan(status);
       this.#checkWaiting(current, status);
       this.#checkQuiet(current, status);
+      this.#checkAccounted(current, status);
       this.#world.checkBackups(current.status ?? {}, status, this.#began);
       if (status.progress !== undefined && status.job?.finishedAt !== undefined) {
         throw new Error(`Progress is told of a Job that has ended (${schema.metadata.uid})`);
@@ -543,6 +544,18 @@ export class SimulatedCluster implements Cluster {
     const block = schema === undefined ? undefined : specOf(schema).drift?.beforeMigration;
     if (kind === 'Migrate' && block === 'Block' && !args.join(' ').includes(' --drift block ')) {
       throw new Error(`A migration is started that does not stop at drift (${schema?.metadata.uid})`);
+    }
+  }
+
+  /** Nothing is Ready while a migration may have been made that nobody knows of. */
+  #checkAccounted({ metadata }: SchemaObject, { job, conditions }: GlanceSchemaStatus): void {
+    const { annotations = {} } = metadata;
+    const reserved = annotations[RESERVED_SEQUENCE_ANNOTATION] ?? '0';
+    const ahead = Number(reserved) - (job?.sequence ?? 0);
+    const isLook = reserved === annotations[LOOK_SEQUENCE_ANNOTATION] && ahead === 1;
+    const isReady = conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true;
+    if (isReady && ahead > 0 && !isLook) {
+      throw new Error(`Ready, though Job ${reserved} may have been made (${metadata.uid})`);
     }
   }
 
