@@ -44,6 +44,7 @@ lint: $(SETUP) check-generated ## Check formatting, rules, types, the direction 
 	npm run --silent --if-present lint:deps
 	npm run --silent --if-present lint:unused
 	npm run --silent --if-present lint:docs
+	node test/simulation/guards.ts --check
 
 audit: $(SETUP) ## Ask the registry for known holes in what is shipped; see docs/security.md
 	npm audit --omit=dev --audit-level=high
