@@ -370,7 +370,7 @@ const backup = z
       .max(16)
       .default('1h')
       .describe(
-        'The longest that a backup may take, from `1m` to `744h`. It is added to job.activeDeadlineSeconds where that is set.',
+        'The longest that a backup may take, from `1m` to `24h`. It is added to job.activeDeadlineSeconds where that is set.',
       ),
     format: z
       .enum(['Compressed', 'Plain'])

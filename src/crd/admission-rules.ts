@@ -150,8 +150,8 @@ const CRON_SCHEDULE = (() => {
 })();
 
 /** As the operator reads it, a month at the most. */
-function isDuration(field: string, least = '1m'): string {
-  return `${field}.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$') && duration(${field}) >= duration('${least}') && duration(${field}) <= duration('744h')`;
+function isDuration(field: string, least = '1m', most = '744h'): string {
+  return `${field}.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$') && duration(${field}) >= duration('${least}') && duration(${field}) <= duration('${most}')`;
 }
 
 /** On `spec.backup`. */
@@ -164,8 +164,8 @@ export function backupHasClaim(): readonly AdmissionRule[] {
       fieldPath: '.volumeClaimName',
     },
     {
-      rule: isDuration('self.timeout'),
-      message: 'Cannot use this timeout. Write hours and minutes, from 1m to 744h, such as 2h30m.',
+      rule: isDuration('self.timeout', '1m', '24h'),
+      message: 'Cannot use this timeout. Write hours and minutes, from 1m to 24h, such as 2h30m.',
       fieldPath: '.timeout',
     },
   ];

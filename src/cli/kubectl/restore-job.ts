@@ -1,5 +1,5 @@
 import { type GlanceSchemaSpec, type StatusBackup, storedSpecSchema } from '../../contract/glance-schema.ts';
-import { BACKUP_FOLDER } from '../../contract/names.ts';
+import { BACKUP_FOLDER, MANAGED_BY, MANAGED_BY_LABEL } from '../../contract/names.ts';
 import { backupVolume } from '../../operator/reconcile/job/job-backup.ts';
 import { podTemplate } from '../../operator/reconcile/job/pod-template.ts';
 import type { SchemaView } from './schema-access.ts';
@@ -11,7 +11,8 @@ import type { SchemaView } from './schema-access.ts';
 export function restoreJob({ metadata, spec, status = {} }: SchemaView, backup: StatusBackup): object {
   const parsed: GlanceSchemaSpec = { revision: backup.revision, ...storedSpecSchema.parse(spec) };
   const { mount, volume } = backupVolume(backup.volumeClaimName);
-  const labels = { 'app.kubernetes.io/name': 'glance-schema-restore' };
+  // By the first a network policy knows the pods of this operator.
+  const labels = { [MANAGED_BY_LABEL]: MANAGED_BY, 'app.kubernetes.io/name': 'glance-schema-restore' };
   const image = parsed.backup?.image ?? parsed.job?.image ?? status.job?.image ?? '';
   return {
     apiVersion: 'batch/v1',

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { databaseName } from '../../contract/database-name.ts';
 import type { StatusBackup } from '../../contract/glance-schema.ts';
 import { type SchemaAccess, type SchemaFlags, type SchemaView, withSchema } from './schema-access.ts';
 import { schemaCommand } from './schema-command.ts';
@@ -20,7 +21,7 @@ export function restoreCommand(): Command {
         const { restoreJob } = await import('./restore-job.ts');
         const { objectText } = await import('./object-output.ts');
         process.stdout.write(await objectText(restoreJob(view, backup), 'yaml'));
-        process.stderr.write(whatToDo(backup, schema));
+        process.stderr.write(whatToDo(backup, schema, flags.backup));
       }),
   }).addOption(
     new Option('--backup <number>', 'which of the backups that status lists, where 1 is the newest').default(
@@ -56,6 +57,12 @@ function backupToRestore(
       `Cannot restore ${title} now: Job ${job.name} is at work on the database. Wait for its end by '${commandFor('status')}'.`,
     );
   }
+  const now = spec.database === undefined ? undefined : databaseName(spec.database);
+  if (backup.database !== undefined && now !== undefined && backup.database !== now) {
+    throw new Error(
+      `Cannot restore backup ${number} of ${title}: it is of the database of ${backup.database}, and spec.database names that of ${now}. Restore it by 'glance-schema db restore' where that is what you want.`,
+    );
+  }
   if (spec.suspend !== true) {
     throw new Error(
       `Cannot restore ${title} yet: the operator would migrate it again at once. Suspend it first, by '${commandFor('suspend')}' or in Git.`,
@@ -64,12 +71,16 @@ function backupToRestore(
   return backup;
 }
 
-function whatToDo({ file, revision, takenAt }: StatusBackup, schema: SchemaAccess): string {
+function whatToDo(
+  { file, revision, takenAt, database }: StatusBackup,
+  schema: SchemaAccess,
+  number: string,
+): string {
   const { kubectlFlags } = schema;
   return [
-    `This Job puts back ${file}, of ${takenAt}, at ${revision}. What was written since is lost.`,
+    `This Job puts back ${file}, of ${takenAt}, at ${revision}, into the database of ${database ?? 'this GlanceSchema'}. What was written since is lost.`,
     `1. Stop Glance, and see that no pod of it is left: kubectl get pods${kubectlFlags}`,
-    `2. Create the Job: ${schema.commandFor('restore')} | kubectl create${kubectlFlags} -f -`,
+    `2. Create the Job: ${schema.commandFor('restore')} --backup ${number} | kubectl create${kubectlFlags} -f -`,
     `3. See how it ends: kubectl logs -f job/NAME${kubectlFlags}`,
     `4. Have the record follow the database: ${schema.commandFor('observe')}`,
     `5. Set spec.revision to '${revision}', start Glance of that release, and then: ${schema.commandFor('resume')}`,

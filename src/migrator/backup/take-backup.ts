@@ -14,7 +14,11 @@ export type BackupSubject = Pick<
   'for' | 'engine' | 'database' | 'identity' | 'position' | 'heads' | 'before'
 >;
 
-const MOST_HOURS = 24;
+/**
+ * How old a backup may be that is used again, in milliseconds. On PostgreSQL an attempt that failed has
+ * left nothing, so that only what Glance has written since speaks for a new one.
+ */
+const MOST_AGE = { mysql: 24 * 3_600_000, postgres: 15 * 60_000 } as const;
 
 /**
  * Whether a backup is the one of an attempt before of the same upgrade: what a script that broke has
@@ -32,7 +36,7 @@ export function reusable(document: BackupDocument, subject: BackupSubject, now: 
     same(document) === same(subject) &&
     sameHeads &&
     document.restoredAt === undefined &&
-    age < MOST_HOURS * 3_600_000 &&
+    age < MOST_AGE[document.engine] &&
     // The clock of whoever took it may be a little ahead.
     age > -300_000
   );
@@ -100,9 +104,11 @@ export async function takeBackup(taking: Taking): Promise<BackupDocument> {
         // By hand there may be those of several servers.
         (subject.for !== '' || each.identity === subject.identity),
     );
+    // What the first attempt of this upgrade took, no later one can: it stays, however old it is.
+    const first =
+      subject.before === null ? undefined : counted.findLast((each) => isOfSameUpgrade(each, newest));
     for (const each of counted.slice(Math.max(0, retain - 1))) {
-      // Another attempt of this upgrade took it, at a time from which this one cannot.
-      if (subject.before === null || !isOfSameUpgrade(each, newest)) {
+      if (each !== first) {
         await within.remove(each);
       }
     }
@@ -114,8 +120,7 @@ function isOfSameUpgrade(older: BackupDocument, newest: BackupDocument): boolean
   return (
     older.identity === newest.identity &&
     older.restoredAt === undefined &&
-    JSON.stringify(older.before) === JSON.stringify(newest.before) &&
-    Date.parse(newest.takenAt) - Date.parse(older.takenAt) < MOST_HOURS * 3_600_000
+    JSON.stringify(older.before) === JSON.stringify(newest.before)
   );
 }
 

@@ -253,6 +253,7 @@ describe('the CRD on a real API server', () => {
         ['a claim of another namespace', { volumeClaimName: 'other/claim' }, 'spec.backup.volumeClaimName'],
         ['no backup to keep', { volumeClaimName: 'c', retain: 0 }, 'spec.backup.retain'],
         ['a timeout of words', { volumeClaimName: 'c', timeout: 'soon' }, 'Cannot use this timeout'],
+        ['a timeout of more than a day', { volumeClaimName: 'c', timeout: '25h' }, 'Cannot use this timeout'],
         ['a format of its own', { volumeClaimName: 'c', format: 'tar' }, 'Unsupported value: "tar"'],
         ['an image of no name', { volumeClaimName: 'c', image: '' }, 'spec.backup.image'],
       ] as const

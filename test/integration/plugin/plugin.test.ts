@@ -581,6 +581,10 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
           const job = parse(stdout);
           expect(job.spec.template.spec.containers[0].args).to.include(`/backups/${file}`);
           expect(stderr).to.contain(`This Job puts back ${file}`);
+          const number = args[1] ?? '1';
+          expect(stderr).to.contain(
+            `restore glance -n openstack --backup ${number} | kubectl create -n openstack -f -`,
+          );
           expect(stderr).to.contain('kubectl glanceschema observe glance -n openstack');
           const taken = await kubectl(
             plane.kubeconfigPath,
@@ -600,6 +604,15 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
         ['there is no backup', backedUp(SUSPENDED, {}), SUSPENDED, [], 'its status lists no backup'],
         ['there is none of the number', BACKED_UP, SUSPENDED, ['--backup', '3'], 'it has 2, numbered'],
         ['the number is none', BACKED_UP, SUSPENDED, ['--backup', 'newest'], 'it has 2, numbered'],
+        [
+          'it is of another database',
+          backedUp(SUSPENDED, {
+            backups: BACKUPS.map((each) => ({ ...each, database: 'old-db/connection' })),
+          }),
+          SUSPENDED,
+          [],
+          'it is of the database of old-db/connection',
+        ],
         ['it would be migrated again', backedUp({}), {}, [], 'Suspend it first'],
         [
           'a Job is at work',

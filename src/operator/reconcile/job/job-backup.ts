@@ -8,6 +8,9 @@ type Backup = NonNullable<GlanceSchemaSpec['backup']>;
 /** How long a backup may take where what the spec says cannot be read, in milliseconds. */
 const DEFAULT_TIMEOUT = 3_600_000;
 
+/** A day, whatever an older CRD has let in, in milliseconds. */
+const LONGEST_TIMEOUT = 86_400_000;
+
 /** What `spec.backup` asks for before a migration; undefined where it asks for nothing. */
 export function wantedBackup({ backup }: GlanceSchemaSpec): Backup | undefined {
   return backup?.policy === 'BeforeUpgrade' ? backup : undefined;
@@ -15,7 +18,7 @@ export function wantedBackup({ backup }: GlanceSchemaSpec): Backup | undefined {
 
 /** How long it may take, in whole seconds. */
 export function backupSeconds({ timeout }: Backup): number {
-  return (parseDuration(timeout) ?? DEFAULT_TIMEOUT) / 1000;
+  return Math.min(parseDuration(timeout) ?? DEFAULT_TIMEOUT, LONGEST_TIMEOUT) / 1000;
 }
 
 /** What the init container of a migration runs, but for the options of the connection. */
