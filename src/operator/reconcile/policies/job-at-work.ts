@@ -39,10 +39,6 @@ export function blockedJobUnwanted(facts: Facts): Verdict | undefined {
   if (job?.state.kind !== 'active' || whyBlocked(job.name, job.state.pod, now) === undefined) {
     return undefined;
   }
-  if (schema.status.job?.uid === job.uid && schema.status.job.finishedAt !== undefined) {
-    // It has ended, and the cache is older than the status that says so.
-    return undefined;
-  }
   const effect: Effect = { kind: 'deleteBlockedJob', name: job.name };
   if (schema.deleting) {
     return unlessRefused(facts, {
@@ -52,6 +48,10 @@ export function blockedJobUnwanted(facts: Facts): Verdict | undefined {
     });
   }
   if (job.purpose === undefined || job.purpose.shape === podTemplateHash(schema)) {
+    return undefined;
+  }
+  if (schema.status.job?.uid === job.uid && schema.status.job.finishedAt !== undefined) {
+    // It has ended, and the cache is older than the status that says so.
     return undefined;
   }
   return unlessRefused(facts, {
