@@ -117,7 +117,8 @@ export function agrees(position: Position, rows: readonly string[]): boolean {
  */
 export const RESTORE_MARKER = 'glance_schema_restore';
 
-const VERSION_TABLES = ['alembic_version', 'migrate_version'];
+/** The tables that say at which revision a database is; no script makes them. */
+export const VERSION_TABLES: readonly string[] = ['alembic_version', 'migrate_version'];
 
 /**
  * Detects the revision of a database, or says why it cannot. Nothing is taken on trust that can be

@@ -8,7 +8,7 @@ import {
   type FoundIndex,
   type FoundTable,
 } from '../glance/compare.ts';
-import type { Detected, Facts } from '../glance/detect.ts';
+import { type Detected, type Facts, VERSION_TABLES } from '../glance/detect.ts';
 import { type ExpectedTable, expectedTables } from '../glance/expected-schema.ts';
 import { everCreated } from '../glance/fold.ts';
 import { appliedScripts, nextScripts, unknownHeads } from '../glance/heads.ts';
@@ -28,9 +28,6 @@ export interface DriftInWords {
   readonly differences: readonly string[];
   readonly also: readonly string[];
 }
-
-/** The version tables, which no script makes. */
-const VERSION_TABLES = ['alembic_version', 'migrate_version'];
 
 /**
  * Compares a schema with what these scripts leave, column for column. What the scripts that come

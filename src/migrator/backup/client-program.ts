@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { printable } from '../../contract/printable.ts';
+import { hasCode } from './document-file.ts';
 
 /** A client of the engine that is on this machine. */
 export interface ClientProgram {
@@ -110,4 +111,16 @@ export function lastLine(said: string): string {
   const lines = said.split('\n').filter((line) => line.trim() !== '');
   const errors = lines.filter((line) => /error/i.test(line));
   return printable((errors[0] ?? lines.at(-1) ?? 'it said nothing').trim(), 512);
+}
+
+/** Whether what was written had no reader any more: the client has ended, and says why itself. */
+export function isClosedPipe(error: unknown): boolean {
+  return hasCode(
+    error,
+    'EPIPE',
+    'ECONNRESET',
+    'ERR_STREAM_PREMATURE_CLOSE',
+    'ERR_STREAM_DESTROYED',
+    'ERR_STREAM_WRITE_AFTER_END',
+  );
 }

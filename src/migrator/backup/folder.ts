@@ -3,7 +3,8 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, realpath, rename, statfs, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../errors/failure.ts';
-import { type BackupDocument, parseBackupDocument } from './document.ts';
+import type { BackupDocument } from './document.ts';
+import { hasCode, READ_ONLY, readDocument, writeDocument } from './document-file.ts';
 
 /** What a backup's files are named by. */
 export interface BackupName {
@@ -23,11 +24,6 @@ export interface PartialDump {
   /** Takes it away, whatever is left of it. Never throws. */
   discard(): Promise<void>;
 }
-
-/** Of a document; a larger one is none of ours. */
-const MOST_DOCUMENT_BYTES = 1024 * 1024;
-
-const READ_ONLY = constants.O_RDONLY | constants.O_NOFOLLOW;
 
 /** A folder of backups: files of others in it are left alone, and no link is followed. */
 export class BackupFolder {
@@ -94,7 +90,7 @@ export class BackupFolder {
         await handle.close();
       }
     } catch (error) {
-      if (isCode(error, 'ENOENT', 'ELOOP')) {
+      if (hasCode(error, 'ENOENT', 'ELOOP')) {
         return false;
       }
       throw signal.aborted ? error : fileFailure(`Cannot read the backup ${file}`, error);
@@ -160,14 +156,7 @@ export class BackupFolder {
     try {
       await rename(join(this.#path, this.#partial(file)), join(this.#path, file));
       await this.#sync();
-      const handle = await open(join(this.#path, this.#partial(name)), 'wx', 0o640);
-      try {
-        await handle.writeFile(`${JSON.stringify(document, undefined, 2)}\n`);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rename(join(this.#path, this.#partial(name)), join(this.#path, name));
+      await writeDocument(join(this.#path, name), join(this.#path, this.#partial(name)), document);
       await this.#sync();
     } catch (error) {
       // Without its document it would be none, and stay.
@@ -203,15 +192,7 @@ export class BackupFolder {
 
   async #readDocument(name: string): Promise<BackupDocument | undefined> {
     try {
-      const handle = await open(join(this.#path, name), READ_ONLY);
-      try {
-        const status = await handle.stat();
-        return status.isFile() && status.size <= MOST_DOCUMENT_BYTES
-          ? parseBackupDocument(await handle.readFile('utf8'))
-          : undefined;
-      } finally {
-        await handle.close();
-      }
+      return await readDocument(join(this.#path, name));
     } catch {
       // Somebody else's, or gone by now.
       return undefined;
@@ -226,7 +207,7 @@ export class BackupFolder {
         await unlink(path);
       }
     } catch (error) {
-      if (!isCode(error, 'ENOENT')) {
+      if (!hasCode(error, 'ENOENT')) {
         throw fileFailure(`Cannot remove ${name}`, error);
       }
     }
@@ -239,7 +220,7 @@ export class BackupFolder {
       await folder.sync();
     } catch (error) {
       // There are file systems that know no such thing.
-      if (!isCode(error, 'EINVAL', 'ENOTSUP')) {
+      if (!hasCode(error, 'EINVAL', 'ENOTSUP')) {
         throw error;
       }
     } finally {
@@ -282,8 +263,4 @@ function explain(error: unknown): string {
       return 'it is mounted read-only. Mount it for writing.';
   }
   return error instanceof Error ? error.message.replace(/, [a-z]+ '.*$/, '') : String(error);
-}
-
-function isCode(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, open, readdir, realpath, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, open, readdir, realpath, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { Failure } from '../errors/failure.ts';
-import { type BackupDocument, parseBackupDocument } from './document.ts';
+import type { BackupDocument } from './document.ts';
+import { hasCode, READ_ONLY, readDocument, writeDocument } from './document-file.ts';
 import { InsertRows } from './insert-rows.ts';
 import { whatIsWrong } from './what-is-wrong.ts';
 
@@ -25,9 +25,6 @@ export interface Backup {
   close(): Promise<void>;
 }
 
-/** Of a document; a larger one is none of ours. */
-const MOST_DOCUMENT_BYTES = 1024 * 1024;
-
 const HOW_BY_HAND =
   "To load a dump that was made by hand, use the engine's own program (psql, pg_restore or mariadb) on an empty database, as docs/operations.md shows.";
 
@@ -38,13 +35,13 @@ const HOW_BY_HAND =
  */
 export async function openBackup(path: string): Promise<Backup> {
   const name = basename(path);
-  const document = await readDocument(path);
+  const document = await documentBeside(path);
   if (document.file !== name) {
     throw refuse(path, `the document beside it is that of '${document.file}'. Name the file of that name.`);
   }
   const real = await realpath(dirname(path)).catch(() => dirname(path));
   const dump = join(real, name);
-  const handle = await open(dump, constants.O_RDONLY | constants.O_NOFOLLOW).catch((error: unknown) => {
+  const handle = await open(dump, READ_ONLY).catch((error: unknown) => {
     throw refuse(path, `it cannot be read: ${explain(error)}. Correct the path, or the rights on it.`);
   });
   const status = await handle.stat();
@@ -76,25 +73,18 @@ export async function openBackup(path: string): Promise<Backup> {
   };
 }
 
-async function readDocument(path: string): Promise<BackupDocument> {
-  let text: string;
+async function documentBeside(path: string): Promise<BackupDocument> {
+  let document: BackupDocument | undefined;
   try {
-    const handle = await open(`${path}.json`, constants.O_RDONLY | constants.O_NOFOLLOW);
-    try {
-      const status = await handle.stat();
-      text = status.isFile() && status.size <= MOST_DOCUMENT_BYTES ? await handle.readFile('utf8') : '';
-    } finally {
-      await handle.close();
-    }
+    document = await readDocument(`${path}.json`);
   } catch (error) {
     throw refuse(
       path,
-      isCode(error, 'ENOENT', 'ENOTDIR')
+      hasCode(error, 'ENOENT', 'ENOTDIR')
         ? `there is no document ${basename(path)}.json beside it, so that it is no backup of 'db backup'. ${HOW_BY_HAND}`
         : `the document beside it cannot be read: ${explain(error)}. Correct the rights on it.`,
     );
   }
-  const document = parseBackupDocument(text);
   if (document === undefined) {
     throw refuse(path, `${basename(path)}.json is no document of 'db backup'. ${HOW_BY_HAND}`);
   }
@@ -183,7 +173,7 @@ export async function markRestored({ path, document }: Backup, when: Date): Prom
   try {
     for (const name of await readdir(folder)) {
       const found = name.endsWith('.json')
-        ? await readDocument(join(folder, name.slice(0, -5))).catch(() => undefined)
+        ? await readDocument(join(folder, name)).catch(() => undefined)
         : undefined;
       if (
         found !== undefined &&
@@ -192,26 +182,15 @@ export async function markRestored({ path, document }: Backup, when: Date): Prom
         found.engine === document.engine &&
         (document.for !== '' || found.database === document.database)
       ) {
-        await rewrite(join(folder, name), { ...found, restoredAt: when.toISOString() });
+        const partial = join(folder, `${name}.restored.partial`);
+        await unlink(partial).catch(() => undefined);
+        await writeDocument(join(folder, name), partial, { ...found, restoredAt: when.toISOString() });
       }
     }
     return undefined;
   } catch (error) {
     return explain(error);
   }
-}
-
-async function rewrite(path: string, document: BackupDocument): Promise<void> {
-  const partial = `${path}.restored.partial`;
-  await unlink(partial).catch(() => undefined);
-  const handle = await open(partial, 'wx', 0o640);
-  try {
-    await handle.writeFile(`${JSON.stringify(document, undefined, 2)}\n`);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(partial, path);
 }
 
 /** A refusal of the form "Cannot restore FILE: WHY"; nothing was changed. */
@@ -232,8 +211,4 @@ function explain(error: unknown): string {
       return 'it is a link';
   }
   return error instanceof Error ? error.message.replace(/, [a-z]+ '.*$/, '') : String(error);
-}
-
-function isCode(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }

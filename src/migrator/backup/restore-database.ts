@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { printable } from '../../contract/printable.ts';
 import type { Detected } from '../../glance/detect.ts';
 import { formatPosition } from '../../glance/position.ts';
@@ -179,7 +180,6 @@ async function checkAlone(restorer: Restorer, address: string): Promise<void> {
         `${others.length} other ${others.length === 1 ? 'session is' : 'sessions are'} in it (${describeOthers(others)}). Stop Glance and whatever else uses it, then run the same again.`,
       );
     }
-    const { setTimeout: sleep } = await import('node:timers/promises');
     await sleep(200);
   }
 }

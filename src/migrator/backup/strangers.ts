@@ -1,10 +1,10 @@
 import { MIGRATIONS } from '../../../migrations/registry.ts';
-import { RESTORE_MARKER } from '../../glance/detect.ts';
+import { RESTORE_MARKER, VERSION_TABLES } from '../../glance/detect.ts';
 import { everCreated } from '../../glance/fold.ts';
 
 const GLANCE_TABLES = everCreated(MIGRATIONS);
 
-const OWN = ['alembic_version', 'migrate_version', RESTORE_MARKER];
+const OWN = [...VERSION_TABLES, RESTORE_MARKER];
 
 /** Whether a table is one that Glance, or who migrates it, has at some revision. */
 export function isGlances(table: string): boolean {
@@ -24,7 +24,10 @@ export function strangers(
 
 /** The phrase for them. */
 export function whyStrangers(tables: readonly string[]): string {
-  const named = tables.slice(0, 3).join(', ');
-  const more = tables.length > 3 ? ` and ${tables.length - 3} more` : '';
-  return `it has tables that neither Glance nor the backup has, and they would be lost (${named}${more}). Name Glance's own database, or move them elsewhere first.`;
+  return `it has tables that neither Glance nor the backup has, and they would be lost (${some(tables)}). Name Glance's own database, or move them elsewhere first.`;
+}
+
+/** The first three names, and how many more there are. */
+export function some(names: readonly string[]): string {
+  return `${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`;
 }

@@ -32,10 +32,6 @@ export interface OtherSession {
 
 /** Puts a backup back by the engine's own programs; whoever has it holds the lock. */
 export interface Restorer {
-  /** What it starts, such as `psql`. */
-  readonly program: string;
-  /** Whether what breaks off leaves the database as it was; otherwise it is marked as unfinished. */
-  readonly transactional: boolean;
   /** The sessions of others, as far as this user may see them. */
   others(): Promise<readonly OtherSession[]>;
   /**

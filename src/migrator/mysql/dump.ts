@@ -10,6 +10,7 @@ import { databaseError, isLockTimeout } from '../errors/database-error.ts';
 import { type ClientFamily, clientAccess } from './client-options.ts';
 import type { Session } from './connect.ts';
 import { readGrants } from './grants.ts';
+import { quoted } from './quoted.ts';
 import type { LockHolding } from './writer.ts';
 
 /** The rights that a whole dump needs; without TRIGGER the client leaves triggers out, silently. */
@@ -148,7 +149,7 @@ async function checkRights(session: Session, database: string): Promise<void> {
 }
 
 function missingRights(rights: readonly string[], database: string): string {
-  return `the user lacks ${rights.join(' and ')}, without which no whole backup of one moment can be made. As an administrator: GRANT ${RIGHTS.join(', ')} ON \`${database.replaceAll('`', '``')}\`.* TO that user.`;
+  return `the user lacks ${rights.join(' and ')}, without which no whole backup of one moment can be made. As an administrator: GRANT ${RIGHTS.join(', ')} ON ${quoted(database)}.* TO that user.`;
 }
 
 /** Another session on the server that has the lock. */
@@ -260,8 +261,4 @@ function openReader(): DumpReader {
     write: async (chunk) => rows.push(chunk),
     end: async () => rows.content(),
   };
-}
-
-function quoted(name: string): string {
-  return `\`${name.replaceAll('`', '``')}\``;
 }

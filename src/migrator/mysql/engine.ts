@@ -66,27 +66,26 @@ class MysqlConnection implements Connection {
       preflight: (migrations) => checkChanges(this.#session, migrations),
       openWriter: async (options) => {
         const { openWriter } = await import('./writer.ts');
-        if (this.#lock === undefined) {
-          throw new RangeError('who writes has the lock');
-        }
-        return openWriter(this.#lock, options);
+        return openWriter(this.#holding(), options);
       },
       identify: () => identify(this.#session),
       openDumper: async (options) => {
         const { openDumper } = await import('./dump.ts');
-        if (this.#lock === undefined) {
-          throw new RangeError('who dumps has the lock');
-        }
-        return openDumper(this.#lock, this.#target, options);
+        return openDumper(this.#holding(), this.#target, options);
       },
       openRestorer: async (options) => {
         const { openRestorer } = await import('./restore.ts');
-        if (this.#lock === undefined) {
-          throw new RangeError('who restores has the lock');
-        }
-        return openRestorer(this.#lock, this.#target, options);
+        return openRestorer(this.#holding(), this.#target, options);
       },
     };
+  }
+
+  /** Who writes, dumps or restores has the lock. */
+  #holding(): LockHolding {
+    if (this.#lock === undefined) {
+      throw new RangeError('nobody has taken the lock');
+    }
+    return this.#lock;
   }
 
   async query(sql: string) {

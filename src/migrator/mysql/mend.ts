@@ -1,5 +1,6 @@
 import type { Difference } from '../../glance/compare.ts';
 import { columnDefinition, createTable, createTrigger, uniqueName } from './plan-steps.ts';
+import { quoted } from './quoted.ts';
 
 /**
  * The SQL that makes a difference go away. What it needs of the rows, such as that a key is unique,
@@ -45,6 +46,6 @@ export function mend(difference: Difference): readonly string[] {
       return [...(missing ? [] : [`DROP TRIGGER ${trigger.name}`]), createTrigger(table, trigger)];
     }
     case 'other column':
-      return alter(`DROP COLUMN \`${difference.column.replaceAll('`', '``')}\``);
+      return alter(`DROP COLUMN ${quoted(difference.column)}`);
   }
 }

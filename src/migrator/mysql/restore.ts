@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { RESTORE_MARKER } from '../../glance/detect.ts';
 import { whyClientFailed } from '../backup/client-error.ts';
-import { type ClientProgram, findClient, startClient } from '../backup/client-program.ts';
+import { type ClientProgram, findClient, isClosedPipe, startClient } from '../backup/client-program.ts';
 import { editedLines, type LineEdits } from '../backup/edited-lines.ts';
 import { unpacked } from '../backup/read-backup.ts';
 import { cannotRestore, noRestoreClient } from '../backup/restore-failure.ts';
@@ -13,6 +13,7 @@ import { databaseError, describeDatabaseError } from '../errors/database-error.t
 import { type ClientAccess, clientAccess } from './client-options.ts';
 import type { Session } from './connect.ts';
 import { whyNotRestorable } from './preflight.ts';
+import { quoted } from './quoted.ts';
 import type { LockHolding } from './writer.ts';
 
 /**
@@ -61,8 +62,6 @@ export async function openRestorer(
   }
   const own = [Number(about?.id), ...(cluster === undefined ? [] : [await cluster.id()])];
   return {
-    program: client.name,
-    transactional: false,
     others: () => others(session, own),
     restore: (dump, signal) =>
       restore({ session, client, access, options, database: String(about?.name) }, dump, signal),
@@ -218,14 +217,6 @@ async function load(
   }
 }
 
-function isClosedPipe(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    'code' in error &&
-    ['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED'].includes(String(error.code))
-  );
-}
-
 /**
  * Triggers and views become those of who restores, as their definer may be nobody here; nothing is
  * said of the database itself, which may have had another name; and other clients do not know the
@@ -274,8 +265,4 @@ async function compare(session: Session, { document }: RestoreOptions): Promise<
       );
     }
   }
-}
-
-function quoted(name: string): string {
-  return `\`${name.replaceAll('`', '``')}\``;
 }

@@ -1,22 +1,14 @@
 import { asBackupFailure, cannotBackUp, noClient } from '../backup/backup-failure.ts';
 import { type ClientProgram, findClient, lastLine, startClient } from '../backup/client-program.ts';
 import { CopyRows } from '../backup/copy-rows.ts';
-import type { ConnectionTarget } from '../connection/target.ts';
 import type { DumpContent, Dumper, DumpOptions, DumpReader, StartedDump } from '../engine/dump.ts';
 import { reachSameServer } from '../engine/same-server.ts';
 import { clientEnvironment } from './client-environment.ts';
 import { openSession, type Session } from './connect.ts';
-import { isLockedBy } from './lock.ts';
+import { isLockedBy, type LockHolding } from './lock.ts';
+import { literal, quoted } from './quoted.ts';
 import type { PostgresState } from './read-state.ts';
 import { settings } from './session-settings.ts';
-
-/** Who has the lock, and how others like it are reached. */
-interface LockHolding {
-  readonly session: Session;
-  readonly target: ConnectionTarget;
-  /** The server's process of that session. */
-  readonly pid: number;
-}
 
 /**
  * The tables that pg_dump takes the rows of: it leaves out those of extensions, and a partitioned
@@ -198,12 +190,4 @@ function openReader(restore: ClientProgram, address: string, signal: AbortSignal
       return rows.content();
     },
   };
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

@@ -45,6 +45,7 @@ async function look(
   holder: () => number | undefined,
 ): Promise<DatabaseState> {
   const state = await readState(session);
+  const holding = () => ({ session, target, pid: holder() ?? 0 });
   return {
     engine: 'postgres',
     found: state.found,
@@ -61,16 +62,16 @@ async function look(
     },
     async openWriter(options) {
       const { openWriter } = await import('./writer.ts');
-      return openWriter({ session, pid: holder() ?? 0 }, state, options);
+      return openWriter(holding(), state, options);
     },
     identify: () => identify(session),
     async openDumper(options) {
       const { openDumper } = await import('./dump.ts');
-      return openDumper({ session, target, pid: holder() ?? 0 }, state, options);
+      return openDumper(holding(), state, options);
     },
     async openRestorer(options) {
       const { openRestorer } = await import('./restore.ts');
-      return openRestorer({ session, target, pid: holder() ?? 0 }, state, options);
+      return openRestorer(holding(), state, options);
     },
   };
 }

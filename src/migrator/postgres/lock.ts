@@ -1,7 +1,18 @@
+import type { ConnectionTarget } from '../connection/target.ts';
 import type { LockHolder } from '../engine/engine.ts';
 import { ask, keepTransaction } from './ask.ts';
 import type { Session } from './connect.ts';
 import { settings } from './session-settings.ts';
+
+/** Who has the lock while work is done on other sessions. */
+export interface LockHolding {
+  /** Has the lock, and cancels what runs elsewhere. */
+  readonly session: Session;
+  /** How others like it are reached. */
+  readonly target: ConnectionTarget;
+  /** The server's process of that session. */
+  readonly pid: number;
+}
 
 /**
  * The advisory lock's key, "glsc" and a number that is always the same. The server has a space of

@@ -1,11 +1,11 @@
 import type { Difference } from '../../glance/compare.ts';
+import { literal, quoted } from './quoted.ts';
 import {
   columnDefinition,
   createTable,
   createTrigger,
   indexName,
   list,
-  literal,
   type SqlTarget,
   typeName,
 } from './render-step.ts';
@@ -64,6 +64,6 @@ export function mend(difference: Difference, target: SqlTarget): readonly string
     case 'trigger':
       return createTrigger(table, difference.trigger);
     case 'other column':
-      return [`ALTER TABLE ${table} DROP COLUMN "${difference.column.replaceAll('"', '""')}"`];
+      return [`ALTER TABLE ${table} DROP COLUMN ${quoted(difference.column)}`];
   }
 }

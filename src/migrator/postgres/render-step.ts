@@ -1,4 +1,5 @@
 import type { Column, ColumnType, Step, Table, Trigger } from '../../glance/steps.ts';
+import { literal, quoted } from './quoted.ts';
 
 /**
  * `server_version_num` of the first PostgreSQL that can turn a generated column into a plain one.
@@ -19,7 +20,7 @@ export interface SqlTarget {
 /** The name by which this index of this table is found, and none of another schema. */
 export function indexName(index: string, table: string, { schemas }: Pick<SqlTarget, 'schemas'>): string {
   const schema = schemas?.get(table);
-  return schema === undefined ? index : `"${schema.replaceAll('"', '""')}".${index}`;
+  return schema === undefined ? index : `${quoted(schema)}.${index}`;
 }
 
 /** The SQL of one step on PostgreSQL, in order. */
@@ -151,11 +152,6 @@ function alter(column: Column, change: string): string {
 
 function setDefault(column: Column): string {
   return column.default === undefined ? 'DROP DEFAULT' : `SET DEFAULT ${literal(column.default)}`;
-}
-
-/** A value as an SQL literal, with its quotes doubled. */
-export function literal(value: string | boolean): string {
-  return typeof value === 'string' ? `'${value.replaceAll("'", "''")}'` : String(value);
 }
 
 /** Names as SQL lists them. */

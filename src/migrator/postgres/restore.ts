@@ -1,11 +1,16 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { whyClientFailed } from '../backup/client-error.ts';
-import { type ClientProgram, findClient, lastLine, startClient } from '../backup/client-program.ts';
+import {
+  type ClientProgram,
+  findClient,
+  isClosedPipe,
+  lastLine,
+  startClient,
+} from '../backup/client-program.ts';
 import { editedLines } from '../backup/edited-lines.ts';
 import { cannotRestore, noRestoreClient } from '../backup/restore-failure.ts';
-import { isGlances, strangers, whyStrangers } from '../backup/strangers.ts';
-import type { ConnectionTarget } from '../connection/target.ts';
+import { isGlances, some, strangers, whyStrangers } from '../backup/strangers.ts';
 import {
   type BackupFacts,
   BrokenRestore,
@@ -17,17 +22,10 @@ import { databaseError, describeDatabaseError } from '../errors/database-error.t
 import { ask } from './ask.ts';
 import { clientEnvironment } from './client-environment.ts';
 import type { Session } from './connect.ts';
-import { isLockedBy } from './lock.ts';
+import { isLockedBy, type LockHolding } from './lock.ts';
+import { literal, quoted } from './quoted.ts';
 import type { PostgresState } from './read-state.ts';
 import { settings } from './session-settings.ts';
-
-/** Who has the lock, and how others like it are reached. */
-interface LockHolding {
-  readonly session: Session;
-  readonly target: ConnectionTarget;
-  /** The server's process of that session. */
-  readonly pid: number;
-}
 
 const OTHERS = `
 SELECT a.usename AS user, a.application_name AS application, host(a.client_addr) AS host
@@ -189,16 +187,10 @@ export async function openRestorer(
     );
   }
   return {
-    program: psql.name,
-    transactional: true,
     others: () => ask<OtherSession & Record<string, unknown>>(session, OTHERS),
     restore: (dump, signal) =>
       restore({ lock, state, psql, reader, env: access.env, options, found, schemas }, dump, signal),
   };
-}
-
-function some(names: readonly string[]): string {
-  return `${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`;
 }
 
 /** A client older than the one that wrote an archive cannot read it. */
@@ -338,20 +330,6 @@ async function restore(
   throw new BrokenRestore(reason, committing && !refused ? 'unknown' : 'unchanged', { cause: why });
 }
 
-function isClosedPipe(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    'code' in error &&
-    [
-      'EPIPE',
-      'ECONNRESET',
-      'ERR_STREAM_PREMATURE_CLOSE',
-      'ERR_STREAM_DESTROYED',
-      'ERR_STREAM_WRITE_AFTER_END',
-    ].includes(String(error.code))
-  );
-}
-
 function send(input: NodeJS.WritableStream, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     input.write(text, (error) => (error ? reject(error) : resolve()));
@@ -382,7 +360,7 @@ function begin({ lock, options, found }: Restoring): string {
 function finish({ options: { document }, found, schemas }: Restoring): string {
   const tables = Object.entries(document.tables);
   const checks = tables.map(([name, rows]) => {
-    const table = quoted(name);
+    const table = quotedTable(name);
     return `SELECT count(*) INTO found FROM ONLY ${table};
       IF found <> ${rows} THEN ${raise(`format('%s has %s rows, and the backup has ${rows}', ${literal(name)}, found)`)} END IF;`;
   });
@@ -400,7 +378,7 @@ function finish({ options: { document }, found, schemas }: Restoring): string {
         ? []
         : [
             `IF (SELECT NOT (coalesce(array_agg(version_num::text), '{}') @> ${heads} AND ${heads} @> coalesce(array_agg(version_num::text), '{}'))
-        FROM ${quoted(version)}) THEN ${raise("'alembic_version has not the rows of the backup'")} END IF;`,
+        FROM ${quotedTable(version)}) THEN ${raise("'alembic_version has not the rows of the backup'")} END IF;`,
           ]),
     ]),
     ...found
@@ -440,11 +418,8 @@ function schemaOf(name: string): string {
   return name.slice(0, Math.max(0, name.indexOf('.')));
 }
 
-function quoted(name: string): string {
+/** The SQL of a name in a document, whose schema stands before the first dot. */
+function quotedTable(name: string): string {
   const at = name.indexOf('.');
-  return [name.slice(0, at), name.slice(at + 1)].map((part) => `"${part.replaceAll('"', '""')}"`).join('.');
-}
-
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+  return `${quoted(name.slice(0, at))}.${quoted(name.slice(at + 1))}`;
 }

@@ -11,7 +11,8 @@ import { createVersionTable, versionRowChanges } from '../engine/version-rows.ts
 import { databaseError, isDeadlock, isLockTimeout } from '../errors/database-error.ts';
 import { Failure } from '../errors/failure.ts';
 import type { Session } from './connect.ts';
-import { isLockedBy, tableHolders } from './lock.ts';
+import { isLockedBy, type LockHolding, tableHolders } from './lock.ts';
+import { literal } from './quoted.ts';
 import type { PostgresState } from './read-state.ts';
 import { indexName } from './render-step.ts';
 import { settings } from './session-settings.ts';
@@ -40,14 +41,6 @@ const CANCEL_MILLISECONDS = 800;
 
 /** After how long a wait it is logged who has the table. */
 const NAME_HOLDERS_AFTER_SECONDS = 1;
-
-/** Who has the lock while migrations run. */
-export interface LockHolding {
-  /** Has the lock, and cancels what runs elsewhere. */
-  readonly session: Session;
-  /** The server's process of that session. */
-  readonly pid: number;
-}
 
 /** A pool of one connection. */
 interface Pool {
@@ -474,10 +467,6 @@ function sessionsAt(application = '', statement = '', table = ''): string {
  */
 function asOneself(sql: string): string {
   return `SAVEPOINT oneself; SET LOCAL ROLE NONE; ${sql}; ROLLBACK TO SAVEPOINT oneself; RELEASE SAVEPOINT oneself`;
-}
-
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }
 
 /** A pool does not close before it has its connection back. */
