@@ -4,7 +4,9 @@ import { formatPosition, type Position } from '../../glance/position.ts';
 import type { BackupOutcome } from '../../migrator/backup/backup-database.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
 import { helpWithExitCodes } from '../exit.ts';
+import { outcomeOf, stoppable } from './attempt.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
+import { addLockTimeout } from './lock-timeout.ts';
 import { readTarget, throughOption } from './migration.ts';
 import { addReportOption, finish } from './output.ts';
 import { openRunLog, type RunLog } from './run-log.ts';
@@ -30,7 +32,7 @@ export function dbBackupCommand(): Command {
     .argument('<directory>', 'the folder for the dump and its document')
     .option(
       '--before <version>',
-      'only where a migration to this revision would change something; one of the last 24 hours is used again while the database is at the same heads',
+      'only where a migration to this revision would change something; a recent one is used again while the database is at the same heads',
     )
     .addOption(throughOption())
     .option('--for <what>', 'for whom, such as the UID of a GlanceSchema', '')
@@ -40,13 +42,8 @@ export function dbBackupCommand(): Command {
     .addOption(
       new Option('--format <format>', 'of the dump').choices(['compressed', 'plain']).default('compressed'),
     )
-    .option(
-      '--lock-timeout <seconds>',
-      'how long to wait for another migrator, and for a table in use',
-      '600',
-    )
     .action(run);
-  addReportOption(addConnectionOptions(command));
+  addReportOption(addConnectionOptions(addLockTimeout(command, '600')));
   return helpWithExitCodes(command, [
     'Done',
     'Usage',
@@ -70,9 +67,9 @@ async function run(directory: string, flags: BackupFlags): Promise<void> {
     colour: process.stderr.isTTY === true && !process.env.NO_COLOR,
   });
   let target: Position | undefined;
-  const outcome = await attempt(directory, flags, log, () => {
+  const outcome: BackupOutcome = await outcomeOf(() => {
     target = flags.before === undefined ? undefined : readTarget(flags.before, flags.through);
-    return target;
+    return backUp(directory, flags, target, log);
   });
   log.close();
   finish({
@@ -87,41 +84,29 @@ async function run(directory: string, flags: BackupFlags): Promise<void> {
   });
 }
 
-async function attempt(
+async function backUp(
   directory: string,
   flags: BackupFlags,
+  before: Position | undefined,
   log: RunLog,
-  before: () => Position | undefined,
 ): Promise<BackupOutcome> {
-  const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
-  try {
-    const options = {
-      folder: directory,
-      before: before(),
-      takenFor: flags.for,
-      name: flags.name,
-      retain: readNumber('--retain', flags.retain, 1),
-      timeoutSeconds: readNumber('--timeout', flags.timeout, 1),
-      compressed: flags.format === 'compressed',
-      lockTimeoutSeconds: readNumber('--lock-timeout', flags.lockTimeout, 0) ?? 0,
-      connection: resolveConnection(flags, process.env),
-      signal: stop.signal,
-      events: log,
-    };
-    // Once only: a second signal ends the process in the usual way.
-    process.once('SIGTERM', onSignal).once('SIGINT', onSignal);
+  const options = {
+    folder: directory,
+    before,
+    takenFor: flags.for,
+    name: flags.name,
+    retain: readNumber('--retain', flags.retain, 1),
+    timeoutSeconds: readNumber('--timeout', flags.timeout, 1),
+    compressed: flags.format === 'compressed',
+    lockTimeoutSeconds: readNumber('--lock-timeout', flags.lockTimeout, 0) ?? 0,
+    connection: resolveConnection(flags, process.env),
+    events: log,
+  };
+  return stoppable(async (signal) => {
     // Read only where it is wanted, with what it needs.
     const { backupDatabase } = await import('../../migrator/backup/backup-database.ts');
-    return await backupDatabase(options);
-  } catch (error) {
-    if (error instanceof Failure) {
-      return { applied: [], error };
-    }
-    throw error;
-  } finally {
-    process.removeListener('SIGTERM', onSignal).removeListener('SIGINT', onSignal);
-  }
+    return backupDatabase({ ...options, signal });
+  });
 }
 
 function readNumber(option: string, text: string | undefined, least: number): number | undefined {

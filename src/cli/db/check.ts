@@ -4,10 +4,10 @@ import { PHASES, type Phase } from '../../glance/phase.ts';
 import type { NextPhase } from '../../glance/plan.ts';
 import { wantedPosition } from '../../glance/position.ts';
 import { withoutUndefined } from '../../glance/without-undefined.ts';
-import { Failure } from '../../migrator/errors/failure.ts';
 import { readNextPhase } from '../../migrator/next-phase.ts';
 import type { Outcome } from '../../migrator/outcome.ts';
 import { helpWithExitCodes } from '../exit.ts';
+import { outcomeOf } from './attempt.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { readRevision } from './migration.ts';
 import { addOutputOptions, finish, type OutputFlags } from './output.ts';
@@ -86,17 +86,12 @@ async function look(
   flags: CheckFlags,
   revision: () => string,
 ): Promise<Outcome & { readonly next?: NextPhase }> {
-  try {
+  return outcomeOf(async () => {
     const wanted = revision();
     const outcome = await readNextPhase(resolveConnection(flags, process.env), wanted, flags.schema === true);
     const { next, ...rest } = outcome;
     return next !== undefined && NEEDED[flags.through].includes(next) ? outcome : rest;
-  } catch (error) {
-    if (error instanceof Failure) {
-      return { applied: [], error };
-    }
-    throw error;
-  }
+  });
 }
 
 /** In the words of glance-manage. */

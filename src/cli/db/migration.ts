@@ -12,8 +12,10 @@ import { type DriftOptions, migrateDatabase } from '../../migrator/migrate.ts';
 import type { Outcome } from '../../migrator/outcome.ts';
 import { helpWithExitCodes } from '../exit.ts';
 import { VERSION } from '../version.ts';
+import { outcomeOf, stoppable } from './attempt.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { addExcludeOption, readExclude } from './drift-options.ts';
+import { addLockTimeout, readLockTimeout } from './lock-timeout.ts';
 import { addOutputOptions, finish, type OutputFlags } from './output.ts';
 import { openRunLog, type RunLog } from './run-log.ts';
 import { addVersionArgument } from './version-argument.ts';
@@ -122,12 +124,7 @@ export function throughOption(): Option {
 }
 
 function addRunOptions(command: Command): void {
-  command
-    .option(
-      '--lock-timeout <seconds>',
-      'how long to wait for another migrator, and for a table in use',
-      '600',
-    )
+  addLockTimeout(command, '600')
     .addOption(
       new Option('--log-format <format>', 'the form of the log on stderr')
         .choices(['text', 'json'])
@@ -146,7 +143,7 @@ async function run(command: Verb, version: string | undefined, flags: MigrationF
     colour: process.stderr.isTTY === true && !process.env.NO_COLOR,
   });
   let target: Position | undefined;
-  const outcome = await attempt(async () => {
+  const outcome: Outcome = await outcomeOf(async () => {
     const goal = readGoal(command, version, flags);
     target = goal.kind !== 'position' && goal.revision === undefined ? undefined : targetOf(goal);
     return migrate(goal, flags, log);
@@ -157,24 +154,18 @@ async function run(command: Verb, version: string | undefined, flags: MigrationF
 
 async function migrate(goal: Goal | OpenGoal, flags: MigrationFlags, log: RunLog): Promise<Outcome> {
   const connection = resolveConnection(flags, process.env);
-  const lockTimeoutSeconds = readSeconds(flags.lockTimeout);
-  const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
-  // Once only: a second signal ends the process in the usual way.
-  process.once('SIGTERM', onSignal).once('SIGINT', onSignal);
-  try {
-    return await migrateDatabase({
+  const lockTimeoutSeconds = readLockTimeout(flags.lockTimeout);
+  return stoppable((signal) =>
+    migrateDatabase({
       connection,
       goal,
       approved: readApproved(flags),
       drift: readDrift(flags),
       lockTimeoutSeconds,
-      signal: stop.signal,
+      signal,
       events: log,
-    });
-  } finally {
-    process.removeListener('SIGTERM', onSignal).removeListener('SIGINT', onSignal);
-  }
+    }),
+  );
 }
 
 function readGoal(command: Verb, version: string | undefined, flags: MigrationFlags): Goal | OpenGoal {
@@ -251,24 +242,6 @@ function readApproved({ planHash, planRows, planFor = '' }: MigrationFlags): App
 function readDrift({ drift, driftExclude = [] }: MigrationFlags): DriftOptions | undefined {
   const exclude = readExclude({ driftExclude });
   return drift === undefined ? undefined : { block: drift === 'block', exclude };
-}
-
-function readSeconds(text: string): number {
-  if (!/^\d{1,6}$/.test(text)) {
-    throw new Failure('Usage', `Cannot use --lock-timeout '${text}': do write a number of seconds`);
-  }
-  return Number(text);
-}
-
-async function attempt(work: () => Promise<Outcome>): Promise<Outcome> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof Failure) {
-      return { applied: [], error };
-    }
-    throw error;
-  }
 }
 
 function summarise(outcome: Outcome): string {

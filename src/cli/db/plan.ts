@@ -2,10 +2,10 @@ import { Command, Option } from 'commander';
 import type { Phase } from '../../glance/phase.ts';
 import { formatPosition, type Position } from '../../glance/position.ts';
 import type { DatabasePlan } from '../../migrator/database-plan.ts';
-import { Failure } from '../../migrator/errors/failure.ts';
 import { planDatabase } from '../../migrator/plan-database.ts';
 import { helpWithExitCodes } from '../exit.ts';
 import { VERSION } from '../version.ts';
+import { outcomeOf } from './attempt.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { planForOption, readTarget, throughOption } from './migration.ts';
 import { addReportOption, finish } from './output.ts';
@@ -69,16 +69,11 @@ async function run(version: string | undefined, flags: PlanFlags): Promise<void>
 }
 
 async function make(flags: PlanFlags, target: () => Position): ReturnType<typeof planDatabase> {
-  try {
+  return outcomeOf(async () => {
     const wanted = target();
     const scope = { version: VERSION, planFor: flags.planFor };
-    return await planDatabase(resolveConnection(flags, process.env), wanted, scope);
-  } catch (error) {
-    if (error instanceof Failure) {
-      return { applied: [], error };
-    }
-    throw error;
-  }
+    return planDatabase(resolveConnection(flags, process.env), wanted, scope);
+  });
 }
 
 const FORMATS: Readonly<Record<PlanFlags['output'], (plan: DatabasePlan) => string>> = {

@@ -4,7 +4,9 @@ import { printable } from '../../contract/printable.ts';
 import type { Restored } from '../../migrator/backup/restore-database.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
 import { helpWithExitCodes } from '../exit.ts';
+import { stoppable } from './attempt.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
+import { addLockTimeout, readLockTimeout } from './lock-timeout.ts';
 import { openRunLog } from './run-log.ts';
 
 interface RestoreFlags extends ConnectionFlags {
@@ -20,9 +22,8 @@ export function dbRestoreCommand(): Command {
     )
     .argument('<file>', 'the dump; its document is beside it')
     .option('--replace', 'remove the database of Glance that is there; without it only an empty one is taken')
-    .option('--lock-timeout <seconds>', 'how long to wait for another migrator, and for a table in use', '10')
     .action(run);
-  addConnectionOptions(command);
+  addConnectionOptions(addLockTimeout(command, '10'));
   return helpWithExitCodes(command, [
     'Done',
     'Usage',
@@ -37,24 +38,22 @@ export function dbRestoreCommand(): Command {
 
 async function run(file: string, flags: RestoreFlags): Promise<void> {
   const log = await openRunLog({ format: 'text', verbose: false, terminal: false, colour: false });
-  const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
-  // Once only: a second signal ends the process in the usual way.
-  process.once('SIGTERM', onSignal).once('SIGINT', onSignal);
   try {
     const { restoreDatabase } = await import('../../migrator/backup/restore-database.ts');
-    const restored = await restoreDatabase({
-      connection: resolveConnection(flags, process.env),
-      file,
-      replace: flags.replace === true,
-      lockTimeoutSeconds: readSeconds(flags.lockTimeout),
-      signal: stop.signal,
-      events: {
-        waiting: log.waiting,
-        restoring: (what, bytes, total) => say(`${mebibytes(bytes)} of ${mebibytes(total)} ${what}`),
-        warning: say,
-      },
-    });
+    const restored = await stoppable((signal) =>
+      restoreDatabase({
+        connection: resolveConnection(flags, process.env),
+        file,
+        replace: flags.replace === true,
+        lockTimeoutSeconds: readLockTimeout(flags.lockTimeout),
+        signal,
+        events: {
+          waiting: log.waiting,
+          restoring: (what, bytes, total) => say(`${mebibytes(bytes)} of ${mebibytes(total)} ${what}`),
+          warning: say,
+        },
+      }),
+    );
     process.stdout.write(summarise(restored, file));
   } catch (error) {
     if (!(error instanceof Failure)) {
@@ -63,20 +62,12 @@ async function run(file: string, flags: RestoreFlags): Promise<void> {
     log.failed(error.reason, error.message);
     process.exitCode = exitCodeOf(error.reason);
   } finally {
-    process.removeListener('SIGTERM', onSignal).removeListener('SIGINT', onSignal);
     log.close();
   }
 }
 
 function say(message: string): void {
   process.stderr.write(`${printable(message, 4096)}\n`);
-}
-
-function readSeconds(text: string): number {
-  if (!/^\d{1,6}$/.test(text)) {
-    throw new Failure('Usage', `Cannot use --lock-timeout '${text}': do write a number of seconds`);
-  }
-  return Number(text);
 }
 
 function mebibytes(bytes: number): string {

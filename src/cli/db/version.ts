@@ -1,10 +1,10 @@
 import { Command } from 'commander';
 import type { Detected } from '../../glance/detect.ts';
 import { formatPosition } from '../../glance/position.ts';
-import { Failure } from '../../migrator/errors/failure.ts';
 import type { Outcome } from '../../migrator/outcome.ts';
 import { readDatabase } from '../../migrator/read-database.ts';
 import { helpWithExitCodes } from '../exit.ts';
+import { outcomeOf } from './attempt.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { addExcludeOption, type ExcludeFlags, readExclude } from './drift-options.ts';
 import { addOutputOptions, finish, type OutputFlags } from './output.ts';
@@ -48,18 +48,10 @@ async function run(flags: VersionFlags): Promise<void> {
 }
 
 async function look(flags: VersionFlags): Promise<Outcome & { readonly detected?: Detected }> {
-  try {
+  return outcomeOf(async () => {
     const exclude = readExclude(flags);
-    return await readDatabase(
-      resolveConnection(flags, process.env),
-      flags.drift === true ? exclude : undefined,
-    );
-  } catch (error) {
-    if (error instanceof Failure) {
-      return { applied: [], error };
-    }
-    throw error;
-  }
+    return readDatabase(resolveConnection(flags, process.env), flags.drift === true ? exclude : undefined);
+  });
 }
 
 function driftLines({ drift }: Outcome): readonly string[] {
