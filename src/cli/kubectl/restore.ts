@@ -57,8 +57,8 @@ function backupToRestore(
       `Cannot restore ${title} now: Job ${job.name} is at work on the database. Wait for its end by '${commandFor('status')}'.`,
     );
   }
-  const now = spec.database === undefined ? undefined : databaseName(spec.database);
-  if (backup.database !== undefined && now !== undefined && backup.database !== now) {
+  const now = databaseName(spec.database);
+  if (backup.database !== undefined && backup.database !== now) {
     throw new Error(
       `Cannot restore backup ${number} of ${title}: it is of the database of ${backup.database}, and spec.database names that of ${now}. Restore it by 'glance-schema db restore' where that is what you want.`,
     );

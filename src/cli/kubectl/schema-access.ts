@@ -29,7 +29,7 @@ export interface SchemaView {
     readonly window?: GlanceSchemaSpec['window'];
     readonly approval?: GlanceSchemaSpec['approval'];
     readonly approvedPlan?: string;
-    readonly database?: GlanceSchemaSpec['database'];
+    readonly database: GlanceSchemaSpec['database'];
     readonly contractAfter?: readonly Workload[];
   };
   readonly status?: GlanceSchemaStatus;

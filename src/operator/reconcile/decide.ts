@@ -94,10 +94,7 @@ export function decide(observed: Observed, now: Date): Decision {
  * asked.
  */
 export function answeringPolicy(observed: Observed, now: Date): string | undefined {
-  const facts = factsOf(observed, now);
-  return !facts.schema.deleting || mayRun(facts)
-    ? (POLICIES.find((policy) => policy(facts) !== undefined) ?? migrationDue).name
-    : undefined;
+  return answering(observed, now)?.name;
 }
 
 /**
@@ -106,9 +103,14 @@ export function answeringPolicy(observed: Observed, now: Date): string | undefin
  */
 export function asksForRollOuts(observed: Observed, now: Date): boolean {
   const { rollOuts: _read, ...unread } = observed;
-  const facts = factsOf(unread, now);
-  const isAsked = facts.schema.spec.contractAfter !== undefined && (!facts.schema.deleting || mayRun(facts));
-  return isAsked && POLICIES.find((policy) => policy(facts) !== undefined) === notRolledOut;
+  return observed.schema.spec.contractAfter !== undefined && answering(unread, now) === notRolledOut;
+}
+
+function answering(observed: Observed, now: Date): Policy | undefined {
+  const facts = factsOf(observed, now);
+  return !facts.schema.deleting || mayRun(facts)
+    ? (POLICIES.find((policy) => policy(facts) !== undefined) ?? migrationDue)
+    : undefined;
 }
 
 function factsOf(observed: Observed, now: Date): Facts {

@@ -1,5 +1,6 @@
 import type { Workload } from '../../../contract/glance-schema.ts';
 import type { WorkloadObject, WorkloadReading } from '../../kube/cluster.ts';
+import { inSeconds } from '../../time/in-seconds.ts';
 
 /** A workload of `spec.contractAfter`, and how it is. */
 export interface RollOut {
@@ -113,7 +114,5 @@ function whyOldPodsMayServe({ spec, status = {} }: WorkloadObject, now: number):
   const { lastUpdateTime } = conditions?.find(({ type }) => type === 'Progressing') ?? {};
   const grace = 1000 * (spec.template.spec?.terminationGracePeriodSeconds ?? TERMINATION_GRACE);
   const ended = Date.parse(lastUpdateTime ?? '') + grace;
-  return now < ended
-    ? `may have old pods that are still ending, until ${new Date(ended).toISOString().slice(0, 19)}Z`
-    : undefined;
+  return now < ended ? `may have old pods that are still ending, until ${inSeconds(ended)}` : undefined;
 }

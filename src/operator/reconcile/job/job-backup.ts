@@ -39,9 +39,9 @@ export function backupArguments(
 }
 
 /** The volume of the claim, and how a container has it. */
-export function backupVolume(volumeClaimName: string, readOnly = false) {
+export function backupVolume(volumeClaimName: string) {
   return {
-    mount: { name: BACKUP_CONTAINER_NAME, mountPath: BACKUP_FOLDER, ...(readOnly ? { readOnly } : {}) },
+    mount: { name: BACKUP_CONTAINER_NAME, mountPath: BACKUP_FOLDER },
     volume: { name: BACKUP_CONTAINER_NAME, persistentVolumeClaim: { claimName: volumeClaimName } },
   };
 }

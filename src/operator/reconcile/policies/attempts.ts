@@ -2,6 +2,7 @@ import { FAILURES, type FailureReason, failureMeaning } from '../../../contract/
 import type { StatusJob } from '../../../contract/glance-schema.ts';
 import { knownReason, type Reason } from '../../../contract/reasons.ts';
 import { exponentialBackoff, fractionOf } from '../../time/backoff.ts';
+import { inSeconds } from '../../time/in-seconds.ts';
 import { NO_RESULT } from '../status/result.ts';
 import { type Facts, sentence, type Verdict } from './policy.ts';
 
@@ -94,11 +95,6 @@ export function nextAttemptNotDue(facts: Facts): Verdict | undefined {
     // A clock that is behind, and put right meanwhile, must not make it sleep for longer.
     requeueAfter: Math.min(due - facts.now, delay),
   };
-}
-
-/** A time in milliseconds since the epoch, RFC 3339 in whole seconds. */
-export function inSeconds(time: number): string {
-  return `${new Date(time).toISOString().slice(0, 19)}Z`;
 }
 
 /** The newest Job if it failed, unless the spec has changed or a retry was asked for since. */

@@ -1,6 +1,7 @@
 import { formatPosition } from '../../../glance/position.ts';
+import { inSeconds } from '../../time/in-seconds.ts';
 import { readWindow } from '../facts/maintenance-window.ts';
-import { inSeconds, nextAttempt, reasonToWait } from './attempts.ts';
+import { nextAttempt, reasonToWait } from './attempts.ts';
 import { type Facts, sentence, type Verdict } from './policy.ts';
 import { nextPosition } from './positions.ts';
 import { readAgain, recordMayBeOld } from './record.ts';

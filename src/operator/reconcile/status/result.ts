@@ -6,19 +6,18 @@ import { printable } from '../../../contract/printable.ts';
 import type { ProgressReport } from '../../../contract/progress.ts';
 import type { Reason } from '../../../contract/reasons.ts';
 import type { MigrationReport } from '../../../contract/report.ts';
-import { agrees } from '../../../glance/detect.ts';
 import { isPast, isReached } from '../../../glance/goal.ts';
-import { comparePositions, formatPosition, type Position } from '../../../glance/position.ts';
+import { formatPosition, type Position } from '../../../glance/position.ts';
 import { REVISIONS } from '../../../glance/revisions.ts';
 import { withoutUndefined } from '../../../glance/without-undefined.ts';
 import type { ObservedJob, ObservedSchema } from '../facts/observe.ts';
 import { backupBefore, outcomeOfBackup, withBackups } from './backups.ts';
-import { recordedPosition } from './recorded-position.ts';
+import { isFollowed, ofLook, recordDrift } from './drift.ts';
+import { type Reading, readingOf } from './reading.ts';
 import type { ReadyCondition } from './status.ts';
 
 const MOST_HISTORY = 10;
 const MOST_SCRIPTS = 64;
-const MOST_DRIFT = 10;
 const LONGEST_MESSAGE = 2048;
 
 /**
@@ -104,108 +103,6 @@ function answersRetry({ purpose, state }: ObservedJob): boolean {
   );
 }
 
-/** The status with what a Job has found of the schema, where it has looked. */
-function recordDrift(
-  before: GlanceSchemaStatus,
-  status: GlanceSchemaStatus,
-  { purpose, state }: ObservedJob,
-): GlanceSchemaStatus {
-  if (state.kind !== 'finished') {
-    return status;
-  }
-  const { report, finishedAt } = state;
-  const { moved, behind, nextLookAt, ...rest } = status.drift ?? {};
-  const what =
-    report?.drift === undefined
-      ? {}
-      : {
-          differences: report.drift.differences.slice(0, MOST_DRIFT),
-          also: report.drift.also.slice(0, MOST_DRIFT),
-        };
-  const reading = readingOf(report);
-  if (purpose?.kind !== 'Look') {
-    const drift = {
-      ...rest,
-      ...what,
-      ...withoutUndefined({ nextLookAt, ...(reading === undefined ? { moved, behind } : {}) }),
-    };
-    return status.drift === undefined && report?.drift === undefined ? status : { ...status, drift };
-  }
-  if (report === undefined || reading === undefined) {
-    return status;
-  }
-  const found = ofLook(before, purpose, reading);
-  return {
-    ...status,
-    drift: {
-      ...rest,
-      ...what,
-      ...withoutUndefined({
-        moved: whoMoved(before, status) ?? moved,
-        behind: isFollowed(before, purpose, found) ? undefined : sayBehind(before, found, report),
-      }),
-      lookedAt: finishedAt,
-    },
-  };
-}
-
-/** That somebody else has migrated the database, where a look has found that. */
-function whoMoved(before: GlanceSchemaStatus, after: GlanceSchemaStatus): string | undefined {
-  const [from, to] = [recordedPosition(before), recordedPosition(after)];
-  return from === undefined || to === undefined || comparePositions(from, to) === 0
-    ? undefined
-    : `Somebody else has migrated it from ${formatPosition(from)} to ${formatPosition(to)}.`;
-}
-
-function sayBehind(
-  before: GlanceSchemaStatus,
-  { position }: Reading,
-  { error }: MigrationReport,
-): string | undefined {
-  const recorded = recordedPosition(before);
-  const where =
-    position === undefined ? 'empty, or at nothing that is known' : `at ${formatPosition(position)}`;
-  const found =
-    error === null
-      ? `the database was ${where}, before ${recorded === undefined ? 'what' : formatPosition(recorded)} as recorded; a backup may have been restored`
-      : error.message.replace(/[.]$/, '');
-  return printable(
-    `When it was last looked at: ${found}. Nothing was changed, and the record stays. Set the annotation db.glance.openstack.org/observe to have it follow; a migration that is due then starts.`,
-    LONGEST_MESSAGE,
-  );
-}
-
-/**
- * A look does not ask the rows: where the heads are those of the record, so is the phase.
- */
-function ofLook(status: GlanceSchemaStatus, purpose: ObservedJob['purpose'], reading: Reading): Reading {
-  const isSame =
-    purpose?.kind === 'Look' &&
-    reading.position !== undefined &&
-    status.databaseHeads?.join() === reading.heads.join() &&
-    reading.position.revision === status.recordedRevision;
-  return isSame ? { ...reading, position: recordedPosition(status) } : reading;
-}
-
-/**
- * Whether the record follows what a Job has read. What a look finds is followed forwards only: on a
- * database that is behind, as while a backup is restored, a migration would begin by itself.
- */
-function isFollowed(
-  status: GlanceSchemaStatus,
-  purpose: ObservedJob['purpose'],
-  { position }: Reading,
-): boolean {
-  const recorded = recordedPosition(status);
-  if (purpose?.kind !== 'Look' || status.recordedRevision === undefined) {
-    return true;
-  }
-  const isSame = status.recordedFrom === undefined || status.recordedFrom === purpose.database;
-  return (
-    isSame && recorded !== undefined && position !== undefined && comparePositions(position, recorded) >= 0
-  );
-}
-
 /** The status with the plan that a Job has made, or without the one that it has found another. */
 function recordPlan(
   status: GlanceSchemaStatus,
@@ -267,24 +164,6 @@ function isOlder({ job: known }: GlanceSchemaStatus, { purpose, createdAt }: Obs
   // A sequence number is used twice when a Job was deleted by hand. Of the same second, one that
   // has ended is the later: it was there for longer, and there are no two of one name.
   return known.finishedAt === undefined ? createdAt < known.startedAt : createdAt <= known.startedAt;
-}
-
-/**
- * What a report says of the database; undefined where it did not read that, or contradicts itself.
- */
-function readingOf(report: MigrationReport | undefined): Reading | undefined {
-  if (report === undefined || report.heads === null) {
-    return undefined;
-  }
-  const { to, heads } = report;
-  const known = to !== null && REVISIONS.some(({ name }) => name === to.revision) ? to : undefined;
-  return known !== undefined && !agrees(known, heads) ? undefined : { position: known, heads };
-}
-
-interface Reading {
-  /** Undefined where the database is empty, or at nothing that this operator supports. */
-  readonly position: Position | undefined;
-  readonly heads: readonly string[];
 }
 
 /** The status with what a report has read from the database, if it has. */

@@ -1,6 +1,7 @@
 import type { Condition, GlanceSchemaStatus } from '../../../contract/glance-schema.ts';
 import { printable } from '../../../contract/printable.ts';
 import { REASONS, type Reason, type ReasonMeaning } from '../../../contract/reasons.ts';
+import { inSeconds } from '../../time/in-seconds.ts';
 
 /** What the condition `Ready` is to say. */
 export interface ReadyCondition {
@@ -21,8 +22,7 @@ export function withVerdict(
   generation: number,
   now: Date,
 ): GlanceSchemaStatus {
-  // Kubernetes writes the times of conditions in whole seconds.
-  const time = `${now.toISOString().slice(0, 19)}Z`;
+  const time = inSeconds(now.getTime());
   const meaning: ReasonMeaning = REASONS[ready.reason];
   // The API server's and the kubelet's words carry those of the spec, of any length.
   const more = sharingOf(status).filter((text) => !ready.message.endsWith(text));
