@@ -241,19 +241,31 @@ export function aRefusal(reason: FailureReason, changes: Partial<MigrationReport
 
 export const WITH_FINALIZER = { finalizers: [FINALIZER] };
 
-/** The template of the pod of the Job that this spec leads to. */
-export function aPodTemplate(spec: Record<string, unknown>): KubeObject {
+/** What a migration's Job is for. */
+export const A_PURPOSE: Purpose = {
+  kind: 'Migrate',
+  target: at('ocata01'),
+  sequence: 1,
+  attempt: 1,
+  generation: 1,
+  shape: 'x',
+};
+
+/** The Job that this spec leads to. */
+// biome-ignore lint/suspicious/noExplicitAny: the Job is what the API server will read, field by field.
+export function aMigrationJob(spec: Record<string, unknown> = {}, purpose = A_PURPOSE): any {
   const { schema } = observe(aSchema({ spec }), [], []);
-  const purpose: Purpose = {
-    kind: 'Migrate',
-    target: at('ocata01'),
-    sequence: 1,
-    attempt: 1,
-    generation: 1,
-    shape: '',
-  };
-  const job: KubeObject = {
-    ...migrationJob({ schema, spec: schema.spec, purpose, image: 'x', pullSecrets: schema.pullSecrets }),
-  };
-  return job.spec.template;
+  const { job } = schema.spec;
+  return migrationJob({
+    schema: { name: 'glance', namespace: 'openstack', uid: SCHEMA_UID },
+    spec: schema.spec,
+    purpose,
+    image: job?.image ?? 'glance-schema:1',
+    pullSecrets: job?.imagePullSecrets ?? [],
+  });
+}
+
+/** The template of its pod. */
+export function aPodTemplate(spec: Record<string, unknown>): KubeObject {
+  return aMigrationJob(spec).spec.template;
 }

@@ -1,23 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
-import {
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type ClientFolder, makeClientFolder } from '../../../lab/databases/backup-clients.ts';
+import type { ClientFolder } from '../../../lab/databases/backup-clients.ts';
 import { makeSmallDisk, NO_SMALL_DISK } from '../../../lab/databases/small-disk.ts';
 import { type CliResult, type CliRun, startCli } from '../../../lab/process/bundle.ts';
 import { runCliInThread } from '../../../lab/process/cli-threads.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
 import { random } from '../../../lab/process/random.ts';
+import { withBackupFolder } from '../backup-folder.ts';
 import { succeeds } from '../db-command.ts';
 import { newtonDatabase, type TestEngine } from '../test-engine.ts';
 
@@ -80,19 +72,9 @@ export function backupCases(engine: TestEngine, subject: BackupSubject, { sample
   let clients: ClientFolder;
   let folder: string;
 
-  before(() => {
-    clients = makeClientFolder();
+  withBackupFolder((given) => {
+    ({ clients, folder } = given);
   });
-
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'glance-schema-backups-'));
-  });
-
-  afterEach(() => {
-    rmSync(folder, { recursive: true, force: true });
-  });
-
-  after(() => clients?.remove());
 
   const backup = (url: string, ...args: readonly string[]): Promise<CliResult> =>
     runCliInThread(['db', 'backup', folder, ...args], { DATABASE_CONNECTION: url, PATH: clients.path });

@@ -1,16 +1,7 @@
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type ClientFolder, makeClientFolder } from '../../../lab/databases/backup-clients.ts';
+import type { ClientFolder } from '../../../lab/databases/backup-clients.ts';
 import { type CliResult, type CliRun, startCli } from '../../../lab/process/bundle.ts';
 import { runCliInThread } from '../../../lab/process/cli-threads.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
@@ -18,6 +9,7 @@ import { random } from '../../../lab/process/random.ts';
 import { REVISIONS } from '../../../src/glance/revisions.ts';
 import { connect } from '../../../src/migrator/connect.ts';
 import { parseConnectionUrl } from '../../../src/migrator/connection/url.ts';
+import { withBackupFolder } from '../backup-folder.ts';
 import { succeeds } from '../db-command.ts';
 import { newtonDatabase, type TestEngine } from '../test-engine.ts';
 import { type OcataScript, statementsOf } from './half-way.ts';
@@ -60,20 +52,13 @@ export function restoreCases(engine: TestEngine, subject: RestoreSubject, { samp
   let clients: ClientFolder;
   let folder: string;
 
-  before(() => {
-    clients = makeClientFolder();
-  });
-
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'glance-schema-backups-'));
+  withBackupFolder((given) => {
+    ({ clients, folder } = given);
   });
 
   afterEach(() => {
     for (const name of [subject.program, 'pg_restore'] as const) clients.replace(name, 'exec "$REAL" "$@"');
-    rmSync(folder, { recursive: true, force: true });
   });
-
-  after(() => clients?.remove());
 
   const run = (url: string, ...args: readonly string[]): Promise<CliResult> =>
     runCliInThread(['db', ...args], { DATABASE_CONNECTION: url, PATH: clients.path });

@@ -1,37 +1,13 @@
 import { expect } from 'chai';
 import type { KubeObject } from '../../../../../lab/kubernetes/test-api.ts';
 import { FINAL_EXIT_CODES } from '../../../../../src/contract/failures.ts';
-import { observe } from '../../../../../src/operator/reconcile/facts/observe.ts';
-import { migrationJob, type Purpose } from '../../../../../src/operator/reconcile/job/job.ts';
-import { aSchema, at, SCHEMA_UID } from '../../../../support/builders.ts';
-
-const PURPOSE: Purpose = {
-  kind: 'Migrate',
-  target: at('ocata01'),
-  sequence: 1,
-  attempt: 1,
-  generation: 1,
-  shape: 'x',
-};
+import { A_PURPOSE, aMigrationJob, at, SCHEMA_UID } from '../../../../support/builders.ts';
 
 const BACKUP = { policy: 'BeforeUpgrade', volumeClaimName: 'glance-backups' };
 
-function jobFor(spec: Record<string, unknown>, purpose: Purpose = PURPOSE): KubeObject {
-  const parsed = observe(aSchema({ spec }), [], []).schema.spec;
-  return {
-    ...migrationJob({
-      schema: { name: 'glance', namespace: 'openstack', uid: SCHEMA_UID },
-      spec: parsed,
-      purpose,
-      image: 'glance-schema:1',
-      pullSecrets: [],
-    }),
-  };
-}
-
 describe('the backup in the pod of a migration', () => {
   it('comes first, confined and connected as the migration is, and alone has the claim', () => {
-    const pod = jobFor({ backup: BACKUP }).spec.template.spec;
+    const pod = aMigrationJob({ backup: BACKUP }).spec.template.spec;
     const [backup] = pod.initContainers;
     const [migrate] = pod.containers;
     expect(pod.initContainers).to.have.length(1);
@@ -50,8 +26,8 @@ describe('the backup in the pod of a migration', () => {
 
   it('is of what the spec says: its image, how many stay, how long, in which form, before which phase', () => {
     const backup = { ...BACKUP, image: 'with-clients:1', retain: 7, timeout: '2h30m', format: 'Plain' };
-    const [container] = jobFor({ backup }, { ...PURPOSE, target: at('ocata01', 'Migrate') }).spec.template
-      .spec.initContainers;
+    const [container] = aMigrationJob({ backup }, { ...A_PURPOSE, target: at('ocata01', 'Migrate') }).spec
+      .template.spec.initContainers;
     expect(container.image).to.equal('with-clients:1');
     expect(container.args.slice(3, 7)).to.deep.equal(['--before', 'ocata01', '--through', 'Migrate']);
     expect(container.args.slice(11, 17)).to.deep.equal([
@@ -62,7 +38,7 @@ describe('the backup in the pod of a migration', () => {
 
   it('has the files of TLS too', () => {
     const database = { secretRef: { name: 'db' }, tls: { caSecretRef: { name: 'ca' } } };
-    const pod = jobFor({ backup: BACKUP, database }).spec.template.spec;
+    const pod = aMigrationJob({ backup: BACKUP, database }).spec.template.spec;
     const [tls, claim] = pod.initContainers[0].volumeMounts;
     expect(pod.containers[0].volumeMounts).to.deep.equal([tls]);
     expect(claim.name).to.equal('backup');
@@ -73,13 +49,14 @@ describe('the backup in the pod of a migration', () => {
     const database = { secretRef: { name: 'db' }, tls: { certSecretRef: { name: 'client' } } };
     const job = { podSecurityContext: { fsGroup: 65_532 } };
     const modeOf = (spec: Record<string, unknown>): number | undefined =>
-      jobFor({ backup: BACKUP, database, ...spec }).spec.template.spec.volumes[0].projected.defaultMode;
+      aMigrationJob({ backup: BACKUP, database, ...spec }).spec.template.spec.volumes[0].projected
+        .defaultMode;
     expect(modeOf({ job })).to.equal(0o440);
     expect(modeOf({})).to.equal(undefined);
   });
 
   it('ends the Job at once where another pod cannot help', () => {
-    const { rules } = jobFor({ backup: BACKUP }).spec.podFailurePolicy;
+    const { rules } = aMigrationJob({ backup: BACKUP }).spec.podFailurePolicy;
     expect(rules.map((rule: KubeObject) => rule.onExitCodes?.containerName)).to.deep.equal([
       'migrate',
       'backup',
@@ -90,29 +67,32 @@ describe('the backup in the pod of a migration', () => {
 
   it("has time of its own besides the migration's", () => {
     const job = { activeDeadlineSeconds: 600 };
-    expect(jobFor({ job, backup: { ...BACKUP, timeout: '10m' } }).spec.activeDeadlineSeconds).to.equal(1200);
-    expect(jobFor({ job: { activeDeadlineSeconds: 2_147_483_647 }, backup: BACKUP }).spec).to.include({
+    expect(aMigrationJob({ job, backup: { ...BACKUP, timeout: '10m' } }).spec.activeDeadlineSeconds).to.equal(
+      1200,
+    );
+    expect(aMigrationJob({ job: { activeDeadlineSeconds: 2_147_483_647 }, backup: BACKUP }).spec).to.include({
       activeDeadlineSeconds: 2_147_483_647,
     });
-    expect(jobFor({ job }).spec.activeDeadlineSeconds).to.equal(600);
-    expect(jobFor({ backup: BACKUP }).spec).not.to.have.property('activeDeadlineSeconds');
+    expect(aMigrationJob({ job }).spec.activeDeadlineSeconds).to.equal(600);
+    expect(aMigrationJob({ backup: BACKUP }).spec).not.to.have.property('activeDeadlineSeconds');
   });
 
   it('is not in a Job that only reads, nor where the policy is None', () => {
     for (const [spec, purpose] of [
-      [{ backup: BACKUP }, { ...PURPOSE, kind: 'Observe', target: null }],
-      [{ backup: BACKUP }, { ...PURPOSE, kind: 'Plan', target: null, plans: at('ocata01') }],
-      [{ backup: { ...BACKUP, policy: 'None' } }, PURPOSE],
-      [{}, PURPOSE],
+      [{ backup: BACKUP }, { ...A_PURPOSE, kind: 'Observe', target: null }],
+      [{ backup: BACKUP }, { ...A_PURPOSE, kind: 'Plan', target: null, plans: at('ocata01') }],
+      [{ backup: { ...BACKUP, policy: 'None' } }, A_PURPOSE],
+      [{}, A_PURPOSE],
     ] as const) {
-      const { template, podFailurePolicy } = jobFor(spec, purpose).spec;
+      const { template, podFailurePolicy } = aMigrationJob(spec, purpose).spec;
       expect(template.spec).not.to.have.any.keys('initContainers', 'volumes');
       expect(podFailurePolicy.rules).to.have.length(2);
     }
   });
 
   it('takes a timeout that cannot be read for an hour', () => {
-    const args = jobFor({ backup: { ...BACKUP, timeout: 'soon' } }).spec.template.spec.initContainers[0].args;
+    const args = aMigrationJob({ backup: { ...BACKUP, timeout: 'soon' } }).spec.template.spec
+      .initContainers[0].args;
     expect(args).to.include('3600');
   });
 });

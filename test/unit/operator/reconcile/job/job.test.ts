@@ -1,41 +1,13 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { FINAL_EXIT_CODES } from '../../../../../src/contract/failures.ts';
-import type { GlanceSchemaSpec } from '../../../../../src/contract/glance-schema.ts';
 import { SCHEMA_UID_LABEL } from '../../../../../src/contract/names.ts';
-import { observe } from '../../../../../src/operator/reconcile/facts/observe.ts';
 import {
-  migrationJob,
   migrationJobName,
   type Purpose,
   parsePurpose,
 } from '../../../../../src/operator/reconcile/job/job.ts';
-import { aSchema, at, SCHEMA_UID } from '../../../../support/builders.ts';
-
-const PURPOSE: Purpose = {
-  kind: 'Migrate',
-  target: at('ocata01'),
-  sequence: 1,
-  attempt: 1,
-  generation: 1,
-  shape: 'x',
-};
-
-function specOf(changes: Record<string, unknown> = {}): GlanceSchemaSpec {
-  return observe(aSchema({ spec: changes }), [], []).schema.spec;
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: the Job is what the API server will read, field by field.
-function jobFor(spec: Record<string, unknown> = {}, purpose: Purpose = PURPOSE): any {
-  const parsed = specOf(spec);
-  return migrationJob({
-    schema: { name: 'glance', namespace: 'openstack', uid: SCHEMA_UID },
-    spec: parsed,
-    purpose,
-    image: parsed.job?.image ?? 'glance-schema:1',
-    pullSecrets: parsed.job?.imagePullSecrets ?? [],
-  });
-}
+import { A_PURPOSE, aMigrationJob, at, SCHEMA_UID } from '../../../../support/builders.ts';
 
 describe('migration Job', () => {
   it('its name has at most 63 characters that a label takes, and is one for each sequence number', () => {
@@ -53,21 +25,21 @@ describe('migration Job', () => {
   });
 
   it('says on itself what it is for', () => {
-    const [annotation] = Object.values(jobFor().metadata.annotations);
-    expect(parsePurpose(String(annotation))).to.deep.equal(PURPOSE);
+    const [annotation] = Object.values(aMigrationJob().metadata.annotations);
+    expect(parsePurpose(String(annotation))).to.deep.equal(A_PURPOSE);
     expect(parsePurpose('nonsense')).to.equal(undefined);
     expect(parsePurpose('{"kind":"Migrate"}')).to.equal(undefined);
   });
 
   it('has no owner and no TTL before its result is stored, and the label of its schema', () => {
-    const job = jobFor();
+    const job = aMigrationJob();
     expect(job.metadata).not.to.have.property('ownerReferences');
     expect(job.metadata.labels).to.include({ [SCHEMA_UID_LABEL]: SCHEMA_UID });
     expect(job.spec).not.to.have.property('ttlSecondsAfterFinished');
   });
 
   it('ends at once on a refusal, and does not count an eviction', () => {
-    const { rules } = jobFor().spec.podFailurePolicy;
+    const { rules } = aMigrationJob().spec.podFailurePolicy;
     expect(rules[0].onExitCodes.values).to.deep.equal(FINAL_EXIT_CODES);
     expect(rules[1]).to.deep.equal({
       action: 'Ignore',
@@ -76,7 +48,7 @@ describe('migration Job', () => {
   });
 
   it('hands the connection to its container only, and no token', () => {
-    const pod = jobFor().spec.template.spec;
+    const pod = aMigrationJob().spec.template.spec;
     expect(pod.automountServiceAccountToken).to.equal(false);
     expect(pod.containers).to.have.length(1);
     expect(pod.containers[0].env).to.deep.equal([
@@ -94,7 +66,7 @@ describe('migration Job', () => {
       userSecretRef: { name: 'glance-user', key: 'username' },
       passwordSecretRef: { name: 'glance-password', key: 'password' },
     };
-    const [container] = jobFor({ database }).spec.template.spec.containers;
+    const [container] = aMigrationJob({ database }).spec.template.spec.containers;
     const secretKey = (name: string, key: string) => ({ valueFrom: { secretKeyRef: { name, key } } });
     expect(container.env).to.deep.equal([
       { name: 'GLANCE_SCHEMA_CONNECTION_SOURCE', value: 'spec.database' },
@@ -109,7 +81,7 @@ describe('migration Job', () => {
   });
 
   it('asks sidecars to stay out of its pod, which they would keep from ever ending', () => {
-    const { metadata } = jobFor().spec.template;
+    const { metadata } = aMigrationJob().spec.template;
     expect(metadata.labels).to.include({ 'sidecar.istio.io/inject': 'false' });
     expect(metadata.annotations).to.include({
       'sidecar.istio.io/inject': 'false',
@@ -118,7 +90,7 @@ describe('migration Job', () => {
   });
 
   it("puts the user's variables before its own, so that its own win", () => {
-    const [container] = jobFor({ job: { env: [{ name: 'TZ', value: 'UTC' }] } }).spec.template.spec
+    const [container] = aMigrationJob({ job: { env: [{ name: 'TZ', value: 'UTC' }] } }).spec.template.spec
       .containers;
     expect(container.env.map((variable: { name: string }) => variable.name)).to.deep.equal([
       'TZ',
@@ -148,7 +120,7 @@ describe('migration Job', () => {
   ];
   for (const [variable, isSet] of VARIABLES) {
     it(`${isSet ? 'has' : 'leaves out'} ${JSON.stringify(variable)}`, () => {
-      const [container] = jobFor({ job: { env: [variable] } }).spec.template.spec.containers;
+      const [container] = aMigrationJob({ job: { env: [variable] } }).spec.template.spec.containers;
       expect(container.env.slice(0, -2)).to.deep.equal(isSet ? [variable] : []);
     });
   }
@@ -160,7 +132,7 @@ describe('migration Job', () => {
       'cdi.k8s.io/device': 'vendor.com/device=all',
       'example.org/ticket': '4711',
     };
-    const { metadata } = jobFor({ job: { annotations } }).spec.template;
+    const { metadata } = aMigrationJob({ job: { annotations } }).spec.template;
     expect(Object.keys(metadata.annotations).filter((name) => name in annotations)).to.deep.equal([
       'example.org/ticket',
     ]);
@@ -168,7 +140,7 @@ describe('migration Job', () => {
 
   it("cannot be made another schema's by labels", () => {
     const labels = { 'db.glance.openstack.org/schema-uid': 'stolen', team: 'images' };
-    const { template } = jobFor({ job: { labels } }).spec;
+    const { template } = aMigrationJob({ job: { labels } }).spec;
     expect(template.metadata.labels).to.include({
       'db.glance.openstack.org/schema-uid': SCHEMA_UID,
       team: 'images',
@@ -177,18 +149,19 @@ describe('migration Job', () => {
 
   it('puts labels and annotations on the Job too, where policies look for them, and its own win', () => {
     const purpose = 'db.glance.openstack.org/purpose';
-    const { metadata } = jobFor({
+    const { metadata } = aMigrationJob({
       job: {
         labels: { team: 'images', 'app.kubernetes.io/managed-by': 'nobody' },
         annotations: { ticket: '4711', [purpose]: 'stolen' },
       },
     });
     expect(metadata.labels).to.include({ team: 'images', 'app.kubernetes.io/managed-by': 'glance-schema' });
-    expect(metadata.annotations).to.include({ ticket: '4711', [purpose]: JSON.stringify(PURPOSE) });
+    expect(metadata.annotations).to.include({ ticket: '4711', [purpose]: JSON.stringify(A_PURPOSE) });
   });
 
   it('leaves its user to the image or the platform, and takes numbers that are asked for', () => {
-    const contextOf = (job: Record<string, unknown>) => jobFor({ job }).spec.template.spec.securityContext;
+    const contextOf = (job: Record<string, unknown>) =>
+      aMigrationJob({ job }).spec.template.spec.securityContext;
     const always = { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } };
     expect(contextOf({})).to.deep.equal(always);
     const podSecurityContext = {
@@ -203,7 +176,7 @@ describe('migration Job', () => {
   it('mounts what TLS needs, and nothing else', () => {
     const tls = { caConfigMapRef: { name: 'trust', key: 'bundle.pem' }, certSecretRef: { name: 'client' } };
     const database = { secretRef: { name: 'glance-db', key: 'c' }, tls };
-    const { volumes, containers } = jobFor({ database }).spec.template.spec;
+    const { volumes, containers } = aMigrationJob({ database }).spec.template.spec;
     const key = (name: string) => ({ key: name, path: name });
     expect(volumes).to.deep.equal([
       {
@@ -219,33 +192,33 @@ describe('migration Job', () => {
     expect(containers[0].volumeMounts).to.deep.equal([
       { name: 'tls', mountPath: '/etc/glance-schema/tls', readOnly: true },
     ]);
-    expect(jobFor().spec.template.spec).not.to.have.property('volumes');
+    expect(aMigrationJob().spec.template.spec).not.to.have.property('volumes');
   });
 
   const COMMANDS: readonly (readonly [string, Record<string, unknown>, Purpose, readonly string[]])[] = [
-    ['a migration', {}, PURPOSE, ['db', 'sync', 'ocata01', '--report', '/dev/termination-log']],
+    ['a migration', {}, A_PURPOSE, ['db', 'sync', 'ocata01', '--report', '/dev/termination-log']],
     [
       'a migration through a phase',
       {},
-      { ...PURPOSE, target: at('ocata01', 'Expand') },
+      { ...A_PURPOSE, target: at('ocata01', 'Expand') },
       ['db', 'sync', 'ocata01', '--through', 'Expand', '--report', '/dev/termination-log'],
     ],
     [
       'a reading',
       {},
-      { ...PURPOSE, kind: 'Observe', target: null },
+      { ...A_PURPOSE, kind: 'Observe', target: null },
       ['db', 'version', '--report', '/dev/termination-log'],
     ],
     [
       'a migration that waits for locks as long as it is asked to',
       { job: { lockTimeoutSeconds: 30 } },
-      PURPOSE,
+      A_PURPOSE,
       ['db', 'sync', 'ocata01', '--lock-timeout', '30', '--report', '/dev/termination-log'],
     ],
     [
       'a reading, which waits for no lock',
       { job: { lockTimeoutSeconds: 30 } },
-      { ...PURPOSE, kind: 'Observe', target: null },
+      { ...A_PURPOSE, kind: 'Observe', target: null },
       ['db', 'version', '--report', '/dev/termination-log'],
     ],
     [
@@ -253,7 +226,7 @@ describe('migration Job', () => {
       {
         database: { secretRef: { name: 'glance-db', key: 'c' }, tls: { certSecretRef: { name: 'client' } } },
       },
-      { ...PURPOSE, kind: 'Observe', target: null },
+      { ...A_PURPOSE, kind: 'Observe', target: null },
       [
         ...['db', 'version', '--report', '/dev/termination-log'],
         ...['--tls-cert', '/etc/glance-schema/tls/tls.crt', '--tls-key', '/etc/glance-schema/tls/tls.key'],
@@ -267,7 +240,7 @@ describe('migration Job', () => {
           tls: { caSecretRef: { name: 'ca', key: 'ca.crt' } },
         },
       },
-      PURPOSE,
+      A_PURPOSE,
       [
         'db',
         'sync',
@@ -286,7 +259,7 @@ describe('migration Job', () => {
     const hash = 'a1'.repeat(32);
     const report = ['--report', '/dev/termination-log'];
     const argsOf = (purpose: Partial<Purpose>) =>
-      jobFor({}, { ...PURPOSE, ...purpose }).spec.template.spec.containers[0].args.join(' ');
+      aMigrationJob({}, { ...A_PURPOSE, ...purpose }).spec.template.spec.containers[0].args.join(' ');
     const plans = at('ocata01', 'Expand');
     expect(argsOf({ kind: 'Plan', target: null, plans })).to.equal(
       ['db plan ocata01 --through Expand --output sql --plan-for', SCHEMA_UID, ...report].join(' '),
@@ -298,22 +271,22 @@ describe('migration Job', () => {
 
   it('compares the schema before a migration where the spec asks for it, and not for a plan', () => {
     const drift = { beforeMigration: 'Block', exclude: ['audit', 'images.cost_*'] } as const;
-    const argsOf = (purpose: Purpose, spec: Parameters<typeof jobFor>[0]) =>
-      jobFor(spec, purpose).spec.template.spec.containers[0].args.join(' ');
-    expect(argsOf(PURPOSE, { drift })).to.equal(
+    const argsOf = (purpose: Purpose, spec: Parameters<typeof aMigrationJob>[0]) =>
+      aMigrationJob(spec, purpose).spec.template.spec.containers[0].args.join(' ');
+    expect(argsOf(A_PURPOSE, { drift })).to.equal(
       'db sync ocata01 --drift block --drift-exclude=audit --drift-exclude=images.cost_* --report /dev/termination-log',
     );
-    expect(argsOf(PURPOSE, { drift: { beforeMigration: 'Report' } })).to.contain(
+    expect(argsOf(A_PURPOSE, { drift: { beforeMigration: 'Report' } })).to.contain(
       'sync ocata01 --drift report --report',
     );
-    expect(argsOf(PURPOSE, { drift: { exclude: ['audit'] } })).not.to.contain('drift');
+    expect(argsOf(A_PURPOSE, { drift: { exclude: ['audit'] } })).not.to.contain('drift');
     const plans = at('ocata01', 'Expand');
-    expect(argsOf({ ...PURPOSE, kind: 'Plan', target: null, plans }, { drift })).not.to.contain('drift');
+    expect(argsOf({ ...A_PURPOSE, kind: 'Plan', target: null, plans }, { drift })).not.to.contain('drift');
   });
 
   for (const [what, spec, purpose, args] of COMMANDS) {
     it(`runs the command of ${what}`, () => {
-      expect(jobFor(spec, purpose).spec.template.spec.containers[0].args).to.deep.equal(args);
+      expect(aMigrationJob(spec, purpose).spec.template.spec.containers[0].args).to.deep.equal(args);
     });
   }
 });
