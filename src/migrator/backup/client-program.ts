@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import type { Readable, Writable } from 'node:stream';
+import { PassThrough, pipeline, type Readable, type Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { printable } from '../../contract/printable.ts';
 import { hasCode } from './document-file.ts';
@@ -81,6 +81,8 @@ export function startClient({ path }: ClientProgram, start: ClientStart): Runnin
   if (input === null || output === null || errors === null) {
     throw new RangeError('the client has no pipes');
   }
+  // Node throws away what nobody reads of a child that has ended, and a small dump ends at once.
+  const kept = pipeline(output, new PassThrough(), () => undefined);
   // Whoever writes sees that it has ended by its end.
   input.on('error', () => undefined);
   let said = '';
@@ -90,6 +92,8 @@ export function startClient({ path }: ClientProgram, start: ClientStart): Runnin
   let patience: NodeJS.Timeout | undefined;
   const end = (): void => {
     child.kill('SIGTERM');
+    // Nobody may be there to read the rest, and it has not ended before that is read.
+    kept.resume();
     patience ??= setTimeout(() => child.kill('SIGKILL'), 3000);
   };
   const ended = new Promise<ClientEnd>((resolve) => {
@@ -103,7 +107,7 @@ export function startClient({ path }: ClientProgram, start: ClientStart): Runnin
   if (start.signal?.aborted === true) {
     end();
   }
-  return { input, output, ended, end };
+  return { input, output: kept, ended, end };
 }
 
 /** The last line that a client has said, as a part of a message. */
