@@ -26,6 +26,9 @@ const objectName = z
 
 const secretName = objectName.describe('The name of a Secret in the namespace of this GlanceSchema.');
 
+/** The name of a container image. */
+const imageName = z.string().min(1).max(1024);
+
 const keyName = z
   .string()
   .min(1)
@@ -193,10 +196,7 @@ const environmentVariable = z.strictObject({
 
 const job = z
   .strictObject({
-    image: z
-      .string()
-      .min(1)
-      .max(1024)
+    image: imageName
       .optional()
       .describe("The image of the migration's pod; default is the operator's own image."),
     imagePullSecrets: z
@@ -294,10 +294,7 @@ const window = z
 const workload = z.strictObject({
   kind: z.enum(['Deployment', 'StatefulSet', 'DaemonSet']).describe('Its kind, of the group `apps`.'),
   name: objectName.describe('Its name, in the namespace of this GlanceSchema.'),
-  image: z
-    .string()
-    .min(1)
-    .max(1024)
+  image: imageName
     .optional()
     .describe(
       'The image that a container of its pods has to have, exactly as its template names it. Name it: without it a workload that nobody has changed yet counts as rolled out.',
@@ -349,10 +346,7 @@ const backup = z
       .describe(
         'The PersistentVolumeClaim in the namespace of this GlanceSchema on which backups are kept; required with BeforeUpgrade.',
       ),
-    image: z
-      .string()
-      .min(1)
-      .max(1024)
+    image: imageName
       .optional()
       .describe(
         "The image that takes the backup: one of this operator's version that has the database's own client programs; that of the migration if absent.",
