@@ -174,21 +174,33 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
     }
   }
 
+  let frozen: readonly number[] = [];
+
   /**
-   * The first process before its children, so that it makes none meanwhile; each has a process
-   * group of its own.
+   * The first process is stopped before its children are listed, and goes on after them: while it
+   * runs it makes and reaps children, and a list that is read meanwhile can leave out one that lives.
    */
-  function signalAll(signal: 'SIGSTOP' | 'SIGCONT'): void {
+  function freeze(): void {
     const { pid } = server;
     if (pid === undefined) {
-      throw new Error('Cannot signal PostgreSQL: it was never started');
+      throw new Error('Cannot freeze PostgreSQL: it was never started');
     }
-    process.kill(pid, signal);
-    for (const child of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')) {
-      if (child !== '' && existsSync(`/proc/${child}`)) {
-        process.kill(Number(child), signal);
-      }
+    process.kill(pid, 'SIGSTOP');
+    while (!/\) [TXZ] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))) {
+      // It stops within microseconds, or once the system call that it is in has ended.
     }
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').match(/\d+/g) ?? [];
+    frozen = [...children.map(Number), pid];
+    for (const child of children) {
+      process.kill(Number(child), 'SIGSTOP');
+    }
+  }
+
+  function thaw(): void {
+    for (const pid of frozen) {
+      process.kill(pid, 'SIGCONT');
+    }
+    frozen = [];
   }
 
   const endWithProcess = (): void => {
@@ -215,8 +227,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
     async restart() {
       server = await launch();
     },
-    freeze: () => signalAll('SIGSTOP'),
-    thaw: () => signalAll('SIGCONT'),
+    freeze,
+    thaw,
     async stop() {
       process.removeListener('exit', endWithProcess);
       await end(options.dataDirectory === undefined ? 'SIGQUIT' : 'SIGINT');
