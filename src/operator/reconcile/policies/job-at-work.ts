@@ -47,11 +47,17 @@ export function blockedJobUnwanted(facts: Facts): Verdict | undefined {
       effect,
     });
   }
-  if (job.purpose === undefined || job.purpose.shape === podTemplateHash(schema)) {
-    return undefined;
-  }
   if (schema.status.job?.uid === job.uid && schema.status.job.finishedAt !== undefined) {
-    // It has ended, and the cache is older than the status that says so.
+    // It has ended, and the cache is older than the status that says so; or a sidecar kept its pod.
+    return job.state.pod.kind === 'suspended'
+      ? unlessRefused(facts, {
+          reason: 'MigrationPending',
+          message: `Job ${job.name} has ended and been recorded, and is suspended since; it is deleted.`,
+          effect,
+        })
+      : undefined;
+  }
+  if (job.purpose === undefined || job.purpose.shape === podTemplateHash(schema)) {
     return undefined;
   }
   return unlessRefused(facts, {

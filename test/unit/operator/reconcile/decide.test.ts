@@ -127,6 +127,15 @@ const ROWS: readonly Row[] = [
   },
   {
     policy: 'blockedJobUnwanted',
+    fact: 'a Job that a sidecar kept until its result was recorded, and that is suspended now',
+    schema: aSchema({ status: recordedAt('ocata01', finished()) }),
+    jobs: [{ ...aJob(), spec: { suspend: true } }],
+    effect: 'deleteBlockedJob',
+    reason: 'MigrationPending',
+    says: 'Job glance-1-bd7662a5 has ended and been recorded, and is suspended since; it is deleted.',
+  },
+  {
+    policy: 'blockedJobUnwanted',
     fact: 'a blocked pod of an older spec',
     schema: aSchema({ ...NEWER, spec: { database: { secretRef: { name: 'other', key: 'connection' } } } }),
     jobs: [aJob()],
@@ -1741,6 +1750,12 @@ function failedJob(reason: FailureReason = 'DatabaseUnreachable'): StatusJob {
 function unfinished(): GlanceSchemaStatus {
   const { schema, job } = observe(aSchema(), [aJob()], []);
   return recordJob(schema, job);
+}
+
+/** The status after the result of `aJob` was recorded. */
+function finished(): GlanceSchemaStatus {
+  const { job } = unfinished();
+  return job === undefined ? {} : { job: { ...job, finishedAt: FINISHED } };
 }
 
 /** The pod, with when its container ended. */
