@@ -154,8 +154,8 @@ const GUARDS: readonly Guard[] = [
     "if (waiting?.message === '')",
   ]),
   guard('a clock put back does not make the next attempt wait', [
-    'Math.min(due - facts.now, delay)',
-    'due - facts.now',
+    'Math.min(now + delay, told === undefined ? Number.POSITIVE_INFINITY : Date.parse(told))',
+    'ended + delay',
   ]),
   guard('what a lost Job left is read outside the window', [
     "  if (recordMayBeOld(facts)) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. It is read again; spec.window",

@@ -54,8 +54,6 @@ export const ATTEMPT_BACKOFF = { first: 10_000, most: 300_000 };
 /** What is to be tried again. */
 interface NextAttempt {
   readonly failure: { readonly reason: string; readonly message: string };
-  /** How long it waits after the end of the one before, in milliseconds. */
-  readonly delay: number;
   /** Milliseconds since the epoch. */
   readonly due: number;
 }
@@ -69,7 +67,7 @@ export function nextAttempt(facts: Facts): NextAttempt | undefined {
   // The jitter comes from the Job's own name, so that each pass says the same time and nothing is
   // written at rest.
   const delay = exponentialBackoff(job.attempt, ATTEMPT_BACKOFF, () => fractionOf(job.uid));
-  return { failure: job.failure, delay, due: dueAfter(job, delay, facts) };
+  return { failure: job.failure, due: dueAfter(job, delay, facts) };
 }
 
 /**
@@ -86,14 +84,13 @@ export function nextAttemptNotDue(facts: Facts): Verdict | undefined {
   if (next === undefined || next.due <= facts.now) {
     return undefined;
   }
-  const { failure, due, delay } = next;
+  const { failure, due } = next;
   const nextAttemptAt = inSeconds(due);
   return {
     reason: reasonToWait(next) ?? 'MigrationPending',
     message: `${sentence(failure.message)} The next attempt is at ${nextAttemptAt}.`,
     nextAttemptAt,
-    // A clock that is behind, and put right meanwhile, must not make it sleep for longer.
-    requeueAfter: Math.min(due - facts.now, delay),
+    requeueAfter: due - facts.now,
   };
 }
 
