@@ -29,7 +29,17 @@ import type {
 import { hasEnded, isFinished } from '../../src/operator/reconcile/facts/observe.ts';
 import { migrationJobName, type Purpose, parsePurpose } from '../../src/operator/reconcile/job/job.ts';
 import { SimulatedWatch } from './simulated-watch.ts';
-import { EXPANDED, KEY, NEWER, recordOf, schemaOf, specOf, type World, windowAt } from './world.ts';
+import {
+  EXPANDED,
+  KEY,
+  NEWER,
+  REVISIONS,
+  recordOf,
+  schemaOf,
+  specOf,
+  type World,
+  windowAt,
+} from './world.ts';
 
 /** No attempt follows a failed one sooner, in milliseconds. */
 const SHORTEST_PAUSE = 5_000;
@@ -312,7 +322,9 @@ export class SimulatedCluster implements Cluster {
         }
         this.#world.stored.add(status.job.uid);
         if (status.job.purpose !== 'Look' || status.job.failure?.databaseRead !== false) {
-          this.#world.readAt = this.#world.leftAt(status.job.uid);
+          // A pod may follow one whose word was taken, where a sidecar kept that.
+          const { uid, finishedAt } = status.job;
+          this.#world.readAt = Math.min(this.#world.leftAt(uid), Date.parse(finishedAt));
         }
       }
       return { ...current, status };
@@ -582,19 +594,21 @@ export class SimulatedCluster implements Cluster {
   /** A look is made once in an interval, where nothing else is to be done. */
   #checkLook(schema: SchemaObject): void {
     const { metadata } = schema;
-    const { drift: wanted, suspend } = specOf(schema);
-    const { drift, job } = this.#believed(schema);
+    const { drift: wanted, suspend, revision = '' } = specOf(schema);
+    const believed = this.#believed(schema);
+    const { drift, job, recordedRevision = '' } = believed;
     if (wanted?.interval === undefined || suspend) {
       throw new Error(`A look is made that nobody asks for (${metadata.uid})`);
     }
     if (!(Date.parse(drift?.nextLookAt ?? '') <= this.#lookedAt())) {
       throw new Error(`A look is made before its time (${metadata.uid})`);
     }
-    const reason = schema.status?.conditions?.find(({ type }) => type === 'Ready')?.reason;
+    const isPartWay = recordedRevision === revision && recordOf(believed) !== revision;
+    const isDue = isPartWay || REVISIONS.indexOf(recordedRevision) < REVISIONS.indexOf(revision);
     if (
       job !== undefined &&
       job.generation === metadata.generation &&
-      !['UpToDate', 'DowngradeNotSupported'].includes(reason ?? '') &&
+      isDue &&
       job.purpose !== 'Look' &&
       (job.failure !== undefined || job.finishedAt === undefined)
     ) {
