@@ -36,7 +36,7 @@ function isLastEnd({ succeeded, report }: Extract<JobState, { kind: 'finished' }
 /** A Job that cannot start is in the way of what is wanted now. */
 export function blockedJobUnwanted(facts: Facts): Verdict | undefined {
   const { job, schema, now } = facts;
-  if (job?.state.kind !== 'active' || whyBlocked(job.name, job.state.pod, now) === undefined) {
+  if (job?.state.kind !== 'active' || whyBlocked(job, job.state.pod, now) === undefined) {
     return undefined;
   }
   const effect: Effect = { kind: 'deleteBlockedJob', name: job.name };
@@ -83,16 +83,24 @@ const POD_BACKOFF = { first: 10_000, most: 600_000 };
 const START_GRACE = 120_000;
 
 /** Why no container of a Job can start, where that is known or it has had time enough. */
-function whyBlocked(job: string, pod: PodState, now: number): ReadyCondition | undefined {
+function whyBlocked(
+  { name: job, purpose }: Pick<ObservedJob, 'name' | 'purpose'>,
+  pod: PodState,
+  now: number,
+): ReadyCondition | undefined {
+  const claim = purpose?.backup?.claim;
   switch (pod.kind) {
     case 'blocked':
-      return { reason: pod.reason, message: `The pod of Job ${job} cannot start: ${pod.message}.` };
+      return {
+        reason: pod.reason,
+        message: `The pod of Job ${job} cannot start: ${sentence(pod.message)}${whichClaim(claim, pod.message)}`,
+      };
     case 'starting':
       return now - Date.parse(pod.since) < START_GRACE
         ? undefined
         : {
             reason: 'JobBlocked',
-            message: `Pod ${pod.pod} of Job ${job} has not started for ${START_GRACE / 60_000} minutes: see \`kubectl describe pod ${pod.pod}\` for a volume that cannot be mounted, as of a CA's Secret that is missing, or an image that takes long.`,
+            message: `Pod ${pod.pod} of Job ${job} has not started for ${START_GRACE / 60_000} minutes: see \`kubectl describe pod ${pod.pod}\` for a volume that cannot be mounted, as ${claim === undefined ? '' : `that of the claim ${claim} or `}of a CA's Secret that is missing, or an image that takes long.`,
           };
     case 'suspended':
       return {
@@ -108,6 +116,13 @@ function whyBlocked(job: string, pod: PodState, now: number): ReadyCondition | u
           };
   }
   return undefined;
+}
+
+/** Of a claim that is not bound, or whose volume no node can have, the scheduler does not say the name. */
+function whichClaim(claim: string | undefined, said: string): string {
+  return claim === undefined || !/volume/i.test(said)
+    ? ''
+    : ` The claim for its backup is ${claim}: see \`kubectl describe pvc ${claim}\`, or name another in spec.backup.volumeClaimName.`;
 }
 
 /**
@@ -172,7 +187,7 @@ export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdic
       requeueAfter: Math.min(HELD_GRACE, Math.max(0, Date.parse(pod.since) + HELD_GRACE - now)),
     };
   }
-  const blocked = whyLost(pod, now) ?? whyBlocked(job.name, pod, now);
+  const blocked = whyLost(pod, now) ?? whyBlocked(job, pod, now);
   if (blocked !== undefined && pod.kind !== 'none') {
     return { ...blocked, message: blocked.message + waitsForIt };
   }

@@ -109,6 +109,8 @@ const WAITS =
   'The migration to ocata01 waits for spec.window, which opens at 2026-11-23T08:00:00Z, and closes at 2026-11-23T10:00:00Z. To migrate before that, remove spec.window.';
 
 /** What a contract waits for. */
+const BACKUP = { claim: 'glance-backups', retain: 3 };
+
 const API: Workload = { kind: 'Deployment', name: 'glance-api', image: 'glance-api:ocata' };
 const OTHER: Workload = { kind: 'DaemonSet', name: 'glance-cache' };
 const READY: readonly RollOut[] = [API, OTHER].map((workload) => ({
@@ -449,21 +451,30 @@ const ROWS: readonly Row[] = [
     policy: 'jobAtWork',
     fact: 'a pod that no node takes',
     jobs: [aJob()],
-    pods: [
-      aPod('Pending', undefined, {
-        conditions: [
-          {
-            type: 'PodScheduled',
-            status: 'False',
-            reason: 'Unschedulable',
-            message: '0/3 nodes are available',
-          },
-        ],
-      }),
-    ],
+    pods: [unschedulable('0/3 nodes are available')],
     effect: 'none',
     reason: 'JobBlocked',
     says: 'The pod of Job glance-1-bd7662a5 cannot start: 0/3 nodes are available.',
+  },
+  {
+    policy: 'jobAtWork',
+    fact: 'a pod that no node takes, as the claim for its backup is not bound',
+    jobs: [aJob({ purpose: { backup: BACKUP } })],
+    pods: [
+      unschedulable('0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found.'),
+    ],
+    effect: 'none',
+    reason: 'JobBlocked',
+    says: 'The pod of Job glance-1-bd7662a5 cannot start: 0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found. The claim for its backup is glance-backups: see `kubectl describe pvc glance-backups`, or name another in spec.backup.volumeClaimName.',
+  },
+  {
+    policy: 'jobAtWork',
+    fact: 'a pod that no node takes for want of memory, with a claim for its backup',
+    jobs: [aJob({ purpose: { backup: BACKUP } })],
+    pods: [unschedulable('0/3 nodes are available: 3 Insufficient memory.')],
+    effect: 'none',
+    reason: 'JobBlocked',
+    says: 'The pod of Job glance-1-bd7662a5 cannot start: 0/3 nodes are available: 3 Insufficient memory.',
   },
   {
     policy: 'jobAtWork',
@@ -492,6 +503,16 @@ const ROWS: readonly Row[] = [
     effect: 'none',
     reason: 'JobBlocked',
     says: "Pod glance-1-bd7662a5-x of Job glance-1-bd7662a5 has not started for 2 minutes: see `kubectl describe pod glance-1-bd7662a5-x` for a volume that cannot be mounted, as of a CA's Secret that is missing, or an image that takes long.",
+  },
+  {
+    policy: 'jobAtWork',
+    fact: 'a pod with a claim for its backup that has been starting for two minutes',
+    jobs: [aJob({ purpose: { backup: BACKUP } })],
+    pods: [aPod('Pending')],
+    now: new Date('2026-11-23T07:02:00Z'),
+    effect: 'none',
+    reason: 'JobBlocked',
+    says: "Pod glance-1-bd7662a5-x of Job glance-1-bd7662a5 has not started for 2 minutes: see `kubectl describe pod glance-1-bd7662a5-x` for a volume that cannot be mounted, as that of the claim glance-backups or of a CA's Secret that is missing, or an image that takes long.",
   },
   {
     policy: 'jobAtWork',
@@ -1722,6 +1743,13 @@ function recordRows(): readonly Row[] {
 }
 
 /** The status after a Job failed at this time. */
+/** The scheduler finds no node, and says so. */
+function unschedulable(message: string): PodObject {
+  return aPod('Pending', undefined, {
+    conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }],
+  });
+}
+
 function failedAt(finishedAt: string | undefined, message = 'x'): GlanceSchemaStatus {
   const { finishedAt: _finishedAt, ...job } = failedJob();
   const failure = { reason: 'LockTimeout', message, databaseRead: true };
