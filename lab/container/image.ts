@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, cp, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -125,8 +125,11 @@ async function build(buildah: Buildah, target: ImageTarget): Promise<void> {
 
 async function write(buildah: Buildah, { archive, name }: BuiltImage): Promise<void> {
   await mkdir(dirname(archive), { recursive: true });
-  await rm(archive, { force: true });
-  await buildah('push', '--quiet', name, `docker-archive:${archive}:${name}`);
+  const partial = `${archive}.partial`;
+  await rm(partial, { force: true });
+  await buildah('push', '--quiet', name, `docker-archive:${partial}:${name}`);
+  // Another run may be reading the one of before.
+  await rename(partial, archive);
 }
 
 /** The machine's own way to npm's registry, and what npm has fetched already. */

@@ -20,14 +20,14 @@ export const NO_SMALL_DISK =
   'A small file system cannot be mounted here. Run the tests as root, or let users make namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0).';
 
 /**
- * Gives one of 400 MiB: mounts it, as root; else the one that `make test` mounted in a namespace
+ * Gives one: mounts it, as root; else the one of 400 MiB that `make test` mounted in a namespace
  * for this process. Undefined where neither can be.
  */
-export function makeSmallDisk(): SmallDisk | undefined {
+export function makeSmallDisk(megabytes = 400): SmallDisk | undefined {
   const given = process.env.SMALL_DISK;
   if (given !== undefined) return diskAt(given, () => empty(given));
   const path = mkdtempSync(join(tmpdir(), 'glance-schema-disk-'));
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=400m,mode=755', 'tmpfs', path]);
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=755`, 'tmpfs', path]);
   if (mounted.status !== 0) {
     rmSync(path, { recursive: true });
     return undefined;

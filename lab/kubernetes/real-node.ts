@@ -46,6 +46,8 @@ const LOST_OR_BACK = { timeoutMilliseconds: 120_000, everyMilliseconds: 300 };
 /** A node with containerd and a real kubelet, in namespaces of its own. */
 export interface RealNode {
   readonly name: string;
+  /** Takes the images of a docker-archive in, so that pods can name them. */
+  load(archive: string): Promise<void>;
   /** Gives an image that is there a second name. */
   tag(name: string, other: string): Promise<void>;
   /**
@@ -212,8 +214,9 @@ export async function startRealNode({ plane, archives }: RealNodeOptions): Promi
     containerd.assertRunning();
     await ctr('version');
   });
-  for (const archive of [PAUSE.archive, ...archives])
-    await ctr('images', 'import', '--snapshotter', 'overlayfs', archive);
+  const load = async (archive: string): Promise<void> =>
+    void (await ctr('images', 'import', '--snapshotter', 'overlayfs', archive));
+  for (const archive of [PAUSE.archive, ...archives]) await load(archive);
 
   const log = (): string =>
     readdirSync(file('logs'))
@@ -258,6 +261,7 @@ export async function startRealNode({ plane, archives }: RealNodeOptions): Promi
 
   return {
     name: NODE_NAME,
+    load,
     async tag(name, other) {
       await ctr('images', 'tag', '--force', name, other);
     },

@@ -1,7 +1,7 @@
 // The cluster of the journeys: a control plane, a real node with our image, PostgreSQL and MariaDB
 // that pods can reach.
 
-import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,7 +20,9 @@ import {
   startRealNode,
 } from '../../lab/kubernetes/real-node.ts';
 import type { KubeObject } from '../../lab/kubernetes/test-api.ts';
+import { pluginBundle } from '../../lab/process/bundle.ts';
 import { eventually } from '../../lab/process/eventually.ts';
+import { findPostgres } from '../../lab/tools/distribution-packages.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -29,7 +31,9 @@ export interface Cluster {
   readonly postgres: TestPostgres;
   readonly mariadb: TestMariaDb;
   readonly certificates: Certificates;
-  /** Runs kubectl as admin in the repository's folder; throws with its words when it fails. */
+  /** The image with the clients of the databases, once the node has it. */
+  imageWithClients(): Promise<string>;
+  /** Runs kubectl, which has our plugin, as admin in the repository's folder; throws with its words when it fails. */
   kubectl(...args: readonly string[]): Promise<string>;
   /** The words with which kubectl fails; throws when it does not. */
   refusal(...args: readonly string[]): Promise<string>;
@@ -58,6 +62,8 @@ export interface Tenant {
    */
   reaches(reason: string, message?: RegExp): Promise<KubeObject>;
   kubectl(...args: readonly string[]): Promise<string>;
+  /** `kubectl create` of what is given as YAML or JSON; returns what was made, as `job.batch/NAME`. */
+  create(text: string): Promise<string>;
   list(kind: string): Promise<readonly KubeObject[]>;
 }
 
@@ -75,9 +81,14 @@ export async function startCluster(): Promise<Cluster> {
   chmodSync(folder, 0o755);
   const hba = join(folder, 'pg_hba.conf');
   writeFileSync(hba, 'hostssl all client all cert\nhost all all all scram-sha-256\n');
+  const bin = findPostgres();
+  if (bin === null)
+    throw new Error('PostgreSQL with its clients is not on this machine: `make test-e2e` brings it.');
   const [plane, postgres, mariadb] = await Promise.all([
     startControlPlane({ serviceAddress: SERVICE_ADDRESS }),
     startPostgres({
+      // That of Debian, which the clients in the image can dump.
+      bin,
       certificate: otherName,
       settings: { listen_addresses: '*', hba_file: hba, ssl_ca_file: ca },
     }),
@@ -87,18 +98,30 @@ export async function startCluster(): Promise<Cluster> {
     await client.query('CREATE ROLE client SUPERUSER LOGIN');
   });
   const node = await startRealNode({ plane, archives: [builtImage('operator').archive] });
-  return clusterOf({ plane, node, postgres, mariadb, certificates });
+  const { archive, name } = builtImage('with-clients');
+  // It is large, and the first journeys do without.
+  const loaded = node.load(archive).then(() => name);
+  loaded.catch(() => undefined);
+  const servers = { plane, node, postgres, mariadb, certificates, imageWithClients: () => loaded };
+  return clusterOf(servers, pluginFolder());
 }
 
-type Servers = Pick<Cluster, 'node' | 'postgres' | 'mariadb' | 'certificates'> & {
+/** A folder in which kubectl finds our plugin. */
+function pluginFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'glance-schema-plugins-'));
+  symlinkSync(pluginBundle(), join(folder, 'kubectl-glanceschema'));
+  return folder;
+}
+
+type Servers = Pick<Cluster, 'node' | 'postgres' | 'mariadb' | 'certificates' | 'imageWithClients'> & {
   readonly plane: ControlPlane;
 };
 
-function clusterOf(servers: Servers): Cluster {
-  const { plane, node, postgres, mariadb, certificates } = servers;
+function clusterOf(servers: Servers, plugins: string): Cluster {
+  const { plane, node, postgres, mariadb, certificates, imageWithClients } = servers;
 
   const run = (args: readonly string[], input = '') =>
-    runKubectl(plane.kubeconfigPath, args, { input, cwd: ROOT });
+    runKubectl(plane.kubeconfigPath, args, { input, plugins, cwd: ROOT });
 
   async function ok(args: readonly string[], input?: string): Promise<string> {
     const { code, stdout, stderr } = await run(args, input);
@@ -157,6 +180,7 @@ function clusterOf(servers: Servers): Cluster {
           { timeoutMilliseconds: 60_000, everyMilliseconds: 300 },
         ),
       kubectl: (...args) => ok([...args, inside]),
+      create: async (text) => (await ok(['create', '--filename=-', '--output=name', inside], text)).trim(),
       list: (kind) => list(kind, inside),
     };
   }
@@ -166,6 +190,7 @@ function clusterOf(servers: Servers): Cluster {
     postgres,
     mariadb,
     certificates,
+    imageWithClients,
     kubectl: (...args) => ok(args),
     refusal: (...args) => refused(args),
     get,

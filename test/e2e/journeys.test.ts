@@ -14,6 +14,7 @@ import { expectedImages, readImages } from '../../lab/databases/images.ts';
 import type { KubeObject } from '../../lab/kubernetes/test-api.ts';
 import { eventually } from '../../lab/process/eventually.ts';
 import { type HeldMigration, holdMigration } from '../support/held-migration.ts';
+import { backupJourneys } from './backup-journeys.ts';
 import { type Cluster, fromPods, startCluster, type Tenant } from './cluster.ts';
 
 const SYSTEM = '--namespace=glance-schema-system';
@@ -146,6 +147,8 @@ describe('journeys on a real node', function () {
     );
     await tenant.reaches('UpToDate');
   });
+
+  backupJourneys(() => cluster);
 
   it('an image that cannot be pulled blocks the Job; the right one goes on', async () => {
     const { tenant } = await newton('no-image');
