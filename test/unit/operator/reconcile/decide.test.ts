@@ -108,9 +108,9 @@ const CLOSING = { schedule: '59 6 * * *', duration: '2m6s', timeZone: 'UTC' };
 const WAITS =
   'The migration to ocata01 waits for spec.window, which opens at 2026-11-23T08:00:00Z, and closes at 2026-11-23T10:00:00Z. To migrate before that, remove spec.window.';
 
-/** What a contract waits for. */
 const BACKUP = { claim: 'glance-backups', retain: 3 };
 
+/** What a contract waits for. */
 const API: Workload = { kind: 'Deployment', name: 'glance-api', image: 'glance-api:ocata' };
 const OTHER: Workload = { kind: 'DaemonSet', name: 'glance-cache' };
 const READY: readonly RollOut[] = [API, OTHER].map((workload) => ({
@@ -1742,7 +1742,6 @@ function recordRows(): readonly Row[] {
   ];
 }
 
-/** The status after a Job failed at this time. */
 /** The scheduler finds no node, and says so. */
 function unschedulable(message: string): PodObject {
   return aPod('Pending', undefined, {
@@ -1750,6 +1749,7 @@ function unschedulable(message: string): PodObject {
   });
 }
 
+/** The status after a Job failed at this time. */
 function failedAt(finishedAt: string | undefined, message = 'x'): GlanceSchemaStatus {
   const { finishedAt: _finishedAt, ...job } = failedJob();
   const failure = { reason: 'LockTimeout', message, databaseRead: true };
