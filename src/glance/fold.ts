@@ -32,6 +32,15 @@ export function triggersOf(migrations: readonly Migration[]): ReadonlySet<string
   );
 }
 
+/** The names of the enums that these migrations make, which PostgreSQL has as types of their own. */
+export function enumsOf(migrations: readonly Migration[]): ReadonlySet<string> {
+  return new Set(
+    migrations
+      .flatMap((migration) => migration.steps)
+      .flatMap((step) => (step.do === 'create enum' ? [step.type.enum] : [])),
+  );
+}
+
 /** What these migrations drop, as `table` or `table.column`. */
 export function dropped(migrations: readonly Migration[]): ReadonlySet<string> {
   return new Set(

@@ -15,6 +15,7 @@ import {
   readFacts,
   readUnlocked,
   whyNotDetected,
+  withBrokenTriggers,
 } from '../read-database.ts';
 import { unlessSilent } from '../unless-silent.ts';
 import { findDifferences, repairable } from '../verify.ts';
@@ -70,18 +71,20 @@ export async function backupDatabase(options: BackupOptions): Promise<BackupOutc
  *
  * @throws Failure where it is no database of Glance, and no migration follows that would say so
  */
-async function isNeeded({ state, facts }: Look, before: Position | undefined): Promise<boolean> {
-  const detected = detectIn(facts);
+async function isNeeded(look: Look, before: Position | undefined): Promise<boolean> {
+  const detected = detectIn(look.facts);
   if (detected.kind === 'empty') {
     return false;
   }
   if (before === undefined) {
-    const { error } = whyNotDetected(facts, detected);
+    const { error } = whyNotDetected(look.facts, detected);
     if (error !== undefined) {
       throw error;
     }
     return true;
   }
+  // As the migration looks: triggers that nobody can write with are made anew.
+  const { state, facts } = await withBrokenTriggers(look);
   const run = planRun(facts, { kind: 'position', target: before }, REGISTRY);
   if (run.kind !== 'settled') {
     return run.kind === 'run';

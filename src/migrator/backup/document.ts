@@ -32,6 +32,10 @@ const documentSchema = z.strictObject({
   restoredAt: z.iso.datetime().optional(),
   /** How many rows each table has. */
   tables: z.record(z.string(), z.int().nonnegative()),
+  /** What the schemas of PostgreSQL have that has no rows of its own, such as `view public.shared`. */
+  others: z.array(z.string()).optional(),
+  /** The functions that views of MariaDB or MySQL call, and that are in no dump. */
+  needs: z.array(z.string()).optional(),
 });
 
 /** What stands beside a dump, in a file of the same name with `.json` behind it. */

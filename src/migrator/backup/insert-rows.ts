@@ -13,6 +13,8 @@ const MOST_KEPT = 65_536;
 const NAME = '`((?:[^`]|``)+)`';
 const INSERT = new RegExp(`^INSERT INTO ${NAME} (?:\\((?:\`(?:[^\`]|\`\`)*\`,? ?)+\\) )?VALUES`);
 const CREATE = new RegExp(`^CREATE TABLE ${NAME} \\(`);
+/** MariaDB's sequence is a table of one row, for which there is no INSERT. */
+const CREATE_SEQUENCE = new RegExp(`^CREATE SEQUENCE ${NAME} `);
 
 /** Where the reader is: at the head of a line, in the rest of one, or among the rows of an INSERT. */
 type State = 'head' | 'line' | 'rows' | 'row' | 'text' | 'escaped';
@@ -30,6 +32,7 @@ export class InsertRows {
   #count = 0;
   #inBody = false;
   #triggers = 0;
+  #views = 0;
   #complete = false;
 
   push(chunk: Buffer): void {
@@ -43,7 +46,11 @@ export class InsertRows {
   }
 
   content(): Awaited<ReturnType<DumpReader['end']>> {
-    return { rows: this.#rows, complete: this.#complete && this.#state === 'head', triggers: this.#triggers };
+    return {
+      rows: this.#rows,
+      complete: this.#complete && this.#state === 'head',
+      made: { triggers: this.#triggers, views: this.#views },
+    };
   }
 
   #scanLine(chunk: Buffer, from: number): number {
@@ -104,10 +111,17 @@ export class InsertRows {
     if (this.#inBody) {
       return;
     }
+    if (line.startsWith('/*!50001 VIEW `')) {
+      this.#views += 1;
+      return;
+    }
     const created = CREATE.exec(line);
+    const sequence = CREATE_SEQUENCE.exec(line);
     if (created !== null) {
       const table = unquoted(created[1]);
       this.#rows.set(table, this.#rows.get(table) ?? 0);
+    } else if (sequence !== null) {
+      this.#rows.set(unquoted(sequence[1]), 1);
     } else if (line.startsWith('-- Dump completed')) {
       this.#complete = true;
     }

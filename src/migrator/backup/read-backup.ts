@@ -3,6 +3,7 @@ import { type FileHandle, open, readdir, realpath, unlink } from 'node:fs/promis
 import { basename, dirname, join } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import type { Made } from '../engine/dump.ts';
 import { Failure } from '../errors/failure.ts';
 import type { BackupDocument } from './document.ts';
 import { hasCode, READ_ONLY, readDocument, writeDocument } from './document-file.ts';
@@ -15,11 +16,11 @@ export interface Backup {
   /** The path of the dump. */
   readonly path: string;
   /**
-   * Reads all of the dump, and gives how many triggers it makes.
+   * Reads all of the dump, and gives what it makes besides tables, where that is known.
    *
    * @throws Failure `RestoreRefused` where it is not the one that the document is of
    */
-  check(signal: AbortSignal, progress: (bytes: number) => void): Promise<number>;
+  check(signal: AbortSignal, progress: (bytes: number) => void): Promise<Made | undefined>;
   /** The bytes of the dump; throws at its end where they have changed since the check. */
   read(signal: AbortSignal, progress: (bytes: number) => void): AsyncIterable<Buffer>;
   close(): Promise<void>;
@@ -97,7 +98,7 @@ async function check(
   document: BackupDocument,
   signal: AbortSignal,
   progress: (bytes: number) => void,
-): Promise<number> {
+): Promise<Made | undefined> {
   const hash = createHash('sha256');
   const rows = document.engine === 'mysql' ? new InsertRows() : undefined;
   async function* hashed(): AsyncGenerator<Buffer> {
@@ -127,15 +128,18 @@ async function check(
     );
   }
   if (rows === undefined) {
-    return 0;
+    return undefined;
   }
   const content = rows.content();
-  const triggers = content.triggers ?? 0;
-  const wrong = whatIsWrong(content, { rows: new Map(Object.entries(document.tables)), triggers });
+  const { made } = content;
+  const wrong = whatIsWrong(content, {
+    rows: new Map(Object.entries(document.tables)),
+    ...(made === undefined ? {} : { made }),
+  });
   if (wrong !== undefined) {
     throw refuse(path, `its document does not fit: ${wrong}. Use another backup.`);
   }
-  return triggers;
+  return made;
 }
 
 /** The SQL of a dump of MariaDB or MySQL. */

@@ -4,6 +4,7 @@ import type { Detected } from '../../glance/detect.ts';
 import { formatPosition } from '../../glance/position.ts';
 import { connect } from '../connect.ts';
 import { type ConnectionTarget, describeTarget } from '../connection/target.ts';
+import type { Made } from '../engine/dump.ts';
 import type { Connection } from '../engine/engine.ts';
 import { BrokenRestore, type OtherSession, type Restorer } from '../engine/restore.ts';
 import { databaseError, describeDatabaseError, isRetryable } from '../errors/database-error.ts';
@@ -79,12 +80,12 @@ export async function restoreDatabase(options: RestoreDatabaseOptions): Promise<
     });
     const look = await soon(readFacts(connection));
     checkPlace(look, options);
-    const triggers = await checkFile(backup, options, address);
+    const made = await checkFile(backup, options, address);
     const restorer = await soon(
       look.state.openRestorer({
         document: backup.document,
         path: backup.path,
-        triggers,
+        made,
         lockTimeoutSeconds: options.lockTimeoutSeconds,
       }),
     );
@@ -148,7 +149,7 @@ async function checkFile(
   backup: Backup,
   { file, signal, events }: RestoreDatabaseOptions,
   address: string,
-): Promise<number> {
+): Promise<Made | undefined> {
   const progress = progressOf('checked', backup.document.bytes, events);
   try {
     return await backup.check(signal, progress);

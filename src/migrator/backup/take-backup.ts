@@ -196,6 +196,8 @@ async function dump(
       server: dumper.server,
       takenAt: takenAt.toISOString(),
       tables: Object.fromEntries([...counted.rows].sort()),
+      ...(dumper.others === undefined ? {} : { others: [...dumper.others] }),
+      ...(dumper.needs === undefined ? {} : { needs: [...dumper.needs] }),
     };
     await folder.finish(document);
     return document;

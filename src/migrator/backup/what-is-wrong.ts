@@ -14,7 +14,11 @@ export function whatIsWrong(
       return `table ${table} has ${wanted ?? 'no'} rows, and ${there ?? 'none'} of them in the dump`;
     }
   }
-  return found.triggers === counted.triggers
-    ? undefined
-    : `it has ${counted.triggers} triggers, and ${found.triggers} of them in the dump`;
+  for (const what of ['triggers', 'views'] as const) {
+    const [there, wanted] = [found.made?.[what], counted.made?.[what]];
+    if (there !== wanted) {
+      return `it has ${wanted ?? 'no'} ${what}, and ${there ?? 'none'} of them in the dump`;
+    }
+  }
+  return undefined;
 }

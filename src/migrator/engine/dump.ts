@@ -13,6 +13,10 @@ export interface Dumper {
   readonly ending: string;
   /** What the tables take on the server, in bytes, without indexes. */
   readonly tableBytes: number;
+  /** What there is besides tables with rows, where a restore has to know. */
+  readonly others?: readonly string[];
+  /** What has to be there before a restore, as no dump has it. */
+  readonly needs?: readonly string[];
   /**
    * Begins a dump of one snapshot.
    *
@@ -53,8 +57,14 @@ export interface DumpReader {
 /** What is in a dump, or in the snapshot that it is of. */
 export interface DumpContent {
   readonly rows: RowCounts;
-  /** How many triggers it has, where the engine may leave some out without a word. */
-  readonly triggers?: number;
+  /** How many of what the engine may leave out without a word, or not let everybody make again. */
+  readonly made?: Made;
+}
+
+/** What a dump of MariaDB or MySQL makes besides tables and their rows. */
+export interface Made {
+  readonly triggers: number;
+  readonly views: number;
 }
 
 /** How a dump is to be made. */

@@ -1,3 +1,5 @@
+import type { Made } from './dump.ts';
+
 /** What a restore goes by of a backup's document, see `backup/document.ts`. */
 export interface BackupFacts {
   readonly file: string;
@@ -8,6 +10,8 @@ export interface BackupFacts {
   readonly server: string;
   readonly heads: readonly string[];
   readonly tables: Readonly<Record<string, number>>;
+  readonly others?: readonly string[] | undefined;
+  readonly needs?: readonly string[] | undefined;
 }
 
 /** A backup that was read and found whole, to be put back. */
@@ -15,8 +19,8 @@ export interface RestoreOptions {
   readonly document: BackupFacts;
   /** The path of its dump, for the engine's own programs. */
   readonly path: string;
-  /** How many triggers it makes, where that was looked at. */
-  readonly triggers: number;
+  /** What it makes besides tables, where that was looked at. */
+  readonly made: Made | undefined;
   /** How long a table that another session has locked is waited for. */
   readonly lockTimeoutSeconds: number;
 }

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { constants, createGzip } from 'node:zlib';
 import { asBackupFailure, cannotBackUp, noClient } from '../backup/backup-failure.ts';
-import { type ClientProgram, findClient, startClient } from '../backup/client-program.ts';
+import { type BegunOutput, readUntil } from '../backup/begun-output.ts';
+import { type ClientProgram, findClient, type RunningClient, startClient } from '../backup/client-program.ts';
 import { InsertRows } from '../backup/insert-rows.ts';
 import type { ConnectionTarget } from '../connection/target.ts';
 import type { DumpContent, Dumper, DumpOptions, DumpReader, StartedDump } from '../engine/dump.ts';
@@ -9,19 +10,32 @@ import { reachSameServer } from '../engine/same-server.ts';
 import { databaseError, isLockTimeout } from '../errors/database-error.ts';
 import { type ClientFamily, clientAccess } from './client-options.ts';
 import type { Session } from './connect.ts';
+import { readDumped, readNeeded } from './dumped.ts';
 import { readGrants } from './grants.ts';
+import type { ServerLock } from './lock.ts';
 import { quoted } from './quoted.ts';
 import type { LockHolding } from './writer.ts';
 
 /** The rights that a whole dump needs; without TRIGGER the client leaves triggers out, silently. */
 const RIGHTS = ['SELECT', 'LOCK TABLES', 'TRIGGER'] as const;
 
+const COUNT_VIEWS =
+  "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'VIEW'";
+
 /** The longest that the tables stay locked for the dump's session to begin its transaction. */
 const MOST_LOCKED_SECONDS = 20;
 
 /**
+ * So many dumps that reached another server are tried as they come: one of a few servers in turn is
+ * the right one soon. Then sessions are left on the others, for a balancer that leads to whoever has
+ * fewest.
+ */
+const TRIES_IN_TURN = 5;
+
+/**
  * mariadb-dump or mysqldump, in a transaction that begins while the tables are locked for reading,
- * as does that of a session of ours, which counts the rows.
+ * as does that of a session of ours, which counts the rows. A balancer may lead it to another server
+ * than that one: each of its statements that reads rows asks for the lock.
  *
  * @throws Failure `BackupFailed`, `DatabaseUnreachable`
  */
@@ -33,7 +47,7 @@ export async function openDumper(
   const { address } = lock.session;
   const [about] = await lock.session.query(
     `SELECT VERSION() AS version, DATABASE() AS name, (SELECT SUM(DATA_LENGTH) FROM information_schema.TABLES
-      WHERE TABLE_SCHEMA = DATABASE()) AS bytes`,
+      WHERE TABLE_SCHEMA = DATABASE()) AS bytes, (${COUNT_VIEWS}) AS views`,
   );
   const server = String(about?.version);
   const database = String(about?.name);
@@ -42,7 +56,10 @@ export async function openDumper(
   if ('cannot' in access) {
     throw cannotBackUp(address, access.cannot);
   }
-  await checkRights(lock.session, database);
+  const { args, env } = access;
+  await checkHistory(lock.session);
+  await checkRights(lock.session, database, Number(about?.views) > 0 ? [...RIGHTS, 'SHOW VIEW'] : RIGHTS);
+  const needs = await readNeeded(lock.session);
   const sessions: Session[] = [];
   const open = async (): Promise<Session> => {
     const session = await another(lock);
@@ -54,40 +71,20 @@ export async function openDumper(
     server,
     ending: options.compressed ? '.sql.gz' : '.sql',
     tableBytes: Number(about?.bytes ?? 0),
+    needs,
     async start(): Promise<StartedDump> {
-      const { signal } = options;
       const [locker, counter] = [await open(), await open()];
+      counter.keepAlive();
+      let tries = 0;
       try {
-        const tables = await lockTables(locker, options.lockTimeoutSeconds, signal);
-        await counter.query('START TRANSACTION WITH CONSISTENT SNAPSHOT');
-        counter.keepAlive();
-        const takenAt = new Date();
-        const args = [
-          ...access.args,
-          ...DUMP_OPTIONS,
-          ...(family === 'mysql' ? MYSQL_ONLY : []),
-          '--',
-          database,
-        ];
-        const dump = startClient(program, { args, env: access.env, signal });
-        dump.input.end();
-        const output = await untilBegun(dump.output, address).catch((error: unknown) => {
-          dump.end();
-          throw error;
+        const begun = await reachSameServer(address, async () => {
+          tries += 1;
+          const connection = await begin(locker, counter);
+          const right = await isThere(connection);
+          const beside = right || tries <= TRIES_IN_TURN ? undefined : await lock.session.another();
+          return { connection, right, close: async () => beside?.close() };
         });
-        await locker.query('UNLOCK TABLES');
-        const counts = count(counter, tables);
-        // Whoever waits for it may have failed before.
-        counts.catch(() => undefined);
-        return {
-          takenAt,
-          output,
-          // The quickest: the proof is not to wait for it.
-          encoder: options.compressed ? createGzip({ level: constants.Z_BEST_SPEED }) : undefined,
-          counts,
-          ended: dump.ended,
-          reader: openReader(),
-        };
+        return started(counter, begun);
       } catch (error) {
         throw asBackupFailure(error, address);
       } finally {
@@ -98,6 +95,76 @@ export async function openDumper(
       await Promise.all(sessions.map((session) => session.close()));
     },
   };
+
+  async function begin(locker: Session, counter: Session): Promise<Begun> {
+    const tables = await lockTables(locker, options.lockTimeoutSeconds, options.signal);
+    await counter.query('START TRANSACTION WITH CONSISTENT SNAPSHOT');
+    const takenAt = new Date();
+    const dump = startClient(program, {
+      args: [
+        ...args,
+        ...DUMP_OPTIONS,
+        ...(family === 'mysql' ? MYSQL_ONLY : []),
+        `--where=${whereThere(lock.lock)}`,
+        '--',
+        database,
+      ],
+      env,
+      signal: options.signal,
+    });
+    dump.input.end();
+    try {
+      const output = await untilBegun(dump.output, address);
+      await locker.query('UNLOCK TABLES');
+      return { tables, takenAt, dump, ...(await readUntil(output, hasRows)) };
+    } catch (error) {
+      dump.end();
+      throw error;
+    }
+  }
+
+  function started(counter: Session, { tables, takenAt, dump, output }: Begun): StartedDump {
+    const counts = count(counter, tables);
+    // Whoever waits for it may have failed before.
+    counts.catch(() => undefined);
+    return {
+      takenAt,
+      output,
+      // The quickest: the proof is not to wait for it.
+      encoder: options.compressed ? createGzip({ level: constants.Z_BEST_SPEED }) : undefined,
+      counts,
+      ended: dump.ended,
+      reader: openReader(),
+    };
+  }
+}
+
+/** A dump whose session has its snapshot. */
+interface Begun extends BegunOutput {
+  readonly tables: readonly string[];
+  readonly takenAt: Date;
+  readonly dump: RunningClient;
+}
+
+/**
+ * What the dump reads rows by: all of them on the server that has the lock, and an error on another.
+ * It is asked once, as the session then knows.
+ */
+function whereThere({ there }: ServerLock): string {
+  return `COALESCE(@glance_schema, @glance_schema := (SELECT 1 UNION SELECT ${there}))`;
+}
+
+/** The server's number for the two rows that there are on another one. */
+const NOT_THERE = /\b1242\b/;
+
+/** Whether the server has given a row, and so has answered. */
+function hasRows(begun: Buffer): boolean {
+  return begun.includes('\nINSERT INTO ');
+}
+
+/** What else a dump has failed of is seen where it is written. */
+async function isThere({ dump, whole }: Begun): Promise<boolean> {
+  return !whole || !NOT_THERE.test((await dump.ended).said);
 }
 
 const DUMP_OPTIONS: readonly string[] = [
@@ -135,21 +202,35 @@ async function findDumpClient(
   return { program, family };
 }
 
+/** A dump has the rows of now, and those of before would be lost with no word. */
+async function checkHistory(session: Session): Promise<void> {
+  const [versioned] = await session.query(
+    `SELECT TABLE_NAME AS name FROM information_schema.TABLES
+      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'SYSTEM VERSIONED' ORDER BY 1`,
+  );
+  if (versioned !== undefined) {
+    throw cannotBackUp(
+      session.address,
+      `the table ${versioned.name} keeps its rows of before (system versioning), which are in no dump. Move it to another database, or drop its versioning.`,
+    );
+  }
+}
+
 /** A right that comes by a role is not seen, and is tried out then. */
-async function checkRights(session: Session, database: string): Promise<void> {
+async function checkRights(session: Session, database: string, rights: readonly string[]): Promise<void> {
   const rows = await session.query('SHOW GRANTS');
   const { onDatabase, more } = readGrants(
     rows.map((row) => String(Object.values(row)[0])),
     database,
   );
-  const missing = RIGHTS.filter((right) => !onDatabase.has(right));
+  const missing = rights.filter((right) => !onDatabase.has(right));
   if (missing.length > 0 && !more) {
     throw cannotBackUp(session.address, missingRights(missing, database));
   }
 }
 
 function missingRights(rights: readonly string[], database: string): string {
-  return `the user lacks ${rights.join(' and ')}, without which no whole backup of one moment can be made. As an administrator: GRANT ${RIGHTS.join(', ')} ON ${quoted(database)}.* TO that user.`;
+  return `the user lacks ${rights.join(' and ')}, without which no whole backup of one moment can be made. As an administrator: GRANT ${[...new Set([...RIGHTS, ...rights])].join(', ')} ON ${quoted(database)}.* TO that user.`;
 }
 
 /** Another session on the server that has the lock. */
@@ -174,11 +255,7 @@ async function lockTables(
   await session.query('SET SESSION lock_wait_timeout = 1');
   for (;;) {
     signal.throwIfAborted();
-    const rows = await session.query(
-      `SELECT TABLE_NAME AS name FROM information_schema.TABLES
-        WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')`,
-    );
-    const tables = rows.map(({ name }) => String(name));
+    const tables = await readDumped(session);
     try {
       // Only who has the migrator's lock writes there, and on Galera that lock is a transaction in it.
       const locked = tables.filter((table) => table !== 'alembic_version');
@@ -206,37 +283,26 @@ async function lockTables(
  * nothing later than at its end.
  */
 async function untilBegun(output: AsyncIterable<Buffer>, address: string): Promise<AsyncIterable<Buffer>> {
-  const chunks = output[Symbol.asyncIterator]();
-  const begun: Buffer[] = [];
   const timer = new AbortController();
   const late = sleep(MOST_LOCKED_SECONDS * 1000, undefined, { signal: timer.signal }).then(
     () => 'late' as const,
     () => 'late' as const,
   );
+  const begun = readUntil(output, (read) => read.includes('\nCREATE TABLE '));
   try {
-    for (;;) {
-      const next = await Promise.race([chunks.next(), late]);
-      if (next === 'late') {
-        throw cannotBackUp(
-          address,
-          `the dump has not begun within ${MOST_LOCKED_SECONDS} s, for which all tables were locked against writing. Run the same again when the server is less busy.`,
-        );
-      }
-      if (next.done === true) {
-        break;
-      }
-      begun.push(next.value);
-      if (Buffer.concat(begun).includes('\nCREATE TABLE ')) {
-        break;
-      }
+    const first = await Promise.race([begun, late]);
+    if (first === 'late') {
+      throw cannotBackUp(
+        address,
+        `the dump has not begun within ${MOST_LOCKED_SECONDS} s, for which all tables were locked against writing. Run the same again when the server is less busy.`,
+      );
     }
+    return first.output;
   } finally {
     timer.abort();
+    // Whoever is late is ended, and read no more.
+    begun.catch(() => undefined);
   }
-  return (async function* () {
-    yield* begun;
-    yield* { [Symbol.asyncIterator]: () => chunks };
-  })();
 }
 
 async function count(session: Session, tables: readonly string[]): Promise<DumpContent> {
@@ -247,9 +313,10 @@ async function count(session: Session, tables: readonly string[]): Promise<DumpC
       counts.set(table, Number(row?.n));
     }
     const [row] = await session.query(
-      'SELECT COUNT(*) AS n FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = DATABASE()',
+      `SELECT (SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = DATABASE()) AS triggers,
+        (${COUNT_VIEWS}) AS views`,
     );
-    return { rows: counts, triggers: Number(row?.n) };
+    return { rows: counts, made: { triggers: Number(row?.triggers), views: Number(row?.views) } };
   } catch (error) {
     throw asBackupFailure(error, session.address);
   }

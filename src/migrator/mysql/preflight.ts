@@ -1,6 +1,7 @@
 import { MIGRATIONS } from '../../../migrations/registry.ts';
 import { everCreated } from '../../glance/fold.ts';
 import type { Migration, Step } from '../../glance/steps.ts';
+import type { Made } from '../engine/dump.ts';
 import type { Row } from '../engine/engine.ts';
 import { databaseError, describeDatabaseError, isRetryable } from '../errors/database-error.ts';
 import { Failure } from '../errors/failure.ts';
@@ -72,17 +73,20 @@ export async function checkChanges(session: Session, migrations: readonly Migrat
   }
 }
 
-/**
- * What a dump would fail on in the middle, as far as it can be known: a phrase.
- *
- * @param triggers whether it makes some
- */
-export async function whyNotRestorable(session: Session, triggers: boolean): Promise<string | undefined> {
+/** What a dump would fail on in the middle, as far as it can be known: a phrase. */
+export async function whyNotRestorable(
+  session: Session,
+  made: Made = { triggers: 0, views: 0 },
+): Promise<string | undefined> {
   const settings = pairs(await session.query(SETTINGS));
   return (
     whyUnusable(settings, pairs(await session.query(STATUS))) ??
     whyOtherEngine(settings) ??
-    (await whyRefused(session, settings, triggers, [...NEEDED, 'LOCK TABLES']))
+    (await whyRefused(session, settings, made.triggers > 0, [
+      ...NEEDED,
+      'LOCK TABLES',
+      ...(made.views > 0 ? ['CREATE VIEW'] : []),
+    ]))
   );
 }
 

@@ -2,16 +2,29 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { RESTORE_MARKER } from '../../glance/detect.ts';
 import { whyClientFailed } from '../backup/client-error.ts';
-import { type ClientProgram, findClient, isClosedPipe, startClient } from '../backup/client-program.ts';
+import {
+  type ClientProgram,
+  findClient,
+  isClosedPipe,
+  type RunningClient,
+  startClient,
+} from '../backup/client-program.ts';
 import { editedLines, type LineEdits } from '../backup/edited-lines.ts';
 import { unpacked } from '../backup/read-backup.ts';
 import { cannotRestore, noRestoreClient } from '../backup/restore-failure.ts';
-import { strangers, whyStrangers } from '../backup/strangers.ts';
+import { some, strangers, whyStrangers } from '../backup/strangers.ts';
 import type { ConnectionTarget } from '../connection/target.ts';
-import { BrokenRestore, type OtherSession, type RestoreOptions, type Restorer } from '../engine/restore.ts';
-import { databaseError, describeDatabaseError } from '../errors/database-error.ts';
+import {
+  BrokenRestore,
+  type OtherSession,
+  type RestoreOptions,
+  type Restorer,
+  type RestoreState,
+} from '../engine/restore.ts';
+import { databaseError, describeDatabaseError, isLockTimeout } from '../errors/database-error.ts';
 import { type ClientAccess, clientAccess } from './client-options.ts';
 import type { Session } from './connect.ts';
+import { readDumped, readFunctions } from './dumped.ts';
 import { whyNotRestorable } from './preflight.ts';
 import { quoted } from './quoted.ts';
 import type { LockHolding } from './writer.ts';
@@ -48,11 +61,19 @@ export async function openRestorer(
   if ('cannot' in access) {
     throw cannotRestore(address, access.cannot);
   }
-  const refused = await whyNotRestorable(session, options.triggers > 0);
+  const refused = await whyNotRestorable(session, options.made);
   if (refused !== undefined) {
     throw cannotRestore(address, refused);
   }
-  const tables = await readTables(session);
+  const functions = await readFunctions(session);
+  const missing = (document.needs ?? []).filter((name) => !functions.includes(name));
+  if (missing.length > 0) {
+    throw cannotRestore(
+      address,
+      `views of the backup call the function ${some(missing)}, which is not there, and which no dump has. Make it first.`,
+    );
+  }
+  const tables = await readDumped(session);
   const strange = strangers(
     tables.map((name) => ({ name, inDocument: name })),
     document,
@@ -64,7 +85,11 @@ export async function openRestorer(
   return {
     others: () => others(session, own),
     restore: (dump, signal) =>
-      restore({ session, client, access, options, database: String(about?.name) }, dump, signal),
+      restore(
+        { session, client, access, options, database: String(about?.name), cluster: cluster !== undefined },
+        dump,
+        signal,
+      ),
   };
 }
 
@@ -96,14 +121,6 @@ function series(version: string): number {
   return Number(major) * 100 + Number(minor);
 }
 
-async function readTables(session: Session): Promise<readonly string[]> {
-  const rows = await session.query(
-    `SELECT TABLE_NAME AS name FROM information_schema.TABLES
-      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE')`,
-  );
-  return rows.map(({ name }) => String(name));
-}
-
 /** Without the right PROCESS a user sees his own sessions only. */
 async function others(session: Session, own: readonly number[]): Promise<readonly OtherSession[]> {
   const rows = await session.query(
@@ -125,6 +142,8 @@ interface Restoring {
   readonly access: ClientAccess;
   readonly options: RestoreOptions;
   readonly database: string;
+  /** Whether the server is a node of a cluster. */
+  readonly cluster: boolean;
 }
 
 async function restore(
@@ -133,17 +152,13 @@ async function restore(
   signal: AbortSignal,
 ): Promise<void> {
   const { session, options } = restoring;
-  let begun = false;
+  let state: RestoreState = 'unchanged';
   try {
     signal.throwIfAborted();
     await session.query(`SET SESSION lock_wait_timeout = ${Math.max(1, options.lockTimeoutSeconds)}`);
     await session.query('SET SESSION foreign_key_checks = 0');
-    begun = true;
-    await mark(session, options.document.file);
-    const tables = (await readTables(session)).filter((name) => name !== RESTORE_MARKER);
-    if (tables.length > 0) {
-      await session.query(`DROP TABLE ${tables.map(quoted).join(', ')}`);
-    }
+    await clear(restoring, signal);
+    state = 'unfinished';
     signal.throwIfAborted();
     await load(restoring, dump, signal);
     await compare(session, options);
@@ -152,9 +167,50 @@ async function restore(
   } catch (error) {
     throw error instanceof BrokenRestore
       ? error
-      : new BrokenRestore(describeDatabaseError(databaseError(error)), begun ? 'unfinished' : 'unchanged', {
-          cause: error,
-        });
+      : new BrokenRestore(describeDatabaseError(databaseError(error)), state, { cause: error });
+  }
+}
+
+/** @throws BrokenRestore, which says whether anything is gone */
+async function clear(restoring: Restoring, signal: AbortSignal): Promise<void> {
+  const { session, options } = restoring;
+  const before = await readDumped(session);
+  const tables = before.filter((name) => name !== RESTORE_MARKER);
+  try {
+    await mark(session, options.document.file);
+    await tryOut(restoring, signal);
+    if (tables.length > 0) {
+      await session.query(`DROP TABLE ${tables.map(quoted).join(', ')}`);
+    }
+  } catch (error) {
+    const cause = databaseError(error);
+    const why =
+      error instanceof BrokenRestore
+        ? error.message
+        : isLockTimeout(cause)
+          ? 'another session has kept a table for longer than --lock-timeout'
+          : describeDatabaseError(cause);
+    throw new BrokenRestore(why, (await isAsBefore(session, before)) ? 'unchanged' : 'unfinished', {
+      cause: error,
+    });
+  }
+}
+
+/** Whether nothing is gone, and no mark is left: one that was there before says what is true. */
+async function isAsBefore(session: Session, before: readonly string[]): Promise<boolean> {
+  if (before.includes(RESTORE_MARKER)) {
+    return false;
+  }
+  try {
+    const there = await readDumped(session);
+    if (before.some((table) => !there.includes(table))) {
+      return false;
+    }
+    await session.query(`DROP TABLE IF EXISTS ${RESTORE_MARKER}`);
+    return true;
+  } catch {
+    // A server that does not answer may have dropped some.
+    return false;
   }
 }
 
@@ -162,28 +218,49 @@ async function restore(
 async function mark(session: Session, file: string): Promise<void> {
   const comment = `COMMENT = '${file}'`;
   await session.query(
-    `CREATE TABLE IF NOT EXISTS ${RESTORE_MARKER} (file varchar(255)) ENGINE = InnoDB ${comment}`,
+    `CREATE TABLE IF NOT EXISTS ${RESTORE_MARKER} (id integer PRIMARY KEY) ENGINE = InnoDB ${comment}`,
   );
   await session.query(`ALTER TABLE ${RESTORE_MARKER} ${comment}`);
 }
 
-/** Limits of a server or a user do not reach the dump, and it goes where it is meant to. */
-const HEAD = `SET SESSION autocommit = 1, sql_safe_updates = 0 /*M!100307 , max_statement_time = 0, idle_transaction_timeout = 0, idle_write_transaction_timeout = 0 */;
-SELECT file FROM ${RESTORE_MARKER};
+/**
+ * Limits of a server or a user do not reach the dump, what the server has let in before is let in
+ * again, and it goes where it is meant to.
+ */
+const HEAD = `SET SESSION autocommit = 1, sql_safe_updates = 0 /*M!100307 , innodb_strict_mode = 0, max_statement_time = 0, idle_transaction_timeout = 0, idle_write_transaction_timeout = 0 */;
+SELECT COUNT(*) FROM ${RESTORE_MARKER};
 `;
 
-async function load(
-  { client, access, options, database }: Restoring,
-  dump: AsyncIterable<Buffer>,
+/** On a cluster another node may be reached, which is to know of the mark. */
+function headFor({ cluster }: Restoring): string {
+  return `${cluster ? 'SET SESSION wsrep_sync_wait = 15;\n' : ''}${HEAD}`;
+}
+
+/** @throws BrokenRestore where the client does not come to the database that is marked */
+async function tryOut(restoring: Restoring, signal: AbortSignal): Promise<void> {
+  const running = start(restoring, signal, `--execute=${headFor(restoring)}`);
+  running.input.end();
+  const { ok, said } = await running.ended;
+  if (!ok) {
+    throw new BrokenRestore(whyClientFailed(restoring.client.name, said), 'unchanged');
+  }
+}
+
+function start(
+  { client, access, database }: Restoring,
   signal: AbortSignal,
-): Promise<void> {
+  ...more: readonly string[]
+): RunningClient {
   const running = startClient(client, {
     args: [
       ...access.args,
       '--batch',
+      // Those within triggers are theirs.
+      '--comments',
       // No command of the client is taken from a file, such as one that starts a shell.
       '--binary-mode',
       '--max-allowed-packet=1G',
+      ...more,
       '--',
       database,
     ],
@@ -191,8 +268,14 @@ async function load(
     signal,
   });
   running.output.resume();
+  return running;
+}
+
+async function load(restoring: Restoring, dump: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {
+  const { client, options } = restoring;
+  const running = start(restoring, signal);
   async function* sql(): AsyncGenerator<Buffer> {
-    yield Buffer.from(HEAD);
+    yield Buffer.from(headFor(restoring));
     yield* editedLines(unpacked(dump, options.document), LINES);
   }
   let why: unknown;
@@ -241,7 +324,7 @@ const LINES: LineEdits = {
 
 /** @throws BrokenRestore where what is there is not what the document says */
 async function compare(session: Session, { document }: RestoreOptions): Promise<void> {
-  const there = (await readTables(session)).filter((name) => name !== RESTORE_MARKER);
+  const there = (await readDumped(session)).filter((name) => name !== RESTORE_MARKER);
   const wanted = Object.entries(document.tables);
   const more = there.filter((name) => !Object.hasOwn(document.tables, name));
   if (more.length > 0) {

@@ -1,4 +1,5 @@
 import { asBackupFailure, cannotBackUp, noClient } from '../backup/backup-failure.ts';
+import { readUntil } from '../backup/begun-output.ts';
 import { type ClientProgram, findClient, lastLine, startClient } from '../backup/client-program.ts';
 import { CopyRows } from '../backup/copy-rows.ts';
 import type { DumpContent, Dumper, DumpOptions, DumpReader, StartedDump } from '../engine/dump.ts';
@@ -8,6 +9,7 @@ import { openSession, type Session } from './connect.ts';
 import { isLockedBy, type LockHolding } from './lock.ts';
 import { literal, quoted } from './quoted.ts';
 import type { PostgresState } from './read-state.ts';
+import { inDocument, type SchemaObject, schemaObjects } from './schema-objects.ts';
 import { settings } from './session-settings.ts';
 
 /**
@@ -22,6 +24,9 @@ WHERE c.relkind = 'r' AND n.nspname IN (${schemas.map(literal).join(', ')})
   AND NOT EXISTS (SELECT 1 FROM pg_depend d
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`;
 }
+
+/** What pg_dump says of a server that does not know the snapshot: it is another one. */
+const NOT_THERE = /SET TRANSACTION SNAPSHOT/;
 
 interface Table {
   readonly schema: string;
@@ -55,11 +60,18 @@ export async function openDumper(
   signal.addEventListener('abort', () => void session.close(), { once: true });
   try {
     const { rows } = await session.client.query<Table>(tables(schemas));
+    const objects = await session.client.query<SchemaObject>(schemaObjects(schemas));
+    const counted = new Set(rows.map(({ schema, name }) => JSON.stringify([schema, name])));
+    const others = objects.rows.filter(
+      ({ kind, ofTable, schema, plain }) =>
+        !ofTable && !(kind === 'table' && counted.has(JSON.stringify([schema, plain]))),
+    );
     return {
       client: found.dump.says,
       server: begun.server,
       ending: '.dump',
       tableBytes: rows.reduce((sum, { bytes }) => sum + Number(bytes), 0),
+      others: others.map(inDocument),
       async start(): Promise<StartedDump> {
         const args = [
           '--format=custom',
@@ -69,17 +81,27 @@ export async function openDumper(
           '--no-password',
           ...schemas.map((schema) => `--schema=${quoted(schema)}`),
         ];
-        const dump = startClient(found.dump, { args, env: environment.env, signal });
-        dump.input.end();
         const counts = countRows(session, rows);
         // Whoever waits for it may have failed before.
         counts.catch(() => undefined);
+        const { ended, output } = await reachSameServer(address, async () => {
+          const dump = startClient(found.dump, { args, env: environment.env, signal });
+          dump.input.end();
+          // It writes nothing before it has the snapshot.
+          const read = await readUntil(dump.output, ({ length }) => length > 0);
+          const right = !read.whole || !NOT_THERE.test((await dump.ended).said);
+          return {
+            connection: { ended: dump.ended, output: read.output },
+            right,
+            close: async () => undefined,
+          };
+        });
         return {
           takenAt: begun.takenAt,
-          output: dump.output,
+          output,
           encoder: undefined,
           counts,
-          ended: dump.ended,
+          ended,
           reader: openReader(found.restore, address, signal),
         };
       },

@@ -23,8 +23,15 @@ import { ask } from './ask.ts';
 import { clientEnvironment } from './client-environment.ts';
 import type { Session } from './connect.ts';
 import { isLockedBy, type LockHolding } from './lock.ts';
-import { literal, quoted } from './quoted.ts';
+import { block, literal, quoted } from './quoted.ts';
 import type { PostgresState } from './read-state.ts';
+import {
+  dropObjects,
+  inDocument,
+  otherStrangers,
+  type SchemaObject,
+  schemaObjects,
+} from './schema-objects.ts';
 import { settings } from './session-settings.ts';
 
 const OTHERS = `
@@ -38,70 +45,6 @@ const VISIBLE_TABLES = `
 SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
   AND pg_table_is_visible(c.oid)`;
-
-/** What is in a schema and would be in the way, in the order in which it can be dropped. */
-interface Found {
-  readonly kind:
-    | 'VIEW'
-    | 'MATERIALIZED VIEW'
-    | 'FOREIGN TABLE'
-    | 'TABLE'
-    | 'SEQUENCE'
-    | 'FUNCTION'
-    | 'PROCEDURE'
-    | 'TYPE';
-  /** Quoted, with its schema. */
-  readonly name: string;
-  readonly plain: string;
-  readonly schema: string;
-  readonly owned: boolean;
-  /** What others may do with it, as statements. */
-  readonly grants: readonly string[];
-}
-
-const KINDS: readonly Found['kind'][] = [
-  'VIEW',
-  'MATERIALIZED VIEW',
-  'FOREIGN TABLE',
-  'TABLE',
-  'SEQUENCE',
-  'FUNCTION',
-  'PROCEDURE',
-  'TYPE',
-];
-
-/** All that pg_dump would take of these schemas; what is an extension's is nobody's. */
-function inSchemas(schemas: readonly string[]): string {
-  const these = `IN (${schemas.map(literal).join(', ')})`;
-  const notOfExtension = (catalog: string, oid: string): string => `NOT EXISTS (SELECT 1 FROM pg_depend d
-    WHERE d.classid = '${catalog}'::regclass AND d.objid = ${oid} AND d.deptype = 'e')`;
-  return `
-SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE'
-    WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
-  format('%I.%I', n.nspname, c.relname) AS name, c.relname AS plain, n.nspname AS schema,
-  pg_has_role(c.relowner, 'USAGE') AS owned,
-  (SELECT coalesce(json_agg(format('GRANT %s ON %s %I.%I TO %s', a.privilege_type,
-      CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname,
-      CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)), '[]')
-    FROM aclexplode(c.relacl) a WHERE a.grantee <> c.relowner) AS grants
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname ${these} AND c.relkind IN ('v', 'm', 'f', 'r', 'p', 'S') AND ${notOfExtension('pg_class', 'c.oid')}
-  AND NOT EXISTS (SELECT 1 FROM pg_depend d
-    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND c.relkind = 'S' AND d.deptype = 'i')
-UNION ALL
-SELECT CASE to_jsonb(p)->>'prokind' WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END,
-  format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), p.proname, n.nspname,
-  pg_has_role(p.proowner, 'USAGE'), '[]'
-FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE n.nspname ${these} AND ${notOfExtension('pg_proc', 'p.oid')}
-  AND NOT EXISTS (SELECT 1 FROM pg_aggregate a WHERE a.aggfnoid = p.oid)
-UNION ALL
-SELECT 'TYPE', format('%I.%I', n.nspname, t.typname), t.typname, n.nspname, pg_has_role(t.typowner, 'USAGE'), '[]'
-FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE n.nspname ${these} AND ${notOfExtension('pg_type', 't.oid')}
-  AND (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND (SELECT relkind FROM pg_class WHERE oid = t.typrelid) = 'c')
-ORDER BY 2`;
-}
 
 /**
  * What in other schemas hangs on a table of these, and would have to go with it: views, and tables by
@@ -161,7 +104,9 @@ export async function openRestorer(
     ]),
   ];
   const found =
-    schemas.length === 0 ? [] : await ask<Found & Record<string, unknown>>(session, inSchemas(schemas));
+    schemas.length === 0
+      ? []
+      : await ask<SchemaObject & Record<string, unknown>>(session, schemaObjects(schemas));
   await checkSchemas(session, schemas);
   const hanging = schemas.length === 0 ? [] : await ask<{ name: string }>(session, dependents(schemas));
   if (hanging.length > 0) {
@@ -170,14 +115,28 @@ export async function openRestorer(
       `on its tables hangs ${some(hanging.map(({ name }) => name))}, in another schema. Drop that, and make it again after the restore.`,
     );
   }
+  const published = await readPublications(session, state, schemas);
+  if (published.length > 0) {
+    throw cannotRestore(
+      address,
+      `its tables are in the publication ${some(published)}, which would lose them. Take them out of it, and put them in again after the restore.`,
+    );
+  }
   const strange = strangers(
     found
-      .filter(({ kind }) => kind === 'TABLE')
+      .filter((object) => object.kind === 'table' && document.others?.includes(inDocument(object)) !== true)
       .map(({ plain, schema }) => ({ name: plain, inDocument: `${schema}.${plain}` })),
     document,
   );
   if (strange.length > 0) {
     throw cannotRestore(address, whyStrangers(strange));
+  }
+  const strangeToo = otherStrangers(found, document.others);
+  if (strangeToo.length > 0) {
+    throw cannotRestore(
+      address,
+      `its schema has what neither Glance nor the backup has, and that would be lost (${some(strangeToo)}). Keep how it is made, by pg_dump --schema-only, and drop it first.`,
+    );
   }
   const foreign = found.filter(({ owned }) => !owned).map(({ name }) => name);
   if (foreign.length > 0) {
@@ -210,6 +169,24 @@ async function checkReadable(
       `${reader.says} cannot read the backup, which ${client} made: ${lastLine(said)}. Use the client of that version or a later one.`,
     );
   }
+}
+
+/** Those that name a table of these schemas, which they forget with the table. */
+async function readPublications(
+  session: Session,
+  { serverVersion }: PostgresState,
+  schemas: readonly string[],
+): Promise<readonly string[]> {
+  if (schemas.length === 0 || serverVersion < 100_000) {
+    return [];
+  }
+  const rows = await ask<{ name: string }>(
+    session,
+    `SELECT DISTINCT p.pubname AS name FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+      JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname IN (${schemas.map(literal).join(', ')}) ORDER BY 1`,
+  );
+  return rows.map(({ name }) => name);
 }
 
 /** Glance finds its tables where the search path leads, and only there. */
@@ -246,7 +223,7 @@ interface Restoring {
   readonly reader: ClientProgram;
   readonly env: Readonly<Record<string, string>>;
   readonly options: RestoreOptions;
-  readonly found: readonly Found[];
+  readonly found: readonly SchemaObject[];
   readonly schemas: readonly string[];
 }
 
@@ -338,20 +315,14 @@ function send(input: NodeJS.WritableStream, text: string): Promise<void> {
 
 /** The same server, and an empty place. */
 function begin({ lock, options, found }: Restoring): string {
-  const dropped = KINDS.flatMap((kind) => {
-    const these = found.filter((each) => each.kind === kind);
-    const names = these.map(({ name }) => name).join(', ');
-    // A sequence of a column may have gone with its table.
-    return these.length === 0 ? [] : [`DROP ${kind} IF EXISTS ${names};`];
-  });
   return [
     'BEGIN ISOLATION LEVEL READ COMMITTED;',
     `SELECT ${settings('true', `${options.lockTimeoutSeconds}s`)};`,
-    block([
-      `IF NOT ${isLockedBy(lock.pid)} THEN ${raise("'another server was reached than the one that has the lock, as behind a balancer'")} END IF;`,
-    ]),
+    block(
+      `BEGIN IF NOT ${isLockedBy(lock.pid)} THEN ${raise("'another server was reached than the one that has the lock, as behind a balancer'")} END IF; END`,
+    ),
     'SET LOCAL client_min_messages = warning;',
-    ...dropped,
+    dropObjects(found),
     '',
   ].join('\n');
 }
@@ -367,33 +338,31 @@ function finish({ options: { document }, found, schemas }: Restoring): string {
   const version = tables.map(([name]) => name).find((name) => name.endsWith('.alembic_version'));
   const heads = `ARRAY[${document.heads.map(literal).join(', ')}]::text[]`;
   return [
-    block([
-      ...checks,
-      `SELECT count(*) INTO found FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    block(
+      `DECLARE found bigint; BEGIN ${[
+        ...checks,
+        `SELECT count(*) INTO found FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind = 'r' AND n.nspname IN (${['', ...schemas].map(literal).join(', ')})
           AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
             WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e');
       IF found <> ${tables.length} THEN ${raise(`format('there are %s tables, and the backup has ${tables.length}', found)`)} END IF;`,
-      ...(version === undefined
-        ? []
-        : [
-            `IF (SELECT NOT (coalesce(array_agg(version_num::text), '{}') @> ${heads} AND ${heads} @> coalesce(array_agg(version_num::text), '{}'))
+        ...(version === undefined
+          ? []
+          : [
+              `IF (SELECT NOT (coalesce(array_agg(version_num::text), '{}') @> ${heads} AND ${heads} @> coalesce(array_agg(version_num::text), '{}'))
         FROM ${quotedTable(version)}) THEN ${raise("'alembic_version has not the rows of the backup'")} END IF;`,
-          ]),
-    ]),
+            ]),
+      ].join('\n')} END`,
+    ),
     ...found
       .filter(({ grants }) => grants.length > 0)
       .map(({ name, grants }) =>
-        block([
-          `IF pg_catalog.to_regclass(${literal(name)}) IS NOT NULL THEN ${grants.map((grant) => `EXECUTE ${literal(grant)};`).join(' ')} END IF;`,
-        ]),
+        block(
+          `BEGIN IF pg_catalog.to_regclass(${literal(name)}) IS NOT NULL THEN ${grants.map((grant) => `EXECUTE ${literal(grant)};`).join(' ')} END IF; END`,
+        ),
       ),
     '',
   ].join('\n');
-}
-
-function block(statements: readonly string[]): string {
-  return `DO $glance_schema$ DECLARE found bigint; BEGIN ${statements.join('\n')} END $glance_schema$;`;
 }
 
 /** With a code of its own, whose message is shown. */

@@ -1,10 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { expect } from 'chai';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
 import { restoreCases } from '../../support/cases/restore.ts';
 import { succeeds } from '../../support/db-command.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
+import { MARIADB_REFUSED } from '../../support/mysql-kinds.ts';
 import { mysqlRestore } from '../../support/mysql-restore.ts';
 import { newtonDatabase } from '../../support/test-engine.ts';
 
@@ -26,7 +28,7 @@ describe('db restore on MariaDB', () => {
     mysqlRestore(
       'mariadb',
       () => server,
-      ({ run, backedUp, restored, refused, content }) => {
+      ({ run, backedUp, restored, refused, content, clients }) => {
         const setting = (value: number): Promise<unknown> =>
           engine.query(server.adminUrl('mysql'), `SET GLOBAL log_bin_trust_function_creators = ${value}`);
 
@@ -50,6 +52,74 @@ describe('db restore on MariaDB', () => {
               'SELECT DISTINCT DEFINER AS definer FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()',
             ),
           ).to.deep.equal([{ definer: 'glance@%' }]);
+        });
+
+        for (const [what, [statements, says]] of Object.entries(MARIADB_REFUSED)) {
+          it(`${what}: no backup is listed that would not bring it back`, async () => {
+            const url = await newtonDatabase(engine, 5);
+            await engine.query(url, statements);
+            await refused(
+              run(url, 'backup', dirname(await backedUp(await newtonDatabase(engine, 1)))),
+              says,
+              19,
+            );
+          });
+        }
+
+        it('a view that calls a function: no dump has that, and without it nothing is begun', async () => {
+          const url = await newtonDatabase(engine, 5);
+          const make = `CREATE FUNCTION \`f 1\`() RETURNS integer DETERMINISTIC RETURN 1`;
+          await engine.query(url, make);
+          await engine.query(url, 'CREATE VIEW calling AS SELECT id, `f 1`() AS f FROM images');
+          const file = await backedUp(url);
+          const empty = await engine.createDatabase();
+          await refused(
+            run(empty, 'restore', file),
+            'views of the backup call the function f 1, which is not there',
+          );
+          expect(await engine.query(empty, 'SHOW TABLES')).to.deep.equal([]);
+          await engine.query(empty, make);
+          await restored(empty, file);
+          await restored(url, file, '--replace');
+          expect(await engine.query(url, 'SELECT SUM(f) AS n FROM calling')).to.deep.equal([{ n: '5' }]);
+        });
+
+        it('a program that does not come to the database is tried out before anything goes', async () => {
+          const url = await newtonDatabase(engine, 5);
+          const file = await backedUp(url);
+          const before = await content(url);
+          clients().replace(
+            'mariadb',
+            `[ "$1" = --version ] && exec "$REAL" "$@"; for a; do case "$a" in --user=*) a=--user=nobody;; esac; shift; set -- "$@" "$a"; done; exec "$REAL" "$@"`,
+          );
+          await refused(
+            run(url, 'restore', file, '--replace'),
+            /mariadb failed: Access denied.* Nothing was changed: the database is as it was before/,
+            25,
+          );
+          expect(await content(url)).to.deep.equal(before);
+          await succeeds(url, 'version');
+        });
+
+        it('a table that somebody keeps for too long: nothing was changed, and it says so', async () => {
+          const url = await newtonDatabase(engine, 5);
+          const file = await backedUp(url);
+          const before = await content(url);
+          // Who may not see all sessions does not see that of an administrator.
+          const keeper = await engine.connect(server.adminUrl(new URL(url).pathname.slice(1)));
+          await keeper.query('START TRANSACTION');
+          await keeper.query('SELECT * FROM images');
+          const { stderr } = await refused(
+            run(url, 'restore', file, '--replace', '--lock-timeout', '1'),
+            'another session has kept a table for longer than --lock-timeout. Nothing was changed',
+            25,
+          );
+          expect(stderr).not.to.include('part of it');
+          expect(await content(url)).to.deep.equal(before);
+          await succeeds(url, 'version');
+          await keeper.end();
+          await restored(url, file, '--replace');
+          expect(await content(url)).to.deep.equal(before);
         });
 
         it('a backup of another kind of server, or of a later one, is refused', async () => {

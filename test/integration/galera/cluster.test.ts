@@ -152,7 +152,7 @@ describe('a Galera cluster of three', () => {
   });
 
   for (const balance of ['leastconn', 'roundrobin', 'source'] as const) {
-    it(`through HAProxy, balance ${balance}: a sync finds the node again that has the lock`, async function () {
+    it(`through HAProxy, balance ${balance}: a sync and a backup find the node again that has the lock, and a restore goes through`, async function () {
       const program = findHaProxy();
       if (program === null) {
         leaveOut(
@@ -163,9 +163,23 @@ describe('a Galera cluster of three', () => {
       const proxy = await startHaProxy(program, { servers: cluster.nodes.map(({ port }) => port), balance });
       const expected = await newton(`haproxy_${balance}`, 300);
       const url = first.url(`haproxy_${balance}`).replace(`:${first.port}/`, `:${proxy.port}/`);
-      const { code, stderr } = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
-      await proxy.stop();
-      expect(code, stderr).to.equal(0);
+      const clients = makeClientFolder();
+      const folder = mkdtempSync(join(tmpdir(), 'glance-schema-backups-'));
+      const run = async (...args: readonly string[]): Promise<string> => {
+        const env = { DATABASE_CONNECTION: url, PATH: clients.path };
+        const { code, stdout, stderr } = await runCli(['db', ...args], env);
+        expect(code, `${args}: ${stderr}`).to.equal(0);
+        return stdout;
+      };
+      try {
+        await run('sync');
+        const said = await run('backup', folder);
+        await run('restore', /backed up as (\S+) /.exec(said)?.[1] ?? said, '--replace');
+      } finally {
+        clients.remove();
+        rmSync(folder, { recursive: true, force: true });
+        await proxy.stop();
+      }
       await expectWhole(second.url(`haproxy_${balance}`), expected);
     });
   }

@@ -24,6 +24,10 @@ export interface RestoreSubject {
   readonly ocata: OcataScript;
   /** Makes a table of an odd name, with 2 rows. */
   readonly oddTable: string;
+  /** What a database may have besides Glance's own, each by what it is. */
+  readonly kinds: Readonly<Record<string, string>>;
+  /** What of that is asked besides schema and rows. */
+  readonly asked: readonly string[];
   /** Puts in the place of the program, or of the one before it, what loses the rows of `image_locations`. */
   loseRows(clients: ClientFolder): void;
   crash(): Promise<void>;
@@ -41,6 +45,8 @@ export interface RestoreTools {
   refused(result: Promise<CliResult>, says: string | RegExp, code?: number): Promise<CliResult>;
   /** All that there is, in a form that can be compared. */
   content(url: string): Promise<unknown>;
+  /** The programs, which are the real ones again after each test. */
+  clients(): ClientFolder;
 }
 
 /**
@@ -132,6 +138,23 @@ export function restoreCases(engine: TestEngine, subject: RestoreSubject, { samp
       // It is a backup still.
       await restored(empty, file, '--replace');
     }
+  });
+
+  it('whatever kinds of objects there are come back, into an empty database and with --replace', async () => {
+    const url = await newton(5);
+    for (const statements of Object.values(subject.kinds)) await engine.query(url, statements);
+    const all = async (at: string): Promise<unknown> => {
+      const answers = new Map<string, unknown>();
+      for (const sql of subject.asked) answers.set(sql, await engine.query(at, sql));
+      return { content: await content(at), answers };
+    };
+    const file = await backedUp(url);
+    const before = await all(url);
+    const empty = await engine.createDatabase();
+    await restored(empty, file);
+    expect(await all(empty)).to.deep.equal(before);
+    await restored(url, file, '--replace');
+    expect(await all(url)).to.deep.equal(before);
   });
 
   it('with --replace nothing of a later revision is left, and an upgrade goes well again', async () => {
@@ -236,7 +259,7 @@ export function restoreCases(engine: TestEngine, subject: RestoreSubject, { samp
   });
 
   /** A program that stops after so many bytes, until its file `.go` is there; `.held` has its number. */
-  const HELD = `case "$1" in --version) exec "$REAL" "$@";; esac
+  const HELD = `case "$*" in *--version*|*--execute=*) exec "$REAL" "$@";; esac
 alive() { kill -0 $$ 2>/dev/null; }
 { head -c 20000; echo $$ >"$0.new"; mv "$0.new" "$0.held"; while [ ! -e "$0.go" ] && alive; do sleep 0.05; done; alive && cat; } | "$REAL" "$@"`;
 
@@ -329,7 +352,7 @@ alive() { kill -0 $$ 2>/dev/null; }
     await leftWell(url, file, there, goal);
   });
 
-  subject.more({ run, backedUp, restored, refused, content });
+  subject.more({ run, backedUp, restored, refused, content, clients: () => clients });
 
   it('killed at any moment, it has ended or is as if it had not been', async function () {
     const rounds = Number(process.env.RESTORE_KILLS ?? 2);

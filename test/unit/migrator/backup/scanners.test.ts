@@ -8,7 +8,7 @@ interface Scanner {
   content(): {
     readonly rows: ReadonlyMap<string, number>;
     readonly complete: boolean;
-    readonly triggers?: number;
+    readonly made?: { readonly triggers: number; readonly views: number };
   };
 }
 
@@ -72,7 +72,7 @@ COPY "Other ""x"". (s)"."An odd. (table)" (id) FROM stdin;
   });
 
   it('are counted in what mariadb-dump and mysqldump write, whatever they hold', () => {
-    const { rows, complete, triggers } = scan(
+    const { rows, complete, made } = scan(
       () => new InsertRows(),
       `/*M!999999\\- enable the sandbox mode */
 -- MariaDB dump 10.19
@@ -89,6 +89,12 @@ DELIMITER ;;
 /*!50003 CREATE*/ /*!50017 DEFINER=\`u\`@\`%\`*/ /*!50003 TRIGGER t BEFORE INSERT ON images FOR EACH ROW
 INSERT INTO \`images\` VALUES (1) */;;
 DELIMITER ;
+CREATE SEQUENCE \`numbers\` start with 1 minvalue 1 increment by 1 cache 1000 nocycle ENGINE=InnoDB;
+/*!50001 CREATE VIEW \`some\` AS SELECT
+ 1 AS \`id\`*/;
+/*!50001 CREATE ALGORITHM=UNDEFINED */
+/*!50013 DEFINER=\`u\`@\`%\` SQL SECURITY DEFINER */
+/*!50001 VIEW \`some\` AS select \`images\`.\`id\` AS \`id\` from \`images\` */;
 -- Dump completed on 2026-11-29
 `,
     );
@@ -96,8 +102,9 @@ DELIMITER ;
       ['images', 4],
       ['empty', 0],
       ['odd `t`, (x)', 1],
+      ['numbers', 1],
     ]);
-    expect([complete, triggers]).to.deep.equal([true, 1]);
+    expect([complete, made]).to.deep.equal([true, { triggers: 1, views: 1 }]);
   });
 
   it('are not complete without the end', () => {
@@ -119,9 +126,10 @@ DELIMITER ;
       ['a', 1],
       ['b', 0],
     ]);
-    const found = { rows, complete: true, triggers: 1 };
-    expect(whatIsWrong(found, { rows, triggers: 1 })).to.equal(undefined);
-    expect(whatIsWrong({ ...found, complete: false }, { rows, triggers: 1 })).to.equal('its end is missing');
+    const one = { triggers: 1, views: 1 };
+    const found = { rows, complete: true, made: one };
+    expect(whatIsWrong(found, { rows, made: one })).to.equal(undefined);
+    expect(whatIsWrong({ ...found, complete: false }, { rows, made: one })).to.equal('its end is missing');
     for (const [other, says] of [
       [[['a', 1]], 'table b has no rows, and 0 of them in the dump'],
       [
@@ -140,11 +148,13 @@ DELIMITER ;
         'table c has 0 rows, and none of them in the dump',
       ],
     ] as const) {
-      const counted = { rows: new Map<string, number>(other), triggers: 1 };
+      const counted = { rows: new Map<string, number>(other), made: one };
       expect(whatIsWrong(found, counted)).to.equal(says);
     }
-    expect(whatIsWrong(found, { rows, triggers: 2 })).to.equal(
-      'it has 2 triggers, and 1 of them in the dump',
-    );
+    for (const what of ['triggers', 'views'] as const) {
+      expect(whatIsWrong(found, { rows, made: { ...one, [what]: 2 } })).to.equal(
+        `it has 2 ${what}, and 1 of them in the dump`,
+      );
+    }
   });
 });
