@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -15,7 +15,7 @@ interface Tool {
   readonly module: string;
   /** Beside this file; of the tool's own name if absent. */
   readonly folder?: string;
-  /** Ends with the tool's own name; '.' is a main.go of ours in that folder. */
+  /** Ends with the tool's own name; '.' is a program of ours in that folder. */
   readonly package: string;
   /** Of `go build`; a linker flag may need the version. */
   readonly flags: (version: string) => readonly string[];
@@ -27,7 +27,7 @@ interface Tool {
 
 // One entry for each tool, which is pinned by the go.mod and go.sum of a folder beside this file.
 const tools = {
-  'argocd-health': {
+  argocd: {
     module: 'github.com/argoproj/argo-cd/v3',
     package: '.',
     flags: () => ['-ldflags', '-s -w'],
@@ -150,9 +150,11 @@ function folderOf(name: ToolName): string {
   return fileURLToPath(new URL(tool.folder ?? name, import.meta.url));
 }
 
-/** What a main.go of ours adds to the key of the cache, as no version tells of a change to it. */
+/** What a program of ours adds to the key of the cache, as no version tells of a change to it. */
 function ownSource(moduleFolder: string): string {
-  const file = join(moduleFolder, 'main.go');
-  if (!existsSync(file)) return '';
-  return `-${createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 8)}`;
+  const files = readdirSync(moduleFolder).filter((name) => name.endsWith('.go'));
+  if (files.length === 0) return '';
+  const hash = createHash('sha256');
+  for (const name of files.sort()) hash.update(readFileSync(join(moduleFolder, name)));
+  return `-${hash.digest('hex').slice(0, 8)}`;
 }

@@ -9,6 +9,7 @@ import type { Operator } from '../../lab/kubernetes/operator.ts';
 import type { KubeObject } from '../../lab/kubernetes/test-api.ts';
 import { eventually } from '../../lab/process/eventually.ts';
 import { freePort } from '../../lab/process/free-port.ts';
+import { standInApi } from '../support/stand-in-api.ts';
 
 const SAMPLES = fileURLToPath(new URL('../../manifests/samples/gitops', import.meta.url));
 const FLUX = '/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/kustomizations';
@@ -26,9 +27,7 @@ describe('Flux expands, rolls the API out and contracts by three commits of the 
 
   before(async () => {
     port = await freePort();
-    // Stands in for the API: all that a roll-out asks of it is that it answers on its port.
-    const answer = `require('http').createServer((_, r) => r.end()).on('error', () => setInterval(() => {}, 1e6)).listen(${port}, '127.0.0.1')`;
-    environment = await startEnvironment({ images: { 'glance-api': [process.execPath, '-e', answer] } });
+    environment = await startEnvironment({ images: { 'glance-api': standInApi(port) } });
     operator = await environment.operator(['--no-leader-elect']);
     url = await environment.postgres.createDatabase('glance');
     await seedNewton(url, { images: 10 });

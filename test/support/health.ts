@@ -24,7 +24,7 @@ export async function argoHealth(
   objects: readonly object[],
   lua = `${ARGO_CUSTOMIZATION}health.lua`,
 ): Promise<readonly Health[]> {
-  return ask(await ensureTool('argocd-health'), ['health', `${GROUP}/${KIND}`, lua], objects);
+  return ask(await ensureTool('argocd'), ['health', `${GROUP}/${KIND}`, lua], objects);
 }
 
 /** What Argo CD offers for an object, and what it would make of it. */
@@ -36,7 +36,7 @@ export type ArgoActions = Readonly<Record<string, { readonly disabled: boolean; 
  * @param file the actions as argocd-cm has them
  */
 export async function argoActions(objects: readonly object[], file: string): Promise<readonly ArgoActions[]> {
-  return ask(await ensureTool('argocd-health'), ['actions', `${GROUP}/${KIND}`, file], objects);
+  return ask(await ensureTool('argocd'), ['actions', `${GROUP}/${KIND}`, file], objects);
 }
 
 function ask<T>(path: string, args: readonly string[], objects: readonly object[]): Promise<readonly T[]> {

@@ -1,8 +1,14 @@
-// Asks Argo CD's own code for the health of objects from stdin, or for what its actions make of them, with ours as an override.
+// Asks Argo CD's own code for the health of objects from stdin, or for what its actions make of them, with ours as an override;
+// or has its engine sync an Application, as its application controller does.
 //
-// Usage: argocd-health health|actions KEY FILE <objects.json. KEY is that of the override, as in db.example.org/Kind; FILE is
+// Usage: argocd health|actions KEY FILE <objects.json. KEY is that of the override, as in db.example.org/Kind; FILE is
 // a health check in Lua, or actions as argocd-cm has them, in YAML; stdin is a JSON array of objects; stdout is an array with
 // one answer for each, in order: {"status", "message"}, or by name {"disabled", "object"}.
+//
+// Or: argocd sync KUBECONFIG NAMESPACE <operations. A line of stdin is {"path", "prune", "syncOptions", "serverSideDiff"}: the
+// YAML in the folder at path is what Git has from then on, and is synced. A line of stdout is a new state of the Application.
+// It reads the ConfigMap argocd-cm in the namespace argocd, which needs the label that Argo CD's own manifests give it, and
+// ends with stdin.
 package main
 
 import (
@@ -25,7 +31,10 @@ func main() {
 
 func run() error {
 	if len(os.Args) != 4 {
-		return fmt.Errorf("cannot ask Argo CD: found %d arguments, do give health or actions, a key and a file", len(os.Args)-1)
+		return fmt.Errorf("cannot ask Argo CD: found %d arguments; give a verb and what it needs", len(os.Args)-1)
+	}
+	if os.Args[1] == "sync" {
+		return runSyncs(os.Args[2], os.Args[3])
 	}
 	key := os.Args[2]
 	script, err := os.ReadFile(os.Args[3])
