@@ -66,6 +66,35 @@ describe('db restore on MariaDB', () => {
           });
         }
 
+        it('the rights that views need are asked for before anything is begun, where there are views', async () => {
+          const url = await newtonDatabase(engine, 5);
+          const database = new URL(url).pathname.slice(1);
+          const admin = server.adminUrl(database);
+          await engine.query(admin, "CREATE USER viewless@'%' IDENTIFIED BY 'viewless'");
+          const grant = (rights: string): Promise<unknown> =>
+            engine.query(admin, `GRANT ${rights} ON ${database}.* TO viewless@'%'`);
+          await grant(
+            'SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, LOCK TABLES, TRIGGER',
+          );
+          const viewless = Object.assign(new URL(url), { username: 'viewless', password: 'viewless' }).href;
+          const without = await backedUp(viewless);
+          await restored(viewless, without, '--replace');
+          await engine.query(url, 'CREATE VIEW seen AS SELECT id FROM images');
+          await refused(
+            run(viewless, 'backup', dirname(without)),
+            /the user lacks SHOW VIEW, .* GRANT SELECT, LOCK TABLES, TRIGGER, SHOW VIEW ON/,
+            19,
+          );
+          await grant('SHOW VIEW');
+          const file = await backedUp(viewless);
+          const before = await content(url);
+          await refused(run(viewless, 'restore', file, '--replace'), 'Grant CREATE VIEW on the database.');
+          expect(await content(url)).to.deep.equal(before);
+          await grant('CREATE VIEW');
+          await restored(viewless, file, '--replace');
+          expect(await content(url)).to.deep.equal(before);
+        });
+
         it('a view that calls a function: no dump has that, and without it nothing is begun', async () => {
           const url = await newtonDatabase(engine, 5);
           const make = `CREATE FUNCTION \`f 1\`() RETURNS integer DETERMINISTIC RETURN 1`;
