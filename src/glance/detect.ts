@@ -129,7 +129,7 @@ export function detect(found: Found, known: KnownSchema): Detected {
     return {
       kind: 'refused',
       reason: 'DatabaseNotGlance',
-      message: `a restore of '${found.restoring}' has not ended, and only a part of it is there. Wait for it where it still runs; else run 'db restore' of that file again.`,
+      message: `a restore of '${found.restoring}' has not ended, and what is there need not be whole. Wait for it where it still runs; else run 'db restore' of that file again.`,
     };
   }
   const rows = found.alembic ?? [];

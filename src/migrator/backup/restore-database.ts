@@ -218,7 +218,7 @@ async function run(
     const broken = error instanceof BrokenRestore ? error : undefined;
     const state =
       broken?.state === 'unfinished'
-        ? `Only a part of it is there, and every command but another restore refuses the database. Run 'db restore ${file}' again`
+        ? `What is there need not be whole, and every command but another restore refuses the database. Run 'db restore ${file}' again`
         : broken?.state === 'unknown'
           ? "It was being committed, and whether that was done is not known. Look by 'db version', and run the same again if it was not"
           : 'Nothing was changed: the database is as it was before. Run the same again once that is corrected';

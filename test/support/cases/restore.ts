@@ -326,7 +326,7 @@ alive() { kill -0 $$ 2>/dev/null; }
       if (end !== 'itself') {
         expect(code, `${end}: ${stderr}`).to.equal(end === 'asked to end' && subject.transactional ? 22 : 25);
         expect(stderr, end).to.include(
-          subject.transactional ? 'the database is as it was before' : 'Only a part of it is there',
+          subject.transactional ? 'the database is as it was before' : 'What is there need not be whole',
         );
       }
       await leftWell(url, file, there, goal);

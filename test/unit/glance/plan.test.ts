@@ -376,7 +376,7 @@ describe('a version table that is written by hand', () => {
       'a database whose restore has not ended',
       { ...at(['pike_contract01']), restoring: 'glance.sql.gz' },
       'pike01',
-      "DatabaseNotGlance: Cannot stamp db:5432/glance with 'pike01': a restore of 'glance.sql.gz' has not ended, and only a part of it is there. Wait for it where it still runs; else run 'db restore' of that file again.",
+      "DatabaseNotGlance: Cannot stamp db:5432/glance with 'pike01': a restore of 'glance.sql.gz' has not ended, and what is there need not be whole. Wait for it where it still runs; else run 'db restore' of that file again.",
     ],
     [
       'a database of a newer release',
