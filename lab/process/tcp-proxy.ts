@@ -40,15 +40,19 @@ export async function startTcpProxy(
   const pairs = new Set<readonly Socket[]>();
   const ports = typeof upstream === 'number' ? [upstream] : upstream;
   let connections = 0;
-  const server = createServer((client) => {
-    const pair = [client, connect(ports[connections % ports.length] ?? 0, '127.0.0.1')] as const;
-    const [, other] = pair;
+  // Either side may have said its last and still hear the other: what a server says before it closes
+  // has to arrive, as it does without a wire between.
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    const port = ports[connections % ports.length] ?? 0;
+    const other = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    const pair = [client, other] as const;
     connections += 1;
     pairs.add(pair);
     let muted = false;
     const connection: ProxiedConnection = {
       mute() {
         muted = true;
+        client.allowHalfOpen = false;
         other.unpipe();
         other.resume();
       },
@@ -61,11 +65,16 @@ export async function startTcpProxy(
     client.pipe(late()).pipe(heard).pipe(other).pipe(late()).pipe(client);
     for (const socket of pair) {
       socket.on('error', () => socket.destroy());
-      socket.setTimeout(idleLimit, () => socket.resetAndDestroy());
+      socket.setTimeout(idleLimit, () => {
+        for (const each of pair) each.resetAndDestroy();
+      });
       socket.on('close', () => {
         if (muted && socket === other) return;
-        pairs.delete(pair);
-        for (const each of pair) each.destroy();
+        const broken = !socket.readableEnded || !socket.writableFinished;
+        if (broken || pair.every(({ destroyed }) => destroyed)) {
+          pairs.delete(pair);
+          for (const each of pair) each.destroy();
+        }
       });
     }
   });
