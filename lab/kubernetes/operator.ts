@@ -25,7 +25,7 @@ export interface Operator {
   metrics(): Promise<string>;
   /** What it has logged, a line each, parsed. */
   log(): readonly { readonly level: string; readonly message: string; readonly [field: string]: unknown }[];
-  /** True until the process has ended. */
+  /** True until the process has ended and all that it has said is in the log. */
   running(): boolean;
   kill(signal: NodeJS.Signals): void;
   /** SIGTERM, and the exit code. */
@@ -48,7 +48,12 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     text += chunk;
   });
-  const exited = once(child, 'exit').then(() => process.removeListener('exit', end));
+  // Not 'exit': what it said last may still be unread then.
+  let isRunning = true;
+  const ended = once(child, 'close').then(() => {
+    isRunning = false;
+    process.removeListener('exit', end);
+  });
   const log = () =>
     text
       .split('\n')
@@ -56,9 +61,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
       .map((line) => JSON.parse(line));
   const { health, metrics, identity } = await eventually(
     () => {
-      if (child.exitCode !== null) {
-        return Promise.reject(new Error(`The operator ended with ${child.exitCode}: ${text}`));
-      }
+      if (!isRunning) throw new Error(`The operator ended with ${child.exitCode}: ${text}`);
       const { healthPort, metricsPort, identity } = log().find((line) => line.healthPort !== undefined) ?? {};
       const there = options.standby ? /^(Leading|Waiting: .* leads)$/ : /^Leading$/;
       if (healthPort === undefined || !log().some((line) => there.test(line.message))) {
@@ -84,11 +87,11 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     health,
     metrics: async () => (await fetch(metrics)).text(),
     log,
-    running: () => child.exitCode === null && child.signalCode === null,
+    running: () => isRunning,
     kill: (signal) => void child.kill(signal),
     stop: async () => {
       child.kill('SIGTERM');
-      await exited;
+      await ended;
       return child.exitCode;
     },
   };

@@ -45,15 +45,19 @@ export async function startReplicas(
   }
 
   async function replaceLost(): Promise<void> {
-    for (const lost of running.filter((operator) => !operator.running())) {
-      running.splice(running.indexOf(lost), 1);
-      losses.push(lost.log().at(-2)?.message ?? 'nothing');
-      await startMore(1);
+    const lost = running.filter((operator) => !operator.running());
+    for (const operator of lost) {
+      running.splice(running.indexOf(operator), 1);
+      losses.push(operator.log().at(-2)?.message ?? 'nothing');
     }
+    await startMore(lost.length);
   }
 
   await startMore(count);
-  const watching = setInterval(() => void replaceLost(), 500);
+  let replaced = Promise.resolve();
+  const watching = setInterval(() => {
+    replaced = replaced.then(replaceLost);
+  }, 500);
   return {
     running,
     losses,
@@ -68,6 +72,7 @@ export async function startReplicas(
     },
     async stop() {
       clearInterval(watching);
+      await replaced;
       await Promise.all(running.splice(0).map((operator) => operator.stop()));
     },
   };
