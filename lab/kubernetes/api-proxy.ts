@@ -17,7 +17,7 @@ import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import { freePort } from '../process/free-port.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
-import type { KubeObject } from './test-api.ts';
+import { IDLE_MILLISECONDS, type KubeObject } from './test-api.ts';
 
 /** A request as the proxy sees it, before it decides what is done with it. */
 export interface ProxiedRequest {
@@ -115,7 +115,8 @@ interface ActiveRule extends Rule {
  */
 export async function startApiProxy(plane: ControlPlane): Promise<ApiProxy> {
   const upstream = new URL(plane.server);
-  const agent = new Agent({ keepAlive: true, ca: readFileSync(plane.caFile) });
+  const ca = readFileSync(plane.caFile);
+  const agent = new Agent({ keepAlive: true, timeout: IDLE_MILLISECONDS, ca });
   const rules: ActiveRule[] = [];
   const requests: AnsweredRequest[] = [];
   const sockets = new Set<Socket>();
@@ -127,6 +128,9 @@ export async function startApiProxy(plane: ControlPlane): Promise<ApiProxy> {
   const server = createServer(tls, (request, response) => {
     serve(request, response).catch(() => request.socket.destroy());
   });
+  // As the API server, which keeps one open for longer than any client leaves it idle; Node's 5 s
+  // would break some at the moment of their next request.
+  server.keepAliveTimeout = 0;
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));

@@ -22,7 +22,7 @@ export interface TestApi {
 }
 
 /**
- * How a request of a test differs from the usual; the timeout is 10 seconds where none is given.
+ * How a request of a test differs from the usual; the timeout is a minute where none is given.
  */
 export interface ApiRequestOptions {
   /** Default: application/json, for PATCH application/merge-patch+json. */
@@ -80,11 +80,17 @@ export interface TestApiOptions {
 }
 
 /**
+ * After this a connection without a request is closed: well before the API server does it itself,
+ * after 90 s, which a request that is on its way takes for a break.
+ */
+export const IDLE_MILLISECONDS = 30_000;
+
+/**
  * A client of the API server that is not the operator's own, so that tests do not check it by
  * itself.
  */
 export function testApi(client: TestApiOptions): TestApi {
-  const agent = new Agent({ keepAlive: true, ca: client.ca });
+  const agent = new Agent({ keepAlive: true, timeout: IDLE_MILLISECONDS, ca: client.ca });
   const base = new URL(client.server);
 
   function requestOptions(method: string, path: string, contentType: string | null): RequestOptions {
@@ -121,7 +127,7 @@ export function testApi(client: TestApiOptions): TestApi {
           resolve({ status: response.statusCode ?? 0, text, body: parseObject(text) });
         });
       });
-      call.setTimeout(extra.timeoutMilliseconds ?? 10_000, () =>
+      call.setTimeout(extra.timeoutMilliseconds ?? 60_000, () =>
         call.destroy(new Error(`${method} ${path}: no answer`)),
       );
       call.on('error', reject);
