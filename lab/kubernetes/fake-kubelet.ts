@@ -276,10 +276,14 @@ export async function startFakeKubelet(options: FakeKubeletOptions): Promise<Fak
     const target = { apiVersion: 'v1', kind: 'Node', name };
     const metadata = { name: pod.metadata.name, namespace: pod.metadata.namespace, uid: pod.metadata.uid };
     const binding = { apiVersion: 'v1', kind: 'Binding', metadata, target };
-    try {
-      await api.request('POST', podPath(pod, '/binding'), binding);
-    } catch {
-      // The connection broke: the next list shows whether the pod is bound.
+    while (!stopping.signal.aborted) {
+      try {
+        const { status } = await api.request('POST', podPath(pod, '/binding'), binding);
+        if (status < 500 && status !== 429) return;
+      } catch {
+        // The connection broke: the next answer is 409 if the pod was bound all the same.
+      }
+      await sleep(200);
     }
   }
 
@@ -287,10 +291,9 @@ export async function startFakeKubelet(options: FakeKubeletOptions): Promise<Fak
   async function removeUnknown(pod: Pod): Promise<void> {
     done.add(pod.metadata.uid);
     try {
-      await api.request('DELETE', podPath(pod), {
-        gracePeriodSeconds: 0,
-        preconditions: { uid: pod.metadata.uid },
-      });
+      const options = { gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid } };
+      const { status } = await api.request('DELETE', podPath(pod), options);
+      if (status >= 500 || status === 429) done.delete(pod.metadata.uid);
     } catch {
       done.delete(pod.metadata.uid);
     }

@@ -119,25 +119,24 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
       // 404 and 409 say that the pod, or the pod of this uid, is gone; what is left to tell has
       // nobody to hear it.
       if (answer === null || answer.status === 404 || answer.status === 409) return;
-      if (answer.status >= 500 || answer.status === 429) {
-        pending ??= status;
-        await sleep(500);
-      } else if (answer.status >= 400) {
+      if (answer.status >= 400) {
         throw new Error(`The fake kubelet wrote a wrong pod status: ${answer.body.message ?? answer.text}`);
       }
     }
   }
 
-  /** Null once nothing is to be reported any more. */
+  /** Null once nothing is to be reported any more; 'too busy' and 'out of order' are no answers. */
   async function untilAnswered<T extends { readonly status: number }>(
     call: () => Promise<T>,
   ): Promise<T | null> {
     for (let pause = 100; reporting; pause = Math.min(pause * 2, 1_000)) {
       try {
-        return await call();
+        const answer = await call();
+        if (answer.status < 500 && answer.status !== 429) return answer;
       } catch {
-        await sleep(pause);
+        // The connection broke.
       }
+      await sleep(pause);
     }
     return null;
   }
