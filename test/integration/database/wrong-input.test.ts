@@ -49,9 +49,7 @@ describe('wrong input', () => {
 
   async function check(row: Row): Promise<void> {
     const before = await readSchema(url);
-    const started = performance.now();
     const result = await runCli(row.args, row.env ?? { DATABASE_CONNECTION: url });
-    expect(performance.now() - started, 'milliseconds').to.be.lessThan(10_000);
     expect(result.code, result.stderr).to.equal(row.code);
     expect(result.stderr).to.include(row.says);
     expect(result.stderr.trim().split('\n'), 'one sentence').to.have.length(1);
