@@ -96,8 +96,11 @@ export interface KillTally {
   readonly states: number;
 }
 
-/** So often a kill may come too late in a row. */
-const TRIES = 6;
+/**
+ * So often a kill may come too late in a row: each comes sooner after the run's first word, which a
+ * busy machine may be told of when the run is over.
+ */
+const TRIES = 25;
 
 /**
  * Kills a run by SIGKILL, `kills` times, at random moments on each of the ways: each time after it

@@ -136,6 +136,7 @@ describe('MySQL 9 in the place of MariaDB', function () {
     process.stdout.write(
       `      ${KILLS} runs killed at work (${late} kills came too late, made again); ${between} left half done; ${states} different states\n`,
     );
-    expect(between, 'half done').to.be.at.least(KILLS * 0.4);
+    // About two in three; of few there may be none.
+    expect(between, 'half done').to.be.at.least(KILLS * 0.4 - 2);
   });
 });

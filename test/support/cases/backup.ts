@@ -427,7 +427,7 @@ export function backupCases(engine: TestEngine, subject: BackupSubject, { sample
 
   it('killed at any moment, it leaves no backup by half, and the next run takes away what it left', async function () {
     const rounds = Number(process.env.BACKUP_KILLS ?? 4);
-    this.timeout(30_000 + rounds * 5_000);
+    this.timeout(600_000 + rounds * 60_000);
     const url = await newton(3000);
     const draw = random(Number(process.env.SEED ?? 16));
     const args = ['--for', 'uid', '--format', 'plain'];

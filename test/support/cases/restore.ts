@@ -356,7 +356,7 @@ alive() { kill -0 $$ 2>/dev/null; }
 
   it('killed at any moment, it has ended or is as if it had not been', async function () {
     const rounds = Number(process.env.RESTORE_KILLS ?? 2);
-    this.timeout(60_000 + rounds * 10_000);
+    this.timeout(600_000 + rounds * 60_000);
     const url = await newton(300);
     const goal = await content(url);
     const file = await backedUp(url);
@@ -393,7 +393,7 @@ alive() { kill -0 $$ 2>/dev/null; }
 
   it('no backup is listed that does not restore: databases at random revisions and with random rows', async function () {
     const states = Number(process.env.RESTORE_STATES ?? 2);
-    this.timeout(60_000 + states * 30_000);
+    this.timeout(600_000 + states * 60_000);
     const draw = random(Number(process.env.SEED ?? 17));
     const pick = <T>(list: readonly T[]): T => list[Math.floor(draw() * list.length)] as T;
     const halfWays = statementsOf(subject.ocata);
