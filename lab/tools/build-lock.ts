@@ -1,4 +1,6 @@
-import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -17,11 +19,11 @@ export async function withBuildLock<T>(
   while (!(await tryLock(path))) {
     const owner = await ownerOf(path);
     if (owner !== null && !isAlive(owner)) {
-      await rm(path, { force: true });
+      await takeAway(path, owner);
       continue;
     }
     if (!told && owner !== null) {
-      onWait(owner);
+      onWait(owner.pid);
       told = true;
     }
     await sleep(500);
@@ -33,35 +35,79 @@ export async function withBuildLock<T>(
   }
 }
 
+/** Who holds a lock, and its words; another process of the same number began at another time. */
+interface Owner {
+  readonly pid: number;
+  readonly began: string;
+  readonly written: string;
+}
+
+/** By a link, so that nobody finds a lock without its owner in it. */
 async function tryLock(path: string): Promise<boolean> {
+  const own = `${path}.${randomUUID()}`;
+  await writeFile(own, `${process.pid} ${beginOf(process.pid)}`);
   try {
-    const file = await open(path, 'wx');
-    await file.writeFile(String(process.pid));
-    await file.close();
+    await link(own, path);
     return true;
   } catch (error) {
     if (isCode(error, 'EEXIST')) return false;
     throw error;
+  } finally {
+    await rm(own, { force: true });
   }
 }
 
-/** Null while the owner has not yet written its pid, or has just gone. */
-async function ownerOf(path: string): Promise<number | null> {
+/** Null when the owner has just gone. */
+async function ownerOf(path: string): Promise<Owner | null> {
   try {
-    const pid = Number.parseInt(await readFile(path, 'utf8'), 10);
-    return Number.isNaN(pid) ? null : pid;
+    const written = await readFile(path, 'utf8');
+    const [pid = '', began = ''] = written.split(' ');
+    return { pid: Number.parseInt(pid, 10), began, written };
   } catch (error) {
     if (isCode(error, 'ENOENT')) return null;
     throw error;
   }
 }
 
-function isAlive(pid: number): boolean {
+/** Another may have done so first, and have the lock now: then it is put back. */
+async function takeAway(path: string, dead: Owner): Promise<void> {
+  const away = `${path}.${randomUUID()}`;
+  try {
+    await rename(path, away);
+    const owner = await ownerOf(away);
+    if (owner?.written !== dead.written) await link(away, path);
+  } catch (error) {
+    if (!isCode(error, 'ENOENT') && !isCode(error, 'EEXIST')) throw error;
+  } finally {
+    await rm(away, { force: true });
+  }
+}
+
+function isAlive({ pid, began }: Owner): boolean {
+  if (Number.isNaN(pid)) return false;
+  const now = beginOf(pid);
+  if (began !== '' && now !== '') return began === now;
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
     return isCode(error, 'EPERM');
+  }
+}
+
+/**
+ * When a process began, in ticks since the machine did, as Linux tells it; empty where that is not
+ * known or there is none.
+ *
+ * Source: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+ */
+function beginOf(pid: number): string {
+  try {
+    // After the name, which may have blanks in it, the state is the third of all fields.
+    const [, fields = ''] = /\) (.*)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
+    return fields.split(' ')[22 - 3] ?? '';
+  } catch {
+    return '';
   }
 }
 

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -93,13 +93,16 @@ describe('build of Kubernetes', () => {
     await new Promise((resolve) => killed.once('exit', resolve));
     const lock = join(folder, 'deep', 'lock');
     mkdirSync(dirname(lock));
-    writeFileSync(lock, String(killed.pid));
-    expect(
-      await withBuildLock(
+    // Also where its number is another process's by now, and where it was killed before it wrote it.
+    for (const owner of [String(killed.pid), `${killed.pid} 1`, `${process.pid} 1`, '']) {
+      writeFileSync(lock, owner);
+      const built = withBuildLock(
         lock,
         () => expect.fail('it waited'),
         async () => 'built',
-      ),
-    ).to.equal('built');
+      );
+      expect(await built, owner).to.equal('built');
+      expect(readdirSync(dirname(lock)), 'nothing is left').to.deep.equal([]);
+    }
   });
 });
