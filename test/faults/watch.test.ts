@@ -67,12 +67,13 @@ describe('a watch', () => {
   }
 
   it('that receives nothing any more though its connection lives: noticed, and changes are seen again', async () => {
-    await reflect(2_000);
+    // A busy machine is silent for seconds by itself.
+    await reflect(10_000);
     await make('heard');
     await eventually(() => expect(names()).to.include('heard'));
     const rule = proxy.onRequest(({ isWatch }) => isWatch, { kind: 'silence' });
     await make('unheard');
-    await eventually(() => expect(rule.hits, 'it was sent').to.equal(1));
+    await eventually(() => expect(rule.hits, 'it was sent').to.be.at.least(1));
     expect(names()).not.to.include('unheard');
     rule.remove();
     await eventually(() => expect(names()).to.include('unheard'));

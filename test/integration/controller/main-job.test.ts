@@ -3,6 +3,7 @@ import { seedNewton } from '../../../lab/databases/glance-data.ts';
 import { goldenSchema, readSchema, withAlembicVersion } from '../../../lab/databases/golden.ts';
 import { startGlanceNodes } from '../../../lab/glance/glance-nodes.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
+import { holdMigration } from '../../support/held-migration.ts';
 import { describeWithOperator } from '../../support/with-operator.ts';
 
 describeWithOperator('GlanceSchema, from apply to Ready', (shared) => {
@@ -26,7 +27,7 @@ describeWithOperator('GlanceSchema, from apply to Ready', (shared) => {
       'wait',
       '--for=condition=Ready',
       'glanceschema/glance',
-      '--timeout=30s',
+      '--timeout=300s',
     );
     expect(wait.code, wait.stderr).to.equal(0);
     const schema = await tenant.read();
@@ -51,10 +52,13 @@ describeWithOperator('GlanceSchema, from apply to Ready', (shared) => {
     expect(await readSchema(url), 'nothing was changed').to.deep.equal(
       withAlembicVersion(goldenSchema('ocata_era__ocata01')),
     );
-    const warnings = (await tenant.events()).filter(
-      (event) => event.type === 'Warning' && event.reason === 'DowngradeNotSupported',
-    );
-    expect(warnings).to.have.length(1);
+    // Its Event is told of after the status has been written.
+    await eventually(async () => {
+      const warnings = (await tenant.events()).filter(
+        (event) => event.type === 'Warning' && event.reason === 'DowngradeNotSupported',
+      );
+      expect(warnings).to.have.length(1);
+    });
   });
 
   it('goes through Expand, Migrate and Contract with nodes of Glance at work, and never back a phase', async () => {
@@ -115,9 +119,11 @@ describeWithOperator('GlanceSchema, from apply to Ready', (shared) => {
     expect(schema.status).to.include({ recordedRevision: '2024_1_01', targetRevision: '2024_1_01' });
     const [job] = await tenant.jobs();
     expect(job?.spec.podReplacementPolicy).to.equal('Failed');
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    expect((await tenant.jobs())[0]?.spec.ttlSecondsAfterFinished).to.equal(86400);
-    expect((await tenant.read()).metadata?.finalizers).to.equal(undefined);
+    // Both are written after the status.
+    await eventually(async () => {
+      expect((await tenant.jobs())[0]?.spec.ttlSecondsAfterFinished).to.equal(86400);
+      expect((await tenant.read()).metadata?.finalizers).to.equal(undefined);
+    });
   });
 
   it('waits for a Secret that is missing, and goes on by itself', async () => {
@@ -187,10 +193,16 @@ describeWithOperator('GlanceSchema, from apply to Ready', (shared) => {
     const url = await shared.environment.postgres.createDatabase('deleted');
     await seedNewton(url, { images: 100 });
     const tenant = await shared.environment.tenant('deleted', url);
+    const held = await holdMigration(url);
     await tenant.apply({ revision: 'ocata01' });
+    await held.waits();
     await tenant.reaches('MigrationRunning');
-    const deleted = await tenant.kubectl('delete', 'glanceschema', 'glance', '--timeout=30s');
-    expect(deleted.code, deleted.stderr).to.equal(0);
+    const asked = await tenant.kubectl('delete', 'glanceschema', 'glance', '--wait=false');
+    expect(asked.code, asked.stderr).to.equal(0);
+    expect((await tenant.read()).metadata?.deletionTimestamp, 'it waits').to.be.a('string');
+    await held.release();
+    const gone = await tenant.kubectl('wait', '--for=delete', 'glanceschema/glance', '--timeout=300s');
+    expect(gone.code, gone.stderr).to.equal(0);
     expect(await readSchema(url)).to.deep.equal(withAlembicVersion(goldenSchema('ocata_era__ocata01')));
   });
 
@@ -199,7 +211,7 @@ describeWithOperator('GlanceSchema, from apply to Ready', (shared) => {
     const tenant = await shared.environment.tenant('never-started', url);
     await tenant.apply({ revision: 'ocata01', job: { image: 'mistyped:latest' } });
     await tenant.reaches('JobBlocked');
-    const deleted = await tenant.kubectl('delete', 'glanceschema', 'glance', '--timeout=30s');
+    const deleted = await tenant.kubectl('delete', 'glanceschema', 'glance', '--timeout=300s');
     expect(deleted.code, deleted.stderr).to.equal(0);
     await eventually(async () => expect(await tenant.jobs()).to.deep.equal([]));
   });

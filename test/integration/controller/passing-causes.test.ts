@@ -78,7 +78,8 @@ describe('what passes is tried again, and then succeeds', () => {
         const connection = await server.createDatabase('crowded');
         const guests: mysql.Connection[] = [];
         for (let count = 0; count < FEWEST_CONNECTIONS; count += 1) {
-          guests.push(await mysql.createConnection(mysqlOptions(connection)));
+          // The session that made the database may not be gone yet.
+          guests.push(await eventually(() => mysql.createConnection(mysqlOptions(connection))));
         }
         return { connection, cure: () => Promise.all(guests.map((guest) => guest.end())) };
       },
@@ -116,7 +117,7 @@ describe('what passes is tried again, and then succeeds', () => {
       },
       spec: {
         database: { secretRef: { name: 'later' } },
-        job: { activeDeadlineSeconds: 12, backoffLimit: 0 },
+        job: { activeDeadlineSeconds: 40, backoffLimit: 0 },
       },
       reason: 'MigrationPending',
       says: /reached job\.activeDeadlineSeconds before its migration began\. The pod .* cannot start: .*later/,
@@ -169,10 +170,12 @@ describe('what passes is tried again, and then succeeds', () => {
       .and.to.match(/The next attempt is at \S+\.$/);
     await cure(tenant);
     const done = await tenant.reaches('UpToDate', LONG_WAIT.timeoutMilliseconds);
-    expect(done.status.job).to.include({ attempt: 2 });
+    // More than two where the next one was due before the cause was taken away.
+    const { attempt } = done.status.job;
+    expect(attempt).to.be.at.least(2);
     expect(done.status.job.failure).to.equal(undefined);
     expect(done.status.nextAttemptAt).to.equal(undefined);
-    expect(await tenant.jobs()).to.have.length(2);
+    expect(await tenant.jobs()).to.have.length(attempt);
   }
 
   for (const { name, what, onMariaDb } of CAUSES) {
