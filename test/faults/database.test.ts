@@ -45,13 +45,22 @@ describe('a PostgreSQL that fails in the middle of a migration', () => {
     const url = await on.createDatabase(name);
     await seedNewton(url, { images });
     await countDdl(url);
+    await withClient(url, (client) =>
+      client.query(`CREATE TABLE watched.hold (held boolean);
+        CREATE FUNCTION watched.hold() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+          WHILE EXISTS (SELECT FROM watched.hold)
+            AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'images'::regclass AND attname = 'visibility')
+          LOOP PERFORM pg_sleep(0.01); END LOOP; END $$;
+        CREATE EVENT TRIGGER hold ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION watched.hold()`),
+    );
     return { url, expected: await expectedImages(url) };
   }
 
   const sync = (url: string) => runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
 
-  /** A migrator that has begun to write `images` anew. */
+  /** A migrator that has begun to write `images` anew, and does not end that before `goOn`. */
   async function inTheMiddle(url: string, by = url): Promise<CliRun> {
+    await withClient(url, (client) => client.query('INSERT INTO watched.hold VALUES (true)'));
     const run = startCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: by });
     await withClient(url, (client) =>
       eventually(
@@ -66,6 +75,10 @@ describe('a PostgreSQL that fails in the middle of a migration', () => {
       ),
     );
     return run;
+  }
+
+  async function goOn(url: string): Promise<void> {
+    await withClient(url, (client) => client.query('DELETE FROM watched.hold'));
   }
 
   /** The schema is as before the migration, and so is the record of it. */
@@ -91,6 +104,7 @@ describe('a PostgreSQL that fails in the middle of a migration', () => {
     } finally {
       server.thaw();
     }
+    await goOn(given.url);
     const { code, stderr } = await run.done;
     expect(code, stderr).to.equal(0);
     await expectDoneOnce(given);
@@ -108,6 +122,7 @@ describe('a PostgreSQL that fails in the middle of a migration', () => {
     } finally {
       server.thaw();
     }
+    await goOn(given.url);
     const again = await sync(given.url);
     expect(again.code, again.stderr).to.equal(0);
     await expectDoneOnce(given);
@@ -127,6 +142,7 @@ describe('a PostgreSQL that fails in the middle of a migration', () => {
     } finally {
       await wire.stop();
     }
+    await goOn(given.url);
     await expectRolledBack(given.url);
     const again = await sync(given.url);
     expect(again.code, again.stderr).to.equal(0);
