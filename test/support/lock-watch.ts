@@ -9,6 +9,8 @@ export interface LongestWait {
 }
 
 export interface LockWatch {
+  /** What it has seen so far. */
+  longest(): LongestWait;
   stop(): Promise<LongestWait>;
 }
 
@@ -72,6 +74,7 @@ async function watch(
     await end();
   })();
   return {
+    longest: () => longest,
     async stop() {
       stop.abort();
       await watching;

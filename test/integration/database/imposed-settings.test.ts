@@ -15,13 +15,13 @@ import { documentedSettings } from '../../support/documented-settings.ts';
  * docs/operations.md names the same.
  */
 const IMPOSED: readonly (readonly [string, string])[] = [
-  ['statement_timeout', "'50ms'"],
+  ['statement_timeout', "'250ms'"],
   ['lock_timeout', "'10ms'"],
-  ['idle_in_transaction_session_timeout', "'50ms'"],
-  ['transaction_timeout', "'50ms'"],
+  ['idle_in_transaction_session_timeout', "'250ms'"],
+  ['transaction_timeout', "'250ms'"],
   // It runs from the first moment on, in which a busy machine may do something else; so it is
   // longer, and so is what takes longer.
-  ['idle_session_timeout', "'1s'"],
+  ['idle_session_timeout', "'3s'"],
   ['default_transaction_isolation', "'serializable'"],
   ['default_transaction_isolation', "'repeatable read'"],
   ['default_transaction_deferrable', 'on'],
@@ -46,6 +46,17 @@ const IMPOSED: readonly (readonly [string, string])[] = [
   ['enable_seqscan', 'off'],
   ['jit', 'on'],
 ];
+
+/**
+ * In seconds, how long a write has to take so that a limit is over before; more than a moment, in
+ * which a busy machine may do something else.
+ */
+const SLOWER: ReadonlyMap<string, number> = new Map([
+  ['statement_timeout', 0.4],
+  ['idle_in_transaction_session_timeout', 0.4],
+  ['transaction_timeout', 0.4],
+  ['idle_session_timeout', 3.5],
+]);
 
 /** One that has a test of its own. */
 const ELSEWHERE: readonly string[] = ['row_security'];
@@ -105,7 +116,7 @@ describe('what a PostgreSQL imposes on a session', () => {
       if (name === 'transaction_timeout' && version < 170_000) {
         this.skip();
       }
-      const url = await newton(name === 'idle_session_timeout' ? 1.2 : undefined);
+      const url = await newton(SLOWER.get(name));
       const expected = await expectedImages(url);
       const database = url.split('/').at(-1) ?? '';
       await withClient(url, async (client) => {

@@ -125,13 +125,9 @@ describe('db sync through PgBouncer in transaction mode', () => {
     expect(await advisoryLocks('killed')).to.equal(1);
     first.kill('SIGKILL');
     await first.done;
-    await eventually(async () => expect(await advisoryLocks('killed')).to.equal(0), {
-      timeoutMilliseconds: 3000,
-    });
-    const second = startCli(['db', 'sync', '--lock-timeout', '5'], env);
-    await eventually(async () => expect(await advisoryLocks('killed')).to.equal(1), {
-      timeoutMilliseconds: 3000,
-    });
+    await eventually(async () => expect(await advisoryLocks('killed')).to.equal(0));
+    const second = startCli(['db', 'sync', '--lock-timeout', '60'], env);
+    await eventually(async () => expect(await advisoryLocks('killed')).to.equal(1));
     await reader.end();
     const { code, stderr } = await second.done;
     expect(code, stderr).to.equal(0);

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { startCli } from '../../../lab/process/bundle.ts';
+import { eventually } from '../../../lab/process/eventually.ts';
 import { db, succeeds } from '../db-command.ts';
 import { count, newtonDatabase, type TestEngine } from '../test-engine.ts';
 
@@ -31,10 +32,7 @@ export function onlineCases(engine: TestEngine): void {
     await writer.query(`UPDATE images SET name = 'held' WHERE id = '${first?.id}'`);
     const run = startCli(['db', 'migrate', 'ocata01'], { DATABASE_CONNECTION: url });
     const left = (): Promise<number> => count(engine, url, 'images WHERE visibility IS NULL');
-    for (let look = 0; look < 300 && (await left()) > 1; look += 1) {
-      await sleep(100);
-    }
-    expect(await left(), 'the row that is locked').to.equal(1);
+    await eventually(async () => expect(await left(), 'the row that is locked').to.equal(1));
     await writer.query('COMMIT');
     await writer.end();
     const result = await run.done;
@@ -49,12 +47,18 @@ export function onlineCases(engine: TestEngine): void {
     // Slow, so that there is a middle.
     await engine.countWrites(url, 0.001);
     const moved = (): Promise<number> => count(engine, url, 'images WHERE visibility IS NOT NULL');
+    // It cannot come to its end before the signal.
+    const [last] = await engine.query(url, 'SELECT max(id) AS id FROM images');
+    const writer = await engine.connect(url);
+    await writer.query('BEGIN');
+    await writer.query(`SELECT id FROM images WHERE id = '${last?.id}' FOR UPDATE`);
     const run = startCli(['db', 'migrate', 'ocata01'], { DATABASE_CONNECTION: url });
     while ((await moved()) === 0) {
       await sleep(10);
     }
     run.kill('SIGTERM');
     const result = await run.done;
+    await writer.end();
     expect(result.code, result.stderr).to.equal(22);
     expect(result.stderr).to.include('what ocata_migrate01 has moved stays');
     expect(await moved()).to.be.within(1, 2999);
