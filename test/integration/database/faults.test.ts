@@ -206,13 +206,13 @@ describe('a migrator or a server that is killed', () => {
 
   it('the lock outlives a balancer that ends idle connections', async () => {
     const url = await copy('balanced');
-    const proxy = await startTcpProxy(server.port, { idleLimit: 7000 });
+    const proxy = await startTcpProxy(server.port, { idleLimit: 15_000 });
     const blocker = await block(url, 'images');
     const run = startCli(['db', 'sync', 'ocata01'], {
       DATABASE_CONNECTION: url.replace(`:${server.port}/`, `:${proxy.port}/`),
     });
     await running(url, 'LOCK TABLE images');
-    await Promise.race([sleep(10_000), run.done]);
+    await Promise.race([sleep(22_000), run.done]);
     await blocker.end();
     const result = await run.done;
     await proxy.stop();

@@ -356,7 +356,7 @@ describe('a migrator or a MariaDB that is killed', () => {
 
     it("outlives the server's idle limit, and a balancer's", async () => {
       const impatient = await startMariaDb({ settings: { wait_timeout: '3' } });
-      const proxy = await startTcpProxy(impatient.port, { idleLimit: 7000 });
+      const proxy = await startTcpProxy(impatient.port, { idleLimit: 15_000 });
       const url = await impatient.createDatabase('idle');
       await seedMysqlNewton(url, { images: 300 });
       const blocker = await block(url, 'images');
@@ -364,7 +364,7 @@ describe('a migrator or a MariaDB that is killed', () => {
       const through = url.replace(`:${impatient.port}/`, `:${proxy.port}/`);
       const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: through });
       await running(url, 'ALTER TABLE images', run);
-      await Promise.race([sleep(10_000), run.done]);
+      await Promise.race([sleep(22_000), run.done]);
       const second = await runCli(['db', 'sync', '--lock-timeout', '0'], { DATABASE_CONNECTION: url });
       await blocker.end();
       const result = await run.done;
