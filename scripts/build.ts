@@ -134,7 +134,8 @@ async function main(): Promise<void> {
     }
   }
   const written = new Set(files.map(({ path }) => basename(path)));
-  for (const stale of readdirSync(join(dist, 'chunks')).filter((name) => !written.has(name))) {
+  const chunks = readdirSync(join(dist, 'chunks')).filter((name) => name.endsWith('.js'));
+  for (const stale of chunks.filter((name) => !written.has(name))) {
     rmSync(join(dist, 'chunks', stale), { force: true });
   }
   if (process.argv.includes('--sizes')) {
@@ -142,10 +143,11 @@ async function main(): Promise<void> {
   }
 }
 
-/** In one step, as a program that runs may be reading the file. */
+/** In one step, as a program that runs may be reading the file, and another build writing it. */
 function put(path: string, text: string): void {
-  writeFileSync(`${path}.new`, text);
-  renameSync(`${path}.new`, path);
+  const own = `${path}.${process.pid}`;
+  writeFileSync(own, text);
+  renameSync(own, path);
 }
 
 function printSizes(metafile: Metafile | undefined): void {
