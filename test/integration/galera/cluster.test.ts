@@ -14,7 +14,7 @@ import {
 import { goldenMysqlSchema, readMysqlSchema } from '../../../lab/databases/golden-mysql.ts';
 import { findHaProxy, startHaProxy } from '../../../lab/databases/haproxy.ts';
 import type { TestMariaDb } from '../../../lab/databases/mariadb.ts';
-import { mysqlOptions, withMysql } from '../../../lab/databases/mysql-client.ts';
+import { askMysql, mysqlOptions, withMysql } from '../../../lab/databases/mysql-client.ts';
 import { startStandInMySqlProxy } from '../../../lab/databases/stand-in-mysql-proxy.ts';
 import { bundle, runCli, startCli } from '../../../lab/process/bundle.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
@@ -47,9 +47,33 @@ describe('a Galera cluster of three', () => {
   });
 
   async function newton(name: string, images: number): Promise<readonly Row[]> {
-    const url = await first.createDatabase(name);
+    const url = await create(name);
     await seedMysqlNewton(url, { images });
     return expectedMysqlImages(url);
+  }
+
+  /** A database that is there on every node: until then a node knows none of that name. */
+  async function create(name: string): Promise<string> {
+    const url = await first.createDatabase(name);
+    for (const node of cluster.nodes) {
+      await eventually(() => withMysql(node.url(name), (client) => client.query('SELECT 1')));
+    }
+    return url;
+  }
+
+  /**
+   * Makes each row of an UPDATE of images on the node take a while as long as the session is there
+   * that this gives.
+   */
+  async function slowDown(node: TestMariaDb, name: string, seconds: number): Promise<mysql.Connection> {
+    const blocker = await mysql.createConnection(mysqlOptions(node.url(name)));
+    blocker.on('error', () => undefined);
+    await blocker.query("SELECT GET_LOCK('slow', 0)");
+    await withMysql(node.adminUrl(name), (client) =>
+      client.query(`CREATE TRIGGER slow BEFORE UPDATE ON images FOR EACH ROW
+        SET NEW.size = NEW.size + IF(IS_FREE_LOCK('slow'), 0, SLEEP(${seconds}))`),
+    );
+    return blocker;
   }
 
   /**
@@ -82,11 +106,13 @@ describe('a Galera cluster of three', () => {
 
   /** Waits until a session on the node runs the statement. */
   async function running(node: TestMariaDb, database: string, statement: string): Promise<void> {
-    for (let attempt = 0; attempt < 2000; attempt += 1) {
-      if ((await sessionsAt(node, database, statement)).length > 0) return;
-      await sleep(5);
-    }
-    throw new Error(`the migrator never ran ${statement}`);
+    await eventually(
+      async () => {
+        const sessions = await sessionsAt(node, database, statement);
+        expect(sessions, `who runs ${statement}`).to.have.length.greaterThan(0);
+      },
+      { everyMilliseconds: 5 },
+    );
   }
 
   /** The numbers of the sessions on the node that run the statement. */
@@ -121,7 +147,7 @@ describe('a Galera cluster of three', () => {
   });
 
   it('the same from an empty database', async () => {
-    await first.createDatabase('empty');
+    await create('empty');
     const runs = await Promise.all(
       cluster.nodes.map((node) =>
         runCli(['db', 'sync', '--output', 'json'], { DATABASE_CONNECTION: node.url('empty') }),
@@ -220,12 +246,7 @@ describe('a Galera cluster of three', () => {
         first.adminUrl(name).replace(`:${first.port}/`, `:${port}/`),
       );
       // The UPDATE takes minutes as long as the blocker is there.
-      const blocker = await mysql.createConnection(mysqlOptions(first.url(name)));
-      await blocker.query("SELECT GET_LOCK('slow', 0)");
-      await withMysql(first.adminUrl(name), (client) =>
-        client.query(`CREATE TRIGGER slow BEFORE UPDATE ON images FOR EACH ROW
-          SET NEW.size = NEW.size + IF(IS_FREE_LOCK('slow'), 0, SLEEP(0.5))`),
-      );
+      const blocker = await slowDown(first, name, 0.5);
       const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: one });
       await running(first, name, 'UPDATE images');
       const held = await runCli(['db', 'sync', '--lock-timeout', '0'], { DATABASE_CONNECTION: two });
@@ -316,12 +337,8 @@ describe('a Galera cluster of three', () => {
 
   it('a migrator that is killed on one node frees the others at once', async () => {
     const expected = await newton('killed', 3000);
-    const blocker = await mysql.createConnection(mysqlOptions(first.url('killed')));
-    await blocker.query("SELECT GET_LOCK('slow', 0)");
-    await withMysql(first.adminUrl('killed'), (client) =>
-      client.query(`CREATE TRIGGER slow BEFORE UPDATE ON images FOR EACH ROW
-        SET NEW.size = NEW.size + IF(IS_FREE_LOCK('slow'), 0, SLEEP(0.01))`),
-    );
+    // Its UPDATE takes five minutes, which is longer than the next one waits.
+    const blocker = await slowDown(first, 'killed', 0.1);
     const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: first.url('killed') });
     await running(first, 'killed', 'UPDATE images');
     const held = await runCli(['db', 'sync', '--lock-timeout', '0'], {
@@ -330,7 +347,7 @@ describe('a Galera cluster of three', () => {
     expect(held.code, held.stderr).to.equal(21);
     run.kill('SIGKILL');
     await run.done;
-    const rerun = await runCli(['db', 'sync', '--lock-timeout', '30'], {
+    const rerun = await runCli(['db', 'sync', '--lock-timeout', '120'], {
       DATABASE_CONNECTION: second.url('killed'),
     });
     await blocker.end();
@@ -365,6 +382,7 @@ describe('a Galera cluster of three', () => {
 
   it('a node that is killed in the middle: exit 20, and the next run finishes on another', async () => {
     const expected = await newton('node', 20_000);
+    await slowDown(third, 'node', 0.01);
     const run = startCli(['db', 'sync'], { DATABASE_CONNECTION: third.url('node') });
     await running(third, 'node', 'UPDATE images');
     await third.crash();
@@ -374,13 +392,17 @@ describe('a Galera cluster of three', () => {
     const rerun = await runCli(['db', 'sync'], { DATABASE_CONNECTION: second.url('node') });
     expect(rerun.code, rerun.stderr).to.equal(0);
     process.stdout.write(`      finished ${((performance.now() - at) / 1000).toFixed(1)} s after\n`);
+    await withMysql(first.adminUrl('node'), (client) => client.query('DROP TRIGGER slow'));
     await expectWhole(first.url('node'), expected);
   });
 
   it('a node that has lost its cluster: exit 20, one sentence', async () => {
     await first.createDatabase('cut');
     await second.crash();
-    await sleep(8000);
+    await eventually(async () => {
+      const ready = await askMysql(first.adminUrl(''), "SHOW STATUS LIKE 'wsrep_ready'");
+      expect(ready[0]?.Value).to.equal('OFF');
+    });
     const result = await runCli(['db', 'sync'], { DATABASE_CONNECTION: first.url('cut') });
     expect(result.code, result.stderr).to.equal(20);
     expect(result.stderr).to.match(/the Galera node (has lost its cluster|is not ready)/);
