@@ -104,6 +104,7 @@ export async function startEnvironment({
     const folder = rights === 'cluster' ? 'manifests/overlays/cluster' : 'manifests/base';
     const given = (await renderManifests(folder)).filter(({ kind = '' }) => RIGHTS.includes(kind));
     await applied(plane, ['apply', '-f', '-'], asList(given));
+    if (rights === 'cluster') await mayWork(api);
   }
   await crdsEstablished(plane.kubeconfigPath);
   async function kubeconfig(): Promise<string> {
@@ -126,6 +127,7 @@ export async function startEnvironment({
       const tenant = await makeTenant(plane, api, name, connection);
       if (rights === 'namespaced') {
         await applied(plane, ['apply', '-n', name, '-k', `${ROOT}manifests/tenant`]);
+        await mayWork(api, name);
       }
       return tenant;
     },
@@ -135,6 +137,18 @@ export async function startEnvironment({
       await Promise.all([plane.stop(), postgres.stop()]);
     },
   };
+}
+
+/** The API server takes a moment to heed new rights; until then it forbids what they give. */
+async function mayWork(api: TestApi, namespace?: string): Promise<void> {
+  const user = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
+  const what = { group: 'db.glance.openstack.org', resource: 'glanceschemas', verb: 'list' };
+  await eventually(async () => {
+    const review = await api.call('POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', {
+      spec: { user, resourceAttributes: { ...what, ...withoutUndefined({ namespace }) } },
+    });
+    expect(review.status.allowed, review.status.reason).to.equal(true);
+  });
 }
 
 async function makeTenant(

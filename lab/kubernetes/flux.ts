@@ -6,7 +6,7 @@ import { reaper } from '../process/reaper.ts';
 import { type ServerProcess, startServerProcess } from '../process/server-process.ts';
 import { ensureTool, toolSource } from '../tools/ensure-tool.ts';
 import type { ControlPlane } from './control-plane.ts';
-import { kubectl } from './kubectl.ts';
+import { crdsEstablished, kubectl } from './kubectl.ts';
 
 /** The controllers of Flux, as processes of this machine. */
 export interface Flux {
@@ -28,7 +28,7 @@ export async function startFlux(plane: ControlPlane): Promise<Flux> {
     const crds = join(await toolSource(name), 'config/crd/bases');
     await done(plane, ['apply', '--server-side', `--filename=${crds}`]);
   }
-  await done(plane, ['wait', '--for=condition=Established', 'crd', '--all']);
+  await crdsEstablished(plane.kubeconfigPath);
   await done(plane, ['create', 'namespace', NAMESPACE]);
   const storage = `127.0.0.1:${await freePort()}`;
   mkdirSync(join(folder, 'storage'));

@@ -9,7 +9,7 @@ import { expect } from 'chai';
 import { builtImage, filesOf, type ImageConfig, imageSizes, unpackImage } from '../../lab/container/image.ts';
 import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { writeKubeconfig } from '../../lab/kubernetes/kubeconfig.ts';
-import { kubectl } from '../../lab/kubernetes/kubectl.ts';
+import { crdsEstablished, kubectl } from '../../lab/kubernetes/kubectl.ts';
 import { freePort } from '../../lab/process/free-port.ts';
 import { processUse } from '../../lab/process/process-use.ts';
 
@@ -103,7 +103,7 @@ describe('the image, built from the Dockerfile', () => {
         const done = await kubectl(plane.kubeconfigPath, ['apply', what], { cwd: ROOT });
         expect(done.code, done.stderr).to.equal(0);
       }
-      await kubectl(plane.kubeconfigPath, ['wait', '--for=condition=Established', 'crd', '--all']);
+      await crdsEstablished(plane.kubeconfigPath);
       copyFileSync(plane.caFile, join(folder, 'tmp/ca.crt'));
       const { server, adminToken } = plane;
       writeKubeconfig(join(folder, 'tmp/kubeconfig'), { server, caFile: '/tmp/ca.crt', token: adminToken });
