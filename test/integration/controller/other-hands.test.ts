@@ -149,7 +149,7 @@ describe('what others do to the Jobs, and refuse of them', function () {
       if (policy === NO_RELEASE) {
         await lift();
       }
-      const deleted = await tenant.kubectl('delete', 'glanceschema', 'glance', '--timeout=60s');
+      const deleted = await tenant.kubectl('delete', 'glanceschema', 'glance', '--timeout=300s');
       expect(deleted.code, deleted.stderr).to.equal(0);
       if (policy !== NO_RELEASE) {
         await lift();

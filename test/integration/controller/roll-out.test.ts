@@ -231,7 +231,7 @@ describe('a contract that waits for a roll-out', () => {
     await allow(tenant);
     await tenant.apply({ revision: 'ocata01', contractAfter: [API] });
     await tenant.reaches('WaitingForRollOut', WAIT);
-    await succeeds(tenant, 'delete', 'glanceschema', 'glance', '--timeout=30s');
+    await succeeds(tenant, 'delete', 'glanceschema', 'glance', '--timeout=300s');
     await tenant.apply({ revision: 'ocata01', contractAfter: [API] });
     await tenant.reaches('WaitingForRollOut', WAIT);
     await succeeds(

@@ -56,11 +56,11 @@ function written(operator: Operator): string {
 /**
  * Without what differs each time: times, names of replicas and Jobs, addresses, versions; and
  * without what is only said where the Job controller takes its time between the end of a pod and
- * that of its Job.
+ * that of its Job, or the pod waits for long.
  */
 function alike(text: string): string {
   return text
-    .replaceAll(/.*"reason":"MigrationPending"\}\n/g, '')
+    .replaceAll(/.*"reason":"(MigrationPending|JobBlocked)"\}\n/g, '')
     .replaceAll(/"timestamp":"[^"]+"/g, '"timestamp":"T"')
     .replaceAll(/[\w.-]+_[0-9a-f]{8}\b/g, 'REPLICA')
     .replaceAll(/(glance-\d+)-[0-9a-f]{8}\b/g, '$1-HASH')
