@@ -6,6 +6,7 @@ import { CHART, helm, prepareHelm } from '../../../lab/kubernetes/helm.ts';
 import type { Operator } from '../../../lab/kubernetes/operator.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
 import { documented, follow } from '../../support/documented.ts';
+import { type HeldMigration, holdMigration } from '../../support/held-migration.ts';
 
 const REMOVE = documented('docs/operations.md', 'Remove the operator');
 
@@ -44,17 +45,20 @@ describe('the operator is removed', () => {
     return result.stdout;
   }
 
-  /** A tenant named as in the document, with a migration at work that takes some seconds. */
-  async function atWork(database: string): Promise<{ readonly tenant: Tenant; readonly url: string }> {
+  /** A tenant named as in the document, with a migration at work until `held` is released. */
+  async function atWork(database: string): Promise<{
+    readonly tenant: Tenant;
+    readonly url: string;
+    readonly held: HeldMigration;
+  }> {
     const url = await environment.postgres.createDatabase(database);
-    await seedNewton(url, { images: 20_000 });
+    await seedNewton(url, { images: 200 });
     const tenant = await environment.tenant('openstack', url);
+    const held = await holdMigration(url);
     await tenant.apply({ revision: 'ocata01' });
-    await eventually(async () => {
-      expect((await tenant.pods())[0]?.status?.phase).to.equal('Running');
-    });
+    await held.waits();
     await tenant.reaches('MigrationRunning');
-    return { tenant, url };
+    return { tenant, url, held };
   }
 
   async function expectNothingLeft(): Promise<void> {
@@ -62,15 +66,21 @@ describe('the operator is removed', () => {
     await run(remove('kubectl delete -k crds'));
     const found = await run('kubectl get clusterroles,clusterrolebindings,crds -o name');
     expect(found.split('\n').filter((name) => name.includes('glance'))).to.deep.equal([]);
-    const own = await run(
-      'kubectl get all,roles,rolebindings,networkpolicies -n glance-schema-system -o name',
-    );
-    expect(own).to.equal('');
+    // What belonged to the Deployment goes after it.
+    await eventually(async () => {
+      const own = await run(
+        'kubectl get all,roles,rolebindings,networkpolicies -n glance-schema-system -o name',
+      );
+      expect(own).to.equal('');
+    });
   }
 
   it('after its resources: the migration at work is waited for, and nothing is left', async () => {
-    const { url } = await atWork('in_order');
-    await run(remove('delete glanceschemas --all'));
+    const { tenant, url, held } = await atWork('in_order');
+    const deleted = run(remove('delete glanceschemas --all'));
+    await eventually(async () => expect((await tenant.read()).metadata?.deletionTimestamp).to.be.a('string'));
+    await held.release();
+    await deleted;
     expect(await readSchema(url), 'migrated').to.deep.equal(
       withAlembicVersion(goldenSchema('ocata_era__ocata01')),
     );
@@ -80,8 +90,10 @@ describe('the operator is removed', () => {
   });
 
   it('before them: the Job ends by itself, and the documented command releases the resource', async () => {
-    const { tenant, url } = await atWork('too_early');
+    const { tenant, url, held } = await atWork('too_early');
     operator.kill('SIGKILL');
+    await eventually(() => expect(operator.running()).to.equal(false));
+    await held.release();
     await run(remove('helm uninstall'));
     const waiting = await tenant.kubectl('delete', 'glanceschema', 'glance', '--timeout=1s');
     expect(waiting.code, 'nobody releases it').to.equal(1);
@@ -98,8 +110,10 @@ describe('the operator is removed', () => {
   });
 
   it('before them: an operator that is installed again releases the resource', async () => {
-    const { tenant } = await atWork('again');
+    const { tenant, held } = await atWork('again');
     operator.kill('SIGKILL');
+    await eventually(() => expect(operator.running()).to.equal(false));
+    await held.release();
     await tenant.kubectl('delete', 'glanceschema', 'glance', '--wait=false');
     await run(remove('kubectl wait --for=condition=Complete'));
     operator = await environment.operator(['--no-leader-elect']);

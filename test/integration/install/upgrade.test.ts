@@ -9,6 +9,7 @@ import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import type { Operator } from '../../../lab/kubernetes/operator.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
 import { documented, follow } from '../../support/documented.ts';
+import { holdMigration } from '../../support/held-migration.ts';
 
 // The same bundle under two names of images stands for two versions of the operator.
 const OLD = ['--image', 'glance-schema:old'];
@@ -46,6 +47,15 @@ describe('the operator is upgraded', () => {
     return environment.tenant(name, url);
   }
 
+  /** All is written that follows a status. */
+  async function rests(tenant: Tenant): Promise<void> {
+    await eventually(async () => {
+      expect((await tenant.read()).metadata?.finalizers).to.equal(undefined);
+      expect((await tenant.jobs()).map(({ spec }) => spec.ttlSecondsAfterFinished)).to.not.include(undefined);
+      expect((await tenant.events()).map(({ reason }) => reason)).to.include('UpToDate');
+    });
+  }
+
   const imagesOf = async (tenant: Tenant) =>
     (await tenant.jobs()).map((job) => job.spec.template.spec.containers[0].image).sort();
 
@@ -77,10 +87,13 @@ describe('the operator is upgraded', () => {
 
   it('with Jobs that ended while there was none: each result is stored', async () => {
     const tenant = await newton('between', 100);
+    const held = await holdMigration(environment.postgres.url('between'));
     const old = await start(OLD);
     await tenant.apply({ revision: 'ocata01' });
     await tenant.reaches('MigrationRunning');
     old.kill('SIGKILL');
+    await eventually(() => expect(old.running()).to.equal(false));
+    await held.release();
     await eventually(async () => expect((await tenant.jobs())[0]?.status?.succeeded).to.equal(1));
     await start([...NEW, '--no-leader-elect']);
     const { status } = await tenant.reaches('UpToDate');
@@ -104,7 +117,7 @@ describe('the operator is upgraded', () => {
     const old = await start([...OLD, '--no-leader-elect']);
     await tenant.apply({ revision: 'ocata01' });
     await tenant.reaches('UpToDate');
-    await sleep(1_000);
+    await rests(tenant);
     await old.stop();
     const since = new Date();
     await start([...NEW, '--no-leader-elect']);
@@ -184,14 +197,15 @@ describe('the operator is upgraded', () => {
 
   it('with the CRD of the version before under resources and a Job at work: all of them go on', async () => {
     await applyOlderCrd();
-    const [working, resting] = [await newton('working', 20_000), await newton('resting', 10)];
+    const [working, resting] = [await newton('working', 100), await newton('resting', 10)];
+    const held = await holdMigration(environment.postgres.url('working'));
     const old = await start(OLD);
     await resting.apply({ revision: 'mitaka02' });
     await resting.reaches('UpToDate');
     await working.apply({ revision: 'ocata01' });
     await working.reaches('MigrationRunning');
     expect(await resting.refusal({ revision: 'rocky02' })).to.contain('Cannot use this revision');
-    await sleep(1_000);
+    await rests(resting);
     const before = await resting.read();
 
     await replaceCrd();
@@ -199,6 +213,7 @@ describe('the operator is upgraded', () => {
     expect(old.running(), 'the old operator goes on').to.equal(true);
     await start(NEW, { standby: true });
     await old.stop();
+    await held.release();
 
     await working.reaches('UpToDate', 60_000);
     expect(await working.jobs()).to.have.length(1);
