@@ -93,7 +93,7 @@ describe('make release', () => {
     await run('apply', '--server-side', ...file);
     await replicas();
     await run('apply', '--server-side', ...file);
-    await run('delete', ...file, '--timeout=60s');
+    await run('delete', ...file, '--timeout=300s');
     expect(await run('get', 'crds,clusterroles', '-o', 'name')).not.to.contain('glance-schema');
   });
 

@@ -129,7 +129,7 @@ for (const [rights, folder] of [
       });
       await lock.query('ROLLBACK');
       await lock.end();
-      const deleted = await life.kubectl('delete', 'glanceschema', 'glance', '--timeout=60s');
+      const deleted = await life.kubectl('delete', 'glanceschema', 'glance', '--timeout=300s');
       expect(deleted.code, deleted.stderr).to.equal(0);
 
       await eventually(async () => {
