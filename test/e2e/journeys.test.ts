@@ -70,10 +70,13 @@ describe('journeys on a real node', function () {
       expect(left.map(({ metadata }) => metadata?.name)).not.to.include(name);
     }, LONG_WAIT);
 
-  async function podOf(tenant: Tenant): Promise<KubeObject> {
-    const pod = (await tenant.list('pods')).find(({ status }) => status.phase === 'Running');
-    if (pod === undefined) throw new Error(`No pod runs in ${tenant.namespace}`);
-    return pod;
+  /** The pod that runs; the kubelet may tell so after the migrator has begun. */
+  function podOf(tenant: Tenant): Promise<KubeObject> {
+    return eventually(async () => {
+      const pod = (await tenant.list('pods')).find(({ status }) => status.phase === 'Running');
+      if (pod === undefined) throw new Error(`No pod runs in ${tenant.namespace}`);
+      return pod;
+    });
   }
 
   it('install: two replicas are ready under Pod Security restricted, and no manifest names a user', async () => {
@@ -344,8 +347,10 @@ describe('journeys on a real node', function () {
       '--timeout=20s',
     );
     expect(drained).to.match(/disruption budget/);
-    const running = (await cluster.list(...PODS)).filter(({ status }) => status.phase === 'Running');
-    expect(running).to.have.length(1);
+    await eventually(async () => {
+      const running = (await cluster.list(...PODS)).filter(({ status }) => status.phase === 'Running');
+      expect(running).to.have.length(1);
+    });
     await held.release();
     await cluster.kubectl('uncordon', cluster.node.name);
     await tenant.reaches('UpToDate');

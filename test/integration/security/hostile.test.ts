@@ -383,8 +383,12 @@ describe('hostile resources', () => {
       ['describe', 'glanceschema', 'glance'],
       ['get', 'events', '-o', 'jsonpath={range .items[*]}{.message}{end}'],
     ]) {
-      const { stdout } = await where.kubectl(...args);
-      expect(stdout).to.contain('owned');
+      // An Event is told of after the status has been written.
+      const stdout = await eventually(async () => {
+        const said = (await where.kubectl(...args)).stdout;
+        expect(said).to.contain('owned');
+        return said;
+      });
       expect(UNPRINTABLE.exec(stdout)?.[0], args.join(' ')).to.equal(undefined);
     }
     const status = JSON.stringify((await where.read()).status);
