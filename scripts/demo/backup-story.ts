@@ -94,7 +94,7 @@ async function refusePlan(world: World, narrator: Narrator, api: TestApi): Promi
   const { hash } = status.plan;
   await narrator.glanceSchema(world.database, ['db', 'sync', 'pike01']);
 
-  narrator.heading('The plan is approved, and refused by its own migration: it would do something else now');
+  narrator.heading('The plan is approved, but its migration refuses it: it would do something else now');
   await approve(narrator, hash);
   await followUntil(
     narrator,

@@ -59,7 +59,7 @@ export function operatorCommand(): Command {
 const EXIT_CODES_HELP = `
 Exit codes:
   0  stopped by SIGTERM or SIGINT
-  1  the Lease was lost, the kubeconfig or the own pod cannot be read, or an address is taken
+  1  the Lease was lost, the kubeconfig or the operator's own pod cannot be read, or an address is taken
   2  the command line cannot be understood
 `;
 

@@ -28,7 +28,8 @@ export interface FailureMeaning {
 export const FAILURES = {
   MigrationFailed: {
     exitCode: 1,
-    meaning: "a migration failed and was rolled back; the message has the database's own error",
+    meaning:
+      "a migration failed; the message has the database's own error and says what state the database is in",
     retriedInJob: true,
     nextJob: 'when asked',
     inHistory: true,
@@ -68,7 +69,7 @@ export const FAILURES = {
   },
   DatabaseNotGlance: {
     exitCode: 13,
-    meaning: 'the database is not one of Glance, or its version cannot be believed',
+    meaning: "the database is not Glance's, or its version table contradicts its tables",
     retriedInJob: false,
     nextJob: 'when asked',
     inHistory: false,
@@ -128,7 +129,7 @@ export const FAILURES = {
   },
   DatabaseUnreachable: {
     exitCode: 20,
-    meaning: 'cannot connect, log in or write, or the server has ended it; the same may go well later',
+    meaning: 'cannot connect, log in or write, or the server ended the session; a later attempt may succeed',
     retriedInJob: true,
     nextJob: 'with backoff',
     inHistory: false,
@@ -136,7 +137,7 @@ export const FAILURES = {
   },
   LockTimeout: {
     exitCode: 21,
-    meaning: 'another migrator has kept the lock for too long',
+    meaning: 'another migrator held the lock, or another session a table, for longer than --lock-timeout',
     retriedInJob: true,
     nextJob: 'with backoff',
     inHistory: false,
@@ -144,7 +145,8 @@ export const FAILURES = {
   },
   Interrupted: {
     exitCode: 22,
-    meaning: 'SIGTERM or SIGINT; what was running was rolled back, on MySQL but for its steps that were done',
+    meaning:
+      'stopped by SIGTERM or SIGINT; what was running was rolled back (on MySQL and MariaDB finished steps remain)',
     retriedInJob: true,
     nextJob: 'with backoff',
     inHistory: true,

@@ -467,7 +467,7 @@ export const statusSchema = z
       .string()
       .max(64)
       .optional()
-      .describe('The revision that was last read from the database, never a wish.'),
+      .describe('The revision that was last read from the database, not the one that was asked for.'),
     recordedPhase: phase.optional().describe("Where in that revision's cycle the database is."),
     recordedFrom: z
       .string()
@@ -536,7 +536,10 @@ export const statusSchema = z
     job: z
       .strictObject({
         name: z.string().max(253).describe('The name of the Job.'),
-        uid: z.string().max(64).describe('Its UID, by which it is told from another of that name.'),
+        uid: z
+          .string()
+          .max(64)
+          .describe('Its UID, which distinguishes it from another Job of the same name.'),
         purpose: z
           .enum(['Migrate', 'Observe', 'Plan', 'Look'])
           .describe(
@@ -589,7 +592,7 @@ export const statusSchema = z
         locks: z
           .array(z.string().max(256))
           .max(64)
-          .describe('What it takes of tables that are in use, the longest list cut.'),
+          .describe('The locks that it takes on tables in use; a long list is cut.'),
         warnings: z
           .array(z.string().max(256))
           .max(64)

@@ -118,7 +118,7 @@ export const REASONS = {
     also: 'Reconciling',
     warns: true,
     verb: 'retry',
-    meaning: 'The Job cannot connect to the database, log in or write, or the server has ended what ran.',
+    meaning: 'The Job cannot connect to the database, log in or write, or the server ended its session.',
     doThis: 'Mend what the message names; the operator tries again by itself.',
   },
   ConnectionInvalid: {
@@ -136,8 +136,9 @@ export const REASONS = {
     warns: true,
     verb: 'retry',
     meaning:
-      'The database has tables, and neither alembic_version nor migrate_version says at which revision they are. Nothing was changed.',
-    doThis: 'Point the Secret at the right database, then set the annotation `retry`.',
+      "The database is not Glance's, a restore of it has not ended, or its version table is lost or contradicts its tables. Nothing was changed.",
+    doThis:
+      'Do what the message says: name the right database in the Secret, finish the restore, or correct the version table. Then set the annotation `retry`.',
   },
   SchemaDrift: {
     ready: 'False',
@@ -147,7 +148,7 @@ export const REASONS = {
     meaning:
       '`spec.drift.beforeMigration` is `Block`, and the schema is not what its revision has. Nothing was changed.',
     doThis:
-      'Run `glance-schema db diff --drift` for all of it and for the SQL that mends it, or name in `spec.drift.exclude` what is meant to be so; the operator tries again by itself, or at once with the annotation `retry`.',
+      'Run `glance-schema db diff --drift` to see every difference and the SQL that fixes it, or list intended differences in `spec.drift.exclude`. The operator retries by itself; to retry at once, set the annotation `retry`.',
   },
   BackupFailed: {
     ready: 'False',
@@ -170,7 +171,8 @@ export const REASONS = {
     also: 'Stalled',
     warns: true,
     verb: 'retry',
-    meaning: 'A migration failed and its attempts have ended. What was running was rolled back.',
+    meaning:
+      'A migration failed and is not retried by itself. The message says what state the database is in.',
     doThis: 'Mend what the message names, then set the annotation `retry` or change the spec.',
   },
   PartiallyApplied: {
@@ -188,8 +190,7 @@ export const REASONS = {
     warns: true,
     meaning:
       'The Job cannot go on: image, quota, scheduling, a Job that is suspended, a node that does not answer.',
-    doThis:
-      'Mend what the message names, which is mostly the word of the kubelet, the scheduler or the API server.',
+    doThis: 'Fix what the message names. It usually quotes the kubelet, the scheduler or the API server.',
   },
 } as const satisfies Readonly<Record<string, ReasonMeaning>>;
 

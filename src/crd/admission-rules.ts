@@ -202,10 +202,11 @@ export function targetIsNotLower(): AdmissionRule {
       `${wantedOrdinal} >= ${recordedOrdinal}`,
     ].join(' || '),
     fieldPath: '.spec.revision',
-    message: 'Cannot lower the revision: downgrades are not supported',
+    message:
+      'Cannot lower the revision: downgrades are not supported. Set spec.revision and spec.through to where the database is, or later; or restore a backup and then set the annotation db.glance.openstack.org/observe.',
     messageExpression:
       `'Cannot lower the revision to \\'' + ${revision('self')} + '\\'' + ${wantedPhase} + ': the database is already at \\''` +
-      ` + self.status.recordedRevision + '\\'' + ${recordedPhase} + ', which is later. Nothing was changed. Set spec.revision to \\'' + self.status.recordedRevision + '\\' or later, or restore a backup and then set the annotation db.glance.openstack.org/observe.'`,
+      ` + self.status.recordedRevision + '\\'' + ${recordedPhase} + ', which is later. Nothing was changed. ' + (${wanted} == ${ORDER}[self.status.recordedRevision] && has(self.status.recordedPhase) ? 'Set spec.through to ' + self.status.recordedPhase : 'Set spec.revision to \\'' + self.status.recordedRevision + '\\' or later') + ', or restore a backup and then set the annotation db.glance.openstack.org/observe.'`,
   };
 }
 

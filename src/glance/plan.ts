@@ -160,7 +160,7 @@ function planMigrations(facts: Facts, detected: Detected, goal: Goal, registry: 
     const at = formatPosition(detected.position);
     return refuse(
       'DowngradeNotSupported',
-      `the database is already at '${at}', which is later, and Glance has no downgrades. Restore a backup, or name '${at}' or later.`,
+      `the database is already at '${at}', which is later, and Glance has no downgrades. Restore a backup, or name '${detected.position.revision}'${detected.position.phase === 'Contract' ? '' : ` with --through ${detected.position.phase}`} or later.`,
     );
   }
   const applied = detected.kind === 'at' ? detected.applied : new Set<string>();

@@ -155,7 +155,7 @@ function describeOutcome(name: string, progress: RunProgress, options: RunOption
   if (options.state.transactional) {
     return options.run.online
       ? `${name} is not recorded and what it has begun does no harm, ${at}${rerun}`
-      : `${name} was rolled back, ${at}`;
+      : `${name} was rolled back, ${at}${rerun}`;
   }
   const { kept, running, begun } = progress;
   const halfway = begun.filter((step) => !kept.includes(step));
@@ -164,11 +164,11 @@ function describeOutcome(name: string, progress: RunProgress, options: RunOption
   }
   const left = running.steps.filter((step) => ![...kept, ...halfway, ...progress.meaningless].includes(step));
   const parts = [
-    ...(kept.length === 0 ? [] : [`there is ${list(kept)}`]),
-    ...(halfway.length === 0 ? [] : [`begun is ${list(halfway)}`]),
-    `there is not ${list(left) || 'its record'}`,
+    ...(kept.length === 0 ? [] : [`done: ${list(kept)}`]),
+    ...(halfway.length === 0 ? [] : [`begun: ${list(halfway)}`]),
+    `not done: ${list(left) || 'its record'}`,
   ];
-  return `of ${name} ${parts.slice(0, -1).join(', ')}, and ${parts.at(-1)}; alembic_version says ${rows.join(', ') || 'nothing'}${rerun}`;
+  return `${name} is partly applied (${parts.join('; ')}); alembic_version says ${rows.join(', ') || 'nothing'}${rerun}`;
 }
 
 /** The first steps of a list, and how many more there are. */

@@ -21,11 +21,12 @@ export async function ownImage(parts: {
   let pod: OwnPod | undefined;
   try {
     if (podName !== undefined) {
-      const onTrouble = (error: Error) => log.warn(`Trouble with the own pod: ${error.message}`, { error });
+      const onTrouble = (error: Error) =>
+        log.warn(`Trouble with the operator's own pod: ${error.message}`, { error });
       pod = await readOwnPod(client, { namespace, name: podName }, onTrouble, stop.signal);
     }
   } catch (error) {
-    const cannot = `Cannot read the own pod ${namespace}/${podName}: ${messageOf(error)}`;
+    const cannot = `Cannot read the operator's own pod ${namespace}/${podName}: ${messageOf(error)}`;
     if (named === undefined) {
       log.error(
         `${cannot}. Give the ServiceAccount the right to get it, or name the image of Jobs by --image.`,

@@ -153,7 +153,9 @@ function stopOnSignal(log: Log): AbortController {
 }
 
 function stopWithoutLease(log: Log, stop: AbortController): void {
-  log.error('The Lease is lost: another replica may be leading, stopping');
+  log.error(
+    'Lost the Lease, so another replica may lead: stopping. If this repeats, check that the API server answers within seconds',
+  );
   process.exitCode = 1;
   stop.abort();
 }
@@ -169,7 +171,8 @@ function openLease({ log, ...needs }: LeaseNeeds): LeaderLease {
   return new LeaderLease({
     ...needs,
     name: LEASE_NAME,
-    onTrouble: (error) => log.warn(`Trouble with the Lease: ${error.message}`, { error }),
+    onTrouble: (error) =>
+      log.warn(`Cannot read or renew the Lease, trying again: ${error.message}`, { error }),
     onOtherLeader: (leader) => log.info(`Waiting: ${leader} leads`, { leader }),
   });
 }

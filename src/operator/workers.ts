@@ -58,7 +58,7 @@ export async function runWorkers(parts: {
         const outcome = cluster.isRead(key) ? await reconcile(key) : NOT_READ;
         if (outcome.kind === 'requeue') {
           result = 'requeue';
-          log.debug(`${key}: ${outcome.why}; looking again`, { key });
+          log.debug(`${key}: ${outcome.why}; requeued`, { key });
           queue.addRateLimited(key, outcome.notBefore);
         } else {
           queue.forget(key);
@@ -69,7 +69,7 @@ export async function runWorkers(parts: {
         }
       } catch (error) {
         result = 'error';
-        log.warn(`${key}: ${messageOf(error)}; the pass is made again`, { key, error });
+        log.warn(`${key}: ${messageOf(error)}; retrying`, { key, error });
         queue.addRateLimited(key, error instanceof KubeError ? error.retryAfter : undefined);
       } finally {
         metrics.passed(result, (performance.now() - began) / 1000);

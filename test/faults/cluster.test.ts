@@ -182,7 +182,7 @@ describe('the operator when what it stands on fails', () => {
       expect(status.job.failure?.reason).to.equal('NoResult');
       return status.conditions[0];
     });
-    expect(failed.message).to.contain('The Job ended without a result').and.contain('The next attempt is at');
+    expect(failed.message).to.contain('ended without a report').and.contain('The next attempt is at');
     await expectDoneOnce(given, 60_000);
     expect(await given.tenant.jobs()).to.have.length(2);
   });

@@ -75,7 +75,7 @@ describe('a leader that does not renew its Lease', () => {
     await eventually(() => expect(leader.running(), 'it ends').to.equal(false));
     expect(await leader.stop()).to.equal(1);
     expect(leader.log().map(({ message }) => message)).to.include(
-      'The Lease is lost: another replica may be leading, stopping',
+      'Lost the Lease, so another replica may lead: stopping. If this repeats, check that the API server answers within seconds',
     );
     const { status } = await tenant.reaches('UpToDate');
     expect(status.recordedRevision).to.equal('queens01');

@@ -158,8 +158,8 @@ const GUARDS: readonly Guard[] = [
     'ended + delay',
   ]),
   guard('what a lost Job left is read outside the window', [
-    "  if (recordMayBeOld(facts)) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. It is read again; spec.window",
-    "  if (facts.now === 0) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. It is read again; spec.window",
+    "  if (recordMayBeOld(facts)) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. Reading it again: spec.window",
+    "  if (facts.now === 0) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. Reading it again: spec.window",
   ]),
   guard('a clock put back does not make the window wait', [
     'Math.min(opensAt - now, PATIENCE)',
@@ -179,8 +179,8 @@ const GUARDS: readonly Guard[] = [
     'target',
   ]),
   guard('what a lost contract has left is read before its roll-out is waited for', [
-    "  if (recordMayBeOld(facts)) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. It is read again; spec.contractAfter",
-    "  if (facts.now === 0) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. It is read again; spec.contractAfter",
+    "  if (recordMayBeOld(facts)) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. Reading it again: spec.contractAfter",
+    "  if (facts.now === 0) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. Reading it again: spec.contractAfter",
   ]),
   guard('a plan is approved by its own hash', ['    plan.hash === spec.approvedPlan &&\n', '']),
   guard('a plan that was refused is not tried again', [

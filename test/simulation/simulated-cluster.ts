@@ -833,7 +833,7 @@ export class SimulatedCluster implements Cluster {
 
   /** What is told of a refused Job is of what is wanted now, and the resource is not held by it. */
   #checkRefusal(schema: SchemaObject, { conditions }: NonNullable<SchemaObject['status']>): void {
-    const reported = conditions?.some(({ message }) => message.includes('does not take Job')) ?? false;
+    const reported = conditions?.some(({ message }) => message.includes('refused to create Job')) ?? false;
     if (reported && this.#holds) {
       throw new Error(`A refused Job holds up its resource (${schema.metadata.uid})`);
     }

@@ -114,10 +114,7 @@ function readNumber(option: string, text: string | undefined, least: number): nu
     return undefined;
   }
   if (!/^\d{1,6}$/.test(text) || Number(text) < least) {
-    throw new Failure(
-      'Usage',
-      `Cannot use ${option} '${text}': do write a whole number of at least ${least}`,
-    );
+    throw new Failure('Usage', `Cannot use ${option} '${text}': write a whole number of at least ${least}.`);
   }
   return Number(text);
 }

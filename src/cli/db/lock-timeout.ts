@@ -18,7 +18,10 @@ export function addLockTimeout(command: Command, seconds: string): Command {
  */
 export function readLockTimeout(text: string): number {
   if (!/^\d{1,6}$/.test(text)) {
-    throw new Failure('Usage', `Cannot use --lock-timeout '${text}': do write a number of seconds`);
+    throw new Failure(
+      'Usage',
+      `Cannot use --lock-timeout '${text}': it is not a number of seconds. Write one, such as 600.`,
+    );
   }
   return Number(text);
 }

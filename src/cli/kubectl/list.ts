@@ -26,7 +26,7 @@ export function listCommand(): Command {
 async function list(flags: ListFlags): Promise<void> {
   await withCluster(flags, async ({ namespace, request }) => {
     const within = flags.allNamespaces === true ? undefined : namespace;
-    const where = within === undefined ? 'of all namespaces' : `of namespace ${within}`;
+    const where = within === undefined ? 'in all namespaces' : `in namespace ${within}`;
     const answer = await request<{ readonly items: readonly SchemaView[] }>(
       {
         method: 'GET',
@@ -39,7 +39,7 @@ async function list(flags: ListFlags): Promise<void> {
     if (output === 'json' || output === 'yaml') {
       process.stdout.write(await objectText(answer, output));
     } else if (answer.items.length === 0) {
-      process.stderr.write(`There are no such GlanceSchemas ${where}.\n`);
+      process.stderr.write(`No GlanceSchemas found ${where}.\n`);
     } else {
       const rows = rowsOf(answer.items, { wide: output === 'wide', namespaces: within === undefined });
       process.stdout.write(`${tableLines(rows).join('\n')}\n`);

@@ -63,7 +63,7 @@ async function newestPod(schema: SchemaAccess, { namespace, request }: ClusterAc
   )[0];
   if (newest === undefined) {
     throw new Error(
-      `Cannot ${doing}: Job ${job.name} has no pod, or none any more. What came of it is told by '${schema.commandFor('history')}'.`,
+      `Cannot ${doing}: Job ${job.name} has no pod, or its pod was deleted. For the result, run '${schema.commandFor('history')}'.`,
     );
   }
   return newest.metadata.name;

@@ -2,7 +2,9 @@ import { Option } from 'commander';
 
 /** Says in which form a verb writes what it found, besides that for people. */
 export function outputOption(formats: readonly string[]): Option {
-  return new Option('-o, --output <format>', 'in the place of the text for people').choices(formats);
+  return new Option('-o, --output <format>', 'print the object in this format instead of text').choices(
+    formats,
+  );
 }
 
 /** Objects as the API server has them, in the form that kubectl would write. */

@@ -9,7 +9,7 @@ export function observeCommand(): Command {
     description:
       'Have the database read again by a Job that changes nothing; the record follows it, down too. For after a restore.',
     patch: () => ({ metadata: { annotations: { [OBSERVE_ANNOTATION]: new Date().toISOString() } } }),
-    done: 'is to have its database read again',
+    done: 'will have its database read again',
     next: 'status',
   });
 }

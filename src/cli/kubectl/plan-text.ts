@@ -62,7 +62,7 @@ function factsOf(status: NonNullable<SchemaView['status']>, title: string): Fact
   if (recordedRevision === undefined && heads.length === 0) {
     if (job?.failure?.reason === 'DatabaseNotGlance') {
       throw new Error(
-        `Cannot plan ${title}: its database is not one of Glance. Point the Secret at the right one, and then retry.`,
+        `Cannot plan ${title}: its database is not Glance's. Point the Secret at the right one, and then retry.`,
       );
     }
     // What was read before may have been of such a database too.

@@ -83,7 +83,8 @@ function whatToDo(
     `2. Create the Job: ${schema.commandFor('restore')} --backup ${number} | kubectl create${kubectlFlags} -f -`,
     `3. See how it ends: kubectl logs -f job/NAME${kubectlFlags}`,
     `4. Have the record follow the database: ${schema.commandFor('observe')}`,
-    `5. Set spec.revision to '${revision}', start Glance of that release, and then: ${schema.commandFor('resume')}`,
+    `5. Set spec.revision to '${revision}' (in Git, if it comes from there), then: ${schema.commandFor('resume')}`,
+    `6. Start Glance of the release that '${revision}' belongs to`,
     '',
   ].join('\n');
 }

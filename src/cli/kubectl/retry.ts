@@ -8,7 +8,7 @@ export function retryCommand(): Command {
     verb: 'retry',
     description: 'Have a migration tried again that failed for good, or now instead of at the next attempt.',
     patch: () => ({ metadata: { annotations: { [RETRY_ANNOTATION]: new Date().toISOString() } } }),
-    done: 'is to be tried again',
+    done: 'will be tried again',
     next: 'wait',
   });
 }

@@ -94,7 +94,7 @@ export async function restoreDatabase(options: RestoreDatabaseOptions): Promise<
     const unmarked = await markRestored(backup, new Date());
     if (unmarked !== undefined) {
       events.warning(
-        `Cannot write into the folder of ${file} that it was restored: ${unmarked}. Take a new backup before the next upgrade: one of before may count as that.`,
+        `Cannot write into the folder of ${file} that it was restored: ${unmarked}. Take a new backup before the next upgrade: otherwise that upgrade may reuse this old one.`,
       );
     }
     return { document: backup.document, address, at: await whereItIs(connection, backup.document) };

@@ -7,5 +7,9 @@ export function readFailure(error: unknown, address: string): Failure {
   const what = isConnectionLoss(cause)
     ? `Lost the connection to ${address} while reading`
     : `Cannot read ${address}`;
-  return new Failure('DatabaseUnreachable', `${what}: ${describeDatabaseError(cause)}`, { cause: error });
+  return new Failure(
+    'DatabaseUnreachable',
+    `${what}: ${describeDatabaseError(cause)}. Check the server and the network, then run the same again`,
+    { cause: error },
+  );
 }

@@ -26,7 +26,7 @@ export function asFailure(error: unknown): Failure {
   const cause = databaseError(error);
   return new Failure(
     isRetryable(cause) ? 'DatabaseUnreachable' : 'MigrationFailed',
-    `Cannot go on: ${describeDatabaseError(cause)}`,
+    `Stopped by an unexpected error: ${describeDatabaseError(cause)}. Run 'db version' to see where the database is, then run the same again`,
     { cause: error },
   );
 }

@@ -56,7 +56,7 @@ function withNames(words: string, error: Error): string {
 const MYSQL: readonly { readonly numbers: readonly number[]; readonly words: string }[] = [
   {
     numbers: [1062, 1169, 1557, 1582, 1586, 1761, 1762],
-    words: 'a value is there twice where it must be once',
+    words: 'a value that must be unique occurs twice',
   },
   {
     numbers: [1292, 1300, 1366, 1367, 1411, 1525, 1690, 1977],
@@ -65,7 +65,7 @@ const MYSQL: readonly { readonly numbers: readonly number[]; readonly words: str
   { numbers: [1526, 1591], words: 'no partition takes a row' },
   {
     numbers: [3140, 3141, 3143, 3144, 3146, 3147, 3156, 4036, 4037, 4038],
-    words: 'a text is no JSON where it must be',
+    words: 'a text that must be JSON is not',
   },
   { numbers: [1643, 1644], words: 'a trigger or a function refused it' },
 ];

@@ -192,8 +192,8 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
   switch (error.number) {
     case 1045:
       return target.password === undefined
-        ? `the server asks for a password of ${user}, and the URL has none`
-        : `${user} is not let in, or the password is wrong: ${describeDatabaseError(error)}`;
+        ? `the server asks for the password of ${user}, and the connection has none. Add it`
+        : `the server refused ${user} or the password: ${describeDatabaseError(error)}. Correct the password, or grant the user access from this host`;
     case 1698:
     case 1251:
       return `${user} is not let in: ${describeDatabaseError(error)}`;
@@ -204,10 +204,10 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
     case 1040:
     case 1203:
     case 1226:
-      return `the server has no connection left: ${describeDatabaseError(error)}`;
+      return `the server has no connection left: ${describeDatabaseError(error)}. Close some, or raise max_connections or the limit of the user`;
     case 1129:
     case 1130:
-      return `the server lets no connection in from this host: ${describeDatabaseError(error)}`;
+      return `the server lets no connection in from this host: ${describeDatabaseError(error)}. Grant the user access from it; if the host is blocked, unblock it (FLUSH HOSTS on MariaDB)`;
     case 1047:
       return 'the Galera node has lost its cluster and serves nothing. Name another node, or repair the cluster.';
     case 1053:
@@ -217,13 +217,13 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
   }
   const plugin = /using unknown plugin ([\w-]+)/.exec(error.message)?.[1];
   if (plugin !== undefined) {
-    return `the server lets ${user} in by the plugin '${plugin}' only, which is not known here. Give this program a user of mysql_native_password, caching_sha2_password or ed25519`;
+    return `the server lets ${user} in by the plugin '${plugin}' only, which is not known here. Create a user with mysql_native_password, caching_sha2_password or ed25519 for it`;
   }
   switch (error.code) {
     case 'AUTH_SWITCH_PLUGIN_ERROR':
       return error.message;
     case 'HANDSHAKE_NO_SSL_SUPPORT':
-      return `the server has no TLS, and the mode '${target.tls.mode}' asks for it`;
+      return `the server has no TLS, and the mode '${target.tls.mode}' asks for it. Turn TLS on at the server, or set ${tlsSetting(target.tls, 'mode')} to prefer`;
   }
   return (
     explainNetwork(error, target, 'MariaDB or MySQL') ??

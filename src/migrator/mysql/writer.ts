@@ -302,7 +302,7 @@ class MysqlWriter implements Writer {
       await closePool(sequelize, transaction);
       throw new Failure(
         'DatabaseUnreachable',
-        `Cannot go on with ${this.#session.address}: what a migrator before has left at work there has not ended yet`,
+        `Cannot go on with ${this.#session.address}: a statement of an earlier, killed migrator still runs there. Wait for it to end, or kill it, and run the same again`,
       );
     }
   }

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { withoutUndefined } from '../../glance/without-undefined.ts';
 import { type ConnectionTarget, describeTarget } from '../connection/target.ts';
+import { tlsSetting } from '../connection/tls-mode.ts';
 import { destroyPostgresSocket } from '../engine/driver-internals.ts';
 import { explainNetwork } from '../engine/explain-network.ts';
 import { explainTls } from '../engine/explain-tls.ts';
@@ -52,7 +53,7 @@ export async function openSession(target: ConnectionTarget): Promise<Session> {
         return session;
       }
       await session.close();
-      reasons.push(`${host.host}:${host.port} takes no writes`);
+      reasons.push(`${host.host}:${host.port} is read-only`);
     } catch (error) {
       if (!(error instanceof Failure) || !goesForOneHostOnly(error)) {
         throw error;
@@ -194,23 +195,23 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
   const user = `user '${target.user ?? ''}'`;
   switch (error.code) {
     case '28P01':
-      return `the password of ${user} is wrong`;
+      return `the server refused the password of ${user}. Correct it in the connection; check also that the user exists`;
     case '28000':
-      return `${user} is not let in: ${error.message}`;
+      return `the server does not let ${user} in: ${error.message}. Check pg_hba.conf and the user`;
     case '3D000':
       return 'there is no such database. Create it first.';
     case '42501':
-      return `${user} may not connect: ${error.message}`;
+      return `${user} has no right to connect: ${error.message}. Grant CONNECT on the database`;
     case '53300':
-      return `the server has no connection left: ${error.message}`;
+      return `the server has no connection left: ${error.message}. Close some, or raise max_connections or the limit of the user`;
     case '57P03':
       return `the server is not ready: ${error.message}`;
   }
   if (/client password must be a string|no password/i.test(error.message)) {
-    return `the server asks for a password of ${user}, and the URL has none`;
+    return `the server asks for the password of ${user}, and the connection has none. Add it`;
   }
   if (/does not support SSL/i.test(error.message)) {
-    return `the server has no TLS, and sslmode=${target.tls.mode} asks for it`;
+    return `the server has no TLS, and sslmode=${target.tls.mode} asks for it. Turn TLS on at the server, or set ${tlsSetting(target.tls, 'mode')} to prefer`;
   }
   return (
     explainNetwork(error, target, 'PostgreSQL') ??

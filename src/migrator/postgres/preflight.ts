@@ -15,7 +15,7 @@ export function checkChanges(state: PostgresState, migrations: readonly Migratio
   if (state.unguarded) {
     throw new Failure(
       'MigrationFailed',
-      `${cannot}: triggers and foreign keys are not heeded here (session_replication_role), and so Glance's own writes would not be kept right. Set session_replication_role to 'origin' for this user and database.`,
+      `${cannot}: triggers and foreign keys are switched off here (session_replication_role), so writes of the migration could leave inconsistent rows. Set session_replication_role to 'origin' for this user and database.`,
     );
   }
   const steps = migrations.flatMap((migration) => migration.steps);

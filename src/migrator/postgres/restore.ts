@@ -112,7 +112,7 @@ export async function openRestorer(
   if (hanging.length > 0) {
     throw cannotRestore(
       address,
-      `on its tables hangs ${some(hanging.map(({ name }) => name))}, in another schema. Drop that, and make it again after the restore.`,
+      `${some(hanging.map(({ name }) => name))} in another schema depends on its tables. Drop that, and create it again after the restore.`,
     );
   }
   const published = await readPublications(session, state, schemas);

@@ -63,7 +63,9 @@ describeWithOperator('a migration that needs approval', (shared) => {
       await eventually(async () => {
         const { status, metadata } = await tenant.read();
         expect(status.observedGeneration).to.equal(metadata?.generation);
-        expect(status.conditions[0].message).to.contain('What spec.approvedPlan names is another plan.');
+        expect(status.conditions[0].message).to.contain(
+          'spec.approvedPlan names a different plan, so it does not count.',
+        );
       });
       expect(await purposes(tenant)).to.deep.equal(['Plan']);
       expect(await engine().readSchema(url)).to.deep.equal(before);

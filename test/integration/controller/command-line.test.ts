@@ -126,7 +126,7 @@ describe('glance-schema controller, wrong input', () => {
   it('an API server that is away at the start is waited for, as the help says', async () => {
     const addresses = ['--health-address', '127.0.0.1:0', '--metrics-address', '0'];
     run = startCli(['controller', '--image', 'x', '--kubeconfig', nobody, ...addresses]);
-    await run.says('Trouble with the Lease');
+    await run.says('Cannot read or renew the Lease');
     await run.says('Trouble with the watch of Jobs');
     run.kill('SIGTERM');
     expect((await run.done).code).to.equal(0);

@@ -76,7 +76,7 @@ describeWithOperator('drift', (shared) => {
       const drifted = await look(tenant);
       expect(condition(drifted, 'SchemaDrift')?.message)
         .to.contain('index owner_image_idx on images (owner) is missing')
-        .and.contain('Also there, and not wrong: table audit.');
+        .and.contain('Extra objects that do no harm: table audit.');
       expect(drifted.status.drift.differences).to.have.length(1);
       expect(condition(drifted, 'Ready')).to.deep.equal(ready);
       expect([await engine().readSchema(url), await engine().readTables(url)]).to.deep.equal(before);
@@ -97,7 +97,7 @@ describeWithOperator('drift', (shared) => {
       await tenant.apply({ revision: 'pike01', drift: { interval: '24h' } });
       const own = await tenant.reaches('UpToDate', WAIT);
       expect(condition(own, 'Ready')?.message).to.equal(
-        'The database is at pike01. Somebody else has migrated it from ocata01 to pike01.',
+        'The database is at pike01. It was migrated from ocata01 to pike01 by something other than this GlanceSchema.',
       );
     });
 

@@ -161,7 +161,7 @@ describeWithOperator('GlanceSchema, from apply to Ready', (shared) => {
     });
     await tenant.apply({ job: { labels: { 'no label': 'x' } } });
     const blocked = await tenant.reaches('JobBlocked');
-    expect(blocked.status.conditions[0].message).to.contain('The API server does not take Job glance-1-');
+    expect(blocked.status.conditions[0].message).to.contain('The API server refused to create Job glance-1-');
     // Its Event is told of after the status has been written.
     await eventually(async () => {
       expect((await tenant.events()).map(({ reason }) => reason)).to.include('JobBlocked');

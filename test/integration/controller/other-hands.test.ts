@@ -130,7 +130,7 @@ describe('what others do to the Jobs, and refuse of them', function () {
     { policy: NO_TTL, says: /^refused-no-ttl\/glance: Job glance-\d+-\w+ keeps no TTL: .*policy no-ttl/ },
     {
       policy: NO_RELEASE,
-      says: /^refused-no-release\/glance: .* does not let go of the finalizer .*policy no-release/,
+      says: /^refused-no-release\/glance: .* refused to remove the finalizer .*policy no-release/,
     },
     { policy: NO_EVENTS, says: /^Trouble with the Events: .*policy no-events/ },
   ]) {
@@ -214,7 +214,7 @@ describe('what others do to the Jobs, and refuse of them', function () {
       await run(tenant, 'delete', 'job', job, `--cascade=${cascade}`, '--wait=false');
       if (cascade === 'orphan') {
         await eventually(async () => {
-          expect(messageOf(await tenant.read())).to.include('is still there though its Job is gone');
+          expect(messageOf(await tenant.read())).to.include('still exists although its Job is gone');
         }, LONG_WAIT);
         await held.waits();
       }

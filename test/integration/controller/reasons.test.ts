@@ -152,7 +152,7 @@ describe('every reason, as kubectl shows it', () => {
     await tenant.apply({ revision: 'ocata01', window: { schedule: '0 0 29 2 *', duration: '1m' } });
     await shows(tenant, 'OutsideWindow', 'waits for spec.window, which opens at');
     await tenant.apply({ revision: 'ocata01', window: { schedule: '0 2 30 2 *', duration: '1h' } });
-    await shows(tenant, 'WindowInvalid', 'no day of any year is meant by it');
+    await shows(tenant, 'WindowInvalid', 'it never occurs');
   });
 
   it('AwaitingApproval while a plan is there that nobody has approved', async () => {

@@ -100,7 +100,7 @@ describe('a contract that waits for a roll-out', () => {
     await succeeds(tenant, 'rollout', 'status', 'deployment/glance-api', '--timeout=120s');
     await tenant.apply({ revision: 'ocata01', contractAfter: [API] });
     await tenant.reaches('WaitingForRollOut', WAIT);
-    await says(tenant, 'Deployment glance-api may not be read by the operator');
+    await says(tenant, 'Deployment glance-api cannot be read: the operator has no right to');
     await says(tenant, `The right is given by 'kubectl apply -n rolled -k manifests/roll-outs'`);
     await allow(tenant);
     await says(tenant, 'Deployment glance-api does not have the image glance-api:ocata in its template');

@@ -62,7 +62,7 @@ describe('several hosts of one PostgreSQL', () => {
     expect(result.code).to.equal(20);
     expect(result.stderr).to.include('Cannot connect to a host that takes writes');
     expect(result.stderr).to.include(`127.0.0.1:${NOBODY}/postgres: the connection was refused`);
-    expect(result.stderr).to.include(`127.0.0.1:${standby.port} takes no writes`);
+    expect(result.stderr).to.include(`127.0.0.1:${standby.port} is read-only`);
     expect(result.stderr.trim().split('\n')).to.have.length(1);
   });
 

@@ -246,14 +246,14 @@ describe('wrong input', () => {
       args: ['db', 'sync'],
       env: { DATABASE_CONNECTION: url.replace('glance-secret', 'hunter2') },
       code: 20,
-      says: "the password of user 'glance' is wrong",
+      says: "the server refused the password of user 'glance'",
     }),
     () => ({
       name: 'no password',
       args: ['db', 'sync'],
       env: { DATABASE_CONNECTION: url.replace(':glance-secret', '') },
       code: 20,
-      says: "asks for a password of user 'glance'",
+      says: "asks for the password of user 'glance'",
     }),
     () => ({
       name: 'no such database',

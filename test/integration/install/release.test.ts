@@ -155,7 +155,7 @@ describe('make release', () => {
     // The API server says for a moment that it is not ready to list them.
     await eventually(async () => {
       const listed = await kubectl(plane.kubeconfigPath, ['glanceschema', 'list', '-A'], { plugins });
-      expect(listed.stderr).to.equal('There are no such GlanceSchemas of all namespaces.\n');
+      expect(listed.stderr).to.equal('No GlanceSchemas found in all namespaces.\n');
     });
   }
 

@@ -73,13 +73,13 @@ describe('wrong input with MariaDB', () => {
         name: 'a wrong password',
         url: url.replace('glance-secret', 'hunter2'),
         code: 20,
-        says: "user 'glance' is not let in, or the password is wrong",
+        says: "the server refused user 'glance' or the password",
       },
       {
         name: 'no password',
         url: url.replace(':glance-secret', ''),
         code: 20,
-        says: "asks for a password of user 'glance'",
+        says: "asks for the password of user 'glance'",
       },
       {
         name: 'no such database',

@@ -187,7 +187,7 @@ Job           glance-1-bd7662a5, attempt 1, at work since 2026-11-23 07:00:00 UT
     it('a migration that failed for good', async () => {
       await given('glance', FAILED);
       const screen = await status('glance');
-      expect(screen).to.contain('Cannot sync: it ended with MigrationFailed. It is tried again when');
+      expect(screen).to.contain('Cannot sync: it ended with MigrationFailed. It is not retried by itself');
       expect(screen).to.contain('              kubectl glanceschema retry glance -n openstack\n');
       expect(screen).to.contain('Last run      mitaka01 to mitaka02, failed 2026-11-23 07:01:00 UTC (THEN)');
       expect(screen).to.contain(
@@ -400,7 +400,7 @@ ocata01
       [
         'not of Glance',
         failedWith('DatabaseNotGlance', { databaseHeads: [] }),
-        'its database is not one of Glance. Point the Secret at the right one',
+        "its database is not Glance's. Point the Secret at the right one",
       ],
       [
         'perhaps not of Glance, which the newest Job could not read',
@@ -826,7 +826,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
         ['logs', 'failed', '-n', 'openstack'],
         undefined,
         1,
-        /Job glance-1-bd7662a5 has no pod, or none any more\. What came of it is told by/,
+        /Job glance-1-bd7662a5 has no pod, or its pod was deleted\. For the result, run/,
       ],
     ];
     for (const [fact, args, config, code, says] of ROWS) {
@@ -898,7 +898,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
       expect([code, stdout, stderr]).to.deep.equal([
         0,
         '',
-        'There are no such GlanceSchemas of namespace openstack.\n',
+        'No GlanceSchemas found in namespace openstack.\n',
       ]);
     });
 

@@ -341,7 +341,7 @@ describe('hostile resources', () => {
       const where = await tenant();
       await where.apply(job({ labels: { 'batch.kubernetes.io/controller-uid': 'x' } }));
       const { message } = ready(await where.reaches('JobBlocked'));
-      expect(message).to.contain('does not take Job').and.to.contain('controller-uid');
+      expect(message).to.contain('refused to create Job').and.to.contain('controller-uid');
     });
 
     it('a refusal that has all of a long spec is reported in short', async () => {

@@ -19,7 +19,7 @@ export async function deleteBlockedJob(
         kind: 'refused',
         effect: 'deleteBlockedJob',
         schema,
-        message: `Job ${name} cannot start, and the API server does not let it be deleted: ${deleted.refused}`,
+        message: `Job ${name} cannot start, and the API server refused to delete it: ${deleted.refused}. Delete it yourself, or allow the operator to`,
         passing: false,
       };
 }

@@ -16,7 +16,8 @@ export async function releaseFinalizer(target: Target): Promise<Acted> {
     return { kind: 'conflict', why: 'a conflict: the schema has changed before its finalizer was released' };
   }
   if ('refused' in released) {
-    const what = 'The API server does not let go of the finalizer of this GlanceSchema';
+    const what =
+      'The API server refused to remove the finalizer of this GlanceSchema. Allow the operator to patch GlanceSchemas. The answer was';
     return deleting
       ? {
           kind: 'refused',

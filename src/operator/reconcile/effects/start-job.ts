@@ -25,7 +25,7 @@ export async function startJob(
   }
   if ('refused' in fenced) {
     const { refused, passing, retryAfter } = fenced;
-    const message = `Job ${effect.name} cannot start, as the API server lets no finalizer be put on this GlanceSchema: ${refused}`;
+    const message = `Cannot start Job ${effect.name}: the API server refused to set the finalizer on this GlanceSchema: ${refused}. Allow the operator to patch GlanceSchemas`;
     return passing ? notNow(schema, `${message}. It is asked again.`, retryAfter) : refusal(schema, message);
   }
   // A pod can outlive its Job, and the cache can miss both: only a read shows that nobody is at
@@ -121,6 +121,6 @@ async function unseenJob({ cluster, schema }: Target, name: string): Promise<Job
 
 function whyRefused(name: string, creation: Exclude<JobCreation, { kind: 'unsettled' }>): string {
   return creation.kind === 'refused'
-    ? `The API server does not take Job ${name}: ${creation.message}`
+    ? `The API server refused to create Job ${name}: ${creation.message}. Correct the spec, or the quota or policy that this names; it is tried again by itself`
     : `Cannot start Job ${name}: there is a Job of that name that does not belong to this GlanceSchema. Delete it.`;
 }

@@ -59,7 +59,7 @@ function parseWindow({ schedule, duration, timeZone }: WindowSpec): MaintenanceW
   const after = (time: number) => cron.nextRun(new Date(time))?.getTime();
   if (after(0) === undefined) {
     return invalid(
-      `Cannot use spec.window.schedule '${schedule}': no day of any year is meant by it. Write a schedule that comes, such as '0 2 * * SAT' for each Saturday at two.`,
+      `Cannot use spec.window.schedule '${schedule}': it never occurs. Write one that does, such as '0 2 * * SAT' for each Saturday at two.`,
     );
   }
   return {

@@ -94,7 +94,7 @@ export interface ObservedSchema {
   readonly image: string;
   readonly pullSecrets: DefaultImage['pullSecrets'];
   /**
-   * Of one that was written for another object, as a restore or a copy brings it along, only what
+   * If the status was written for another object (it came with a restore or a copy), only what
    * decides nothing.
    */
   readonly status: GlanceSchemaStatus;

@@ -19,16 +19,16 @@ export function notApproved(facts: Facts): Verdict | undefined {
   }
   const { hash, from = 'nothing', to, revisions, rows, job, warnings } = plan;
   const how = isRefused(facts, plan)
-    ? 'It was approved before, and refused by its own migration, which would have done something else then: set the annotation retry to run it after all.'
+    ? 'This plan was approved before, but its migration refused it because what it would have run was different at that moment. To run it now, set the annotation db.glance.openstack.org/retry.'
     : `Approve it by 'kubectl glanceschema approve ${schema.name} -n ${schema.namespace}', or by spec.approvedPlan.`;
   const other =
     schema.spec.approvedPlan === undefined || schema.spec.approvedPlan === hash
       ? ''
-      : ' What spec.approvedPlan names is another plan.';
+      : ' spec.approvedPlan names a different plan, so it does not count.';
   const warned = warnings.map((warning) => ` ${warning}.`).join('');
   return {
     reason: 'AwaitingApproval',
-    message: `The migration from ${from} to ${to} waits for approval of plan ${hash}: ${revisions.length} to run, ${rows} rows to write, all of it in the log of Job ${job}.${warned}${other} ${how}`,
+    message: `The migration from ${from} to ${to} waits for approval of plan ${hash}: ${revisions.length} scripts to run, ${rows} rows to write. The log of Job ${job} has the whole plan.${warned}${other} ${how}`,
   };
 }
 

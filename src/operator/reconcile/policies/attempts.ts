@@ -45,7 +45,7 @@ function isOvertaken(
 function whatWouldHelp(reason: Reason): string {
   return reason === 'DatabaseNewer'
     ? 'Upgrade the operator.'
-    : 'It is tried again when the spec or the annotation db.glance.openstack.org/retry changes.';
+    : 'It is not retried by itself: once the cause is corrected, set the annotation db.glance.openstack.org/retry to a new value, or change the spec.';
 }
 
 /** Between the attempts of one spec. */
@@ -113,7 +113,7 @@ function lostJob(facts: Facts) {
   }
   const failure = {
     reason: NO_RESULT,
-    message: `Job ${job.name} is gone, and its result with it: somebody has deleted it.`,
+    message: `Job ${job.name} was deleted before its result was recorded. Leave the operator's Jobs in place until they have ended.`,
   };
   return { ...job, failure, finishedAt: job.startedAt };
 }

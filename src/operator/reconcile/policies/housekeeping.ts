@@ -3,8 +3,9 @@ import { isFinal } from './attempts.ts';
 import type { Effect, Facts } from './policy.ts';
 
 /**
- * What is owed to Jobs that are there, before anything new begins, as far as the API server takes
- * it. The result of the newest Job is in the status, or nobody reads that any more.
+ * Clean-up of existing Jobs, one effect at a time, before anything new starts; effects that the API
+ * server has refused are skipped for now. Called only once the newest Job's result is in the status,
+ * or the GlanceSchema is being deleted.
  */
 export function housekeeping(facts: Facts, next?: Effect): Effect | undefined {
   const { schema, job, olderHeldJobs, olderJobsWithoutTtl, ownedActiveJobs, putOff, refusal } = facts;
@@ -38,9 +39,9 @@ export function housekeeping(facts: Facts, next?: Effect): Effect | undefined {
       ttl: Math.max(least, Math.min(ttlOf(schema), ttl)),
     };
   }
-  // Who is about to make a Job, and could not the last time, keeps what it has put on: to take it
-  // off and put it on again would be two writes for each try, and each of them a cause to try at
-  // once.
+  // If the next effect is to create a Job (the last attempt was refused), keep the finalizer.
+  // Removing and setting it again would cost two writes per attempt, and each write would trigger
+  // another reconcile at once.
   if (
     schema.hasFinalizer &&
     !mayRun(facts) &&

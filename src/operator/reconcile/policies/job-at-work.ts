@@ -35,8 +35,8 @@ function isLastEnd({ succeeded, report }: Extract<JobState, { kind: 'finished' }
 
 /** A Job that cannot start is in the way of what is wanted now. */
 export function blockedJobUnwanted(facts: Facts): Verdict | undefined {
-  const { job, schema, now } = facts;
-  if (job?.state.kind !== 'active' || whyBlocked(job, job.state.pod, now) === undefined) {
+  const { job, schema } = facts;
+  if (job?.state.kind !== 'active' || whyBlocked(job, job.state.pod, facts) === undefined) {
     return undefined;
   }
   const effect: Effect = { kind: 'deleteBlockedJob', name: job.name };
@@ -52,7 +52,7 @@ export function blockedJobUnwanted(facts: Facts): Verdict | undefined {
     return job.state.pod.kind === 'suspended'
       ? unlessRefused(facts, {
           reason: 'MigrationPending',
-          message: `Job ${job.name} has ended and been recorded, and is suspended since; it is deleted.`,
+          message: `The result of Job ${job.name} is recorded, and somebody has suspended the Job since then. Deleting it.`,
           effect,
         })
       : undefined;
@@ -86,21 +86,21 @@ const START_GRACE = 120_000;
 function whyBlocked(
   { name: job, purpose }: Pick<ObservedJob, 'name' | 'purpose'>,
   pod: PodState,
-  now: number,
+  { schema: { namespace }, now }: Pick<Facts, 'schema' | 'now'>,
 ): ReadyCondition | undefined {
   const claim = purpose?.backup?.claim;
   switch (pod.kind) {
     case 'blocked':
       return {
         reason: pod.reason,
-        message: `The pod of Job ${job} cannot start: ${sentence(pod.message)}${whichClaim(claim, pod.message)}`,
+        message: `The pod of Job ${job} cannot start: ${sentence(pod.message)}${whichClaim(claim, namespace, pod.message)}`,
       };
     case 'starting':
       return now - Date.parse(pod.since) < START_GRACE
         ? undefined
         : {
             reason: 'JobBlocked',
-            message: `Pod ${pod.pod} of Job ${job} has not started for ${START_GRACE / 60_000} minutes: see \`kubectl describe pod ${pod.pod}\` for a volume that cannot be mounted, as ${claim === undefined ? '' : `that of the claim ${claim} or `}of a CA's Secret that is missing, or an image that takes long.`,
+            message: `Pod ${pod.pod} of Job ${job} has not started for ${START_GRACE / 60_000} minutes: run \`kubectl describe pod ${pod.pod} -n ${namespace}\` and look for a volume that cannot be mounted (${claim === undefined ? '' : `the claim ${claim}, `}the Secret of a CA) or an image that takes long to pull.`,
           };
     case 'suspended':
       return {
@@ -112,17 +112,17 @@ function whyBlocked(
         ? undefined
         : {
             reason: 'JobBlocked',
-            message: `Job ${job} has no pod yet: see \`kubectl describe job ${job}\` for a quota or a policy that refuses it.`,
+            message: `Job ${job} has no pod yet. Run \`kubectl describe job ${job} -n ${namespace}\` and look for a quota or a policy that refuses it.`,
           };
   }
   return undefined;
 }
 
 /** Of a claim that is not bound, or whose volume no node can have, the scheduler does not say the name. */
-function whichClaim(claim: string | undefined, said: string): string {
+function whichClaim(claim: string | undefined, namespace: string, said: string): string {
   return claim === undefined || !/volume/i.test(said)
     ? ''
-    : ` The claim for its backup is ${claim}: see \`kubectl describe pvc ${claim}\`, or name another in spec.backup.volumeClaimName.`;
+    : ` The claim for its backup is ${claim}: run \`kubectl describe pvc ${claim} -n ${namespace}\`, or name another in spec.backup.volumeClaimName.`;
 }
 
 /**
@@ -183,11 +183,11 @@ export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdic
     }
     return {
       reason: job.purpose?.target == null ? 'Observing' : 'MigrationRunning',
-      message: `The migration in pod ${pod.pod} has ended, and ${by} keeps the pod. Its result is taken in a moment, and Job ${job.name} is then deleted; keep sidecars out of the pods of the operator's Jobs.${waitsForIt}`,
+      message: `The migration in pod ${pod.pod} has ended, and ${by} keeps the pod. Within 30 seconds the operator records the result and deletes Job ${job.name}. Exclude the pods of the operator's Jobs from sidecar injection.${waitsForIt}`,
       requeueAfter: Math.min(HELD_GRACE, Math.max(0, Date.parse(pod.since) + HELD_GRACE - now)),
     };
   }
-  const blocked = whyLost(pod, now) ?? whyBlocked(job, pod, now);
+  const blocked = whyLost(pod, now) ?? whyBlocked(job, pod, { schema, now });
   if (blocked !== undefined && pod.kind !== 'none') {
     return { ...blocked, message: blocked.message + waitsForIt };
   }
@@ -226,7 +226,7 @@ function workOf(job: ObservedJob, status: GlanceSchemaStatus, waitsForIt: string
   if (job.deleting) {
     return {
       reason: 'MigrationRunning',
-      message: `Somebody has deleted Job ${job.name}: its pod was asked to end, and the database is then read again.${waitsForIt}`,
+      message: `Job ${job.name} is being deleted. Once its pod has ended, the operator reads the database again.${waitsForIt}`,
     };
   }
   const { target, plans } = job.purpose ?? {};
@@ -271,7 +271,7 @@ export function podsOutliveTheirJob({ livePods, now }: Facts): Verdict | undefin
   }
   const running: ReadyCondition = {
     reason: 'MigrationRunning',
-    message: `Pod ${pod.name} is still there though its Job is gone; waiting for its end.`,
+    message: `Pod ${pod.name} still exists although its Job is gone. Waiting for it to end; nothing else is started before that.`,
   };
   return {
     ...(whyLost(pod.state, now) ?? running),

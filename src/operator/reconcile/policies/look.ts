@@ -45,8 +45,8 @@ export function lookIsAtWork(facts: Facts): boolean {
 }
 
 /**
- * What is said while a look is at work: what would be without it, unless something is due then,
- * which waits for it.
+ * The verdict while a look runs: the one that would apply without the look, unless that one has
+ * an effect or work to do; then it waits, and the verdict is the look's own.
  *
  * @param atWork what is said of a Job at work
  * @param besides what is said where none is
@@ -114,7 +114,7 @@ function mayLook(facts: Facts, { reason }: Verdict): boolean {
   );
 }
 
-/** The turns of a resource lie an interval apart, and those of many all over it. */
+/** The looks at one resource are one interval apart; those at many are spread over the interval. */
 function nextTurn({ uid }: ObservedSchema, interval: number, now: number): number {
   const first = Math.floor(fractionOf(uid) * interval);
   return first + Math.ceil((now + 1000 - first) / interval) * interval;

@@ -9,8 +9,8 @@ import { recordedPosition } from '../status/recorded-position.ts';
 export { recordedPosition };
 
 /**
- * Where the spec wants the database, of a status that has its target; of none, the newest is as
- * good as any.
+ * The position that the spec asks for. `status.targetRevision` is set by the time it matters; where
+ * it is not, the latest revision is used as a placeholder.
  */
 export function targetPosition({ spec }: ObservedSchema, { targetRevision }: GlanceSchemaStatus): Position {
   return wantedPosition(targetRevision ?? LATEST_SUPPORTED, spec.through);

@@ -22,7 +22,7 @@ export function databaseMoved(facts: Facts): Verdict | undefined {
     ? undefined
     : readAgain(
         facts,
-        `The database ${describeDatabase(now)} is read; that ${describeDatabase(status.recordedFrom)} was before.`,
+        `Reading the database ${describeDatabase(now)}, which the spec names now. The record is of the one ${describeDatabase(status.recordedFrom)}.`,
       );
 }
 
@@ -43,7 +43,7 @@ export function recordContradicted(facts: Facts): Verdict | undefined {
   const rows = databaseHeads?.map((head) => `'${head}'`).join(', ') ?? '';
   return readAgain(
     facts,
-    `The status says '${recordedRevision}' and that the database has ${rows === '' ? 'no rows' : rows} in alembic_version, which contradict each other: somebody has changed it, and it is not believed.`,
+    `The status says '${recordedRevision}' and that the database has ${rows === '' ? 'no rows' : rows} in alembic_version, which contradict each other. The status was edited or restored, so the operator reads the database again.`,
     true,
   );
 }

@@ -11,7 +11,7 @@ export function notReadBeforeContract(facts: Facts): Verdict | undefined {
   return contractIsHeld(schema, status) && status.databaseHeads === undefined
     ? readAgain(
         facts,
-        'The database has not been read yet. It is read; spec.contractAfter holds up no reading.',
+        'The database has not been read yet. Reading it now: spec.contractAfter does not delay that.',
       )
     : undefined;
 }
@@ -38,7 +38,7 @@ export function notRolledOut(facts: Facts): Verdict | undefined {
   if (recordMayBeOld(facts)) {
     return readAgain(
       facts,
-      'The newest Job ended without a report of where the database is. It is read again; spec.contractAfter holds up no reading.',
+      'The newest Job ended without a report of where the database is. Reading it again: spec.contractAfter does not delay that.',
     );
   }
   return {
@@ -81,7 +81,7 @@ function sayRollOut({ workload, state }: Waiting): string {
     case 'under way':
       return `${name} ${state.why}`;
     case 'forbidden':
-      return `${name} may not be read by the operator`;
+      return `${name} cannot be read: the operator has no right to`;
     case 'unreadable':
       return `${name} cannot be read for now (${state.why})`;
   }
@@ -100,7 +100,7 @@ function saySkipped({ revision }: Position, target: Position): readonly string[]
   return revision === target.revision
     ? []
     : [
-        `Nodes of Glance work side by side for one release at a time only: name '${revision}' and its image before '${formatPosition(target)}'.`,
+        `Old and new Glance API servers can run side by side across one release only: set spec.revision to '${revision}', with the image of that release, before you go to '${formatPosition(target)}'.`,
       ];
 }
 

@@ -23,7 +23,7 @@ export function suspended({ schema, status }: Facts): Verdict | undefined {
   };
 }
 
-/** The CRD asks for it; one of before did not, and then nobody has said what is wanted. */
+/** The CRD requires a revision, but older CRDs did not: then no target is known. */
 export function revisionAbsent({ schema }: Facts): Verdict | undefined {
   return schema.spec.revision === undefined
     ? {
@@ -73,7 +73,7 @@ export function targetBeforeRecorded(facts: Facts): Verdict | undefined {
   }
   return {
     reason: 'DowngradeNotSupported',
-    message: `Cannot migrate to '${formatPosition(target)}': the database is already at '${formatPosition(recorded)}', which is later. Nothing was changed. Set spec.revision to '${recorded.revision}' or later, or restore a backup and then set the observe annotation.${moved(status)}`,
+    message: `Cannot migrate to '${formatPosition(target)}': the database is already at '${formatPosition(recorded)}', which is later. Nothing was changed. ${recorded.revision === target.revision ? `Set spec.through to ${recorded.phase}` : `Set spec.revision to '${recorded.revision}' or later`}, or restore a backup and then set the annotation db.glance.openstack.org/observe.${moved(status)}`,
   };
 }
 

@@ -10,7 +10,7 @@ import { readAgain, recordMayBeOld } from './record.ts';
 export function windowInvalid({ schema }: Facts): Verdict | undefined {
   const window = schema.spec.window && readWindow(schema.spec.window);
   return window?.kind === 'invalid'
-    ? { reason: 'WindowInvalid', message: `${window.why} Nothing is migrated until then.` }
+    ? { reason: 'WindowInvalid', message: `${window.why} Nothing is migrated until it is corrected.` }
     : undefined;
 }
 
@@ -35,13 +35,13 @@ export function outsideWindow(facts: Facts): Verdict | undefined {
   if (status.job === undefined && status.recordedRevision === undefined) {
     return readAgain(
       facts,
-      'The database has not been read yet. It is read; spec.window holds up no reading.',
+      'The database has not been read yet. Reading it now: spec.window does not delay that.',
     );
   }
   if (recordMayBeOld(facts)) {
     return readAgain(
       facts,
-      'The newest Job ended without a report of where the database is. It is read again; spec.window holds up no reading.',
+      'The newest Job ended without a report of where the database is. Reading it again: spec.window does not delay that.',
     );
   }
   const { opensAt, closesAt } = window.nextOpening(from);

@@ -60,7 +60,7 @@ function whoMoved(before: GlanceSchemaStatus, after: GlanceSchemaStatus): string
   const [from, to] = [recordedPosition(before), recordedPosition(after)];
   return from === undefined || to === undefined || comparePositions(from, to) === 0
     ? undefined
-    : `Somebody else has migrated it from ${formatPosition(from)} to ${formatPosition(to)}.`;
+    : `It was migrated from ${formatPosition(from)} to ${formatPosition(to)} by something other than this GlanceSchema.`;
 }
 
 function sayBehind(
@@ -76,7 +76,7 @@ function sayBehind(
       ? `the database was ${where}, before ${recorded === undefined ? 'what' : formatPosition(recorded)} as recorded; a backup may have been restored`
       : error.message.replace(/[.]$/, '');
   return printable(
-    `When it was last looked at: ${found}. Nothing was changed, and the record stays. Set the annotation db.glance.openstack.org/observe to have it follow; a migration that is due then starts.`,
+    `At the last drift check: ${found}. Nothing was changed, and the recorded revision was kept. To accept what is in the database, set the annotation db.glance.openstack.org/observe; if a migration is then due, it starts.`,
     LONGEST_MESSAGE,
   );
 }

@@ -252,7 +252,10 @@ function failureOf(job: ObservedJob, before: GlanceSchemaStatus): StatusJob['fai
     const wrong = whatIsWrong(job, report);
     return wrong === undefined ? undefined : fail(NO_RESULT, wrong);
   }
-  return fail(NO_RESULT, `The Job ended without a result: ${state.failure ?? 'no reason given'}`);
+  return fail(
+    NO_RESULT,
+    `Job ${job.name} ended without a report: ${state.failure ?? 'no reason given'}. If this repeats, look into the log of the Job`,
+  );
 }
 
 /** The first sentence of what is said of a backup that failed and left no report, and what to do. */
@@ -260,7 +263,7 @@ function silentBackup(job: string, exitCode: number, failure: string | undefined
   const what = `The backup before the migration left no result, and nothing was migrated: ${failure ?? 'no reason given'}.`;
   return exitCode === exitCodeOf('Usage')
     ? `${what} Its image may be of a version that has no 'db backup': name one of this operator's version in spec.backup.image.`
-    : `${what} See 'kubectl logs job/${job} -c ${BACKUP_CONTAINER_NAME}'.`;
+    : `${what} Run 'kubectl logs job/${job} -c ${BACKUP_CONTAINER_NAME}' in its namespace to see why.`;
 }
 
 /**
@@ -297,7 +300,7 @@ function deadlineFailure(
   if (error?.reason === 'Interrupted' && report?.command === 'backup') {
     return fail(
       'BackupFailed' satisfies FailureReason,
-      'Cannot finish the backup before the migration: both take longer than job.activeDeadlineSeconds and spec.backup.timeout together. Nothing was migrated. Raise one of them.',
+      'The backup before the migration had not finished when the Job reached its deadline (job.activeDeadlineSeconds plus spec.backup.timeout). Nothing was migrated. Raise one of the two.',
     );
   }
   if (error != null && error.reason !== 'Interrupted' && error.reason !== 'MigrationFailed') {
@@ -329,7 +332,7 @@ function whatIsWrong(
   report: MigrationReport | undefined,
 ): string | undefined {
   if (report === undefined) {
-    return 'The Job ended well but left no result that could be read; the database will be read again';
+    return `Job ${name} succeeded but left no report that can be read. Check that its image is that of this operator`;
   }
   if (purpose === undefined) {
     return `Job ${name} ended well and does not say what it was for: its annotation was changed or taken off. Let nothing change the annotations of the operator's Jobs`;

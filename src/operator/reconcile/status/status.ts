@@ -59,11 +59,11 @@ function drifted(
     return [];
   }
   const before = conditions.find(({ type }) => type === SCHEMA_DRIFT);
-  const besides = also.length === 0 ? '' : ` Also there, and not wrong: ${also.join('; ')}.`;
+  const besides = also.length === 0 ? '' : ` Extra objects that do no harm: ${also.join('; ')}.`;
   const differs =
     differences.length === 0
       ? ''
-      : `The schema of the database was not what ${recordedRevision ?? 'its revision'} has when it was last looked at: ${differences.join('; ')}. Run 'glance-schema db diff --drift' for the SQL that mends it, or name in spec.drift.exclude what is meant to be so.`;
+      : `At the last check the schema differed from that of ${recordedRevision ?? 'its revision'}: ${differences.join('; ')}. Run 'glance-schema db diff --drift' for the SQL that fixes it, or list intended differences in spec.drift.exclude.`;
   const message = `${[...(behind === undefined ? [] : [behind]), differs].join(' ').trim()}${besides}`;
   return [
     {

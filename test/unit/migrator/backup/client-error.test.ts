@@ -17,7 +17,7 @@ describe('whyClientFailed', () => {
     ],
     [
       "--------------\nERROR 1062 (23000) at line 45: Duplicate entry 'file:///secret' for key 'PRIMARY'",
-      'psql failed: a value is there twice where it must be once (key PRIMARY) (error 1062)',
+      'psql failed: a value that must be unique occurs twice (key PRIMARY) (error 1062)',
     ],
     [
       'psql: error: connection to server at "127.0.0.1" failed: server closed the connection unexpectedly',

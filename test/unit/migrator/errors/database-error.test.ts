@@ -60,12 +60,12 @@ describe('an error of a database', () => {
     [
       'a key of MariaDB that is there twice',
       thrown(`Duplicate entry '${SECRET}' for key 'value_idx'`, { code: 'ER_DUP_ENTRY', errno: 1062 }),
-      'a value is there twice where it must be once (key value_idx) (error 1062)',
+      'a value that must be unique occurs twice (key value_idx) (error 1062)',
     ],
     [
       'a value of MariaDB that looks like the end of the message',
       thrown(`Duplicate entry 'hunter2' for key 'x' for key 'value_idx'`, { errno: 1062 }),
-      'a value is there twice where it must be once (key value_idx) (error 1062)',
+      'a value that must be unique occurs twice (key value_idx) (error 1062)',
     ],
     [
       'a text that MariaDB cannot store',

@@ -134,7 +134,7 @@ const ROWS: readonly Row[] = [
     jobs: [{ ...aJob(), spec: { suspend: true } }],
     effect: 'deleteBlockedJob',
     reason: 'MigrationPending',
-    says: 'Job glance-1-bd7662a5 has ended and been recorded, and is suspended since; it is deleted.',
+    says: 'The result of Job glance-1-bd7662a5 is recorded, and somebody has suspended the Job since then. Deleting it.',
   },
   {
     policy: 'blockedJobUnwanted',
@@ -196,7 +196,7 @@ const ROWS: readonly Row[] = [
     pods: [aPodWithSidecar()],
     effect: 'none',
     reason: 'MigrationRunning',
-    says: "The migration in pod glance-1-bd7662a5-x has ended, and istio-proxy keeps the pod. Its result is taken in a moment, and Job glance-1-bd7662a5 is then deleted; keep sidecars out of the pods of the operator's Jobs.",
+    says: "The migration in pod glance-1-bd7662a5-x has ended, and istio-proxy keeps the pod. Within 30 seconds the operator records the result and deletes Job glance-1-bd7662a5. Exclude the pods of the operator's Jobs from sidecar injection.",
     requeueAfter: 25_000,
   },
   {
@@ -225,7 +225,7 @@ const ROWS: readonly Row[] = [
     jobs: [aJob()],
     effect: 'none',
     reason: 'JobBlocked',
-    says: 'Job glance-1-bd7662a5 has no pod yet: see `kubectl describe job glance-1-bd7662a5` for a quota or a policy that refuses it.',
+    says: 'Job glance-1-bd7662a5 has no pod yet. Run `kubectl describe job glance-1-bd7662a5 -n openstack` and look for a quota or a policy that refuses it.',
   },
   {
     policy: 'jobAtWork',
@@ -465,7 +465,7 @@ const ROWS: readonly Row[] = [
     ],
     effect: 'none',
     reason: 'JobBlocked',
-    says: 'The pod of Job glance-1-bd7662a5 cannot start: 0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found. The claim for its backup is glance-backups: see `kubectl describe pvc glance-backups`, or name another in spec.backup.volumeClaimName.',
+    says: 'The pod of Job glance-1-bd7662a5 cannot start: 0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found. The claim for its backup is glance-backups: run `kubectl describe pvc glance-backups -n openstack`, or name another in spec.backup.volumeClaimName.',
   },
   {
     policy: 'jobAtWork',
@@ -502,7 +502,7 @@ const ROWS: readonly Row[] = [
     now: new Date('2026-11-23T07:02:00Z'),
     effect: 'none',
     reason: 'JobBlocked',
-    says: "Pod glance-1-bd7662a5-x of Job glance-1-bd7662a5 has not started for 2 minutes: see `kubectl describe pod glance-1-bd7662a5-x` for a volume that cannot be mounted, as of a CA's Secret that is missing, or an image that takes long.",
+    says: 'Pod glance-1-bd7662a5-x of Job glance-1-bd7662a5 has not started for 2 minutes: run `kubectl describe pod glance-1-bd7662a5-x -n openstack` and look for a volume that cannot be mounted (the Secret of a CA) or an image that takes long to pull.',
   },
   {
     policy: 'jobAtWork',
@@ -512,7 +512,7 @@ const ROWS: readonly Row[] = [
     now: new Date('2026-11-23T07:02:00Z'),
     effect: 'none',
     reason: 'JobBlocked',
-    says: "Pod glance-1-bd7662a5-x of Job glance-1-bd7662a5 has not started for 2 minutes: see `kubectl describe pod glance-1-bd7662a5-x` for a volume that cannot be mounted, as that of the claim glance-backups or of a CA's Secret that is missing, or an image that takes long.",
+    says: 'Pod glance-1-bd7662a5-x of Job glance-1-bd7662a5 has not started for 2 minutes: run `kubectl describe pod glance-1-bd7662a5-x -n openstack` and look for a volume that cannot be mounted (the claim glance-backups, the Secret of a CA) or an image that takes long to pull.',
   },
   {
     policy: 'jobAtWork',
@@ -618,7 +618,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Running', { running: {} })],
     effect: 'none',
     reason: 'MigrationRunning',
-    says: 'Pod glance-1-bd7662a5-x is still there though its Job is gone; waiting for its end.',
+    says: 'Pod glance-1-bd7662a5-x still exists although its Job is gone. Waiting for it to end; nothing else is started before that.',
   },
   {
     policy: 'observeAsked',
@@ -691,7 +691,7 @@ const ROWS: readonly Row[] = [
     schema: aSchema({ status: recordedAt('ocata01', { recordedFrom: 'other/connection' }) }),
     effect: 'startJob',
     reason: 'Observing',
-    says: 'The database of Secret glance-db/connection is read; that of Secret other/connection was before.',
+    says: 'Reading the database of Secret glance-db/connection, which the spec names now. The record is of the one of Secret other/connection.',
   },
   {
     policy: 'databaseMoved',
@@ -702,7 +702,7 @@ const ROWS: readonly Row[] = [
     }),
     effect: 'startJob',
     reason: 'Observing',
-    says: 'The database at mysql://db.example.org:3306/glance is read; that at mysql://old.example.org:3306/glance was before.',
+    says: 'Reading the database at mysql://db.example.org:3306/glance, which the spec names now. The record is of the one at mysql://old.example.org:3306/glance.',
   },
   {
     policy: 'databaseMoved',
@@ -713,7 +713,7 @@ const ROWS: readonly Row[] = [
     }),
     effect: 'startJob',
     reason: 'Observing',
-    says: 'The database at mysql://db.example.org:3306/glance is read; that of Secret glance-db/connection was before.',
+    says: 'Reading the database at mysql://db.example.org:3306/glance, which the spec names now. The record is of the one of Secret glance-db/connection.',
   },
   {
     policy: 'databaseMoved',
@@ -749,7 +749,7 @@ const ROWS: readonly Row[] = [
     schema: aSchema({ status: recordedAt('ocata01', { databaseHeads: ['mitaka02'] }) }),
     effect: 'startJob',
     reason: 'Observing',
-    says: "The status says 'ocata01' and that the database has 'mitaka02' in alembic_version, which contradict each other: somebody has changed it, and it is not believed.",
+    says: "The status says 'ocata01' and that the database has 'mitaka02' in alembic_version, which contradict each other. The status was edited or restored, so the operator reads the database again.",
   },
   {
     policy: 'suspended',
@@ -817,7 +817,7 @@ const ROWS: readonly Row[] = [
     schema: aSchema({ spec: { revision: 'mitaka01' }, status: recordedAt('ocata01') }),
     effect: 'none',
     reason: 'DowngradeNotSupported',
-    says: "Cannot migrate to 'mitaka01': the database is already at 'ocata01', which is later. Nothing was changed. Set spec.revision to 'ocata01' or later, or restore a backup and then set the observe annotation.",
+    says: "Cannot migrate to 'mitaka01': the database is already at 'ocata01', which is later. Nothing was changed. Set spec.revision to 'ocata01' or later, or restore a backup and then set the annotation db.glance.openstack.org/observe.",
     also: 'Stalled',
   },
   {
@@ -1057,7 +1057,7 @@ const ROWS: readonly Row[] = [
     pods: [aPodThatReported(aRefusal('Interrupted'), 22)],
     effect: 'none',
     reason: 'MigrationFailed',
-    says: 'Cannot finish the migration: it takes longer than job.activeDeadlineSeconds. Raise or remove that. It is tried again when the spec or the annotation db.glance.openstack.org/retry changes.',
+    says: 'Cannot finish the migration: it takes longer than job.activeDeadlineSeconds. Raise or remove that. It is not retried by itself: once the cause is corrected, set the annotation db.glance.openstack.org/retry to a new value, or change the spec.',
     also: 'Stalled',
   },
   ...(
@@ -1076,7 +1076,7 @@ const ROWS: readonly Row[] = [
       schema: aSchema({ status: failedWith(reason) }),
       effect: 'none',
       reason,
-      says: `Cannot migrate: found ${reason}. ${reason === 'DatabaseNewer' ? 'Upgrade the operator.' : 'It is tried again when the spec or the annotation db.glance.openstack.org/retry changes.'}`,
+      says: `Cannot migrate: found ${reason}. ${reason === 'DatabaseNewer' ? 'Upgrade the operator.' : 'It is not retried by itself: once the cause is corrected, set the annotation db.glance.openstack.org/retry to a new value, or change the spec.'}`,
       also: 'Stalled',
     }),
   ),
@@ -1104,7 +1104,7 @@ const ROWS: readonly Row[] = [
     now: new Date('2026-11-23T07:00:05Z'),
     effect: 'none',
     reason: 'MigrationPending',
-    says: 'Job glance-1-bd7662a5 is gone, and its result with it: somebody has deleted it. The next attempt is at 2026-11-23T07:00:08Z.',
+    says: "Job glance-1-bd7662a5 was deleted before its result was recorded. Leave the operator's Jobs in place until they have ended. The next attempt is at 2026-11-23T07:00:08Z.",
   },
   {
     policy: 'nextAttemptNotDue',
@@ -1112,7 +1112,7 @@ const ROWS: readonly Row[] = [
     jobs: [aJob({ end: 'Complete' })],
     effect: 'none',
     reason: 'MigrationPending',
-    says: 'The Job ended well but left no result that could be read; the database will be read again. The next attempt is at 2026-11-23T07:01:08Z.',
+    says: 'Job glance-1-bd7662a5 succeeded but left no report that can be read. Check that its image is that of this operator. The next attempt is at 2026-11-23T07:01:08Z.',
   },
   {
     policy: 'nextAttemptNotDue',
@@ -1121,7 +1121,7 @@ const ROWS: readonly Row[] = [
     pods: [aPod('Failed', { terminated: { exitCode: 137, reason: 'OOMKilled' } })],
     effect: 'none',
     reason: 'MigrationPending',
-    says: 'The Job ended without a result: BackoffLimitExceeded; the container ended with exit code 137 (OOMKilled). The next attempt is at 2026-11-23T07:01:08Z.',
+    says: 'Job glance-1-bd7662a5 ended without a report: BackoffLimitExceeded; the container ended with exit code 137 (OOMKilled). If this repeats, look into the log of the Job. The next attempt is at 2026-11-23T07:01:08Z.',
   },
   {
     policy: 'nextAttemptNotDue',
@@ -1130,7 +1130,7 @@ const ROWS: readonly Row[] = [
     pods: [aPodThatReported(aRefusal('MigrationFailed'))],
     effect: 'none',
     reason: 'MigrationPending',
-    says: 'The Job ended well but left no result that could be read; the database will be read again. The next attempt is at 2026-11-23T07:01:08Z.',
+    says: 'Job glance-1-bd7662a5 succeeded but left no report that can be read. Check that its image is that of this operator. The next attempt is at 2026-11-23T07:01:08Z.',
   },
   {
     policy: 'nextAttemptNotDue',
@@ -1142,7 +1142,7 @@ const ROWS: readonly Row[] = [
     ],
     effect: 'none',
     reason: 'MigrationPending',
-    says: 'The Job ended without a result: BackoffLimitExceeded; the container ended with exit code 137 (OOMKilled). The next attempt is at 2026-11-23T07:01:08Z.',
+    says: 'Job glance-1-bd7662a5 ended without a report: BackoffLimitExceeded; the container ended with exit code 137 (OOMKilled). If this repeats, look into the log of the Job. The next attempt is at 2026-11-23T07:01:08Z.',
   },
   ...(['DatabaseUnreachable', 'ConnectionInvalid'] as const).map(
     (reason): Row => ({
@@ -1466,7 +1466,7 @@ function nodeRows(): readonly Row[] {
       fact: 'the node of a pod that outlives its Job has time to end it',
       pods: [endingBy(60_000)],
       ...runs,
-      says: 'Pod glance-1-bd7662a5-x is still there though its Job is gone; waiting for its end.',
+      says: 'Pod glance-1-bd7662a5-x still exists although its Job is gone. Waiting for it to end; nothing else is started before that.',
       requeueAfter: 90_000,
     },
     {
@@ -1493,7 +1493,7 @@ function sidecarRows(): readonly Row[] {
     terminated: { exitCode: 137, reason: 'OOMKilled', finishedAt: FINISHED },
   });
   const taken =
-    "Its result is taken in a moment, and Job glance-1-bd7662a5 is then deleted; keep sidecars out of the pods of the operator's Jobs.";
+    "Within 30 seconds the operator records the result and deletes Job glance-1-bd7662a5. Exclude the pods of the operator's Jobs from sidecar injection.";
   const cannotTryAgain =
     "keeps the pod, so that Job glance-1-bd7662a5 cannot try again. Delete the pod, and keep sidecars out of the pods of the operator's Jobs.";
   const longAfter = new Date('2026-11-23T07:30:00Z');
@@ -1591,7 +1591,7 @@ function interferenceRows(): readonly Row[] {
   const { job } = unfinished();
   const ofTheNext = withVerdict(
     job === undefined ? {} : { job: { ...job, finishedAt: FINISHED } },
-    { reason: 'JobBlocked', message: 'The API server does not take Job y.' },
+    { reason: 'JobBlocked', message: 'The API server refused to create Job y.' },
     1,
     NOW,
   );
@@ -1612,7 +1612,7 @@ function interferenceRows(): readonly Row[] {
       jobs: [aJob(deleted)],
       pods: [aPod('Running', { running: {} })],
       ...runs,
-      says: 'Somebody has deleted Job glance-1-bd7662a5: its pod was asked to end, and the database is then read again.',
+      says: 'Job glance-1-bd7662a5 is being deleted. Once its pod has ended, the operator reads the database again.',
     },
     {
       policy: 'jobAtWork',
@@ -1621,7 +1621,7 @@ function interferenceRows(): readonly Row[] {
       jobs: [aJob(deleted)],
       pods: [aPod('Running', { running: {} })],
       ...runs,
-      says: 'Somebody has deleted Job glance-1-bd7662a5: its pod was asked to end, and the database is then read again. The deletion waits for it.',
+      says: 'Job glance-1-bd7662a5 is being deleted. Once its pod has ended, the operator reads the database again. The deletion waits for it.',
     },
     {
       policy: 'jobAtWork',
@@ -1672,7 +1672,7 @@ function recordRows(): readonly Row[] {
     schema: aSchema({ status: recorded }),
     effect: 'startJob',
     reason: 'Observing',
-    says: `The status says '${recorded.recordedRevision}' and that the database has ${rows} in alembic_version, which contradict each other: somebody has changed it, and it is not believed.`,
+    says: `The status says '${recorded.recordedRevision}' and that the database has ${rows} in alembic_version, which contradict each other. The status was edited or restored, so the operator reads the database again.`,
   });
   const retried = (handledRetry: string | undefined, retry: string | undefined, more: GlanceSchemaStatus) =>
     aSchema({
@@ -2396,7 +2396,7 @@ function rollOutRows(): readonly Row[] {
       schema: held(undefined),
       effect: 'startJob',
       reason: 'Observing',
-      says: 'The database has not been read yet. It is read; spec.contractAfter holds up no reading.',
+      says: 'The database has not been read yet. Reading it now: spec.contractAfter does not delay that.',
     },
     {
       policy: 'migrationDue',
@@ -2474,7 +2474,7 @@ function rollOutRows(): readonly Row[] {
       rollOuts: states({ kind: 'forbidden' }, { kind: 'forbidden' }),
       effect: 'none',
       reason: 'WaitingForRollOut',
-      says: `${waits}: Deployment glance-api may not be read by the operator, DaemonSet glance-cache may not be read by the operator. The right is given by 'kubectl apply -n openstack -k manifests/roll-outs', or by rbac.rollOuts of the chart. ${then}`,
+      says: `${waits}: Deployment glance-api cannot be read: the operator has no right to, DaemonSet glance-cache cannot be read: the operator has no right to. The right is given by 'kubectl apply -n openstack -k manifests/roll-outs', or by rbac.rollOuts of the chart. ${then}`,
       requeueAfter: 60_000,
     },
     {
@@ -2512,7 +2512,7 @@ function rollOutRows(): readonly Row[] {
       rollOuts: states(updated),
       effect: 'none',
       reason: 'WaitingForRollOut',
-      says: `${waits}: Deployment glance-api has 1 of 3 pods updated. Nodes of Glance work side by side for one release at a time only: name 'ocata01' and its image before 'rocky02'. ${then}`,
+      says: `${waits}: Deployment glance-api has 1 of 3 pods updated. Old and new Glance API servers can run side by side across one release only: set spec.revision to 'ocata01', with the image of that release, before you go to 'rocky02'. ${then}`,
     },
     {
       policy: 'notRolledOut',
@@ -2613,7 +2613,7 @@ function rollOutRows(): readonly Row[] {
       rollOuts: states(updated),
       effect: 'startJob',
       reason: 'Observing',
-      says: 'The newest Job ended without a report of where the database is. It is read again; spec.contractAfter holds up no reading.',
+      says: 'The newest Job ended without a report of where the database is. Reading it again: spec.contractAfter does not delay that.',
     },
     {
       policy: 'failedForGood',
@@ -2711,7 +2711,7 @@ function windowRows(): readonly Row[] {
       schema: closed(),
       effect: 'startJob',
       reason: 'Observing',
-      says: 'The database has not been read yet. It is read; spec.window holds up no reading.',
+      says: 'The database has not been read yet. Reading it now: spec.window does not delay that.',
     },
     {
       policy: 'outsideWindow',
@@ -2719,7 +2719,7 @@ function windowRows(): readonly Row[] {
       schema: closed(recordedAt('mitaka02', unfinished())),
       effect: 'startJob',
       reason: 'Observing',
-      says: 'The newest Job ended without a report of where the database is. It is read again; spec.window holds up no reading.',
+      says: 'The newest Job ended without a report of where the database is. Reading it again: spec.window does not delay that.',
     },
     {
       policy: 'observeAsked',
@@ -2803,7 +2803,7 @@ function windowRows(): readonly Row[] {
       schema: closed(recordedAt('ocata01'), { window: { ...CLOSED, schedule: '0 2 30 2 *' } }),
       effect: 'none',
       reason: 'WindowInvalid',
-      says: "Cannot use spec.window.schedule '0 2 30 2 *': no day of any year is meant by it. Write a schedule that comes, such as '0 2 * * SAT' for each Saturday at two. Nothing is migrated until then.",
+      says: "Cannot use spec.window.schedule '0 2 30 2 *': it never occurs. Write one that does, such as '0 2 * * SAT' for each Saturday at two. Nothing is migrated until it is corrected.",
       also: 'Stalled',
     },
   ];
@@ -2824,7 +2824,7 @@ function approvalRows(): readonly Row[] {
   const planned = (changes: Partial<StatusPlan> = {}, more: GlanceSchemaStatus = {}) =>
     recordedAt('mitaka02', { plan: aPlan(changes), ...more });
   const approved = { approvedPlan: PLANNED };
-  const waits = `The migration from mitaka02 to ocata01 waits for approval of plan ${PLANNED}: 2 to run, 700 rows to write, all of it in the log of Job glance-1-bd7662a5.`;
+  const waits = `The migration from mitaka02 to ocata01 waits for approval of plan ${PLANNED}: 2 scripts to run, 700 rows to write. The log of Job glance-1-bd7662a5 has the whole plan.`;
   const how = "Approve it by 'kubectl glanceschema approve glance -n openstack', or by spec.approvedPlan.";
   const planning = {
     policy: 'notApproved',
@@ -2899,7 +2899,7 @@ function approvalRows(): readonly Row[] {
       ...awaiting,
       fact: 'the hash of another plan is approved',
       schema: manual({ spec: { approvedPlan: '0'.repeat(64) }, status: planned() }),
-      says: `${waits} What spec.approvedPlan names is another plan. ${how}`,
+      says: `${waits} spec.approvedPlan names a different plan, so it does not count. ${how}`,
     },
     {
       ...awaiting,
@@ -2921,7 +2921,7 @@ function approvalRows(): readonly Row[] {
       ...awaiting,
       fact: 'the plan was approved and refused',
       schema: manual({ spec: approved, status: planned({}, { refusedPlan: PLANNED }) }),
-      says: `${waits} It was approved before, and refused by its own migration, which would have done something else then: set the annotation retry to run it after all.`,
+      says: `${waits} This plan was approved before, but its migration refused it because what it would have run was different at that moment. To run it now, set the annotation db.glance.openstack.org/retry.`,
     },
     {
       ...starts,

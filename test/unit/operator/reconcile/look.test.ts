@@ -344,7 +344,7 @@ describe('looks at the database', () => {
       expect(decided.status).to.deep.include({ recordedRevision: 'pike01' });
       expect(condition(decided, 'Ready')).to.include({ reason: 'DowngradeNotSupported' });
       expect(condition(decided, 'Ready')?.message).to.contain(
-        'Somebody else has migrated it from ocata01 to pike01.',
+        'It was migrated from ocata01 to pike01 by something other than this GlanceSchema.',
       );
       const own = decideAt(
         aDrifting({ ...decided.status, job: undefined } as GlanceSchemaStatus, {
@@ -353,7 +353,7 @@ describe('looks at the database', () => {
         NOW,
       );
       expect(condition(own, 'Ready')?.message).to.equal(
-        'The database is at pike01. Somebody else has migrated it from ocata01 to pike01.',
+        'The database is at pike01. It was migrated from ocata01 to pike01 by something other than this GlanceSchema.',
       );
     });
 

@@ -180,7 +180,9 @@ describe('what comes of a backup', () => {
     const { ready, message } = failureAfter(137);
     expect(ready).to.equal('BackupFailed');
     expect(message).to.match(/left no result, and nothing was migrated: .*exit code 137/);
-    expect(message).to.match(/See 'kubectl logs job\/glance-1-bd7662a5 -c backup'\.$/);
+    expect(message).to.match(
+      /Run 'kubectl logs job\/glance-1-bd7662a5 -c backup' in its namespace to see why\.$/,
+    );
   });
 
   it('fails in an image that knows no db backup: which to name is said', () => {

@@ -162,7 +162,7 @@ describe('recordJob', () => {
     for (const [fact, report, says] of [
       ['is missing', { ...aPlanReport(), plan: undefined }, 'has no plan'],
       ['has nothing to run, and the database is elsewhere', aPlanReport({ steps: [] }), 'nothing to run'],
-      ['has a hash that is none', aPlanReport({ hash: 'a1; rm -rf /' }), 'no result that could be read'],
+      ['has a hash that is none', aPlanReport({ hash: 'a1; rm -rf /' }), 'no report that can be read'],
     ] as const) {
       it(`that ${fact} is a failure`, () => {
         const status = statusOf(report);
