@@ -132,7 +132,7 @@ describe('glance-schema controller, wrong input', () => {
     expect((await run.done).code).to.equal(0);
     run = startCli(['controller', '--help']);
     expect((await run.done).stdout).to.contain(
-      '\n  1  the Lease was lost, the kubeconfig or the own pod cannot be read, or an address is taken\n',
+      "\n  1  the Lease was lost, the kubeconfig or the operator's own pod cannot be read, or an address is taken\n",
     );
   });
 

@@ -256,7 +256,7 @@ describe('the operator in a pod of its own, where a policy forces a range of use
     const ended = spawnSync(process.execPath, [...args, ...addresses], { encoding: 'utf8', timeout: 60_000 });
     expect(ended.status, ended.stderr).to.equal(1);
     expect(ended.stderr)
-      .to.contain('Cannot read the own pod default/nobody')
+      .to.contain("Cannot read the operator's own pod default/nobody")
       .and.contain('name the image of Jobs by --image');
   });
 });
