@@ -414,7 +414,7 @@ export const specSchema = z
       .max(16)
       .optional()
       .describe(
-        'Workloads that have to be rolled out before contract starts, so that no old node of Glance meets a contracted schema: the database is expanded and its rows are moved first, and contract waits (`WaitingForRollOut`). An empty database, and a revision before `ocata01`, have nothing to wait for. The operator needs the right to read them: `manifests/roll-outs`.',
+        'Workloads that have to be rolled out before contract starts, so that no old Glance server meets a contracted schema: the database is expanded and its rows are moved first, and contract waits (`WaitingForRollOut`). An empty database, and a revision before `ocata01`, have nothing to wait for. The operator needs the right to read them: `manifests/roll-outs`.',
       ),
     drift: drift.optional(),
     backup: backup.optional(),

@@ -42,7 +42,7 @@ export const planSchema = z
     engine: z.enum(['postgres', 'mysql']).describe('The engine; `mysql` is MariaDB too.'),
     from: position.nullable().describe('Where the database is; null when it is empty.'),
     target: position.describe('Where the run would lead.'),
-    online: z.boolean().describe('Whether nodes of Glance can be at work meanwhile.'),
+    online: z.boolean().describe('Whether Glance servers can be at work meanwhile.'),
     adopt: z
       .object({
         from: z.string().describe('What places the database now.'),

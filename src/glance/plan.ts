@@ -38,7 +38,7 @@ interface PlannedFrom {
   readonly detected: Detected;
   /** The scripts that the database has had. */
   readonly applied: ReadonlySet<string>;
-  /** Whether nodes of Glance may be at work on the tables. */
+  /** Whether Glance servers may be at work on the tables. */
   readonly online: boolean;
 }
 
@@ -275,7 +275,7 @@ interface PlanFacts extends Pick<Facts, 'triggers' | 'brokenTriggers'> {
   readonly pending: ReadonlySet<string>;
   /** What is gone that only a script which is still to come drops, as `table` or `table.column`. */
   readonly lacking: readonly string[];
-  /** Whether nodes of Glance may be at work: then no scripts are squashed. */
+  /** Whether Glance servers may be at work: then no scripts are squashed. */
   readonly online: boolean;
 }
 

@@ -78,7 +78,7 @@ export interface Table {
 export type PerEngine = Readonly<Record<Engine, string>>;
 
 /**
- * What the database does at each row that is written, where old and new nodes of Glance live side
+ * What the database does at each row that is written, where old and new Glance servers live side
  * by side.
  */
 export interface Trigger {

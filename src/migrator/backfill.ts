@@ -9,7 +9,7 @@ export interface MoveOptions {
   readonly writer: Writer;
   readonly engine: Engine;
   readonly data: DataMigration;
-  /** Whether nodes of Glance may be at work: then it goes in batches. */
+  /** Whether Glance servers may be at work: then it goes in batches. */
   readonly online: boolean;
   /** How long one batch may be in vain for, against rows that others keep locked. */
   readonly lockTimeoutSeconds: number;

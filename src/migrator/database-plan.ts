@@ -11,7 +11,7 @@ export interface DatabasePlan {
   /** Where the database is; null when it is empty. */
   readonly from: Position | null;
   readonly target: Position;
-  /** Whether it is done so that nodes of Glance can be at work meanwhile. */
+  /** Whether it is done so that Glance servers can be at work meanwhile. */
   readonly online: boolean;
   readonly adopt: Baseline | null;
   readonly steps: readonly DatabasePlanStep[];

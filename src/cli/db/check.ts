@@ -34,7 +34,7 @@ export function dbCheckCommand(): Command {
   command.addOption(
     new Option(
       '--through <phase>',
-      'how far it has to be: with Expand it ends with 0 as soon as new nodes of Glance can start',
+      'how far it has to be: with Expand it ends with 0 as soon as new Glance servers can start',
     )
       .choices(PHASES)
       .default('Contract'),

@@ -90,7 +90,7 @@ export function planForOption(): Option {
 }
 
 /**
- * `db expand`, `db migrate` and `db contract`: one phase of every revision, while nodes of Glance
+ * `db expand`, `db migrate` and `db contract`: one phase of every revision, while Glance servers
  * are at work.
  */
 export function phaseCommand(

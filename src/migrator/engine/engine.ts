@@ -135,7 +135,7 @@ export interface PlannedStatement {
 /** How a writer treats those that use the database besides it. */
 export interface WriterOptions {
   /**
-   * Whether nodes of Glance may be at work on the tables: then nothing may hold them up for long.
+   * Whether Glance servers may be at work on the tables: then nothing may hold them up for long.
    */
   readonly online: boolean;
   /** How long a statement waits for a lock that another session holds. */
