@@ -751,12 +751,10 @@ export class SimulatedCluster implements Cluster {
       const isContradicted = kind === 'Observe' && contradictsItself(schema.status);
       // A Job that was reserved, and perhaps made and lost, may have been at work since.
       const reserved = Number(metadata.annotations?.[RESERVED_SEQUENCE_ANNOTATION] ?? 0);
-      // A contract that waited is a migration of its own, with a plan of its own.
+      // A contract that waits is a migration of its own, with a plan of its own; of a database that was
+      // thought empty it is known only once it was read.
       const goal = target ?? plans;
-      const isContract =
-        specOf(schema).contractAfter !== undefined &&
-        goal !== undefined &&
-        formatPosition(goal) === 'ocata01';
+      const isContract = specOf(schema).contractAfter !== undefined && goal?.revision === 'ocata01';
       // A plan that finds the database elsewhere than it was read is of another way.
       const isElsewhere = this.#world.wasMovedQuietly;
       if (
