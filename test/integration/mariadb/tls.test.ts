@@ -113,7 +113,7 @@ describe('TLS with MariaDB', () => {
       DATABASE_CONNECTION: `${connection}?ssl_ca=${authority}`,
     });
     expect(without.code).to.equal(20);
-    expect(without.stderr).to.include("user 'certified' is not let in");
+    expect(without.stderr).to.include("the server refused user 'certified'");
   });
 
   /** What is said, by the program itself. */
