@@ -70,7 +70,9 @@ describe('several hosts of one PostgreSQL', () => {
     const connection = patroni(standby.port, writable.port).replace('glance-secret', 'hunter2');
     const result = await runCli(['db', 'sync'], { DATABASE_CONNECTION: connection });
     expect(result.code).to.equal(20);
-    expect(result.stderr).to.include(`Cannot connect to 127.0.0.1:${standby.port}/postgres: the server refused the password`);
+    expect(result.stderr).to.include(
+      `Cannot connect to 127.0.0.1:${standby.port}/postgres: the server refused the password`,
+    );
     expect(result.stderr).to.not.include('hunter2');
   });
 
