@@ -3,7 +3,7 @@ import { REVISIONS } from '../glance/revisions.ts';
 import type { SchemaFlags } from './kubectl/schema-access.ts';
 
 /** Pressing a key must not hang on a cluster that does not answer. */
-const PATIENCE = 2_000;
+const COMPLETION_TIMEOUT = 2_000;
 
 /**
  * Gives a program the command `complete`, by which shells and kubectl complete what is typed:
@@ -54,7 +54,7 @@ async function schemaNames(typed: readonly string[]): Promise<readonly string[]>
       }>(
         { method: 'GET', path: pathOf(namespace) },
         { doing: 'list', right: 'list' },
-        AbortSignal.timeout(PATIENCE),
+        AbortSignal.timeout(COMPLETION_TIMEOUT),
       );
       const before = typed.slice(0, -1);
       return answer.items.map(({ metadata }) => metadata.name).filter((name) => !before.includes(name));

@@ -121,7 +121,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
           options,
           metrics,
           defaultImage,
-          onStored: tellStored(log, count),
+          onStored: reportStored(log, count),
           signal: stop.signal,
         });
       }
@@ -178,7 +178,7 @@ function openLease({ log, ...needs }: LeaseNeeds): LeaderLease {
 }
 
 /** Counts and logs what a stored status tells. */
-function tellStored(log: Log, count: ReturnType<typeof schemaMetrics>): (stored: StoredStatus) => void {
+function reportStored(log: Log, count: ReturnType<typeof schemaMetrics>): (stored: StoredStatus) => void {
   return ({ key, before, after, events, answered }) => {
     // Nothing is counted twice; what another leader may have counted is not.
     if (answered) {

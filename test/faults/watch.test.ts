@@ -6,7 +6,7 @@ import type { TestApi } from '../../lab/kubernetes/test-api.ts';
 import { eventually } from '../../lab/process/eventually.ts';
 import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import { KubeClient } from '../../src/operator/kube/client.ts';
-import { type Reflected, Reflector } from '../../src/operator/kube/informer.ts';
+import { type CachedObject, Informer } from '../../src/operator/kube/informer.ts';
 import { openKubeConfig } from '../../src/operator/kube/open-kube-config.ts';
 import type { PooledKubeConfig } from '../../src/operator/kube/pooled-kube-config.ts';
 
@@ -17,7 +17,7 @@ describe('a watch', () => {
   let proxy: ApiProxy;
   let api: TestApi;
   let config: PooledKubeConfig;
-  let reflector: Reflector<Reflected>;
+  let informer: Informer<CachedObject>;
   let running: Promise<void>;
   let troubles: string[];
 
@@ -29,7 +29,7 @@ describe('a watch', () => {
   });
 
   afterEach(async () => {
-    reflector.stop();
+    informer.stop();
     await running;
   });
 
@@ -41,7 +41,7 @@ describe('a watch', () => {
 
   async function reflect(silence?: number): Promise<void> {
     troubles = [];
-    reflector = new Reflector<Reflected>({
+    informer = new Informer<CachedObject>({
       client: new KubeClient(config),
       path: MAPS,
       onChange: () => undefined,
@@ -49,7 +49,7 @@ describe('a watch', () => {
       ...withoutUndefined({ silence }),
     });
     const before = watches();
-    running = reflector.run();
+    running = informer.run();
     await eventually(() => expect(watches()).to.equal(before + 1));
   }
 
@@ -59,7 +59,7 @@ describe('a watch', () => {
   }
 
   function names(): readonly string[] {
-    return [...reflector.objects()].map(({ metadata }) => metadata.name);
+    return [...informer.objects()].map(({ metadata }) => metadata.name);
   }
 
   async function make(name: string): Promise<void> {
@@ -84,7 +84,7 @@ describe('a watch', () => {
     await reflect();
     await make('twice');
     const uids = () =>
-      [...reflector.objects()]
+      [...informer.objects()]
         .filter(({ metadata }) => metadata.name === 'twice')
         .map(({ metadata }) => metadata.uid);
     await eventually(() => expect(uids()).to.have.length(1));
@@ -92,8 +92,8 @@ describe('a watch', () => {
     const rule = proxy.onRequest(({ isWatch }) => isWatch, { kind: 'silence' });
     await api.call('DELETE', `${MAPS}/twice`);
     await make('twice');
-    reflector.remember(
-      await new KubeClient(config).request<Reflected>({ method: 'GET', path: `${MAPS}/twice` }),
+    informer.remember(
+      await new KubeClient(config).request<CachedObject>({ method: 'GET', path: `${MAPS}/twice` }),
     );
     const remembered = uids();
     rule.remove();

@@ -154,7 +154,7 @@ const GUARDS: readonly Guard[] = [
     "if (waiting?.message === '')",
   ]),
   guard('a clock put back does not make the next attempt wait', [
-    'Math.min(now + delay, told === undefined ? Number.POSITIVE_INFINITY : Date.parse(told))',
+    'Math.min(now + delay, stored === undefined ? Number.POSITIVE_INFINITY : Date.parse(stored))',
     'ended + delay',
   ]),
   guard('what a lost Job left is read outside the window', [
@@ -162,7 +162,7 @@ const GUARDS: readonly Guard[] = [
     "  if (facts.now === 0) {\n    return readAgain(\n      facts,\n      'The newest Job ended without a report of where the database is. Reading it again: spec.window",
   ]),
   guard('a clock put back does not make the window wait', [
-    'Math.min(opensAt - now, PATIENCE)',
+    'Math.min(opensAt - now, LONGEST_REQUEUE)',
     'opensAt - now',
   ]),
   guard('a workload that is not rolled out is waited for', [
@@ -282,7 +282,7 @@ const GUARDS: readonly Guard[] = [
   guard('attempts are counted', ['again ? last.attempt + 1 : 1', '1']),
   guard(
     'who decided on an old state starts nothing',
-    ['const fenced = await cluster.mark(', 'let fenced = await cluster.mark('],
+    ['const fenced = await cluster.patchMetadata(', 'let fenced = await cluster.patchMetadata('],
     [
       "if (fenced === 'conflict') {",
       "if (fenced === 'conflict') fenced = schema;\n    if (schema.metadata.name === '') {",
@@ -313,7 +313,7 @@ const GUARDS: readonly Guard[] = [
     'known === undefined || known.name !== ""',
   ]),
   guard('a refused Job takes its finalizer along', [
-    'const released = await cluster.mark(fenced, {\n    finalizers: others,\n    ...(ours ? { reservedSequence: null } : {}),\n  })',
+    'const released = await cluster.patchMetadata(fenced, {\n    finalizers: others,\n    ...(ours ? { reservedSequence: null } : {}),\n  })',
     'const released = fenced',
   ]),
   guard('a place that was noted before is not given back', [
@@ -321,8 +321,8 @@ const GUARDS: readonly Guard[] = [
     'const ours = true',
   ]),
   guard('a Job that the API server cannot settle is not asked for at once', [
-    "passing ? { kind: 'requeue', why: message, notBefore: retryAfter } : outcome",
-    "passing ? { kind: 'done', requeueAfter: 0 } : outcome",
+    "transient ? { kind: 'requeue', why: message, notBefore: retryAfter } : outcome",
+    "transient ? { kind: 'done', requeueAfter: 0 } : outcome",
   ]),
   guard('a refused Job is not asked for at once', [
     'refusal === undefined || refusal.effect !== verdict.effect.kind',

@@ -19,7 +19,7 @@ import type {
   JobCreation,
   JobObject,
   JobReference,
-  Mark,
+  MetadataPatch,
   PodObject,
   Refused,
   SchemaEvent,
@@ -253,13 +253,13 @@ export class SimulatedCluster implements Cluster {
     }
   }
 
-  async mark(
+  async patchMetadata(
     schema: SchemaObject,
-    { finalizers, reservedSequence, forLook }: Mark,
+    { finalizers, reservedSequence, forLook }: MetadataPatch,
   ): Promise<SchemaObject | Conflict | Refused> {
     const isRelease = reservedSequence === undefined && schema.metadata.deletionTimestamp === undefined;
     if (isRelease && this.#world.refusesCourtesies) {
-      const refused = await this.#request((): Refused => ({ refused: 'a policy', passing: false }));
+      const refused = await this.#request((): Refused => ({ refused: 'a policy', transient: false }));
       this.#refuseFor(schema);
       return refused;
     }
@@ -342,7 +342,7 @@ export class SimulatedCluster implements Cluster {
       this.#checkBackoff();
       if (this.#world.webhookAway) {
         this.#world.writes += 1;
-        return { kind: 'unsettled', message: 'failed calling webhook', retryAfter: undefined };
+        return { kind: 'unknown', message: 'failed calling webhook', retryAfter: undefined };
       }
       if (this.#world.trace.happens('quota', 20)) {
         this.#holds = true;
@@ -426,7 +426,7 @@ export class SimulatedCluster implements Cluster {
     return this.#request(() => {
       const job = this.#world.jobNamed(name);
       if (this.#world.refusesCourtesies) {
-        return { refused: 'a policy', passing: false };
+        return { refused: 'a policy', transient: false };
       }
       if (job?.metadata.uid === uid) {
         this.#world.writes += 1;
@@ -820,7 +820,7 @@ export class SimulatedCluster implements Cluster {
   #checkPods(
     schema: SchemaObject,
     finalizers: readonly string[],
-    reservedSequence: Mark['reservedSequence'],
+    reservedSequence: MetadataPatch['reservedSequence'],
   ): void {
     const letsGo = schema.metadata.finalizers?.includes(FINALIZER) && !finalizers.includes(FINALIZER);
     const [pod] = this.#alive;

@@ -1,4 +1,4 @@
-import type { Reflected } from '../../src/operator/kube/informer.ts';
+import type { CachedObject } from '../../src/operator/kube/informer.ts';
 import type { Trace } from './trace.ts';
 
 /** What a watch tells of one object; undefined when it is gone. */
@@ -12,7 +12,7 @@ export interface Change<T> {
  * network: changes come late, some come twice, a watch falls silent, some are lost with the watch,
  * after which all is read anew. Like that, it never goes back to an older version.
  */
-export class SimulatedWatch<T extends Reflected> {
+export class SimulatedWatch<T extends CachedObject> {
   readonly #kind: string;
   readonly #trace: Trace;
   readonly #current: () => ReadonlyMap<string, T>;

@@ -14,9 +14,9 @@ import { acquireLock, type LockOptions } from '../lock.ts';
 import { detectIn, type Look, readFacts } from '../read-database.ts';
 import { unlessSilent } from '../unless-silent.ts';
 import type { BackupDocument } from './document.ts';
+import { isGlances } from './foreign-tables.ts';
 import { type Backup, markRestored, openBackup } from './read-backup.ts';
 import { cannotRestore } from './restore-failure.ts';
-import { isGlances } from './strangers.ts';
 
 /** What is told of a restore under way. */
 export interface RestoreEvents {

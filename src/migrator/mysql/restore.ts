@@ -10,9 +10,9 @@ import {
   startClient,
 } from '../backup/client-program.ts';
 import { editedLines, type LineEdits } from '../backup/edited-lines.ts';
+import { foreignTables, some, whyForeignTables } from '../backup/foreign-tables.ts';
 import { unpacked } from '../backup/read-backup.ts';
 import { cannotRestore, noRestoreClient } from '../backup/restore-failure.ts';
-import { some, strangers, whyStrangers } from '../backup/strangers.ts';
 import type { ConnectionTarget } from '../connection/target.ts';
 import {
   BrokenRestore,
@@ -74,12 +74,12 @@ export async function openRestorer(
     );
   }
   const tables = await readDumped(session);
-  const strange = strangers(
+  const strange = foreignTables(
     tables.map((name) => ({ name, inDocument: name })),
     document,
   );
   if (strange.length > 0) {
-    throw cannotRestore(address, whyStrangers(strange));
+    throw cannotRestore(address, whyForeignTables(strange));
   }
   const own = [Number(about?.id), ...(cluster === undefined ? [] : [await cluster.id()])];
   return {

@@ -9,8 +9,8 @@ import {
   startClient,
 } from '../backup/client-program.ts';
 import { editedLines } from '../backup/edited-lines.ts';
+import { foreignTables, isGlances, some, whyForeignTables } from '../backup/foreign-tables.ts';
 import { cannotRestore, noRestoreClient } from '../backup/restore-failure.ts';
-import { isGlances, some, strangers, whyStrangers } from '../backup/strangers.ts';
 import {
   type BackupFacts,
   BrokenRestore,
@@ -122,14 +122,14 @@ export async function openRestorer(
       `its tables are in the publication ${some(published)}, which would lose them. Take them out of it, and put them in again after the restore.`,
     );
   }
-  const strange = strangers(
+  const strange = foreignTables(
     found
       .filter((object) => object.kind === 'table' && document.others?.includes(inDocument(object)) !== true)
       .map(({ plain, schema }) => ({ name: plain, inDocument: `${schema}.${plain}` })),
     document,
   );
   if (strange.length > 0) {
-    throw cannotRestore(address, whyStrangers(strange));
+    throw cannotRestore(address, whyForeignTables(strange));
   }
   const strangeToo = otherStrangers(found, document.others);
   if (strangeToo.length > 0) {

@@ -149,7 +149,7 @@ export type Conflict = 'conflict';
 export interface Refused {
   readonly refused: string;
   /** Whether the same may be taken in a moment; not so where a policy or a right is in the way. */
-  readonly passing: boolean;
+  readonly transient: boolean;
   /** How long the API server asks to wait, in milliseconds. */
   readonly retryAfter?: number | undefined;
 }
@@ -193,7 +193,7 @@ export interface Cluster {
   /**
    * Changes the metadata, provided that the schema is still at the resource version that is given.
    */
-  mark(schema: SchemaObject, mark: Mark): Promise<SchemaObject | Conflict | Refused>;
+  patchMetadata(schema: SchemaObject, patch: MetadataPatch): Promise<SchemaObject | Conflict | Refused>;
   createJob(namespace: string, job: object): Promise<JobCreation>;
   /** Deletes a Job and its pods, provided that it is still the one that is given. */
   deleteJob(job: JobObject): Promise<Refused | undefined>;
@@ -228,7 +228,7 @@ export interface JobReference {
 }
 
 /** What a patch of a GlanceSchema's metadata sets. */
-export interface Mark {
+export interface MetadataPatch {
   readonly finalizers: readonly string[];
   /** What the annotation `reserved-sequence` is to be; null takes it away, absent leaves it. */
   readonly reservedSequence?: number | null;
@@ -248,4 +248,4 @@ export type JobCreation =
    * The API server cannot say, in its own words: it has too much to do, or a webhook does not
    * answer. It may have taken it.
    */
-  | { readonly kind: 'unsettled'; readonly message: string; readonly retryAfter: number | undefined };
+  | { readonly kind: 'unknown'; readonly message: string; readonly retryAfter: number | undefined };

@@ -6,7 +6,7 @@ import { KubeError } from './kube-error.ts';
 import { type Indexers, Store } from './store.ts';
 
 /** What a reflector needs to know of an object. */
-export interface Reflected {
+export interface CachedObject {
   readonly metadata: {
     readonly name: string;
     readonly namespace?: string;
@@ -17,7 +17,7 @@ export interface Reflected {
 }
 
 /** Which collection an informer keeps a copy of, and who hears of changes. */
-export interface ReflectorOptions<T extends Reflected> {
+export interface InformerOptions<T extends CachedObject> {
   readonly client: Pick<KubeClient, 'request' | 'watch'>;
   /** The path of the collection: `/apis/batch/v1/jobs`. */
   readonly path: string;
@@ -71,8 +71,8 @@ const TOMBSTONES = 1000;
  * Source: k8s.io/client-go, tools/cache; kubernetes.io/docs/reference/using-api/api-concepts,
  * "Efficient detection of changes".
  */
-export class Reflector<T extends Reflected> {
-  readonly #options: ReflectorOptions<T>;
+export class Informer<T extends CachedObject> {
+  readonly #options: InformerOptions<T>;
   /** Of one name there is one, and a later version of another means that the one before is gone. */
   readonly #store: Store<T>;
   readonly #deleted = new Set<string>();
@@ -82,7 +82,7 @@ export class Reflector<T extends Reflected> {
   #openSince: number | undefined;
   #synced = false;
 
-  constructor(options: ReflectorOptions<T>) {
+  constructor(options: InformerOptions<T>) {
     this.#options = options;
     this.#store = new Store(options.indexers);
   }
@@ -287,13 +287,13 @@ interface ListAnswer<T> {
  * Resource versions are compared as numbers, which the API allows within one resource since
  * Kubernetes 1.35 and which has always been so with etcd; others are taken as newer.
  */
-function isNewer(a: Reflected, b: Reflected): boolean {
+function isNewer(a: CachedObject, b: CachedObject): boolean {
   const [x, y] = [a.metadata.resourceVersion, b.metadata.resourceVersion];
   return !/^\d+$/.test(x) || !/^\d+$/.test(y) || BigInt(x) > BigInt(y);
 }
 
 /** Half the size of an object, and nothing that we read. */
-function withoutManagedFields<T extends Reflected>(object: T): T {
+function withoutManagedFields<T extends CachedObject>(object: T): T {
   const { managedFields: _managedFields, ...metadata } = object.metadata;
   return { ...object, metadata };
 }

@@ -1,11 +1,11 @@
-import { type Reflected, Reflector, type ReflectorOptions } from './informer.ts';
+import { type CachedObject, Informer, type InformerOptions } from './informer.ts';
 
-interface Namespaced extends Reflected {
-  readonly metadata: Reflected['metadata'] & { readonly namespace: string };
+interface Namespaced extends CachedObject {
+  readonly metadata: CachedObject['metadata'] & { readonly namespace: string };
 }
 
 /** The same for the informers of one kind, of which there is one for each namespace. */
-export interface ReflectorsOptions<T extends Namespaced> extends Omit<ReflectorOptions<T>, 'path'> {
+export interface NamespacedInformersOptions<T extends Namespaced> extends Omit<InformerOptions<T>, 'path'> {
   /** The API that has the collection: `/apis/batch/v1`. */
   readonly api: string;
   readonly plural: string;
@@ -17,14 +17,14 @@ export interface ReflectorsOptions<T extends Namespaced> extends Omit<ReflectorO
  * A cache of one collection, over the whole cluster or over some of its namespaces, each by a
  * reflector of its own.
  */
-export class Reflectors<T extends Namespaced> {
-  readonly #byNamespace = new Map<string | undefined, Reflector<T>>();
+export class NamespacedInformers<T extends Namespaced> {
+  readonly #byNamespace = new Map<string | undefined, Informer<T>>();
 
-  constructor(options: ReflectorsOptions<T>) {
+  constructor(options: NamespacedInformersOptions<T>) {
     const { api, plural, namespaces } = options;
     for (const namespace of namespaces ?? [undefined]) {
       const where = namespace === undefined ? '' : `/namespaces/${namespace}`;
-      this.#byNamespace.set(namespace, new Reflector({ ...options, path: `${api}${where}/${plural}` }));
+      this.#byNamespace.set(namespace, new Informer({ ...options, path: `${api}${where}/${plural}` }));
     }
   }
 
@@ -50,7 +50,7 @@ export class Reflectors<T extends Namespaced> {
     return [...this.#byNamespace.values()].flatMap((reflector) => reflector.by(index, value));
   }
 
-  /** Takes in the answer to a write of our own; see Reflector. */
+  /** Takes in the answer to a write of our own; see Informer. */
   remember(object: T): void {
     this.#of(object.metadata.namespace)?.remember(object);
   }
@@ -66,7 +66,7 @@ export class Reflectors<T extends Namespaced> {
     }
   }
 
-  #of(namespace: string): Reflector<T> | undefined {
+  #of(namespace: string): Informer<T> | undefined {
     return this.#byNamespace.get(namespace) ?? this.#byNamespace.get(undefined);
   }
 }

@@ -20,7 +20,7 @@ import type {
   JobCreation,
   JobObject,
   JobReference,
-  Mark,
+  MetadataPatch,
   PodObject,
   Refused,
   SchemaEvent,
@@ -29,7 +29,7 @@ import type {
   WorkloadReading,
 } from './cluster.ts';
 import { EventRecorder } from './event-recorder.ts';
-import { Reflectors } from './informers.ts';
+import { NamespacedInformers } from './informers.ts';
 import { causeOf, hasStatus, KubeError } from './kube-error.ts';
 
 /** What the cluster that a reconcile sees is made of. */
@@ -48,9 +48,9 @@ export interface KubeClusterOptions {
 /** The cluster as the controller needs it: three caches kept by watches, and the writes. */
 export class KubeCluster implements Cluster {
   readonly #options: KubeClusterOptions;
-  readonly #schemas: Reflectors<SchemaObject>;
-  readonly #jobs: Reflectors<JobObject>;
-  readonly #pods: Reflectors<PodObject>;
+  readonly #schemas: NamespacedInformers<SchemaObject>;
+  readonly #jobs: NamespacedInformers<JobObject>;
+  readonly #pods: NamespacedInformers<PodObject>;
   readonly #events: EventRecorder;
 
   constructor(options: KubeClusterOptions) {
@@ -64,7 +64,7 @@ export class KubeCluster implements Cluster {
         onKey(keyOf(schema));
       }
     };
-    this.#schemas = new Reflectors<SchemaObject>({
+    this.#schemas = new NamespacedInformers<SchemaObject>({
       client,
       api: `/apis/${GROUP}/${VERSION}`,
       plural: PLURAL,
@@ -80,7 +80,7 @@ export class KubeCluster implements Cluster {
       },
       onTrouble: (error) => onTrouble('watch of GlanceSchemas', error),
     });
-    this.#jobs = new Reflectors<JobObject>({
+    this.#jobs = new NamespacedInformers<JobObject>({
       client,
       api: '/apis/batch/v1',
       plural: 'jobs',
@@ -91,7 +91,7 @@ export class KubeCluster implements Cluster {
       onChange: queueOwner,
       onTrouble: (error) => onTrouble('watch of Jobs', error),
     });
-    this.#pods = new Reflectors<PodObject>({
+    this.#pods = new NamespacedInformers<PodObject>({
       client,
       api: '/api/v1',
       plural: 'pods',
@@ -243,9 +243,9 @@ export class KubeCluster implements Cluster {
     }
   }
 
-  async mark(
+  async patchMetadata(
     schema: SchemaObject,
-    { finalizers, reservedSequence, forLook = false }: Mark,
+    { finalizers, reservedSequence, forLook = false }: MetadataPatch,
   ): Promise<SchemaObject | Conflict | Refused> {
     const annotations =
       reservedSequence === undefined
@@ -299,7 +299,7 @@ export class KubeCluster implements Cluster {
         return { kind: 'refused', message: error.message };
       }
       if (error.status === 429 || error.status >= 500) {
-        return { kind: 'unsettled', message: error.message, retryAfter: error.retryAfter };
+        return { kind: 'unknown', message: error.message, retryAfter: error.retryAfter };
       }
       throw error;
     }
@@ -362,7 +362,7 @@ export class KubeCluster implements Cluster {
       });
       this.#jobs.remember(job);
       const refused = unlike(job);
-      return refused === undefined ? undefined : { refused, passing: false };
+      return refused === undefined ? undefined : { refused, transient: false };
     } catch (error) {
       // Gone, or another Job has its name.
       return hasStatus(error, 404) || hasStatus(error, 409) ? undefined : asRefused(error);
@@ -427,7 +427,7 @@ export class KubeCluster implements Cluster {
 function asRefused(error: unknown): Refused {
   if (error instanceof KubeError && error.status !== undefined) {
     const { message, status, retryAfter } = error;
-    return { refused: message, passing: !REFUSALS.includes(status), retryAfter };
+    return { refused: message, transient: !REFUSALS.includes(status), retryAfter };
   }
   throw error;
 }

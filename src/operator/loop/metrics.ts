@@ -86,7 +86,7 @@ export function runtimeMetrics(registry: Registry, options: RuntimeMetricsOption
   });
   const passTimes = new Histogram({
     name: 'controller_runtime_reconcile_time_seconds',
-    help: 'How long a pass took.',
+    help: 'How long a reconcile took.',
     labelNames: ['controller'],
     buckets: BUCKETS,
     registers,

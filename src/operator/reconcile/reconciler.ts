@@ -86,12 +86,12 @@ export function reconciler(options: ReconcilerOptions): (key: string) => Promise
         // Nothing that holds up anybody: what else there is to do is done at once.
         return pass(key, schema);
       case 'refused': {
-        const { effect, message, passing, retryAfter } = acted;
-        const refusal = passing
-          ? { effect, message, passing, requeueAfter: undefined }
+        const { effect, message, transient, retryAfter } = acted;
+        const refusal = transient
+          ? { effect, message, transient, requeueAfter: undefined }
           : facts.refusals.add(key, observed.schema, effect, message);
         const outcome = await store(acted.schema, decide({ ...observed, refusal }, time));
-        return passing ? { kind: 'requeue', why: message, notBefore: retryAfter } : outcome;
+        return transient ? { kind: 'requeue', why: message, notBefore: retryAfter } : outcome;
       }
     }
   }

@@ -20,7 +20,7 @@ export async function deleteBlockedJob(
         effect: 'deleteBlockedJob',
         schema,
         message: `Job ${name} cannot start, and the API server refused to delete it: ${deleted.refused}. Delete it yourself, or allow the operator to`,
-        passing: false,
+        transient: false,
       };
 }
 

@@ -17,7 +17,7 @@ export type Acted =
   /** The cache was behind, or somebody else was first: nothing was done. */
   | { readonly kind: 'conflict'; readonly why: string }
   /**
-   * The migration depends on it, and the API server does not take it; `passing` where the same may
+   * The migration depends on it, and the API server does not take it; `transient` where the same may
    * be taken in a moment.
    */
   | {
@@ -25,7 +25,7 @@ export type Acted =
       readonly effect: RefusableEffect;
       readonly schema: SchemaObject;
       readonly message: string;
-      readonly passing: boolean;
+      readonly transient: boolean;
       /** How long the API server asks to wait, in milliseconds. */
       readonly retryAfter?: number | undefined;
     }

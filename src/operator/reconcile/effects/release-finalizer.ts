@@ -11,7 +11,7 @@ export async function releaseFinalizer(target: Target): Promise<Acted> {
     return { kind: 'conflict', why: 'a migration is at work that the cache does not show yet' };
   }
   const finalizers = (schema.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
-  const released = await cluster.mark(schema, { finalizers });
+  const released = await cluster.patchMetadata(schema, { finalizers });
   if (released === 'conflict') {
     return { kind: 'conflict', why: 'a conflict: the schema has changed before its finalizer was released' };
   }
@@ -24,7 +24,7 @@ export async function releaseFinalizer(target: Target): Promise<Acted> {
           effect: 'releaseFinalizer',
           schema,
           message: `${what}: ${released.refused}`,
-          passing: false,
+          transient: false,
         }
       : putOff(schema.metadata.uid, what, released);
   }

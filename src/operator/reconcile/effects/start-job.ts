@@ -15,7 +15,7 @@ export async function startJob(
   // controller with an old cache, or one that has been replaced while it was paused, gets a
   // conflict here and starts nothing.
   const others = (schema.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
-  const fenced = await cluster.mark(schema, {
+  const fenced = await cluster.patchMetadata(schema, {
     finalizers: [...others, FINALIZER],
     reservedSequence: effect.purpose.sequence,
     forLook: effect.purpose.kind === 'Look',
@@ -24,9 +24,11 @@ export async function startJob(
     return { kind: 'conflict', why: 'a conflict: the schema has changed before its Job was started' };
   }
   if ('refused' in fenced) {
-    const { refused, passing, retryAfter } = fenced;
+    const { refused, transient, retryAfter } = fenced;
     const message = `Cannot start Job ${effect.name}: the API server refused to set the finalizer on this GlanceSchema: ${refused}. Allow the operator to patch GlanceSchemas`;
-    return passing ? notNow(schema, `${message}. It is asked again.`, retryAfter) : refusal(schema, message);
+    return transient
+      ? notNow(schema, `${message}. It is asked again.`, retryAfter)
+      : refusal(schema, message);
   }
   // A pod can outlive its Job, and the cache can miss both: only a read shows that nobody is at
   // work.
@@ -52,14 +54,14 @@ export async function startJob(
   if (creation.kind === 'created' || (creation.kind === 'exists' && isOurJob(creation.job, schema))) {
     return { kind: 'done', schema: fenced };
   }
-  if (creation.kind === 'unsettled') {
+  if (creation.kind === 'unknown') {
     const message = `The API server cannot take Job ${effect.name} for now: ${creation.message}. It is asked again.`;
     return notNow(fenced, message, creation.retryAfter);
   }
   // The sequence number is released, unless it was reserved before: another may have made that Job,
   // which is gone since.
   const ours = observed.schema.reservedSequence < effect.purpose.sequence;
-  const released = await cluster.mark(fenced, {
+  const released = await cluster.patchMetadata(fenced, {
     finalizers: others,
     ...(ours ? { reservedSequence: null } : {}),
   });
@@ -70,12 +72,12 @@ export async function startJob(
 
 /** The API server takes no Job, until somebody changes what it refuses it for. */
 function refusal(schema: SchemaObject, message: string): Acted {
-  return { kind: 'refused', effect: 'startJob', schema, message, passing: false };
+  return { kind: 'refused', effect: 'startJob', schema, message, transient: false };
 }
 
 /** The same for a moment. */
 function notNow(schema: SchemaObject, message: string, retryAfter: number | undefined): Acted {
-  return { kind: 'refused', effect: 'startJob', schema, message, passing: true, retryAfter };
+  return { kind: 'refused', effect: 'startJob', schema, message, transient: true, retryAfter };
 }
 
 /**
@@ -119,7 +121,7 @@ async function unseenJob({ cluster, schema }: Target, name: string): Promise<Job
   return job === undefined || !isOurJob(job, schema) || seen.includes(job.metadata.uid) ? undefined : job;
 }
 
-function whyRefused(name: string, creation: Exclude<JobCreation, { kind: 'unsettled' }>): string {
+function whyRefused(name: string, creation: Exclude<JobCreation, { kind: 'unknown' }>): string {
   return creation.kind === 'refused'
     ? `The API server refused to create Job ${name}: ${creation.message}. Correct the spec, or the quota or policy that this names; it is tried again by itself`
     : `Cannot start Job ${name}: there is a Job of that name that does not belong to this GlanceSchema. Delete it.`;

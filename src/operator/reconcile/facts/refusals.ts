@@ -6,7 +6,7 @@ export interface Refusal {
   /** A whole sentence: what was refused, and why. */
   readonly message: string;
   /** Whether the same may be taken in a moment; the work queue then says when it is asked again. */
-  readonly passing: boolean;
+  readonly transient: boolean;
   /** In milliseconds. */
   readonly requeueAfter: number | undefined;
 }
@@ -59,13 +59,13 @@ export function refusalMemory(now: () => Date): Refusals {
       // A clock that was put back meanwhile must not make it wait for longer.
       return wait <= 0 || wait > BACKOFF.most
         ? undefined
-        : { effect: refusal.effect, message: refusal.message, passing: false, requeueAfter: wait };
+        : { effect: refusal.effect, message: refusal.message, transient: false, requeueAfter: wait };
     },
     add(key, { uid, generation }, effect, message) {
       const failures = (known.get(key)?.failures ?? 0) + 1;
       const wait = exponentialBackoff(failures, BACKOFF, () => fractionOf(uid));
       known.set(key, { uid, generation, effect, message, failures, until: now().getTime() + wait });
-      return { effect, message, passing: false, requeueAfter: wait };
+      return { effect, message, transient: false, requeueAfter: wait };
     },
     forget: (key) => void known.delete(key),
   };

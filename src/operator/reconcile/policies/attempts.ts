@@ -97,7 +97,7 @@ export function nextAttemptNotDue(facts: Facts): Verdict | undefined {
 /** The newest Job if it failed, unless the spec has changed or a retry was asked for since. */
 function failedJob(facts: Facts) {
   const { job } = facts.status;
-  return job?.failure === undefined || job.finishedAt === undefined || isNewTry(job, facts) || isLook(job)
+  return job?.failure === undefined || job.finishedAt === undefined || isSuperseded(job, facts) || isLook(job)
     ? undefined
     : { ...job, failure: job.failure, finishedAt: job.finishedAt };
 }
@@ -108,7 +108,7 @@ function failedJob(facts: Facts) {
  */
 function lostJob(facts: Facts) {
   const { job } = facts.status;
-  if (job === undefined || job.finishedAt !== undefined || isNewTry(job, facts) || isLook(job)) {
+  if (job === undefined || job.finishedAt !== undefined || isSuperseded(job, facts) || isLook(job)) {
     return undefined;
   }
   const failure = {
@@ -124,7 +124,7 @@ function isLook({ purpose }: StatusJob): boolean {
 }
 
 /** Whether something is wanted that was not when the newest Job was made. */
-function isNewTry(job: StatusJob, { schema, status }: Facts): boolean {
+function isSuperseded(job: StatusJob, { schema, status }: Facts): boolean {
   return (
     job.generation !== schema.generation ||
     (schema.retry !== undefined && schema.retry !== status.handledRetry)
@@ -146,6 +146,6 @@ function dueAfter(
   }
   // The end is of a clock that is ahead, or somebody has written it: what counts is when it was
   // first seen.
-  const told = status.job?.uid === uid ? status.nextAttemptAt : undefined;
-  return Math.min(now + delay, told === undefined ? Number.POSITIVE_INFINITY : Date.parse(told));
+  const stored = status.job?.uid === uid ? status.nextAttemptAt : undefined;
+  return Math.min(now + delay, stored === undefined ? Number.POSITIVE_INFINITY : Date.parse(stored));
 }

@@ -200,10 +200,10 @@ export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdic
   if (blocked !== undefined) {
     return { ...blocked, message: blocked.message + waitsForIt };
   }
-  const told = whyNotBegun(schema.status, job.uid);
-  if (pod.kind === 'none' && told !== undefined) {
+  const notBegun = whyNotBegun(schema.status, job.uid);
+  if (pod.kind === 'none' && notBegun !== undefined) {
     // Until there is another pod, or the Job has ended: then this says whether its migration had begun.
-    return { ...told, requeueAfter: blockedAfter(pod, now) };
+    return { ...notBegun, requeueAfter: blockedAfter(pod, now) };
   }
   const later = progress === undefined ? blockedAfter(pod, now) : Math.max(0, progress.requeueAt - now);
   return { ...workOf(job, status, waitsForIt), requeueAfter: later };

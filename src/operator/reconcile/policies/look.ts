@@ -18,7 +18,7 @@ const AT_REST: readonly Reason[] = ['UpToDate', 'DowngradeNotSupported', 'Awaiti
 const QUIET: readonly Reason[] = [...AT_REST, 'Suspended', 'RevisionNotFound', 'WindowInvalid'];
 
 /** No pass waits for longer, in milliseconds: a clock may be put right meanwhile. */
-const PATIENCE = 300_000;
+const LONGEST_REQUEUE = 300_000;
 
 /** A look that is later than this was missed, in milliseconds. */
 const LATE = 300_000;
@@ -72,15 +72,18 @@ export function withLook(facts: Facts, verdict: Verdict): WithLook {
   if (interval === undefined) {
     return { verdict, nextLookAt: undefined };
   }
-  const told = Date.parse(status.drift?.nextLookAt ?? '');
+  const scheduled = Date.parse(status.drift?.nextLookAt ?? '');
   // It is further away than it can be where the interval was a longer one, or the clock ahead.
-  const due = told <= now + interval ? told : nextTurn(schema, interval, now);
+  const due = scheduled <= now + interval ? scheduled : nextTurn(schema, interval, now);
   const nextLookAt = inSeconds(due);
   if (verdict.effect !== undefined || !AT_REST.includes(verdict.reason) || !mayLook(facts, verdict)) {
     return { verdict, nextLookAt };
   }
   const after = (time: number, at: string) => ({
-    verdict: { ...verdict, requeueAfter: earlier(verdict.requeueAfter, Math.min(time - now, PATIENCE)) },
+    verdict: {
+      ...verdict,
+      requeueAfter: earlier(verdict.requeueAfter, Math.min(time - now, LONGEST_REQUEUE)),
+    },
     nextLookAt: at,
   });
   const from = Math.max(due, failedLookAgain(facts));

@@ -53,7 +53,7 @@ export function unlessRefused({ refusal }: Facts, verdict: Verdict & { readonly 
   return refusal === undefined || refusal.effect !== verdict.effect.kind
     ? verdict
     : {
-        reason: refusal.passing ? 'MigrationPending' : 'JobBlocked',
+        reason: refusal.transient ? 'MigrationPending' : 'JobBlocked',
         message: refusal.message,
         requeueAfter: refusal.requeueAfter,
       };

@@ -18,7 +18,7 @@ export function windowInvalid({ schema }: Facts): Verdict | undefined {
  * How soon it is looked at again, in milliseconds: a clock that is put right meanwhile must not
  * make it wait for longer.
  */
-const PATIENCE = 60_000;
+const LONGEST_REQUEUE = 60_000;
 
 /** A migration is due, and the window is closed when it could begin. */
 export function outsideWindow(facts: Facts): Verdict | undefined {
@@ -55,6 +55,6 @@ export function outsideWindow(facts: Facts): Verdict | undefined {
       `The migration to ${target} waits for spec.window, which opens at ${nextAttemptAt}${until}. To migrate before that, remove spec.window.`,
     ].join(' '),
     nextAttemptAt,
-    requeueAfter: Math.min(opensAt - now, PATIENCE),
+    requeueAfter: Math.min(opensAt - now, LONGEST_REQUEUE),
   };
 }

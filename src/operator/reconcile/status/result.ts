@@ -281,9 +281,9 @@ const NOT_BEGUN: readonly Reason[] = [
  * stored, what is reported is of what comes after it, though an old cache may still show it at work.
  */
 export function whyNotBegun({ job, ...status }: GlanceSchemaStatus, uid: string): ReadyCondition | undefined {
-  const told = job?.uid === uid && job.finishedAt === undefined ? readyCondition(status) : undefined;
-  const reason = NOT_BEGUN.find((each) => each === told?.reason);
-  return told && reason && { reason, message: told.message };
+  const reported = job?.uid === uid && job.finishedAt === undefined ? readyCondition(status) : undefined;
+  const reason = NOT_BEGUN.find((each) => each === reported?.reason);
+  return reported && reason && { reason, message: reported.message };
 }
 
 /**

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { eventually } from '../../../../lab/process/eventually.ts';
 import type { KubeRequest, KubeWatch } from '../../../../src/operator/kube/client.ts';
-import { type Reflected, Reflector } from '../../../../src/operator/kube/informer.ts';
+import { type CachedObject, Informer } from '../../../../src/operator/kube/informer.ts';
 import { KubeError } from '../../../../src/operator/kube/kube-error.ts';
 
-interface Thing extends Reflected {
+interface Thing extends CachedObject {
   readonly size?: number;
 }
 
@@ -16,7 +16,7 @@ function thing(name: string, resourceVersion: string, uid = name, size?: number)
   };
 }
 
-describe('Reflector', () => {
+describe('Informer', () => {
   /** What each list answers, page by page; the last one again and again. */
   let lists: readonly (readonly Thing[])[][];
   let listed: number;
@@ -24,7 +24,7 @@ describe('Reflector', () => {
   let ends: PromiseWithResolvers<void>[];
   let changes: string[];
   let troubles: string[];
-  let reflector: Reflector<Thing>;
+  let informer: Informer<Thing>;
   let running: Promise<void>;
 
   async function request<T>({ query }: KubeRequest): Promise<T> {
@@ -56,7 +56,7 @@ describe('Reflector', () => {
   ): Promise<void> {
     lists = [[...pages], ...later];
     [listed, watches, ends, changes, troubles] = [0, [], [], [], []];
-    reflector = new Reflector<Thing>({
+    informer = new Informer<Thing>({
       client: { request, watch },
       path: '/apis/example.org/v1/things',
       onChange: ({ metadata }) => {
@@ -67,7 +67,7 @@ describe('Reflector', () => {
       },
       onTrouble: (error) => troubles.push(error.message),
     });
-    running = reflector.run();
+    running = informer.run();
     await isWatching(1);
   }
 
@@ -80,20 +80,20 @@ describe('Reflector', () => {
   }
 
   function versions(): readonly string[] {
-    return [...reflector.objects()].map(({ metadata }) => `${metadata.name} ${metadata.resourceVersion}`);
+    return [...informer.objects()].map(({ metadata }) => `${metadata.name} ${metadata.resourceVersion}`);
   }
 
   afterEach(async () => {
-    reflector.stop();
+    informer.stop();
     await running;
   });
 
   it('reads a collection in pages, and watches from where the last page was', async () => {
     await start([[thing('a', '1')], [thing('b', '2')]]);
-    expect(reflector.synced).to.equal(true);
+    expect(informer.synced).to.equal(true);
     expect(versions()).to.deep.equal(['a 1', 'b 2']);
     expect(watches[0]?.query).to.include({ resourceVersion: '100', allowWatchBookmarks: 'true' });
-    expect(reflector.get('openstack', 'a')?.metadata).not.to.have.property('managedFields');
+    expect(informer.get('openstack', 'a')?.metadata).not.to.have.property('managedFields');
   });
 
   it('takes in what is added, changed and deleted, and says so each time', async () => {
@@ -115,10 +115,10 @@ describe('Reflector', () => {
 
   it('sees the answer to a write of its own at once, and no answer brings back what was deleted', async () => {
     await start([[thing('a', '1')]]);
-    reflector.remember(thing('a', '105'));
+    informer.remember(thing('a', '105'));
     expect(versions()).to.deep.equal(['a 105']);
     send('DELETED', thing('a', '106'));
-    reflector.remember(thing('a', '105'));
+    informer.remember(thing('a', '105'));
     expect(versions()).to.deep.equal([]);
   });
 
@@ -126,7 +126,7 @@ describe('Reflector', () => {
     await start([[thing('a', '1', 'old')]]);
     send('ADDED', thing('a', '120', 'new'));
     send('DELETED', thing('a', '119', 'old'));
-    expect(reflector.get('openstack', 'a')?.metadata.uid).to.equal('new');
+    expect(informer.get('openstack', 'a')?.metadata.uid).to.equal('new');
   });
 
   it('is not stopped by a handler that throws', async () => {

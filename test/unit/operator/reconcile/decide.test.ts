@@ -1909,7 +1909,7 @@ describe('decide', () => {
   });
 
   describe('what the API server has refused', () => {
-    const refused = { message: 'The API server does not take it.', passing: false, requeueAfter: 7_000 };
+    const refused = { message: 'The API server does not take it.', transient: false, requeueAfter: 7_000 };
 
     it('is not asked for again before its time, and is reported', () => {
       const observed = {
@@ -1923,7 +1923,7 @@ describe('decide', () => {
     });
 
     it('is reported as pending where the same may be taken in a moment', () => {
-      const refusal = { ...refused, effect: 'startJob' as const, passing: true };
+      const refusal = { ...refused, effect: 'startJob' as const, transient: true };
       const { status } = decide({ ...observe(aSchema(), [], []), refusal }, NOW);
       expect(status.conditions?.[0]).to.include({ reason: 'MigrationPending', message: refused.message });
     });

@@ -32,7 +32,7 @@ describe('reconciler', () => {
     readPods: nothing,
     readLog: nothing,
     readWorkload: nothing,
-    mark: nothing,
+    patchMetadata: nothing,
     createJob: nothing,
     deleteJob: nothing,
     setTtl: nothing,
@@ -122,7 +122,7 @@ describe('reconciler', () => {
           clock += slow;
           return [];
         },
-        mark: async () => ({ refused: 'a policy', passing: false }),
+        patchMetadata: async () => ({ refused: 'a policy', transient: false }),
         writeStatus: async (_schema, status) => ({ ...schema, status }),
       },
       defaultImage: { name: 'image', pullSecrets: [] },

@@ -12,7 +12,7 @@ export function isGlances(table: string): boolean {
 }
 
 /** The tables that neither Glance nor the backup has: a restore would remove them for good. */
-export function strangers(
+export function foreignTables(
   tables: readonly { readonly name: string; readonly inDocument: string }[],
   document: { readonly tables: Readonly<Record<string, number>> },
 ): readonly string[] {
@@ -23,7 +23,7 @@ export function strangers(
 }
 
 /** The phrase for them. */
-export function whyStrangers(tables: readonly string[]): string {
+export function whyForeignTables(tables: readonly string[]): string {
   return `it has tables that neither Glance nor the backup has, and they would be lost (${some(tables)}). Name Glance's own database, or move them elsewhere first.`;
 }
 
