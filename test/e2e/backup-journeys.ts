@@ -5,6 +5,7 @@ import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, statSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { parse } from 'yaml';
 import { makeSmallDisk, NO_SMALL_DISK } from '../../lab/databases/small-disk.ts';
 import type { KubeObject } from '../../lab/kubernetes/test-api.ts';
 import { eventually } from '../../lab/process/eventually.ts';
@@ -28,8 +29,14 @@ export function backupJourneys(cluster: () => Cluster): void {
   const mariadb = mysqlEngine(() => cluster().mariadb);
   besideOneAnother({
     'a backup on a PersistentVolume of PostgreSQL leads back: restored by a Job, observed, raised again':
-      () => wayBack(cluster(), postgres, 'back-postgres'),
-    'the same of MariaDB': () => wayBack(cluster(), mariadb, 'back-mariadb'),
+      () =>
+        wayBack(cluster(), postgres, 'back-postgres', (tenant) =>
+          tenant.kubectl('glanceschema', 'restore', 'glance', '--backup', '1'),
+        ),
+    'the same of MariaDB, by the Job that the documents write out': () =>
+      wayBack(cluster(), mariadb, 'back-mariadb', async ({ namespace }, { file }) =>
+        documentedJob(namespace, file, await cluster().imageWithClients()),
+      ),
     'a claim that is missing or unbound, an image without clients, a volume that is full or of root: all is said':
       () => hindered(cluster(), mariadb, 'hindered'),
     'a pod that is killed during its backup: nothing is migrated before another has proven one': () =>
@@ -64,8 +71,29 @@ function wanting(image?: string): Record<string, unknown> {
   };
 }
 
-/** The runbook of docs/operations.md, word for word, after an upgrade that took a backup. */
-async function wayBack(cluster: Cluster, engine: TestEngine, name: string): Promise<void> {
+/** What docs/operations.md has for a restore by hand. */
+function documentedJob(namespace: string, file: string, image: string): string {
+  const document = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+  const [, text = ''] = /```yaml\n( *apiVersion: batch\/v1\n[\s\S]*?)```/.exec(document) ?? [];
+  const job = parse(text);
+  const [container] = job.spec.template.spec.containers;
+  job.metadata.namespace = namespace;
+  container.image = image;
+  container.args = container.args.map((arg: string) => arg.replace(/^\/backups\/.*/, `/backups/${file}`));
+  return JSON.stringify(job);
+}
+
+/**
+ * The runbook of docs/operations.md after an upgrade that took a backup.
+ *
+ * @param jobFor gives the Job that restores it.
+ */
+async function wayBack(
+  cluster: Cluster,
+  engine: TestEngine,
+  name: string,
+  jobFor: (tenant: Tenant, backup: StatusBackup) => Promise<string>,
+): Promise<void> {
   const { url, tenant } = await newton(cluster, engine, name);
   const folder = mkdtempSync(join(tmpdir(), 'glance-schema-volume-'));
   await makeVolume(cluster, tenant, { local: { path: folder } });
@@ -83,7 +111,7 @@ async function wayBack(cluster: Cluster, engine: TestEngine, name: string): Prom
 
   await patch(tenant, { suspend: true });
   await tenant.reaches('Suspended');
-  const job = await tenant.create(await tenant.kubectl('glanceschema', 'restore', 'glance', '--backup', '1'));
+  const job = await tenant.create(await jobFor(tenant, upgraded.status.backups[0]));
   await eventually(async () => {
     const { status } = JSON.parse(await tenant.kubectl('get', job, '--output=json'));
     const ends: readonly string[] = status.conditions?.map(({ type }: KubeObject) => type) ?? [];

@@ -43,7 +43,10 @@ export async function openBackup(path: string): Promise<Backup> {
   const real = await realpath(dirname(path)).catch(() => dirname(path));
   const dump = join(real, name);
   const handle = await open(dump, READ_ONLY).catch((error: unknown) => {
-    throw refuse(path, `it cannot be read: ${explain(error)}. Correct the path, or the rights on it.`);
+    throw refuse(
+      path,
+      `it cannot be read: ${explain(error)}. Correct the path, or the rights on it, such as by fsGroup.`,
+    );
   });
   const status = await handle.stat();
   if (!status.isFile() || status.size !== document.bytes) {
@@ -83,7 +86,7 @@ async function documentBeside(path: string): Promise<BackupDocument> {
       path,
       hasCode(error, 'ENOENT', 'ENOTDIR')
         ? `there is no document ${basename(path)}.json beside it, so that it is no backup of 'db backup'. ${HOW_BY_HAND}`
-        : `the document beside it cannot be read: ${explain(error)}. Correct the rights on it.`,
+        : `the document beside it cannot be read: ${explain(error)}. Correct the rights on it, such as by fsGroup.`,
     );
   }
   if (document === undefined) {
