@@ -11,7 +11,10 @@ import type { Facts, Verdict } from './policy.ts';
 import { recordedPosition } from './positions.ts';
 import { recordMayBeOld } from './record.ts';
 
-/** What is said while nothing is due: a look at the database takes nobody's turn then. */
+/**
+ * What is said while nothing is due, and never with an effect: a look at the database takes nobody's
+ * turn then.
+ */
 const AT_REST: readonly Reason[] = ['UpToDate', 'DowngradeNotSupported', 'AwaitingApproval', 'OutsideWindow'];
 
 /** The same, and what is said where no look would begin; one that is at work goes on. */
@@ -46,13 +49,13 @@ export function lookIsAtWork(facts: Facts): boolean {
 
 /**
  * The verdict while a look runs: the one that would apply without the look, unless that one has
- * an effect or work to do; then it waits, and the verdict is the look's own.
+ * work to do; then it waits, and the verdict is the look's own.
  *
  * @param atWork what is said of a Job at work
  * @param besides what is said where none is
  */
 export function besideLook(atWork: Verdict, besides: Verdict): Verdict {
-  if (besides.effect !== undefined || !QUIET.includes(besides.reason)) {
+  if (!QUIET.includes(besides.reason)) {
     return atWork;
   }
   const isHeldUp = atWork.reason === 'JobBlocked' || atWork.reason === 'SecretNotReady';
@@ -76,7 +79,7 @@ export function withLook(facts: Facts, verdict: Verdict): WithLook {
   // It is further away than it can be where the interval was a longer one, or the clock ahead.
   const due = scheduled <= now + interval ? scheduled : nextTurn(schema, interval, now);
   const nextLookAt = inSeconds(due);
-  if (verdict.effect !== undefined || !AT_REST.includes(verdict.reason) || !mayLook(facts, verdict)) {
+  if (!AT_REST.includes(verdict.reason) || !mayLook(facts, verdict)) {
     return { verdict, nextLookAt };
   }
   const after = (time: number, at: string) => ({
@@ -107,8 +110,7 @@ export function withLook(facts: Facts, verdict: Verdict): WithLook {
 function mayLook(facts: Facts, { reason }: Verdict): boolean {
   const { job } = facts.status;
   const isLast = reason === 'UpToDate' || reason === 'DowngradeNotSupported';
-  const isDone =
-    job === undefined || job.purpose === 'Look' || (job.finishedAt !== undefined && !job.failure);
+  const isDone = job?.failure === undefined || job.purpose === 'Look';
   return (
     (isLast || isDone) &&
     !mayRun(facts) &&

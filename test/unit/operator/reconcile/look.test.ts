@@ -1,14 +1,19 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import type { GlanceSchemaStatus, StatusJob } from '../../../../src/contract/glance-schema.ts';
-import { LOOK_SEQUENCE_ANNOTATION, RESERVED_SEQUENCE_ANNOTATION } from '../../../../src/contract/names.ts';
+import {
+  LOOK_SEQUENCE_ANNOTATION,
+  RESERVED_SEQUENCE_ANNOTATION,
+  RETRY_ANNOTATION,
+} from '../../../../src/contract/names.ts';
 import type { MigrationReport } from '../../../../src/contract/report.ts';
 import type { SchemaObject } from '../../../../src/operator/kube/cluster.ts';
 import { type Decision, decide } from '../../../../src/operator/reconcile/decide.ts';
 import { eventsFor } from '../../../../src/operator/reconcile/events.ts';
-import { observe } from '../../../../src/operator/reconcile/facts/observe.ts';
+import { type Observed, observe } from '../../../../src/operator/reconcile/facts/observe.ts';
 import {
   aJob,
+  aPlan,
   aPod,
   aPodThatReported,
   aRefusal,
@@ -31,6 +36,9 @@ const MISSING = {
   also: ['table audit'],
 };
 const NONE = { differences: [], also: [] };
+/** A window that is closed for years to come. */
+const CLOSED = { schedule: '0 2 29 2 *', duration: '1h', timeZone: 'UTC' };
+const UNREAD = { reason: 'DatabaseUnreachable', message: 'no', databaseRead: false };
 
 function lookJob(changes: Partial<StatusJob> = {}): StatusJob {
   const { job } = failedWith('NoResult');
@@ -104,10 +112,7 @@ describe('looks at the database', () => {
       ],
       [
         'a migration waits for its window',
-        aDrifting(
-          { ...recordedAt('mitaka02'), drift: { nextLookAt: DUE } },
-          { spec: { window: { schedule: '0 2 29 2 *', duration: '1h', timeZone: 'UTC' } } },
-        ),
+        aDrifting({ ...recordedAt('mitaka02'), drift: { nextLookAt: DUE } }, { spec: { window: CLOSED } }),
         'Look',
       ],
       [
@@ -121,7 +126,7 @@ describe('looks at the database', () => {
             }),
             drift: { nextLookAt: DUE },
           },
-          { spec: { window: { schedule: '0 2 29 2 *', duration: '1h', timeZone: 'UTC' } } },
+          { spec: { window: CLOSED } },
         ),
         'none',
       ],
@@ -140,12 +145,75 @@ describe('looks at the database', () => {
         'Look',
       ],
       [
+        'its turn is this very moment',
+        aDrifting({ ...reached, drift: { nextLookAt: '2026-11-23T12:00:00Z' } }),
+        'Look',
+      ],
+      [
+        'its turn came five minutes ago',
+        aDrifting({ ...reached, drift: { nextLookAt: '2026-11-23T11:55:00Z' } }),
+        'Look',
+      ],
+      [
+        'the spec is behind the database, and a migration has failed',
+        aDrifting(
+          { ...reached, ...failedWith('MigrationFailed'), drift: { nextLookAt: DUE } },
+          { spec: { revision: 'mitaka02' } },
+        ),
+        'Look',
+      ],
+      [
+        'a migration waits for its window, and the one before has ended well',
+        aDrifting(
+          {
+            ...recordedAt('mitaka02'),
+            job: lookJob({ purpose: 'Migrate' }),
+            drift: { nextLookAt: DUE },
+          },
+          { spec: { window: CLOSED } },
+        ),
+        'Look',
+      ],
+      [
+        'a migration waits for its window, and the look before has failed',
+        aDrifting(
+          { ...recordedAt('mitaka02'), job: lookJob({ failure: UNREAD }), drift: { nextLookAt: DUE } },
+          { spec: { window: CLOSED } },
+        ),
+        'Look',
+      ],
+      [
+        'a plan waits for approval',
+        aDrifting(
+          { ...recordedAt('mitaka02'), plan: aPlan(), drift: { nextLookAt: DUE } },
+          { spec: { approval: 'Manual' } },
+        ),
+        'Look',
+      ],
+      [
+        'the plan of an empty database waits for approval',
+        aDrifting(
+          { databaseHeads: [], plan: aPlan({ from: undefined }), drift: { nextLookAt: DUE } },
+          { spec: { approval: 'Manual' } },
+        ),
+        'none',
+      ],
+      [
+        'the look before has ended well a second ago',
+        aDrifting({
+          ...reached,
+          job: lookJob({ finishedAt: '2026-11-23T11:59:59Z' }),
+          drift: { nextLookAt: DUE },
+        }),
+        'Look',
+      ],
+      [
         'the look before has failed a second ago',
         aDrifting({
           ...reached,
           job: lookJob({
             finishedAt: '2026-11-23T11:59:59Z',
-            failure: { reason: 'DatabaseUnreachable', message: 'no', databaseRead: false },
+            failure: UNREAD,
           }),
           drift: { nextLookAt: DUE },
         }),
@@ -157,7 +225,7 @@ describe('looks at the database', () => {
           ...reached,
           job: lookJob({
             finishedAt: '2026-11-23T11:59:00Z',
-            failure: { reason: 'DatabaseUnreachable', message: 'no', databaseRead: false },
+            failure: UNREAD,
           }),
           drift: { nextLookAt: DUE },
         }),
@@ -177,6 +245,98 @@ describe('looks at the database', () => {
         expect(purposeOf(decideAt(schema))).to.equal(expected);
       });
     }
+
+    for (const [fact, nextLookAt, spec, requeueAfter] of [
+      ['its turn is half a minute away', '2026-11-23T12:00:30Z', {}, 30_000],
+      [
+        'its turn is an hour away, and the clock may be put right before',
+        '2026-11-23T13:00:00Z',
+        {},
+        300_000,
+      ],
+      [
+        'its turn is half a minute away, and a window that opens later is looked at each minute',
+        '2026-11-23T12:00:30Z',
+        { revision: 'pike01', window: CLOSED },
+        30_000,
+      ],
+      [
+        'its turn is an hour away, and a window that opens later is looked at each minute',
+        '2026-11-23T13:00:00Z',
+        { revision: 'pike01', window: CLOSED },
+        60_000,
+      ],
+    ] as const) {
+      it(`${fact}: requeued after ${requeueAfter / 1000} seconds`, () => {
+        const decided = decideAt(aDrifting({ ...reached, drift: { nextLookAt } }, { spec }));
+        expect(decided.requeueAfter).to.equal(requeueAfter);
+        expect(decided.status.drift).to.deep.equal({ nextLookAt });
+      });
+    }
+
+    for (const [fact, interval, nextLookAt] of [
+      ['a day', '24h', '2026-11-23T12:56:17Z'],
+      ['ten minutes', '10m', '2026-11-23T12:09:23Z'],
+    ] as const) {
+      it(`a look that was missed is made at its own place within the hour, or within the interval where that is shorter: ${fact}`, () => {
+        const missed = { ...reached, drift: { nextLookAt: '2026-11-22T10:00:00Z' } };
+        const { status } = decideAt(aDrifting(missed, { spec: { drift: { interval } } }));
+        expect(status.drift).to.deep.equal({ nextLookAt });
+      });
+    }
+
+    it('a turn that is a whole interval away stays', () => {
+      const drift = { nextLookAt: '2026-11-24T12:00:00Z' };
+      expect(decideAt(aDrifting({ ...reached, drift })).status.drift).to.deep.equal(drift);
+    });
+
+    it('the first turn is the next of its own time of day that is a second away at least', () => {
+      for (const [now, nextLookAt] of [
+        ['2026-11-23T22:30:27.697Z', '2026-11-23T22:30:28Z'],
+        ['2026-11-23T22:30:27.698Z', '2026-11-24T22:30:28Z'],
+      ] as const) {
+        expect(decideAt(aDrifting(reached), Date.parse(now)).status.drift).to.deep.equal({ nextLookAt });
+      }
+    });
+
+    it('an interval that cannot be read leaves nothing in the status', () => {
+      const decided = decideAt(aDrifting(reached, { spec: { drift: { interval: '1d' } } }));
+      expect(decided.status).not.to.have.property('drift');
+    });
+
+    describe('what the API server has refused', () => {
+      const due = aDrifting({ ...reached, drift: { nextLookAt: DUE } });
+      const refused = (effect: NonNullable<Observed['refusal']>['effect']) => {
+        const refusal = { effect, message: 'Quota.', transient: false, requeueAfter: 42_000 };
+        return decide({ ...observe(due, [], []), refusal }, new Date(NOW));
+      };
+
+      it('a Job: the look that is due is asked for when the API server is, and Ready stays', () => {
+        const decided = refused('startJob');
+        expect(decided.effect).to.equal(undefined);
+        expect(decided.requeueAfter).to.equal(42_000);
+        expect(decided.status.drift).to.deep.equal({ nextLookAt: DUE });
+        expect(condition(decided, 'Ready')).to.include({ status: 'True', reason: 'UpToDate' });
+      });
+
+      it('something else: the look is made', () => {
+        expect(purposeOf(refused('deleteBlockedJob'))).to.equal('Look');
+      });
+    });
+
+    it('a look answers no annotation retry, and takes no backup', () => {
+      const schema = aDrifting(
+        { ...reached, drift: { nextLookAt: DUE } },
+        {
+          spec: { backup: { policy: 'BeforeUpgrade', volumeClaimName: 'glance-backups' } },
+          metadata: { annotations: { [RETRY_ANNOTATION]: 'now' } },
+        },
+      );
+      const { effect } = decideAt(schema);
+      expect(effect?.kind === 'startJob' && effect.purpose)
+        .to.include({ kind: 'Look' })
+        .and.not.have.any.keys('retry', 'backup');
+    });
 
     it('a look that was reserved and not made, as the operator was ended then, is made; a migration is not believed', () => {
       const annotations = { [RESERVED_SEQUENCE_ANNOTATION]: '1' };
@@ -254,6 +414,70 @@ describe('looks at the database', () => {
       expect(decided.effect).to.equal(undefined);
     });
 
+    for (const [fact, spec, reason] of [
+      ['it is suspended', { suspend: true }, 'Suspended'],
+      ['the spec names a revision that there is not', { revision: 'queens99' }, 'RevisionNotFound'],
+      ['the spec names no revision', { revision: undefined }, 'RevisionNotFound'],
+      ['its window never opens', { window: { ...CLOSED, schedule: '0 2 30 2 *' } }, 'WindowInvalid'],
+      ['a migration waits for its window', { revision: 'pike01', window: CLOSED }, 'OutsideWindow'],
+      ['the spec is behind the database', { revision: 'mitaka02' }, 'DowngradeNotSupported'],
+    ] as const) {
+      it(`${fact}: Ready says ${reason}, as without it`, () => {
+        const schema = aDrifting(reached, { spec });
+        const decided = decideAt(schema, NOW, [job], pods);
+        expect(condition(decided, 'Ready')?.reason).to.equal(reason);
+        expect(condition(decided, 'Ready')).to.deep.equal(condition(decideAt(schema), 'Ready'));
+        expect(decided.effect).to.equal(undefined);
+      });
+    }
+
+    it('the window is waited for as without it', () => {
+      const waits = aDrifting(reached, { spec: { revision: 'pike01', window: CLOSED } });
+      expect(decideAt(waits, NOW, [job], pods).requeueAfter).to.equal(60_000);
+    });
+
+    it('the plan that waits for approval is said', () => {
+      const status = { ...recordedAt('mitaka02'), plan: aPlan() };
+      const decided = decideAt(aDrifting(status, { spec: { approval: 'Manual' } }), NOW, [job], pods);
+      expect(condition(decided, 'Ready')?.reason).to.equal('AwaitingApproval');
+    });
+
+    it('its pod is not made yet: Ready stays as it is', () => {
+      const decided = decideAt(aDrifting(reached), Date.parse(FINISHED), [job]);
+      expect(condition(decided, 'Ready')?.reason).to.equal('UpToDate');
+    });
+
+    describe('its Job is gone, and a pod runs', () => {
+      const unfinished = { ...lookJob(), finishedAt: undefined };
+      const migration = lookJob({ purpose: 'Migrate' });
+      const reserved = (sequence: string) => ({
+        annotations: { [RESERVED_SEQUENCE_ANNOTATION]: sequence, [LOOK_SEQUENCE_ANNOTATION]: sequence },
+      });
+      for (const [fact, status, metadata, reason] of [
+        ['the newest Job was a look', { ...reached, job: unfinished }, {}, 'UpToDate'],
+        [
+          'a look was reserved after the newest Job, a migration',
+          { ...reached, job: migration },
+          reserved('2'),
+          'UpToDate',
+        ],
+        ['the newest Job was a migration', { ...reached, job: migration }, {}, 'MigrationRunning'],
+        [
+          'a look was reserved after a Job that is not known',
+          { ...reached, job: migration },
+          reserved('3'),
+          'MigrationRunning',
+        ],
+        ['the status was wiped before the look', { job: unfinished }, {}, 'MigrationRunning'],
+      ] as const) {
+        it(`${fact}: Ready says ${reason}`, () => {
+          const decided = decideAt(aDrifting(status as GlanceSchemaStatus, { metadata }), NOW, [], pods);
+          expect(condition(decided, 'Ready')?.reason).to.equal(reason);
+          expect(decided.effect).to.equal(undefined);
+        });
+      }
+    });
+
     it('that it cannot start is said beside', () => {
       const blocked = [
         aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } }),
@@ -261,6 +485,16 @@ describe('looks at the database', () => {
       const decided = decideAt(aDrifting(reached), NOW, [job], blocked);
       expect(condition(decided, 'Ready')?.status).to.equal('True');
       expect(condition(decided, 'Ready')?.message).to.match(/ A look at it is held up\. .*no such image/);
+    });
+
+    it('that its Secret is not there is said beside', () => {
+      const message = 'secret "glance-db" not found';
+      const blocked = [aPod('Pending', { waiting: { reason: 'CreateContainerConfigError', message } })];
+      const decided = decideAt(aDrifting(reached), NOW, [job], blocked);
+      expect(condition(decided, 'Ready')).to.include({
+        status: 'True',
+        message: `The database is at ocata01. A look at it is held up. The pod of Job glance-1-bd7662a5 cannot start: ${message}.`,
+      });
     });
 
     it('one that cannot start and was made for an older spec is replaced, and Ready stays', () => {
@@ -405,6 +639,29 @@ describe('looks at the database', () => {
       const known = { ...before, conditions: decided.status.conditions };
       expect(eventsFor(known as GlanceSchemaStatus, decided.status)).to.deep.equal([]);
     });
+
+    for (const [fact, failure, window] of [
+      [
+        'found the database unreachable, and the window is open',
+        UNREAD,
+        { ...CLOSED, schedule: '0 12 * * *' },
+      ],
+      [
+        'found something newer than is known',
+        { reason: 'DatabaseNewer', message: 'no', databaseRead: false },
+      ],
+      ['was lost', undefined],
+    ] as const) {
+      it(`a look a second ago ${fact}: the migration that is due does not wait for it`, () => {
+        const ended = '2026-11-23T11:59:59Z';
+        const look = lookJob({ startedAt: ended, finishedAt: ended });
+        const job = failure === undefined ? { ...look, finishedAt: undefined } : { ...look, failure };
+        const status = { ...recordedAt('mitaka02'), job } as GlanceSchemaStatus;
+        const decided = decideAt(aDrifting(status, { spec: window === undefined ? {} : { window } }));
+        expect(purposeOf(decided)).to.equal('Migrate');
+        expect(condition(decided, 'Ready')?.reason).to.equal('MigrationPending');
+      });
+    }
 
     it('a migration that comes next is a first attempt, and does not wait for what a look has failed at', () => {
       const failed = lookedOf(aRefusal('DatabaseUnreachable', { command: 'version', heads: null }));
