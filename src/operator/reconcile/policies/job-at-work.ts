@@ -206,7 +206,7 @@ export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdic
     return { ...notBegun, requeueAfter: blockedAfter(pod, now) };
   }
   const later = progress === undefined ? blockedAfter(pod, now) : Math.max(0, progress.requeueAt - now);
-  return { ...workOf(job, status, waitsForIt), requeueAfter: later };
+  return { ...workOf(job, pod, status, waitsForIt), requeueAfter: later };
 }
 
 /** Whether a process of ours is in the pod. */
@@ -222,7 +222,7 @@ function endsTheJob(reason: FailureReason): boolean {
   return !FAILURES[reason].retriedInJob;
 }
 
-function workOf(job: ObservedJob, status: GlanceSchemaStatus, waitsForIt: string): Verdict {
+function workOf(job: ObservedJob, pod: PodState, status: GlanceSchemaStatus, waitsForIt: string): Verdict {
   if (job.deleting) {
     return {
       reason: 'MigrationRunning',
@@ -240,7 +240,7 @@ function workOf(job: ObservedJob, status: GlanceSchemaStatus, waitsForIt: string
     const why = job.purpose?.why === undefined ? '' : ` ${job.purpose.why}`;
     return { reason: 'Observing', message: `Job ${job.name} reads the database.${why}${waitsForIt}` };
   }
-  if (job.state.kind === 'active' && job.state.pod.kind === 'backing up') {
+  if (pod.kind === 'backing up') {
     return {
       reason: 'MigrationRunning',
       message: `The backup before the migration to ${formatPosition(target)} is being taken by Job ${job.name}.${waitsForIt}`,

@@ -1402,6 +1402,8 @@ const ROWS: readonly Row[] = [
   ...sidecarRows(),
   ...interferenceRows(),
   ...recordRows(),
+  ...backupRows(),
+  ...lookRows(),
 ];
 
 /** The node of a pod is not heard of any more. */
@@ -1475,6 +1477,77 @@ function nodeRows(): readonly Row[] {
       pods: [aPod('Pending', { waiting: { reason: 'ContainerCreating' } })],
       ...runs,
       requeueAfter: 55_000,
+    },
+  ];
+}
+
+/** A backup is taken before the migration. */
+function backupRows(): readonly Row[] {
+  const backingUp = aPod(
+    'Pending',
+    { waiting: { reason: 'PodInitializing' } },
+    { initContainerStatuses: [{ name: 'backup', state: { running: {} } }] },
+  );
+  const runs = { effect: 'none', reason: 'MigrationRunning' } as const;
+  const taken = 'The backup before the migration to ocata01 is being taken by Job glance-1-bd7662a5.';
+  return [
+    {
+      policy: 'jobAtWork',
+      fact: 'the backup is being taken',
+      schema: aSchema({ status: recordedAt('mitaka02') }),
+      jobs: [aJob({ purpose: { backup: BACKUP } })],
+      pods: [backingUp],
+      ...runs,
+      says: taken,
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'the backup is being taken, and a deletion waits',
+      schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
+      jobs: [aJob({ purpose: { backup: BACKUP } })],
+      pods: [backingUp],
+      ...runs,
+      says: `${taken} The deletion waits for it.`,
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'a backup is being taken again, after a pod that did not reach the database',
+      jobs: [aJob({ purpose: { backup: BACKUP } })],
+      pods: [later(backingUp), aPodThatReported(aRefusal('DatabaseUnreachable'), 20)],
+      ...runs,
+      says: taken,
+    },
+    {
+      policy: 'jobAtWork',
+      fact: 'a pod that no node takes for want of its volume, which is not for a backup',
+      jobs: [aJob()],
+      pods: [unschedulable('0/3 nodes are available: 3 node(s) had volume node affinity conflict.')],
+      effect: 'none',
+      reason: 'JobBlocked',
+      says: 'The pod of Job glance-1-bd7662a5 cannot start: 0/3 nodes are available: 3 node(s) had volume node affinity conflict.',
+    },
+  ];
+}
+
+/** What a look at the database has left. */
+function lookRows(): readonly Row[] {
+  const unread = { job: { ...failedJob(), purpose: 'Look' } } as const;
+  return [
+    {
+      policy: 'outsideWindow',
+      fact: 'the window is closed, and a look has read nothing since the status was wiped',
+      schema: aSchema({ spec: { window: CLOSED }, status: unread }),
+      effect: 'startJob',
+      reason: 'Observing',
+      says: 'The newest Job ended without a report of where the database is. Reading it again: spec.window does not delay that.',
+    },
+    {
+      policy: 'outsideWindow',
+      fact: 'the window is closed, and a look has read nothing where the database is known',
+      schema: aSchema({ spec: { window: CLOSED }, status: recordedAt('mitaka02', unread) }),
+      effect: 'none',
+      reason: 'OutsideWindow',
+      says: WAITS,
     },
   ];
 }
@@ -2271,6 +2344,38 @@ describe('decide', () => {
       expect(purpose).to.deep.equal({ ...base, kind: 'Observe', target: null });
     });
 
+    const claim = { policy: 'BeforeUpgrade', volumeClaimName: 'glance-backups' };
+    const backups: readonly (readonly [string, object, GlanceSchemaStatus, object | undefined])[] = [
+      ['a migration', claim, recordedAt('mitaka02'), BACKUP],
+      [
+        'a migration, with how many are kept',
+        { ...claim, retain: 7 },
+        recordedAt('mitaka02'),
+        { ...BACKUP, retain: 7 },
+      ],
+      [
+        'a migration where backups are not asked for',
+        { ...claim, policy: 'None' },
+        recordedAt('mitaka02'),
+        undefined,
+      ],
+      ['a reading', claim, recordedAt('mitaka02', { recordedFrom: 'other/connection' }), undefined],
+      // The API server takes no such Job: nothing is migrated without the backup.
+      [
+        'a migration without a claim',
+        { policy: 'BeforeUpgrade' },
+        recordedAt('mitaka02'),
+        { ...BACKUP, claim: '' },
+      ],
+    ];
+    for (const [what, backup, status, expected] of backups) {
+      it(`takes ${expected === undefined ? 'no backup' : 'a backup'}: ${what}`, () => {
+        const { effect } = decide(observe(aSchema({ spec: { backup }, status }), [], []), NOW);
+        expect(effect?.kind).to.equal('startJob');
+        expect(effect?.kind === 'startJob' ? effect.purpose.backup : effect).to.deep.equal(expected);
+      });
+    }
+
     const attempts: readonly (readonly [string, GlanceSchemaStatus, number])[] = [
       ['after a migration that was lost', unfinished(), 2],
       ['after a migration that failed', { job: { ...failedJob(), attempt: 3 } }, 4],
@@ -2326,6 +2431,13 @@ describe('decide', () => {
         target: at('ocata01'),
         approved: { hash: PLANNED, mostRows: 100_000 },
       });
+    });
+
+    it('a migration is bound to no plan where nobody asks for approval any more', () => {
+      const { effect } = decideOn({ schema: aSchema({ spec: { approvedPlan: PLANNED }, status }), ...ANY });
+      expect(effect?.kind === 'startJob' && effect.purpose)
+        .to.include({ kind: 'Migrate' })
+        .and.not.have.property('approved');
     });
 
     it('a plan is made of what is wanted now, by a Job without a target', () => {
@@ -2909,6 +3021,18 @@ function approvalRows(): readonly Row[] {
     },
     {
       ...awaiting,
+      fact: 'two things are in the way',
+      schema: manual({ status: planned({ warnings: ['In the way: view v', 'In the way: view w'] }) }),
+      says: `${waits} In the way: view v. In the way: view w. ${how}`,
+    },
+    {
+      ...awaiting,
+      fact: 'a plan for an empty database is there',
+      schema: manual({ status: { databaseHeads: [], plan: aPlan({ from: undefined }) } }),
+      says: `${waits.replace('mitaka02', 'nothing')} ${how}`,
+    },
+    {
+      ...awaiting,
       fact: 'retry is asked for',
       schema: manual({ retry: 'now', status: planned() }),
     },
@@ -2936,6 +3060,11 @@ function approvalRows(): readonly Row[] {
         retry: 'now',
         status: planned({}, { refusedPlan: PLANNED, handledRetry: 'now' }),
       }),
+    },
+    {
+      ...awaiting,
+      fact: 'the plan was approved and refused, and the annotation retry was taken away since',
+      schema: manual({ spec: approved, status: planned({}, { refusedPlan: PLANNED, handledRetry: 'now' }) }),
     },
     { ...starts, fact: 'its plan is approved', schema: manual({ spec: approved, status: planned() }) },
     {
