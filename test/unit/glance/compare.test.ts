@@ -404,3 +404,14 @@ it("Glance's body of a trigger is MySQL's only", () => {
   const triggers = new Map([...things('postgres').triggers, ['kept', TRIGGER.glances]]);
   expect(wordsOf('postgres', { triggers })).to.deep.equal(['trigger kept on things does something else']);
 });
+
+it("a column that is not Glance's is named with what it is", () => {
+  const words = describeDifference({
+    what: 'other column',
+    table: 'things',
+    column: 'cost_centre',
+    found: 'text not null',
+    caution: 'deletes each cost_centre that somebody has written',
+  });
+  expect(words).to.equal("column things.cost_centre is not Glance's: text not null");
+});
