@@ -30,7 +30,7 @@ test-gitops: $(BUNDLE) ## Have Flux sync commits of a Git repository on loopback
 test-faults: $(BUNDLE) ## Run the fault tests alone: frozen, killed, full and cut-off servers; see docs/faults.md
 	@ONLY=faults node scripts/test/main.ts
 
-test-mutation: $(SETUP) ## Change the decisions in some 2,800 ways and count how many changes the unit tests see
+test-mutation: $(SETUP) ## Change the decisions in some 3,300 ways and count how many changes the unit tests see
 	NODE_OPTIONS="--require ./test/mutation/mocha-12.cjs" stryker run
 
 test-guards: $(SETUP) ## Take each guard of the controller out once and count the simulated histories until that is seen

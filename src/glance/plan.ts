@@ -143,6 +143,12 @@ function closeGoal(goal: Goal | OpenGoal, detected: Detected): Goal {
   return { kind: goal.kind, revision: open.at(-1) ?? LATEST_SUPPORTED };
 }
 
+/** From where an empty database goes. */
+const NOTHING_YET: Pick<Extract<Detected, { kind: 'at' }>, 'applied' | 'lacking' | 'baseline'> = {
+  applied: new Set(),
+  lacking: [],
+};
+
 function planMigrations(facts: Facts, detected: Detected, goal: Goal, registry: Registry): RunPlan {
   const refuse = (reason: Refused['reason'], why: string): Refused => ({
     kind: 'refused',
@@ -163,16 +169,14 @@ function planMigrations(facts: Facts, detected: Detected, goal: Goal, registry: 
       `the database is already at '${at}', which is later, and Glance has no downgrades. Restore a backup, or name '${detected.position.revision}'${detected.position.phase === 'Contract' ? '' : ` with --through ${detected.position.phase}`} or later.`,
     );
   }
-  const applied = detected.kind === 'at' ? detected.applied : new Set<string>();
+  const { applied, lacking, baseline } = detected.kind === 'at' ? detected : NOTHING_YET;
   const pending = facts.pending ?? new Set();
   const tooEarly = outOfOrder(applied, pending, goal);
   if (tooEarly !== undefined) {
     return refuse('OutOfOrder', tooEarly);
   }
-  const lacking = detected.kind === 'at' ? detected.lacking : [];
   const online = isOnline(goal, detected);
   const steps = orderSteps({ ...facts, applied, pending, lacking, online }, goal, registry);
-  const baseline = detected.kind === 'at' ? detected.baseline : undefined;
   const placed: PlannedFrom = { detected, applied, online };
   return steps.length === 0 && baseline === undefined
     ? { kind: 'settled', ...placed }

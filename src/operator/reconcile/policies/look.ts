@@ -38,13 +38,11 @@ export interface WithLook {
 
 /** A look at the database is at work, whether its Job is seen, or only a pod of it. */
 export function lookIsAtWork(facts: Facts): boolean {
-  const { job, schema, status, livePods } = facts;
+  const { job, schema, status } = facts;
   const isNewest = status.job?.purpose === 'Look' || schema.reservedForLook;
-  const isAtWork =
-    job?.state.kind === 'active'
-      ? job.purpose?.kind === 'Look'
-      : livePods.length > 0 && isNewest && !recordMayBeOld(facts);
-  return isAtWork && !schema.deleting;
+  const isLook =
+    job?.state.kind === 'active' ? job.purpose?.kind === 'Look' : isNewest && !recordMayBeOld(facts);
+  return mayRun(facts) && isLook && !schema.deleting;
 }
 
 /**
@@ -71,7 +69,7 @@ export function besideLook(atWork: Verdict, besides: Verdict): Verdict {
 /** Has the database looked at once in each interval, beside a verdict that has nothing to do. */
 export function withLook(facts: Facts, verdict: Verdict): WithLook {
   const { schema, status, refusal, now } = facts;
-  const interval = parseDuration(schema.spec.drift?.interval ?? '');
+  const interval = parseDuration(schema.spec.drift?.interval);
   if (interval === undefined) {
     return { verdict, nextLookAt: undefined };
   }
