@@ -229,6 +229,12 @@ describe('a run', () => {
     it(`${fact}: ${expected || 'nothing'}`, () => expect(brief(plan(facts, goal))).to.equal(expected));
   }
 
+  it('says by which phase a database that is expanded is named', () => {
+    expect(brief(plan(at(['ocata_expand01']), to('mitaka02')))).to.equal(
+      "DowngradeNotSupported: Cannot upgrade db:5432/glance to 'mitaka02': the database is already at 'ocata01 (Migrate)', which is later, and Glance has no downgrades. Restore a backup, or name 'ocata01' with --through Migrate or later.",
+    );
+  });
+
   it('leaves an empty database alone where it is not to be filled', () => {
     const goal: Goal = {
       kind: 'position',

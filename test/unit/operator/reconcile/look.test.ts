@@ -431,6 +431,11 @@ describe('looks at the database', () => {
       });
     }
 
+    it('the status was wiped since it began, and it is suspended: Ready says Suspended', () => {
+      const decided = decideAt(aDrifting({}, { spec: { suspend: true } }), NOW, [job], pods);
+      expect(condition(decided, 'Ready')?.reason).to.equal('Suspended');
+    });
+
     it('the window is waited for as without it', () => {
       const waits = aDrifting(reached, { spec: { revision: 'pike01', window: CLOSED } });
       expect(decideAt(waits, NOW, [job], pods).requeueAfter).to.equal(60_000);
