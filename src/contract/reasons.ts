@@ -109,7 +109,6 @@ export const REASONS = {
     ready: 'False',
     also: 'Stalled',
     warns: true,
-    verb: 'retry',
     meaning: 'The database is past what this operator supports. Nothing was changed.',
     doThis: 'Upgrade the operator. Its new version tries again by itself.',
   },
