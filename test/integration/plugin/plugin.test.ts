@@ -806,7 +806,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
         ['list'],
         without,
         1,
-        /^Cannot list the GlanceSchemas of namespace openstack: you have no right to do so .* Ask for the verb 'list' on glanceschemas/,
+        /^Cannot list the GlanceSchemas in namespace openstack: you have no right to do so .* Ask for the verb 'list' on glanceschemas/,
       ],
       [
         'no right, as somebody else',
