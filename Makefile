@@ -46,7 +46,7 @@ lint: $(SETUP) check-generated ## Check formatting, rules, types, the direction 
 	npm run --silent --if-present lint:docs
 	node test/simulation/guards.ts --check
 
-audit: $(SETUP) ## Ask the registry for known holes in what is shipped; see docs/security.md
+audit: $(SETUP) ## Ask the registry for known vulnerabilities in what is shipped; see docs/security.md
 	npm audit --omit=dev --audit-level=high
 
 sbom: $(SETUP) ## Write what the bundle is made of to dist/glance-schema.cdx.json

@@ -80,7 +80,7 @@ export async function floor(size: number): Promise<FloorUse> {
         migrationJob({
           schema: { name, namespace: NAMESPACE, uid },
           spec,
-          purpose: { kind: 'Migrate', target, sequence: 1, attempt: 1, generation: 1, shape: '' },
+          purpose: { kind: 'Migrate', target, sequence: 1, attempt: 1, generation: 1, podTemplateHash: '' },
           image: 'burst',
           pullSecrets: [],
         }),

@@ -9,7 +9,7 @@ const position = z.object({
 
 const statement = z.object({
   sql: z.string().describe('The statement.'),
-  alone: z
+  autocommit: z
     .boolean()
     .describe('Whether it is committed by itself, and not together with the record of its script.'),
   lock: z

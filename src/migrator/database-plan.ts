@@ -73,7 +73,11 @@ export function planHash(plan: Omit<DatabasePlan, 'hash'>, { version, planFor }:
     formatPosition(target),
     online,
     adopt && [adopt.from, ...adopt.heads],
-    steps.map(({ name, kind, statements }) => [name, kind, statements.map(({ sql, alone }) => [sql, alone])]),
+    steps.map(({ name, kind, statements }) => [
+      name,
+      kind,
+      statements.map(({ sql, autocommit }) => [sql, autocommit]),
+    ]),
     mostRows,
   ];
   return createHash('sha256').update(JSON.stringify(what)).digest('hex');

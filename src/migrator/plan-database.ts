@@ -121,7 +121,7 @@ async function planRepair(
           name: 'repair',
           kind: 'repair',
           statements: due.flatMap((difference) =>
-            state.mend(difference).map((sql) => ({ sql, alone: true })),
+            state.mend(difference).map((sql) => ({ sql, autocommit: true })),
           ),
         },
       ];
@@ -166,7 +166,7 @@ async function planData(
     statements: [
       {
         sql: `UPDATE ${data.table} SET ${data.set[state.engine]} WHERE ${condition}${data.pending[state.engine]}${online ? ')' : ''}`,
-        alone: true,
+        autocommit: true,
         lock: {
           table: data.table,
           mode: 'ROW EXCLUSIVE',

@@ -19,7 +19,7 @@ export function planControl(
   }
   const before = rows ?? [];
   return [
-    ...(rows === undefined ? [{ sql: createVersionTable(engine), alone: false }] : []),
+    ...(rows === undefined ? [{ sql: createVersionTable(engine), autocommit: false }] : []),
     ...planRecord(before, run.baseline?.heads ?? before),
   ];
 }
@@ -40,6 +40,6 @@ export function planRecord(before: readonly string[], after: readonly string[]):
         ),
       sql,
     ),
-    alone: false,
+    autocommit: false,
   }));
 }

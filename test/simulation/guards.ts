@@ -130,7 +130,7 @@ const GUARDS: readonly Guard[] = [
     "job?.state.kind === 'active'",
   ]),
   guard('a blocked Job of this very spec stays', [
-    'job.purpose === undefined || job.purpose.shape === podTemplateHash(schema)',
+    'job.purpose === undefined || job.purpose.podTemplateHash === podTemplateHash(schema)',
     'job.purpose === undefined',
   ]),
   guard('a Job that was about to be made makes the record doubtful', [

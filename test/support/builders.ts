@@ -103,7 +103,7 @@ export function aJob(
     sequence: 1,
     attempt: 1,
     generation: 1,
-    shape: podTemplateHash(observe(aSchema(), [], []).schema),
+    podTemplateHash: podTemplateHash(observe(aSchema(), [], []).schema),
     database: 'glance-db/connection',
     image: '',
     ...changes.purpose,
@@ -248,7 +248,7 @@ export const A_PURPOSE: Purpose = {
   sequence: 1,
   attempt: 1,
   generation: 1,
-  shape: 'x',
+  podTemplateHash: 'x',
 };
 
 /** The Job that this spec leads to. */

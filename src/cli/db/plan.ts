@@ -86,8 +86,8 @@ function asText(plan: DatabasePlan): string {
   const lines = plan.steps.flatMap((step) => [
     '',
     `${step.name}${step.rows === undefined ? '' : `: writes ${step.rows} rows`}${step.statements.length === 0 ? ': its record only' : ''}`,
-    ...step.statements.flatMap(({ sql, alone, lock }) => [
-      `  ${sql.replaceAll('\n', '\n  ')};${alone && step.kind === 'script' ? '  -- committed by itself' : ''}`,
+    ...step.statements.flatMap(({ sql, autocommit, lock }) => [
+      `  ${sql.replaceAll('\n', '\n  ')};${autocommit && step.kind === 'script' ? '  -- committed by itself' : ''}`,
       ...(lock === undefined ? [] : [`    -- ${lock.mode} on ${lock.table}: ${lock.effect}`]),
     ]),
   ]);
@@ -97,11 +97,11 @@ function asText(plan: DatabasePlan): string {
 
 function asSql(plan: DatabasePlan): string {
   const lines = plan.steps.flatMap((step) => {
-    const inside = step.statements.filter((statement) => !statement.alone);
+    const inside = step.statements.filter((statement) => !statement.autocommit);
     return [
       '',
       `-- ${step.name}${step.rows === undefined ? '' : `: writes ${step.rows} rows`}`,
-      ...step.statements.filter((statement) => statement.alone).map(({ sql }) => ended(sql, plan)),
+      ...step.statements.filter((statement) => statement.autocommit).map(({ sql }) => ended(sql, plan)),
       ...(inside.length === 0 ? [] : ['BEGIN;', ...inside.map(({ sql }) => ended(sql, plan)), 'COMMIT;']),
     ];
   });

@@ -127,7 +127,7 @@ export interface DatabaseState {
 export interface PlannedStatement {
   readonly sql: string;
   /** Whether it is committed by itself, and not together with the record of its script. */
-  readonly alone: boolean;
+  readonly autocommit: boolean;
   /** What it takes of a table that is in use; absent where that is nothing. */
   readonly lock?: { readonly table: string; readonly mode: string; readonly effect: string };
 }

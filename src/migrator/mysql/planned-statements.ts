@@ -10,7 +10,7 @@ import { planSteps, type Work } from './plan-steps.ts';
 export function plannedStatements(steps: readonly Step[], catalog: Catalog): readonly PlannedStatement[] {
   return planSteps(steps, catalog).operations.map(({ sql, table, work }) => ({
     sql,
-    alone: true,
+    autocommit: true,
     ...(table === undefined ? {} : { lock: { table, ...LOCKS[work] } }),
   }));
 }

@@ -28,7 +28,7 @@ export interface Statement {
 export type Unit =
   | { readonly kind: 'transaction'; readonly statements: readonly Statement[] }
   /** A statement that PostgreSQL takes outside of transactions only. */
-  | { readonly kind: 'alone'; readonly statement: Statement };
+  | { readonly kind: 'autocommit'; readonly statement: Statement };
 
 /** A script as PostgreSQL runs it. */
 export interface Statements {
@@ -71,7 +71,7 @@ export function onlineStatements(steps: readonly Step[], target: SqlTarget): Sta
           recorded = [];
         }
         before.push({
-          kind: 'alone',
+          kind: 'autocommit',
           statement: {
             step,
             sql: [
@@ -83,7 +83,7 @@ export function onlineStatements(steps: readonly Step[], target: SqlTarget): Sta
         break;
       case 'drop index':
         before.push({
-          kind: 'alone',
+          kind: 'autocommit',
           statement: {
             step,
             sql: [`DROP INDEX CONCURRENTLY IF EXISTS ${indexName(step.index, step.table, target)}`],
@@ -136,19 +136,21 @@ export function plannedStatements(
 ): readonly PlannedStatement[] {
   const { before, recorded } = (online ? onlineStatements : offlineStatements)(steps, target);
   return [
-    ...before.flatMap((unit) => (unit.kind === 'alone' ? [unit.statement] : unit.statements).map(alone)),
+    ...before.flatMap((unit) =>
+      (unit.kind === 'autocommit' ? [unit.statement] : unit.statements).map(inAutocommit),
+    ),
     ...recorded,
   ].flatMap((statement) =>
     statement.sql.map((sql) => ({
       sql,
-      alone: 'alone' in statement,
+      autocommit: 'autocommit' in statement,
       ...withoutUndefined({ lock: statement.lock }),
     })),
   );
 }
 
-function alone(statement: Statement): Statement & { readonly alone: true } {
-  return { ...statement, alone: true };
+function inAutocommit(statement: Statement): Statement & { readonly autocommit: true } {
+  return { ...statement, autocommit: true };
 }
 
 /** The tables that a transaction takes locks on, each in the strongest mode that it needs. */
@@ -192,7 +194,7 @@ function forbidNulls(step: Step, table: string, column: Column): readonly Unit[]
       ],
     },
     {
-      kind: 'alone',
+      kind: 'autocommit',
       statement: { step, sql: [`ALTER TABLE ${table} VALIDATE CONSTRAINT ${name}`], lock: beside(table) },
     },
   ];

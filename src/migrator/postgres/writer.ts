@@ -115,7 +115,7 @@ class PostgresWriter implements Writer {
   /** The server's process for the open transaction; undefined while it commits. */
   #pid: number | undefined;
   /** What runs outside of a transaction. */
-  #alone: { readonly statement: string; readonly table: string } | undefined;
+  #autocommitted: { readonly statement: string; readonly table: string } | undefined;
   /** How long a statement of a transaction waits for a lock, on rows too; 0 would be for ever. */
   readonly #lockTimeout: string;
 
@@ -148,7 +148,7 @@ class PostgresWriter implements Writer {
 
   async prepare(steps: readonly Step[], progress: StepProgress): Promise<void> {
     for (const unit of this.#statements(steps).before) {
-      if (unit.kind === 'alone') {
+      if (unit.kind === 'autocommit') {
         progress.started(unit.statement.step, numberOf(unit.statement.step, steps));
         await this.#runInAutocommit(unit.statement, progress);
       } else {
@@ -212,12 +212,14 @@ class PostgresWriter implements Writer {
     const what =
       this.#pid !== undefined
         ? `SELECT pg_cancel_backend(${this.#pid})`
-        : this.#alone !== undefined
+        : this.#autocommitted !== undefined
           ? // Outside of a transaction a pooler may have sent it to any session.
             `SELECT pg_cancel_backend(a.pid) ${sessionsAt(
-              ...[config.application_name ?? '', `%${this.#alone.statement}%`, this.#alone.table].map(
-                literal,
-              ),
+              ...[
+                config.application_name ?? '',
+                `%${this.#autocommitted.statement}%`,
+                this.#autocommitted.table,
+              ].map(literal),
             )}`
           : undefined;
     if (what === undefined) {
@@ -226,7 +228,7 @@ class PostgresWriter implements Writer {
     client.query(asOneself(what)).catch(() => undefined);
     // The session with the lock may be gone, and a role may not be let do that.
     const timer = setTimeout(() => {
-      if (this.#pid !== undefined || this.#alone !== undefined) {
+      if (this.#pid !== undefined || this.#autocommitted !== undefined) {
         this.#pool.drop();
       }
     }, CANCEL_MILLISECONDS);
@@ -388,13 +390,13 @@ class PostgresWriter implements Writer {
       }
       for (const statement of sql) {
         await this.#holdLock();
-        this.#alone = { statement, table: lock?.table ?? '' };
+        this.#autocommitted = { statement, table: lock?.table ?? '' };
         await this.#execute(statement).catch((error: unknown) => {
           throw this.#explainLimit(error);
         });
       }
     });
-    this.#alone = undefined;
+    this.#autocommitted = undefined;
   }
 
   /**
@@ -405,7 +407,7 @@ class PostgresWriter implements Writer {
     return databaseError(error).code === '57014' && this.#state.pooled && !this.#options.signal.aborted
       ? new Failure(
           'MigrationFailed',
-          `Cannot go on with ${this.#session.address}: the server ended '${this.#alone?.statement}' by a statement_timeout, which cannot be lifted through a pooler. Name the server itself, or lift it for this user.`,
+          `Cannot go on with ${this.#session.address}: the server ended '${this.#autocommitted?.statement}' by a statement_timeout, which cannot be lifted through a pooler. Name the server itself, or lift it for this user.`,
           { cause: error },
         )
       : error;

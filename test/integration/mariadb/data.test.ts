@@ -12,7 +12,7 @@ import { mysqlEngine } from '../../support/mysql-engine.ts';
 import { goldenDatabase, newtonDatabase } from '../../support/test-engine.ts';
 
 interface PlannedStep {
-  readonly statements: readonly { readonly sql: string; readonly alone: boolean }[];
+  readonly statements: readonly { readonly sql: string; readonly autocommit: boolean }[];
 }
 
 describe('the data after db sync on MariaDB', () => {
@@ -44,7 +44,7 @@ describe('the data after db sync on MariaDB', () => {
     const url = await goldenDatabase(engine, { schema: 'mitaka02', alembic: ['mitaka02'] });
     const plan = await succeeds(url, 'plan', 'ocata01', '--through', 'Expand', '--output', 'json');
     const [expand] = JSON.parse(plan).steps as readonly PlannedStep[];
-    const statements = expand?.statements.filter(({ alone }) => alone) ?? [];
+    const statements = expand?.statements.filter(({ autocommit }) => autocommit) ?? [];
     expect(statements).to.have.length.greaterThan(3);
     await withMysql(url, async (client) => {
       // One image for each place at which it can be made, and later one at which it can be changed.

@@ -12,7 +12,12 @@ const PLAN: Omit<DatabasePlan, 'hash'> = {
   online: false,
   adopt: { from: 'migrate_version 44', heads: ['mitaka02'] },
   steps: [
-    { name: 'ocata01', kind: 'script', rows: 700, statements: [{ sql: 'ALTER TABLE images', alone: false }] },
+    {
+      name: 'ocata01',
+      kind: 'script',
+      rows: 700,
+      statements: [{ sql: 'ALTER TABLE images', autocommit: false }],
+    },
   ],
   obstacles: [],
   rows: 700,
@@ -38,10 +43,14 @@ describe('the hash of a plan', () => {
     ['that nothing is adopted', { ...PLAN, adopt: null }, SCOPE],
     ['a step', { ...PLAN, steps: [{ ...step, name: 'pike01' }] }, SCOPE],
     ['one step more', { ...PLAN, steps: [step, step] }, SCOPE],
-    ['a statement', { ...PLAN, steps: [{ ...step, statements: [{ sql: 'DROP', alone: false }] }] }, SCOPE],
+    [
+      'a statement',
+      { ...PLAN, steps: [{ ...step, statements: [{ sql: 'DROP', autocommit: false }] }] },
+      SCOPE,
+    ],
     [
       'how a statement is committed',
-      { ...PLAN, steps: [{ ...step, statements: [{ sql: 'ALTER TABLE images', alone: true }] }] },
+      { ...PLAN, steps: [{ ...step, statements: [{ sql: 'ALTER TABLE images', autocommit: true }] }] },
       SCOPE,
     ],
     ['the bound of its rows', { ...PLAN, mostRows: 1_000_000 }, SCOPE],

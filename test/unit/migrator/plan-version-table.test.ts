@@ -39,7 +39,7 @@ describe('the rows of the version table', () => {
   ];
   for (const [fact, before, after, sql] of rows) {
     it(`${fact}: ${sql.length} statements`, () => {
-      expect(planRecord(before, after)).to.deep.equal(sql.map((each) => ({ sql: each, alone: false })));
+      expect(planRecord(before, after)).to.deep.equal(sql.map((each) => ({ sql: each, autocommit: false })));
     });
   }
 
@@ -98,7 +98,7 @@ describe('a database comes under version control', () => {
   for (const [fact, before, run, sql] of rows) {
     it(`${fact}: ${sql.length} statements`, () => {
       expect(planControl('postgres', before, run)).to.deep.equal(
-        sql.map((each) => ({ sql: each, alone: false })),
+        sql.map((each) => ({ sql: each, autocommit: false })),
       );
     });
   }

@@ -86,7 +86,7 @@ describe('the report', () => {
     function planReport(locks: number, obstacles: number): MigrationReport {
       const statements = Array.from({ length: locks }, (_, index) => ({
         sql: 'SELECT 1',
-        alone: true,
+        autocommit: true,
         lock: { table: `table_${index}`, mode: 'ACCESS EXCLUSIVE', effect: 'nobody can read or write' },
       }));
       const target = { revision: '2024_1_01', phase: 'Contract' } as const;

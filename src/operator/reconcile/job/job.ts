@@ -40,7 +40,7 @@ const purposeSchema = z.object({
   observe: z.string().optional(),
   retry: z.string().optional(),
   /** Stands for everything that shapes the pod. */
-  shape: z.string(),
+  podTemplateHash: z.string(),
   /** What the spec calls the database, and what the pod runs. */
   database: z.string().max(512).optional(),
   image: z.string().max(1024).optional(),

@@ -57,7 +57,7 @@ export function blockedJobUnwanted(facts: Facts): Verdict | undefined {
         })
       : undefined;
   }
-  if (job.purpose === undefined || job.purpose.shape === podTemplateHash(schema)) {
+  if (job.purpose === undefined || job.purpose.podTemplateHash === podTemplateHash(schema)) {
     return undefined;
   }
   return unlessRefused(facts, {

@@ -25,7 +25,7 @@ export function startJob(facts: Facts, wanted: Wanted): Effect {
     // What a person has asked for is not answered by a look.
     ...(kind === 'Look' ? {} : withoutUndefined({ retry: schema.retry })),
     ...(kind === 'Migrate' ? backupOf(schema.spec) : {}),
-    shape: podTemplateHash(schema),
+    podTemplateHash: podTemplateHash(schema),
     database: databaseName(schema.spec.database),
     image: schema.image,
   };

@@ -506,7 +506,7 @@ describe('looks at the database', () => {
       const blocked = [
         aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } }),
       ];
-      const older = aJob({ purpose: { ...LOOK, shape: 'older' } });
+      const older = aJob({ purpose: { ...LOOK, podTemplateHash: 'older' } });
       const decided = decideAt(aDrifting(reached), NOW, [older], blocked);
       expect(decided.effect?.kind).to.equal('deleteBlockedJob');
       expect(condition(decided, 'Ready')?.status).to.equal('True');
@@ -516,7 +516,7 @@ describe('looks at the database', () => {
       const blocked = [
         aPod('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } }),
       ];
-      const older = aJob({ purpose: { ...LOOK, shape: 'older' } });
+      const older = aJob({ purpose: { ...LOOK, podTemplateHash: 'older' } });
       const status = { ...reached, job: lookJob({ finishedAt: FINISHED }) };
       expect(decideAt(aDrifting(status), NOW, [older], blocked).effect).to.equal(undefined);
     });
