@@ -117,7 +117,7 @@ describe('sessions of a MariaDB', () => {
     expect(run.code, run.stderr).to.equal(14);
     expect(run.stderr).to.include('a trigger or a function refused it (error 1644)');
     expect(run.stderr).to.include('Correct what made it fail, then run the same again');
-    expect(run.stderr).to.match(/begun is 'add column images.visibility'/);
+    expect(run.stderr).to.match(/begun: 'add column images.visibility'/);
     expect(run.stdout + run.stderr + readFileSync(report, 'utf8')).to.not.include('hunter2');
   });
 
