@@ -178,7 +178,7 @@ describe('what others do to the Jobs, and refuse of them', function () {
     await tenant.apply({ revision: 'ocata01' });
     const blocked = await tenant.reaches('JobBlocked');
     expect(messageOf(blocked)).to.match(
-      /^Job glance-1-\w+ cannot start, .* no finalizer .*policy no-finalizer/,
+      /^Cannot start Job glance-1-\w+: .* refused to set the finalizer .*policy no-finalizer/,
     );
     expect(await tenant.jobs()).to.deep.equal([]);
     await lift();
