@@ -577,7 +577,7 @@ describe('hostile resources', () => {
       const path = `/api/v1/namespaces/${where.namespace}/pods`;
       await environment.api.call('POST', path, pod('foreign', foreignLabels(schema)));
       await where.apply({ revision: 'mitaka02', suspend: false });
-      expect(ready(await where.reaches('MigrationRunning')).message).to.contain('Pod foreign is still there');
+      expect(ready(await where.reaches('MigrationRunning')).message).to.contain('Pod foreign still exists');
       await environment.api.call('DELETE', `${path}/foreign`, { gracePeriodSeconds: 0 });
       await where.reaches('UpToDate');
     });
