@@ -149,7 +149,7 @@ async function hindered(cluster: Cluster, engine: TestEngine, name: string): Pro
   await tenant.apply(wanting());
   await tenant.reaches('JobBlocked', /persistentvolumeclaim "glance-backups" not found/);
   await makeClaim(cluster, tenant, 'Pending');
-  await tenant.reaches('JobBlocked', /unbound .* The claim for its backup is glance-backups: see `kubectl /);
+  await tenant.reaches('JobBlocked', /unbound .* The claim for its backup is glance-backups: run `kubectl /);
   // What has this kind gets no group of the pod's.
   await makeVolume(cluster, tenant, { hostPath: { path: disk.path } });
   await tenant.reaches('BackupFailed', /no mariadb-dump or mysqldump .* target with-clients builds one/);
