@@ -130,7 +130,7 @@ const ROWS: readonly Row[] = [
   {
     policy: 'blockedJobUnwanted',
     fact: 'a Job that a sidecar kept until its result was recorded, and that is suspended now',
-    schema: aSchema({ status: recordedAt('ocata01', finished()) }),
+    schema: aSchema({ status: recordedAt('ocata01', endedWell()) }),
     jobs: [{ ...aJob(), spec: { suspend: true } }],
     effect: 'deleteBlockedJob',
     reason: 'MigrationPending',
@@ -1851,12 +1851,6 @@ function failedJob(reason: FailureReason = 'DatabaseUnreachable'): StatusJob {
 function unfinished(): GlanceSchemaStatus {
   const { schema, job } = observe(aSchema(), [aJob()], []);
   return recordJob(schema, job);
-}
-
-/** The status after the result of `aJob` was recorded. */
-function finished(): GlanceSchemaStatus {
-  const { job } = unfinished();
-  return job === undefined ? {} : { job: { ...job, finishedAt: FINISHED } };
 }
 
 /** The pod, with when its container ended. */
