@@ -27,8 +27,8 @@ import { block, literal, quoted } from './quoted.ts';
 import type { PostgresState } from './read-state.ts';
 import {
   dropObjects,
+  foreignObjects,
   inDocument,
-  otherStrangers,
   type SchemaObject,
   schemaObjects,
 } from './schema-objects.ts';
@@ -131,11 +131,11 @@ export async function openRestorer(
   if (strange.length > 0) {
     throw cannotRestore(address, whyForeignTables(strange));
   }
-  const strangeToo = otherStrangers(found, document.others);
-  if (strangeToo.length > 0) {
+  const strangeObjects = foreignObjects(found, document.others);
+  if (strangeObjects.length > 0) {
     throw cannotRestore(
       address,
-      `its schema has what neither Glance nor the backup has, and that would be lost (${some(strangeToo)}). Keep how it is made, by pg_dump --schema-only, and drop it first.`,
+      `its schema has what neither Glance nor the backup has, and that would be lost (${some(strangeObjects)}). Keep how it is made, by pg_dump --schema-only, and drop it first.`,
     );
   }
   const foreign = found.filter(({ owned }) => !owned).map(({ name }) => name);

@@ -50,7 +50,7 @@ export function inDocument({ kind, name }: Pick<SchemaObject, 'kind' | 'name'>):
 const GLANCE_TYPES = enumsOf(MIGRATIONS);
 
 /** What is no table, and neither Glance nor the backup has: a restore would remove it for good. */
-export function otherStrangers(
+export function foreignObjects(
   objects: readonly SchemaObject[],
   others: readonly string[] = [],
 ): readonly string[] {

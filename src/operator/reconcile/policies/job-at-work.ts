@@ -183,7 +183,7 @@ export function jobAtWork({ job, schema, status, progress, now }: Facts): Verdic
     }
     return {
       reason: job.purpose?.target == null ? 'Observing' : 'MigrationRunning',
-      message: `The migration in pod ${pod.pod} has ended, and ${by} keeps the pod. Within 30 seconds the operator records the result and deletes Job ${job.name}. Exclude the pods of the operator's Jobs from sidecar injection.${waitsForIt}`,
+      message: `The migration in pod ${pod.pod} has ended, and ${by} keeps the pod. Within ${HELD_GRACE / 1000} seconds the operator records the result and deletes Job ${job.name}. Exclude the pods of the operator's Jobs from sidecar injection.${waitsForIt}`,
       requeueAfter: Math.min(HELD_GRACE, Math.max(0, Date.parse(pod.since) + HELD_GRACE - now)),
     };
   }
