@@ -18,6 +18,7 @@ import type { ControlPlane } from './control-plane.ts';
 import { startLogServer } from './fake-kubelet/log-server.ts';
 import { type Pod, podPath } from './fake-kubelet/pod.ts';
 import { type PodWorker, startPodWorker } from './fake-kubelet/pod-worker.ts';
+import { isAnswer, untilAnswered } from './fake-kubelet/until-answered.ts';
 import type { KubeObject, WatchEvent } from './test-api.ts';
 
 /** Whose pods a fake kubelet runs, and as which programs. */
@@ -276,15 +277,11 @@ export async function startFakeKubelet(options: FakeKubeletOptions): Promise<Fak
     const target = { apiVersion: 'v1', kind: 'Node', name };
     const metadata = { name: pod.metadata.name, namespace: pod.metadata.namespace, uid: pod.metadata.uid };
     const binding = { apiVersion: 'v1', kind: 'Binding', metadata, target };
-    while (!stopping.signal.aborted) {
-      try {
-        const { status } = await api.request('POST', podPath(pod, '/binding'), binding);
-        if (status < 500 && status !== 429) return;
-      } catch {
-        // The connection broke: the next answer is 409 if the pod was bound all the same.
-      }
-      await sleep(200);
-    }
+    // Where the connection broke, the next answer is 409 if the pod was bound all the same.
+    await untilAnswered(
+      () => api.request('POST', podPath(pod, '/binding'), binding),
+      () => !stopping.signal.aborted,
+    );
   }
 
   /** A deleted pod that no worker of this process ever ran: there is nothing to stop. */
@@ -292,8 +289,7 @@ export async function startFakeKubelet(options: FakeKubeletOptions): Promise<Fak
     done.add(pod.metadata.uid);
     try {
       const options = { gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid } };
-      const { status } = await api.request('DELETE', podPath(pod), options);
-      if (status >= 500 || status === 429) done.delete(pod.metadata.uid);
+      if (!isAnswer(await api.request('DELETE', podPath(pod), options))) done.delete(pod.metadata.uid);
     } catch {
       done.delete(pod.metadata.uid);
     }

@@ -13,6 +13,7 @@ import {
   type Terminated,
 } from './pod-status.ts';
 import { followReadiness } from './readiness.ts';
+import { untilAnswered } from './until-answered.ts';
 
 /** Which pod is run, and with what of its node. */
 export interface PodWorkerOptions {
@@ -113,9 +114,7 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
       pending = null;
       const body = { metadata: { uid: pod.metadata.uid }, status };
       const contentType = 'application/strategic-merge-patch+json';
-      const answer = await untilAnswered(() =>
-        api.request('PATCH', podPath(pod, '/status'), body, { contentType }),
-      );
+      const answer = await ask(() => api.request('PATCH', podPath(pod, '/status'), body, { contentType }));
       // 404 and 409 say that the pod, or the pod of this uid, is gone; what is left to tell has
       // nobody to hear it.
       if (answer === null || answer.status === 404 || answer.status === 409) return;
@@ -125,21 +124,9 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
     }
   }
 
-  /** Null once nothing is to be reported any more; 'too busy' and 'out of order' are no answers. */
-  async function untilAnswered<T extends { readonly status: number }>(
-    call: () => Promise<T>,
-  ): Promise<T | null> {
-    for (let pause = 100; reporting; pause = Math.min(pause * 2, 1_000)) {
-      try {
-        const answer = await call();
-        if (answer.status < 500 && answer.status !== 429) return answer;
-      } catch {
-        // The connection broke.
-      }
-      await sleep(pause);
-    }
-    return null;
-  }
+  /** Null once nothing is to be reported any more. */
+  const ask = <T extends { readonly status: number }>(call: () => Promise<T>) =>
+    untilAnswered(call, () => reporting);
 
   async function run(): Promise<void> {
     await mkdir(options.folder, { recursive: true });
@@ -237,7 +224,7 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
   async function reportMount(message: string): Promise<void> {
     const { name, namespace, uid } = pod.metadata;
     const now = new Date().toISOString();
-    await untilAnswered(() =>
+    await ask(() =>
       api.request('POST', `/api/v1/namespaces/${namespace}/events`, {
         metadata: { generateName: `${name}.`, namespace },
         involvedObject: { apiVersion: 'v1', kind: 'Pod', name, namespace, uid },
@@ -322,7 +309,7 @@ export function startPodWorker(options: PodWorkerOptions): PodWorker {
     report();
     await writing;
     const options = { gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid } };
-    await untilAnswered(() => api.request('DELETE', podPath(pod), options));
+    await ask(() => api.request('DELETE', podPath(pod), options));
   }
 
   return {
