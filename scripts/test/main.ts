@@ -33,7 +33,7 @@ const PORTS = [15_000, 31_999] as const;
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const logs = takeLogFolder(join(root, 'dist'), process.pid);
 const suites = findSuites(root);
-const { parts, title } = select(process.env.ONLY ?? '', suites);
+const { parts, title, unknown } = select(process.env.ONLY ?? '', suites);
 const began = performance.now();
 const stopped = new AbortController();
 const stop = Promise.withResolvers<number>();
@@ -53,6 +53,10 @@ logs.giveBack();
 if (stopped.signal.aborted) process.exit();
 
 async function runAll(): Promise<number> {
+  if (unknown !== undefined) {
+    console.error(`Cannot find '${unknown}': no suite or file has this name. ${namesOfSuites()}`);
+    return 2;
+  }
   const alone = parts.length === 1;
   const logOf = (part: Part): string | null => (alone ? null : relative(root, logFile(part)));
   const telling = report(parts.length, logOf, () => supplies.progress());
@@ -129,6 +133,10 @@ async function runAll(): Promise<number> {
   return conclude([...outcomes.values()], supplies);
 }
 
+function namesOfSuites(): string {
+  return `The suites are ${suites.map(({ name }) => name).join(', ')}.`;
+}
+
 function logFile(part: Part): string {
   return join(logs.path, `${part.name.replaceAll('/', '-')}.log`);
 }
@@ -143,8 +151,7 @@ function conclude(outcomes: readonly Outcome[], supplies: Supplies): number {
   const ran =
     title === undefined ? outcomes : outcomes.filter(({ results, trouble }) => results.length > 0 || trouble);
   if (ran.length === 0) {
-    const names = suites.map(({ name }) => name).join(', ');
-    console.error(`Cannot find '${title}': no suite, file or test has this name. The suites are ${names}.`);
+    console.error(`Cannot find '${title}': no suite, file or test has this name. ${namesOfSuites()}`);
     return 2;
   }
   if (process.env.CI !== undefined)

@@ -5,6 +5,8 @@ export interface Selection {
   readonly parts: readonly Part[];
   /** Only the tests whose full title has this in it; undefined for all. */
   readonly title?: string;
+  /** What looks like the name of a file beside those of others, and is none; absent for none. */
+  readonly unknown?: string;
 }
 
 /**
@@ -17,7 +19,11 @@ export function select(only: string, suites: readonly Suite[]): Selection {
   const words = only.split(/\s+/).filter((word) => word !== '');
   if (words.length === 0) return { parts: all };
   const chosen = words.map((word) => named(word, suites));
-  if (chosen.some((parts) => parts.length === 0)) return { parts: all, title: only.trim() };
+  if (chosen.some((parts) => parts.length === 0)) {
+    const unknown = words.find((word, index) => word.includes('/') && chosen[index]?.length === 0);
+    if (unknown !== undefined && chosen.some((parts) => parts.length > 0)) return { parts: [], unknown };
+    return { parts: all, title: only.trim() };
+  }
   return { parts: [...new Set(chosen.flat())] };
 }
 

@@ -54,6 +54,17 @@ describe('make test ONLY', () => {
     expect(select(only, suites)).to.deep.equal({ parts: all, title: only });
   });
 
+  it('names a file that is not there beside one that is', () => {
+    expect(select('unit integration/api/missing', suites)).to.deep.equal({
+      parts: [],
+      unknown: 'integration/api/missing',
+    });
+  });
+
+  it('is a title where it has a slash and names no suite', () => {
+    expect(select('an answer with/without a body', suites).title).to.equal('an answer with/without a body');
+  });
+
   it('is a title where one word of it is a suite', () => {
     expect(select('unit of work', suites).title).to.equal('unit of work');
   });
