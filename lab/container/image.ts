@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -207,8 +207,7 @@ async function makeBases(
   const there = await buildah('images', '--format={{.Name}}:{{.Tag}}');
   if ([BUILD_BASE, RUNTIME_BASE, PAUSE.name].every((base) => there.includes(base))) return;
   say('Making the bases of the image of packages of Debian, first time only, about a minute');
-  const scratch = await mkdtemp(`${storeFolder()}.base-`);
-  reaper.watchFolder(scratch);
+  const scratch = reaper.makeFolder(`${storeFolder()}.base-`);
   try {
     const debian = join(scratch, 'debian');
     await run(

@@ -1,5 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../process/free-port.ts';
 import { reaper } from '../process/reaper.ts';
@@ -26,10 +25,9 @@ export interface TestCluster {
  * like any other, with `crash` and `restart`.
  */
 export async function startGalera(size: number): Promise<TestCluster> {
-  const folder = mkdtempSync(join(tmpdir(), 'glance-schema-galera-'));
+  const folder = reaper.makeFolder('glance-schema-galera-');
   // The servers may run as another user.
   chmodSync(folder, 0o755);
-  reaper.watchFolder(folder);
   const ports = await Promise.all(
     Array.from({ length: size }, async () => ({
       group: await freePort(),

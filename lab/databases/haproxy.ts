@@ -1,6 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../process/eventually.ts';
 import { freePort } from '../process/free-port.ts';
@@ -35,8 +34,7 @@ export function findHaProxy(): string | null {
  * @throws Error when it does not start; the message has the end of its log.
  */
 export async function startHaProxy(program: string, options: HaProxyOptions): Promise<TestHaProxy> {
-  const folder = mkdtempSync(join(tmpdir(), 'glance-schema-haproxy-'));
-  reaper.watchFolder(folder);
+  const folder = reaper.makeFolder('glance-schema-haproxy-');
   const port = await freePort();
   const file = join(folder, 'haproxy.cfg');
   writeFileSync(file, configuration(port, options));

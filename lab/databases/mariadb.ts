@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
@@ -111,18 +110,14 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
   if (programs === null) throw new Error(NO_MARIADB);
   const { server: program, serverArgs } = programs;
   const port = options.port ?? (await freePort());
-  const folder = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'glance-schema-mariadb-'));
+  const folder = options.dataDirectory ?? reaper.makeFolder('glance-schema-mariadb-');
   const data = join(folder, 'data');
   const socket = join(folder, 'socket');
   const init = join(folder, 'init.sql');
   // Of its own: at its start a server clears away the temporary tables of all that share the
   // folder.
-  const temporary = mkdtempSync(join(tmpdir(), 'glance-schema-mariadb-tmp-'));
-  reaper.watchFolder(temporary);
+  const temporary = reaper.makeFolder('glance-schema-mariadb-tmp-');
   chownToServer(temporary);
-  if (options.dataDirectory === undefined) {
-    reaper.watchFolder(folder);
-  }
   if (!existsSync(data)) {
     await initialise({ folder, data, temporary, programs });
   }

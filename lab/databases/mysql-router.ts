@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import mysql from 'mysql2/promise';
 import { eventually } from '../process/eventually.ts';
@@ -26,8 +25,7 @@ export async function startMysqlRouter(
   program: string,
   { server, shared }: MysqlRouterOptions,
 ): Promise<TestMysqlRouter> {
-  const folder = mkdtempSync(join(tmpdir(), 'glance-schema-router-'));
-  reaper.watchFolder(folder);
+  const folder = reaper.makeFolder('glance-schema-router-');
   for (const name of ['run', 'data', 'log']) mkdirSync(join(folder, name));
   const port = await freePort();
   const file = join(folder, 'mysqlrouter.conf');

@@ -1,5 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '../process/eventually.ts';
 import { freePort } from '../process/free-port.ts';
@@ -42,8 +41,7 @@ export async function startPgBouncer(
   server: TestPostgres,
   options: PgBouncerOptions,
 ): Promise<TestPgBouncer> {
-  const folder = mkdtempSync(join(tmpdir(), 'glance-schema-pgbouncer-'));
-  reaper.watchFolder(folder);
+  const folder = reaper.makeFolder('glance-schema-pgbouncer-');
   // The pooler gives up root's rights before it reads these.
   chmodSync(folder, 0o755);
   const port = await freePort();

@@ -2,9 +2,11 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  closeSync,
   cpSync,
   existsSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -97,10 +99,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
   const libraries = options.bin === undefined ? {} : librariesOf(options.bin);
   const bin = usableBinaries(options.bin ?? process.env.POSTGRES_BIN ?? packagedBinaries(), owner);
   const port = options.port ?? (await freePort());
-  const dataDirectory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'glance-schema-postgres-'));
-  if (options.dataDirectory === undefined) {
-    reaper.watchFolder(dataDirectory);
-  }
+  const dataDirectory = options.dataDirectory ?? reaper.makeFolder('glance-schema-postgres-');
   if (!existsSync(join(dataDirectory, 'PG_VERSION'))) {
     await initialise(bin, dataDirectory, owner, libraries);
   }
@@ -119,28 +118,15 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
   let server = await launch();
 
   async function launch(): Promise<ChildProcess> {
-    const child = spawn(
-      'sh',
-      [
-        '-c',
-        'exec "$0" "$@" 2>>"$LOG"',
-        join(bin, 'postgres'),
-        '-D',
-        dataDirectory,
-        ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
-      ],
-      {
-        ...owner,
-        detached: true,
-        stdio: 'ignore',
-        env: { ...libraries, LOG: log, LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH },
-      },
-    );
-    const { pid } = child;
-    if (pid !== undefined) {
-      reaper.watchGroup(pid);
-      child.once('exit', () => reaper.forgetGroup(pid));
-    }
+    const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    const output = openSync(log, 'a');
+    const child = reaper.start(join(bin, 'postgres'), ['-D', dataDirectory, ...args], {
+      env: { ...libraries, LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH },
+      user: owner,
+      output,
+    });
+    closeSync(output);
+    child.once('exit', () => reaper.forgetGroup(child.pid));
     await answers(child);
     return child;
   }

@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import { eventually } from '../process/eventually.ts';
@@ -89,8 +88,7 @@ export interface GlanceApiOptions {
  * is asked.
  */
 export async function startGlanceApi(glance: RealGlance, options: GlanceApiOptions): Promise<GlanceApi> {
-  const folder = mkdtempSync(join(tmpdir(), 'glance-schema-api-'));
-  reaper.watchFolder(folder);
+  const folder = reaper.makeFolder('glance-schema-api-');
   for (const name of ['images', 'staging', 'tasks']) mkdirSync(join(folder, name));
   writeFileSync(join(folder, 'glance-api-paste.ini'), PASTE);
   writeFileSync(join(folder, 'glance-api.conf'), config(folder, options));

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { reaper } from '../process/reaper.ts';
@@ -55,8 +54,7 @@ export interface ArgoResource {
  */
 export async function startArgoApplication(plane: ControlPlane, namespace: string): Promise<ArgoApplication> {
   const path = await ensureTool('argocd');
-  const folder = mkdtempSync(join(tmpdir(), 'glance-schema-argocd-'));
-  reaper.watchFolder(folder);
+  const folder = reaper.makeFolder('glance-schema-argocd-');
   const child = spawn(path, ['sync', plane.kubeconfigPath, namespace], {
     // kubectl's code caches below HOME what it knows of the API server.
     env: { PATH: process.env.PATH, HOME: folder, TMPDIR: folder },

@@ -8,8 +8,7 @@
 // started ends with it.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeConfig } from '@kubernetes/client-node';
@@ -137,8 +136,7 @@ const auditPolicy = {
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const say = options.say ?? sayNothing;
   const binaries = await ensureBinaries(say);
-  const folder = mkdtempSync(join(tmpdir(), 'glance-schema-cluster-'));
-  reaper.watchFolder(folder);
+  const folder = reaper.makeFolder('glance-schema-cluster-');
   const running: ServerProcess[] = [];
   try {
     return await start(options, binaries, folder, running);

@@ -9,8 +9,7 @@
 // KUBECONFIG in their place. Liveness probes are not asked. Pods in the test's own network reach
 // everything by 127.0.0.1.
 
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { reaper } from '../process/reaper.ts';
@@ -95,8 +94,7 @@ export async function startFakeKubelet(options: FakeKubeletOptions): Promise<Fak
   const { plane } = options;
   const name = options.name ?? 'fake-kubelet';
   const api = plane.api(plane.nodeToken, 'fake-kubelet');
-  const folder = mkdtempSync(join(tmpdir(), 'glance-schema-node-'));
-  reaper.watchFolder(folder);
+  const folder = reaper.makeFolder('glance-schema-node-');
   // Processes of other users look for the files of their pods in it, by their paths.
   chmodSync(folder, 0o711);
   mkdirSync(join(folder, 'logs'));

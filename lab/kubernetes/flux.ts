@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../process/free-port.ts';
 import { reaper } from '../process/reaper.ts';
@@ -22,8 +21,7 @@ const CONTROLLERS = ['flux-source-controller', 'flux-kustomize-controller'] as c
  * they are built of.
  */
 export async function startFlux(plane: ControlPlane): Promise<Flux> {
-  const folder = mkdtempSync(join(tmpdir(), 'glance-schema-flux-'));
-  reaper.watchFolder(folder);
+  const folder = reaper.makeFolder('glance-schema-flux-');
   for (const name of CONTROLLERS) {
     const crds = join(await toolSource(name), 'config/crd/bases');
     await done(plane, ['apply', '--server-side', `--filename=${crds}`]);

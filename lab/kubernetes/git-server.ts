@@ -1,7 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { reaper } from '../process/reaper.ts';
@@ -23,8 +22,7 @@ const run = promisify(execFile);
  * it.
  */
 export async function startGitServer(): Promise<GitServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'glance-schema-git-'));
-  reaper.watchFolder(folder);
+  const folder = reaper.makeFolder('glance-schema-git-');
   const clone = join(folder, 'clone');
   const settings = ['user.name=test', 'user.email=test@example.org', 'init.defaultBranch=main'];
   const git = async (...args: readonly string[]): Promise<string> => {

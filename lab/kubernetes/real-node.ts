@@ -182,8 +182,7 @@ export async function startRealNode({ plane, archives }: RealNodeOptions): Promi
   const cgroup = process.env.REAL_NODE ?? '';
   const binaries = await ensureNodeBinaries();
   const packages = containerPackages();
-  const folder = mkdtempSync(join(tmpdir(), 'glance-schema-node-'));
-  reaper.watchFolder(folder);
+  const folder = reaper.makeFolder('glance-schema-node-');
   const file = (name: string): string => join(folder, name);
   for (const name of ['network', 'logs', 'pods', 'kubelet']) mkdirSync(file(name));
   for (const parent of cgroupParents()) {

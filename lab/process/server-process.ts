@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { reaper } from './reaper.ts';
 
@@ -34,19 +34,14 @@ export interface ServerProcess {
 /**
  * Starts a program in a process group of its own, which ends with the tests at the latest.
  *
- * @throws Error when the file cannot be run.
+ * @throws Error when no process can be made. A file that cannot be run ends at once, as
+ *   `assertRunning` says.
  */
 export function startServerProcess(options: ServerProcessOptions): ServerProcess {
-  const log = openSync(options.logFile, 'a');
-  const child = spawn(options.path, options.args, {
-    detached: true,
-    stdio: ['ignore', log, log],
-    env: options.env ?? process.env,
-  });
-  closeSync(log);
-  const pid = child.pid;
-  if (pid === undefined) throw new Error(`Cannot start ${options.name}: ${options.path} is not executable`);
-  reaper.watchGroup(pid);
+  const output = openSync(options.logFile, 'a');
+  const child = reaper.start(options.path, options.args, { env: options.env ?? process.env, output });
+  closeSync(output);
+  const { pid } = child;
   child.unref();
   const ended = endOf(child);
   void ended.then(() => reaper.forgetGroup(pid));

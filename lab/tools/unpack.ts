@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { reaper } from '../process/reaper.ts';
@@ -14,8 +14,7 @@ export async function replaceFolder(
   fill: (root: string, scratch: string) => Promise<void>,
 ): Promise<void> {
   await mkdir(dirname(folder), { recursive: true });
-  const scratch = await mkdtemp(`${folder}.unpack-`);
-  reaper.watchFolder(scratch);
+  const scratch = reaper.makeFolder(`${folder}.unpack-`);
   try {
     const root = join(scratch, 'root');
     await mkdir(root);

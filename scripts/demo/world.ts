@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type SeedCounts, seedNewton } from '../../lab/databases/glance-data.ts';
@@ -60,8 +59,7 @@ export interface BackupNeeds {
 
 /** @param backups what is needed for backups; absent for a story without them */
 export function stage(backups?: BackupNeeds): Stage {
-  const folder = mkdtempSync(join(tmpdir(), 'glance-schema-demo-'));
-  reaper.watchFolder(folder);
+  const folder = reaper.makeFolder('glance-schema-demo-');
   const stops: (() => Promise<void>)[] = [];
 
   async function startDatabases(): Promise<Databases> {

@@ -1,7 +1,6 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { alone, removeCgroups } from '../../lab/kubernetes/real-node.ts';
 import { reaper } from '../../lab/process/reaper.ts';
@@ -29,14 +28,11 @@ const SMALL_DISK = 400;
 
 /** Runs the tests of a part in a mocha process. Returns why it did not run to its end, or null. */
 export async function runPart(part: Part, options: RunOptions): Promise<string | null> {
-  const folder = await mkdtemp(join(tmpdir(), 'glance-schema-test-'));
-  reaper.watchFolder(folder);
+  const folder = reaper.makeFolder('glance-schema-test-');
   // Servers that root starts as another user have their files in it.
   await chmod(folder, 0o755);
   if (part.needsRealNode) reaper.watchCgroup(basename(folder));
   const child = start(part, options, folder);
-  const { pid } = child;
-  if (pid !== undefined) reaper.watchGroup(pid);
   let ended = false;
   let failures = 0;
   child.on('message', (message: TestResult | RunEnd) => {
@@ -58,7 +54,7 @@ export async function runPart(part: Part, options: RunOptions): Promise<string |
   });
   clearTimeout(limit);
   options.stopped.removeEventListener('abort', stop);
-  if (pid !== undefined) endGroup(pid);
+  endGroup(child.pid);
   if (part.needsRealNode) await removeCgroups(basename(folder));
   // What the tests started is being killed just now if they did not come to their end.
   await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
@@ -80,7 +76,11 @@ function endGroup(leader: number): void {
   reaper.forgetGroup(leader);
 }
 
-function start(part: Part, { root, title, log, ports }: RunOptions, folder: string): ChildProcess {
+function start(
+  part: Part,
+  { root, title, log, ports }: RunOptions,
+  folder: string,
+): ChildProcess & { pid: number } {
   const mocha = [join(root, 'node_modules/mocha/bin/mocha.js'), '--reporter', 'test/support/reporter.ts'];
   if (title !== undefined) mocha.push('--no-fail-zero', '--fgrep', title);
   const smallDisk = part.needsSmallDisk && canMountAsUser() ? join(folder, 'disk') : undefined;
@@ -92,11 +92,10 @@ function start(part: Part, { root, title, log, ports }: RunOptions, folder: stri
     ...part.files,
   ];
   const output = log === null ? 'inherit' : openSync(log, 'w');
-  const child = spawn(program, args, {
+  // In a process group of its own, in which programs are that the tests run: Ctrl-C reaches `make
+  // test` alone, which ends them.
+  const child = reaper.start(program, args, {
     cwd: root,
-    // A process group of its own, in which programs are that the tests run: Ctrl-C reaches `make
-    // test` alone, which ends them.
-    detached: true,
     env: {
       ...process.env,
       // What tests leave behind goes with the folder.
@@ -106,7 +105,8 @@ function start(part: Part, { root, title, log, ports }: RunOptions, folder: stri
       NODE_COMPILE_CACHE: join(root, 'dist/compile-cache'),
       ...withoutUndefined({ SMALL_DISK: smallDisk }),
     },
-    stdio: ['ignore', output, output, 'ipc'],
+    output,
+    ipc: true,
   });
   if (typeof output === 'number') closeSync(output);
   return child;

@@ -44,6 +44,8 @@ export function startContainerProcess(
   });
   closeSync(log);
   const pid = child.pid ?? 0;
+  // Not by `reaper.start`, whose shell does not leave the environment as it is: a container that
+  // begins in the very moment when the tests are killed ends by itself, without its servers.
   if (pid > 0) reaper.watchGroup(pid);
   child.unref();
 
