@@ -1,13 +1,11 @@
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { withBuildLock } from './build-lock.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { executable } from './executable.ts';
-import { goBuild } from './go-build.ts';
+import { goBuild, moduleSource } from './go-build.ts';
 import { readGoMod } from './go-mod.ts';
 
 interface Tool {
@@ -107,11 +105,7 @@ export function toolNames(ahead: boolean): readonly ToolName[] {
 
 /** The folder in which Go has the source of a tool, with the files that belong to it. */
 export async function toolSource(name: ToolName): Promise<string> {
-  const tool: Tool = tools[name];
-  const { stdout } = await promisify(execFile)('go', ['mod', 'download', '-json', tool.module], {
-    cwd: folderOf(name),
-  });
-  return JSON.parse(stdout).Dir;
+  return moduleSource(tools[name].module, folderOf(name));
 }
 
 /**

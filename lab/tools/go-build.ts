@@ -44,7 +44,7 @@ const tailOfOutput = 15;
  */
 export async function goBuild(options: GoBuild): Promise<void> {
   const { what, programs, say } = options;
-  await checkGo(options);
+  await checkGo(`build ${options.what}`, options.moduleFolder);
   const packages = programs.map((program) => program.package);
   const title = `Building ${what} for the tests (first time only, ${options.takes})`;
   say(`${title}: fetching the sources`);
@@ -92,9 +92,23 @@ async function newScratch(into: string): Promise<string> {
   return await mkdtemp(join(parent, prefix));
 }
 
-async function checkGo({ what, moduleFolder }: GoBuild): Promise<void> {
+/**
+ * The folder in which Go has the source of a module, which it fetches where it is not there yet.
+ *
+ * @param moduleFolder the folder with the go.mod and go.sum that pin it
+ * @throws an Error of one sentence when Go is missing or too old.
+ */
+export async function moduleSource(module: string, moduleFolder: string): Promise<string> {
+  await checkGo(`fetch ${module}`, moduleFolder);
+  const { stdout } = await promisify(execFile)('go', ['mod', 'download', '-json', module], {
+    cwd: moduleFolder,
+  });
+  return JSON.parse(stdout).Dir;
+}
+
+async function checkGo(why: string, moduleFolder: string): Promise<void> {
   const wanted = readGoMod(moduleFolder).go;
-  const need = `Go ${wanted} or newer is needed to build ${what} for the tests`;
+  const need = `Go ${wanted} or newer is needed to ${why} for the tests`;
   const get = 'install it from https://go.dev/dl/ and put it on PATH';
   let have: string;
   try {

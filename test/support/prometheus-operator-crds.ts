@@ -1,7 +1,6 @@
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { moduleSource } from '../../lab/tools/go-build.ts';
 
 const MODULE = 'github.com/prometheus-operator/prometheus-operator';
 const PINNED_IN = fileURLToPath(new URL('../../lab/tools/prometheus-operator/', import.meta.url));
@@ -11,10 +10,7 @@ const PINNED_IN = fileURLToPath(new URL('../../lab/tools/prometheus-operator/', 
  * sources. Needs Go.
  */
 export async function prometheusOperatorCrds(): Promise<readonly string[]> {
-  const { stdout } = await promisify(execFile)('go', ['mod', 'download', '-json', MODULE], {
-    cwd: PINNED_IN,
-  });
-  const sources: string = JSON.parse(stdout).Dir;
+  const sources = await moduleSource(MODULE, PINNED_IN);
   return ['prometheusrules', 'servicemonitors'].map((plural) =>
     join(sources, 'example', 'prometheus-operator-crd', `monitoring.coreos.com_${plural}.yaml`),
   );

@@ -38,6 +38,20 @@ describe('build of Kubernetes', () => {
     );
   });
 
+  it('a missing Go is reported in one sentence where only a source is fetched', () => {
+    const tools = new URL('../../../lab/tools/ensure-tool.ts', import.meta.url).href;
+    const script = `
+      import { toolSource } from ${JSON.stringify(tools)};
+      await toolSource('argocd').catch(({ message }) => console.log(message));`;
+    const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      env: { PATH: folder },
+      encoding: 'utf8',
+    });
+    expect(run.stdout).to.match(
+      /^Go 1\.\d+\.\d+ or newer is needed to fetch .* `go` cannot be run here: .*\n$/,
+    );
+  });
+
   it('a Go that is too old is reported in one sentence', () => {
     writeFileSync(join(folder, 'go'), '#!/bin/sh\necho go1.25.9\n', { mode: 0o755 });
     const env = { PATH: `${folder}:/bin:/usr/bin`, XDG_CACHE_HOME: folder, HOME: folder };
