@@ -1,6 +1,6 @@
 # Everything sets itself up: Node packages, the bundle and, for tests and demo, Kubernetes itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-e2e test-gitops test-faults test-mutation test-guards build lint audit sbom release generate check-generated bench bench-backup bench-migrations bench-operator bench-zero-downtime bench-looks clean
+.PHONY: help setup demo test test-e2e test-gitops test-faults test-mutation test-guards build lint audit sbom release generate check-generated bench bench-backup bench-migrations bench-operator bench-zero-downtime bench-drift-check clean
 .DELETE_ON_ERROR:
 
 # Node 24 comes with the packages on Linux; elsewhere scripts/check-tools.sh asks the machine for it.
@@ -74,8 +74,8 @@ bench-migrations: $(BUNDLE) ## Race the migrations with the real glance-manage; 
 bench-zero-downtime: $(BUNDLE) ## Put the real Glance API under load through an online upgrade; ARGS="--engine mariadb --seconds 20"
 	@node bench/zero-downtime.ts $(ARGS)
 
-bench-looks: $(BUNDLE) ## Time the queries of a look at drift, by the server's own clock; IMAGES=1000000
-	@node bench/looks.ts
+bench-drift-check: $(BUNDLE) ## Time the queries of a drift check, by the server's own clock; IMAGES=1000000
+	@node bench/drift-check.ts
 
 bench-operator: $(BUNDLE) ## Measure the operator with many resources; ARGS="--resources 50 --minutes 1 --part kills"
 	@node bench/operator.ts $(ARGS)

@@ -346,7 +346,7 @@ async function benchRest(environment: Environment, fleet: Fleet, replicas: Repli
     const leads = await replicas.leader();
     await eventually(
       async () => {
-        if ((await passes(leads)) < size) throw new Error('Not all have been looked at');
+        if ((await passes(leads)) < size) throw new Error('Not all have been reconciled');
       },
       { timeoutMilliseconds: PATIENCE, everyMilliseconds: 100 },
     );
@@ -361,7 +361,7 @@ async function benchRest(environment: Environment, fleet: Fleet, replicas: Repli
     .auditEvents({ user: OPERATOR, since, stage: 'ResponseComplete' })
     .map(({ verb, objectRef }) => `${verb} ${objectRef?.resource}`);
   console.log(
-    `\nAfter a restart all ${size} were looked at ${(passed / 1000).toFixed(1)} s after the start of the first replica.`,
+    `\nAfter a restart all ${size} were reconciled ${(passed / 1000).toFixed(1)} s after the start of the first replica.`,
   );
   console.log(`Writes to GlanceSchemas, Jobs, pods and Events: ${JSON.stringify(writes)}.`);
   console.log(`All that the operators asked for: ${JSON.stringify(tally(own))}.\n`);

@@ -6,7 +6,7 @@ const SET = `meta_data = REPLACE(meta_data, '"backend":', '"store":')`;
  * Renames the key `backend` in the metadata of locations to `store`, wherever it stands, of deleted
  * locations too. `updated_at` stays.
  *
- * Source: the Glance data migration of the same name. On MySQL that one looks without regard to
+ * Source: the Glance data migration of the same name. On MySQL that one compares without regard to
  * case and replaces with, so that a `"Backend":` keeps it from ever being done; here both mind the
  * case.
  */

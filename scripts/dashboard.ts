@@ -58,11 +58,11 @@ export function dashboard(): Dashboard {
     dataMigrations(),
     lines(
       'Drift',
-      'How many schemas are not what their revision has, of those that are looked at.',
+      'How many schemas are not what their revision has, of those that are checked for drift.',
       'short',
       [
         [`sum(${BY_SCHEMA} (glanceschema_drift{${CHOSEN}}))`, 'drifted'],
-        [`count(${BY_SCHEMA} (glanceschema_drift{${CHOSEN}}))`, 'looked at'],
+        [`count(${BY_SCHEMA} (glanceschema_drift{${CHOSEN}}))`, 'checked for drift'],
       ],
     ),
     lines('Age of the newest backup', 'Of those that were taken before a migration, and proven.', 's', [

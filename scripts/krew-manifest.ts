@@ -18,7 +18,7 @@ export function krewManifest({ version, url, sha256, files }: PluginArchive): ob
     metadata: { name: 'glanceschema' },
     spec: {
       version: `v${version}`,
-      shortDescription: 'Look at GlanceSchemas and steer them',
+      shortDescription: 'Show GlanceSchemas and steer them',
       description:
         'Shows where the database of OpenStack Glance is and what is wrong with it, waits for its migrations, and has them tried again, with the rights of your own kubeconfig.',
       caveats: 'It needs Node.js 24 or newer on your PATH.',

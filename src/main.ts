@@ -12,7 +12,7 @@ const GROUPS: Readonly<Record<string, { readonly description: string; load(): Pr
     load: async () => (await import('./cli/operator.ts')).operatorCommand(),
   },
   kubectl: {
-    description: 'look at GlanceSchemas and steer them; `kubectl glanceschema` is the same',
+    description: 'show GlanceSchemas and steer them; `kubectl glanceschema` is the same',
     load: async () => (await import('./cli/kubectl.ts')).kubectlCommand('kubectl'),
   },
 };

@@ -58,16 +58,16 @@ async function time(program: Program): Promise<number> {
 /** The most memory that the program had resident at once, in MiB, read from /proc while it runs. */
 export async function peakMemory(program: Program): Promise<number> {
   let peak = 0;
-  const looks: { timer?: NodeJS.Timeout } = {};
+  const sampling: { timer?: NodeJS.Timeout } = {};
   await run(program, (pid) => {
-    looks.timer = setInterval(() => {
+    sampling.timer = setInterval(() => {
       peak = Math.max(peak, highWaterMark(pid));
     }, 2);
-  }).finally(() => clearInterval(looks.timer));
+  }).finally(() => clearInterval(sampling.timer));
   return peak / 1024;
 }
 
-/** Linux keeps the highest value itself, so a late look misses nothing but what comes after it. */
+/** Linux keeps the highest value itself, so a late sample misses nothing but what comes after it. */
 function highWaterMark(pid: number): number {
   try {
     return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);

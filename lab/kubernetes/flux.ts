@@ -39,7 +39,7 @@ export async function startFlux(plane: ControlPlane): Promise<Flux> {
             `--storage-addr=${storage}`,
             `--storage-adv-addr=${storage}`,
           ]
-        : // Of half a minute by default, so long a Kustomization waits before it looks again for another.
+        : // Of half a minute by default, so long a Kustomization waits before it checks again for another.
           ['--requeue-dependency=1s'];
     running.push(
       startServerProcess({

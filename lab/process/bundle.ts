@@ -10,7 +10,7 @@ const BUNDLE = `${ROOT}dist/glance-schema.js`;
 const PLUGIN = `${ROOT}dist/kubectl-glanceschema.cjs`;
 
 /**
- * As the Makefile has them: where one more were looked at here, each process of `make test` would
+ * As the Makefile has them: where one more were checked here, each process of `make test` would
  * build it, all at once.
  */
 const OTHER_SOURCES = [
@@ -103,14 +103,14 @@ export function startCli(args: readonly string[], env: Readonly<Record<string, s
     },
     says: (text) =>
       new Promise((resolve, reject) => {
-        const look = (): void => {
+        const check = (): void => {
           if (stderr.includes(text)) {
             resolve();
           }
         };
-        child.stderr.on('data', look);
+        child.stderr.on('data', check);
         child.once('close', () => reject(new Error(`it ended without saying '${text}': ${stderr}`)));
-        look();
+        check();
       }),
   };
 }

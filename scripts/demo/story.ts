@@ -143,7 +143,7 @@ async function refuseInJob(world: World, narrator: Narrator, api: TestApi): Prom
   check(status.recordedRevision === 'ocata01', 'the record says what the database says', status);
   const jobs: readonly KubeObject[] = (await api.call('GET', jobsPath)).items;
   const own = jobs.filter((job) => job.metadata?.ownerReferences?.[0]?.uid === metadata?.uid);
-  check(own.length === 1, 'one Job looked at the database', own);
+  check(own.length === 1, 'one Job read the database', own);
   await narrator.kubectl(['logs', `job/${own[0]?.metadata?.name}`, ...openstack]);
   check((await recorded(world)).join() === before.join(), 'the database is as it was', await recorded(world));
   narrator.say(`The database is still at ${before.join(', ')}.`);

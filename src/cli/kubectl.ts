@@ -15,7 +15,7 @@ import { waitCommand } from './kubectl/wait.ts';
 /** `kubectl glanceschema`, which is `glance-schema kubectl` under another name. */
 export function kubectlCommand(name: string): Command {
   return new Command(name)
-    .description("Look at GlanceSchemas and steer them, with the rights of one's own kubeconfig.")
+    .description("Show GlanceSchemas and steer them, with the rights of one's own kubeconfig.")
     .helpCommand(false)
     .addCommand(listCommand())
     .addCommand(statusCommand())

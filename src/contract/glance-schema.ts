@@ -307,7 +307,7 @@ const drift = z
       .max(16)
       .optional()
       .describe(
-        'How often a Job that only reads looks at the database, from `10m` to `744h`: `24h`. It never looks if absent. While `suspend` is true it does not look.',
+        'How often a drift check is made: a Job that only reads compares the schema with that of its revision. From `10m` to `744h`, such as `24h`. None is made if absent, or while `suspend` is true.',
       ),
     beforeMigration: z
       .enum(['Report', 'Block'])
@@ -493,7 +493,7 @@ export const statusSchema = z
       .max(2048)
       .optional()
       .describe(
-        'What of the schema was not that of the revision when a migration last looked; absent when nothing was, or the database is at another revision since. A reading does not look.',
+        'What of the schema was not that of the revision when a migration last compared it; absent when nothing was, or the database is at another revision since. A reading does not compare it.',
       ),
     drift: z
       .strictObject({
@@ -512,21 +512,23 @@ export const statusSchema = z
           .max(2048)
           .optional()
           .describe(
-            'That a look has found the database before where it is recorded, or at nothing that is known; the record stays then.',
+            'That a drift check has found the database before where it is recorded, or at nothing that is known; the record stays then.',
           ),
         moved: z
           .string()
           .max(512)
           .optional()
           .describe(
-            'That a look has found that somebody else has migrated the database; the record follows.',
+            'That a drift check has found that somebody else has migrated the database; the record follows.',
           ),
-        lookedAt: time.optional().describe('When a look last read the database.'),
-        nextLookAt: time.optional().describe('When the next look is due, or was, if none could be made.'),
+        checkedAt: time.optional().describe('When a drift check last read the database.'),
+        nextCheckAt: time
+          .optional()
+          .describe('When the next drift check is due, or was, if none could be made.'),
       })
       .optional()
       .describe(
-        'How the schema was found when drift was last looked for; absent where `spec.drift` is, or nobody has looked.',
+        'What was found when the schema was last checked for drift; absent where `spec.drift` is, or before the first check.',
       ),
     targetRevision: z
       .string()
@@ -541,7 +543,7 @@ export const statusSchema = z
           .max(64)
           .describe('Its UID, which distinguishes it from another Job of the same name.'),
         purpose: z
-          .enum(['Migrate', 'Observe', 'Plan', 'Look'])
+          .enum(['Migrate', 'Observe', 'Plan', 'DriftCheck'])
           .describe(
             'Whether it migrates, or only reads: where the database is, what would run, or whether its schema is still that of its revision.',
           ),

@@ -28,8 +28,8 @@ export const RETRY_ANNOTATION = `${GROUP}/retry`;
  */
 export const RESERVED_SEQUENCE_ANNOTATION = `${GROUP}/reserved-sequence`;
 
-/** The same number where it was reserved for a look, which changes nothing whatever becomes of it. */
-export const LOOK_SEQUENCE_ANNOTATION = `${GROUP}/look-sequence`;
+/** The same number where it was reserved for a drift check, which changes nothing whatever becomes of it. */
+export const DRIFT_CHECK_SEQUENCE_ANNOTATION = `${GROUP}/drift-check-sequence`;
 
 /** On Events: the revision that was last read from the database when the Event was told. */
 export const RECORDED_REVISION_ANNOTATION = `${GROUP}/recorded-revision`;

@@ -54,12 +54,12 @@ export interface MigrationReport {
    */
   readonly repaired?: readonly string[] | undefined;
   /**
-   * What of the schema is not that of the revision; absent when it was not looked at, or nothing
+   * What of the schema is not that of the revision; absent when it was not compared, or nothing
    * is. At most ten.
    */
   readonly differences?: readonly string[] | undefined;
   /**
-   * What drift there is: before a run that it has stopped, else after it; absent when nobody looked
+   * What drift there is: before a run that it has stopped, else after it; absent when it was not checked
    * for it. At most ten of each.
    */
   readonly drift?: ReportedDrift | undefined;

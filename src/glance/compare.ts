@@ -130,7 +130,7 @@ export function describeDifference(difference: Difference): string {
   }
 }
 
-/** Whether it can be completed without a look at any row, and so without a decision of a person. */
+/** Whether it can be completed without reading any row, and so without a decision of a person. */
 export function canRepair(difference: Difference): boolean {
   // One that is not finished may be somebody's who is building it just now.
   if (difference.what === 'index') return difference.found?.usable !== false;

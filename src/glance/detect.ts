@@ -6,7 +6,7 @@ import { formatPosition, type Position } from './position.ts';
 import { LATEST_SUPPORTED, LEGACY_NUMBERS } from './revisions.ts';
 import { withoutUndefined } from './without-undefined.ts';
 
-/** What a look into a database found. */
+/** What reading a database found. */
 export interface Found {
   /** Every table that is not an extension's, version tables included, and the columns of each. */
   readonly tables: TableColumns;
@@ -15,12 +15,12 @@ export interface Found {
   /** The rows of SQLAlchemy Migrate's table; absent where there is no such table. */
   readonly migrate?: readonly MigrateRow[];
   /**
-   * The revisions with rows that are still to be moved; absent where the rows were not looked at.
+   * The revisions with rows that are still to be moved; absent where the rows were not read.
    */
   readonly pending?: ReadonlySet<string>;
-  /** Columns that are gone too early; absent where nobody looked. */
+  /** Columns that are gone too early; absent where nobody asked. */
   readonly lost?: readonly LostColumn[];
-  /** The names of all triggers; absent where nobody looked. */
+  /** The names of all triggers; absent where nobody asked. */
   readonly triggers?: ReadonlySet<string>;
   /** The backup that was being put back when that broke off; absent where none was. */
   readonly restoring?: string;
@@ -32,7 +32,7 @@ export interface Facts extends Found {
   readonly address: string;
   /** Whether a script of ours is one transaction with its record there. */
   readonly transactional: boolean;
-  /** The triggers of ours that make every write fail; absent where nobody looked. */
+  /** The triggers of ours that make every write fail; absent where nobody asked. */
   readonly brokenTriggers?: ReadonlySet<string>;
 }
 

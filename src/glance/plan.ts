@@ -87,7 +87,7 @@ export function nextPhase(facts: Facts, revision: string, registry: Registry): N
 }
 
 /**
- * The data migrations whose rows show where a database is, and have to be looked at before it is
+ * The data migrations whose rows show where a database is, and have to be read before it is
  * decided what to run.
  */
 export function dataToAsk(facts: Facts, registry: Registry): readonly DataMigration[] {
@@ -98,7 +98,7 @@ export function dataToAsk(facts: Facts, registry: Registry): readonly DataMigrat
 }
 
 /**
- * What has to be looked at for a column that is gone before its contract: whether all is filled that
+ * What has to be read for a column that is gone before its contract: whether all is filled that
  * is filled from it.
  */
 export function filledToAsk(facts: Facts, registry: Registry): readonly FilledFrom[] {

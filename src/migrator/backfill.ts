@@ -163,7 +163,7 @@ async function moveBatch(run: MoveRun, where: readonly string[], values: Row): P
     // Wrapped, so that the planner goes by the key and not by an index of what is pending, which is
     // nearly everything.
     const pending = `CASE WHEN ${data.pending[engine]} THEN 1 ELSE 0 END = 1`;
-    // A row that changes meanwhile is looked at again by the database before it is written.
+    // A row that changes meanwhile is checked again by the database before it is written.
     const rows = await writer.changeAndCommit(
       `UPDATE ${data.table} SET ${data.set[engine]} WHERE ${[...where, pending].join(' AND ')}`,
       values,

@@ -4,7 +4,7 @@ import { formatPosition, type Position } from '../glance/position.ts';
 import type { ConnectionTarget } from './connection/target.ts';
 import { findDrift, recordedScripts } from './drift.ts';
 import { Failure } from './errors/failure.ts';
-import { detectIn, lookAtDatabase } from './read-database.ts';
+import { detectIn, withDatabaseReading } from './read-database.ts';
 import { findDifferences } from './verify.ts';
 
 /** How the schema of a database differs from that of a revision. */
@@ -18,7 +18,7 @@ export interface DatabaseDiff {
   readonly also?: readonly string[];
   readonly differences: readonly {
     readonly what: string;
-    /** The statements that make it go away, without a look at the rows. */
+    /** The statements that make it go away, without reading the rows. */
     readonly sql: readonly string[];
     /**
      * What the statements may do to the rows, such as to cut a value; absent where they do nothing.
@@ -40,7 +40,7 @@ export function diffDatabase(
   target: Position | undefined,
   exclude?: readonly string[],
 ): Promise<{ readonly diff?: DatabaseDiff; readonly error?: Failure }> {
-  return lookAtDatabase(connectionTarget, async ({ state, facts }) => {
+  return withDatabaseReading(connectionTarget, async ({ state, facts }) => {
     const detected = detectIn(facts);
     const { address, alembic: heads = [] } = facts;
     const position = detected.kind === 'empty' ? undefined : detected.position;

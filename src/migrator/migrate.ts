@@ -21,8 +21,8 @@ import { preflight } from './obstacles.ts';
 import type { Outcome } from './outcome.ts';
 import type { PlannedRun } from './plan-database.ts';
 import {
-  type Look,
-  outcomeOfLook,
+  type DatabaseReading,
+  outcomeOfReading,
   readFacts,
   readPending,
   readUnlocked,
@@ -65,7 +65,7 @@ export interface MigrateOptions {
 }
 
 /**
- * Takes a database to a goal: at once if it is there, else lock, look again, plan, run, verify.
+ * Takes a database to a goal: at once if it is there, else lock, read again, plan, run, verify.
  * Never throws; what was committed before an error is in the outcome.
  */
 export async function migrateDatabase(options: MigrateOptions): Promise<Outcome> {
@@ -86,7 +86,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
         : { drift: inWords(await soon(findDrift(state, applied, options.drift.exclude))) };
 
     const before = await soon(planFrom(readUnlocked(connection), goal));
-    outcome = outcomeOfLook(before.facts, before.plan.detected);
+    outcome = outcomeOfReading(before.facts, before.plan.detected);
     if (before.plan.kind === 'refused') {
       return { ...outcome, error: refusal(before.plan) };
     }
@@ -110,7 +110,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     });
     // Whoever had the lock before may have done the work.
     const { state, facts, plan } = await soon(planFrom(readFacts(connection), goal));
-    outcome = outcomeOfLook(facts, plan.detected);
+    outcome = outcomeOfReading(facts, plan.detected);
     if (plan.kind === 'refused') {
       return { ...outcome, error: refusal(plan) };
     }
@@ -169,16 +169,16 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
 }
 
 async function planFrom(
-  looking: Promise<Look>,
+  reading: Promise<DatabaseReading>,
   goal: MigrateOptions['goal'],
-): Promise<Look & { readonly plan: RunPlan }> {
-  const look = await looking;
-  const whole = goal.kind === 'stamp' ? look : await withBrokenTriggers(look);
+): Promise<DatabaseReading & { readonly plan: RunPlan }> {
+  const found = await reading;
+  const whole = goal.kind === 'stamp' ? found : await withBrokenTriggers(found);
   return { ...whole, plan: planRun(whole.facts, goal, REGISTRY) };
 }
 
 /**
- * The last look before the first change: what would run now is what was approved.
+ * The last check before the first change: what would run now is what was approved.
  *
  * @throws Failure `PlanChanged`, `MigrationFailed` for what no plan can show, `DatabaseUnreachable`
  */

@@ -2,11 +2,11 @@ import { REGISTRY } from '../../migrations/registry.ts';
 import { type NextPhase, nextPhase } from '../glance/plan.ts';
 import type { ConnectionTarget } from './connection/url.ts';
 import type { Outcome } from './outcome.ts';
-import { detectIn, lookAtDatabase, outcomeOfLook, whyNotDetected } from './read-database.ts';
+import { detectIn, outcomeOfReading, whyNotDetected, withDatabaseReading } from './read-database.ts';
 import { describeDifferences, findDifferences } from './verify.ts';
 
 /**
- * Looks which phase is next on the way to a revision. Never changes anything.
+ * Finds which phase is next on the way to a revision. Never changes anything.
  *
  * @param withSchema whether to compare the schema too, where no phase is next
  */
@@ -15,9 +15,9 @@ export function readNextPhase(
   revision: string,
   withSchema: boolean,
 ): Promise<Outcome & { readonly next?: NextPhase }> {
-  return lookAtDatabase(target, async ({ state, facts }) => {
+  return withDatabaseReading(target, async ({ state, facts }) => {
     const detected = detectIn(facts);
-    const seen = outcomeOfLook(facts, detected);
+    const seen = outcomeOfReading(facts, detected);
     if (detected.kind === 'refused') {
       return { ...seen, ...whyNotDetected(facts, detected) };
     }

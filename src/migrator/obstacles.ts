@@ -27,7 +27,7 @@ export async function obstaclesOf(
 }
 
 /**
- * The last look before the first change.
+ * The last check before the first change.
  *
  * @throws Failure `DatabaseUnreachable`, `MigrationFailed` with what would go wrong later; nothing
  *   was changed

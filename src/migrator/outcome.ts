@@ -4,7 +4,7 @@ import type { Position } from '../glance/position.ts';
 import type { DriftInWords } from './drift.ts';
 import type { Failure } from './errors/failure.ts';
 
-/** How a look at a database, or a change of it, ended. */
+/** How reading a database, or changing it, ended. */
 export interface Outcome {
   /** Where it was; absent when it was empty or was not read. */
   readonly from?: Position;
@@ -20,11 +20,11 @@ export interface Outcome {
   /** What was missing of the schema of the revision and is there now, in words. */
   readonly repaired?: readonly string[];
   /**
-   * What of the schema is not that of the revision, in words; absent when it was not looked at, or
+   * What of the schema is not that of the revision, in words; absent when it was not compared, or
    * nothing is.
    */
   readonly differences?: readonly string[];
-  /** What was found of the schema as drift has it, in words; absent when nobody looked for it. */
+  /** What was found of the schema as drift has it, in words; absent when nobody asked for it. */
   readonly drift?: DriftInWords;
   readonly error?: Failure;
 }

@@ -19,7 +19,7 @@ import { Failure } from './errors/failure.ts';
 import { obstaclesOf } from './obstacles.ts';
 import type { Outcome } from './outcome.ts';
 import { planControl, planRecord } from './plan-version-table.ts';
-import { type Look, lookAtDatabase, outcomeOfLook } from './read-database.ts';
+import { type DatabaseReading, outcomeOfReading, withDatabaseReading } from './read-database.ts';
 import { findDifferences, repairable } from './verify.ts';
 
 /** Makes the plan of a run by reading alone. */
@@ -28,17 +28,17 @@ export function planDatabase(
   target: Position,
   scope: PlanScope,
 ): Promise<Outcome & { readonly plan?: DatabasePlan }> {
-  return lookAtDatabase(connectionTarget, async (look, connection) => {
-    const run = planRun(look.facts, { kind: 'position', target }, REGISTRY);
-    const outcome = outcomeOfLook(look.facts, run.detected);
+  return withDatabaseReading(connectionTarget, async (reading, connection) => {
+    const run = planRun(reading.facts, { kind: 'position', target }, REGISTRY);
+    const outcome = outcomeOfReading(reading.facts, run.detected);
     return run.kind === 'refused'
       ? { ...outcome, error: new Failure(run.reason, run.message) }
-      : { ...outcome, plan: await planOfRun({ ...look, connection, run, target }, scope) };
+      : { ...outcome, plan: await planOfRun({ ...reading, connection, run, target }, scope) };
   });
 }
 
 /** A run that was planned, and where. */
-export interface PlannedRun extends Look {
+export interface PlannedRun extends DatabaseReading {
   readonly connection: Connection;
   readonly run: Settled | Run;
   readonly target: Position;
@@ -46,7 +46,7 @@ export interface PlannedRun extends Look {
 
 /**
  * What a run does, statement for statement; the same of the same database, whether somebody only
- * looks or holds the lock.
+ * reads or holds the lock.
  *
  * @param mostRows how many rows it may write; ten times what it writes now if absent
  * @throws Failure `DatabaseUnreachable`

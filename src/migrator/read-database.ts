@@ -14,8 +14,8 @@ import { asFailure, Failure } from './errors/failure.ts';
 import type { Outcome } from './outcome.ts';
 import { unlessSilent } from './unless-silent.ts';
 
-/** What a look at a database gives: what is known of it, and what can be done from there. */
-export interface Look {
+/** What reading a database gives: what is known of it, and what can be done from there. */
+export interface DatabaseReading {
   readonly state: DatabaseState;
   readonly facts: Facts;
 }
@@ -27,7 +27,7 @@ export interface Look {
  *   some
  * @throws Failure `DatabaseUnreachable`
  */
-export async function readFacts(connection: Connection, withRows = true): Promise<Look> {
+export async function readFacts(connection: Connection, withRows = true): Promise<DatabaseReading> {
   const state = await connection.readState();
   const { address } = connection;
   const facts = { ...state.found, address, transactional: state.transactional };
@@ -39,23 +39,23 @@ export async function readFacts(connection: Connection, withRows = true): Promis
   return { state, facts: { ...facts, pending, ...(lost.length === 0 ? {} : { lost }) } };
 }
 
-/** So often a look is repeated while somebody else goes on from head to head. */
-const MOST_LOOKS = 20;
+/** So often a reading is repeated while somebody else goes on from head to head. */
+const MOST_READINGS = 20;
 
 /**
- * The same without the lock. A look is more than one question, and another migrator may commit
- * between two of them: what is refused is looked at again, until two looks in a row find the same
+ * The same without the lock. A reading is more than one question, and another migrator may commit
+ * between two of them: what is refused is read again, until two readings in a row find the same
  * record.
  *
  * @throws Failure `DatabaseUnreachable`
  */
-export async function readUnlocked(connection: Connection, withRows = true): Promise<Look> {
+export async function readUnlocked(connection: Connection, withRows = true): Promise<DatabaseReading> {
   let before: string | undefined;
-  for (let looks = 1; ; looks += 1) {
-    const look = await readFacts(connection, withRows);
-    const record = JSON.stringify([look.facts.alembic, look.facts.migrate]);
-    if (detectIn(look.facts).kind !== 'refused' || record === before || looks === MOST_LOOKS) {
-      return look;
+  for (let readings = 1; ; readings += 1) {
+    const reading = await readFacts(connection, withRows);
+    const record = JSON.stringify([reading.facts.alembic, reading.facts.migrate]);
+    if (detectIn(reading.facts).kind !== 'refused' || record === before || readings === MOST_READINGS) {
+      return reading;
     }
     before = record;
   }
@@ -67,10 +67,10 @@ export function detectIn(facts: Facts): Detected {
 }
 
 /**
- * The same, with a look at whether anybody can write with the triggers of our scripts, where there
+ * The same, and whether anybody can write with the triggers of our scripts, where there
  * are some.
  */
-export async function withBrokenTriggers({ state, facts }: Look): Promise<Look> {
+export async function withBrokenTriggers({ state, facts }: DatabaseReading): Promise<DatabaseReading> {
   const { triggers } = knownSchema(REGISTRY, facts.transactional);
   const ours = new Set([...triggers].filter((name) => facts.triggers?.has(name)));
   // Of a database that is not Glance's nothing is tried out.
@@ -117,12 +117,12 @@ async function askLost(connection: Connection, asked: readonly FilledFrom[]): Pr
 }
 
 /**
- * Connects to a database, looks at it without its lock and closes the connection again. Never
+ * Connects to a database, reads it without its lock and closes the connection again. Never
  * throws, and never changes anything.
  */
-export async function lookAtDatabase<Result extends object>(
+export async function withDatabaseReading<Result extends object>(
   target: ConnectionTarget,
-  work: (look: Look, connection: Connection) => Result | Promise<Result>,
+  work: (reading: DatabaseReading, connection: Connection) => Result | Promise<Result>,
   withRows = true,
 ): Promise<Result | { readonly applied: readonly []; readonly error: Failure }> {
   let connection: Connection | undefined;
@@ -150,13 +150,13 @@ export function readDatabase(
   target: ConnectionTarget,
   exclude?: readonly string[],
 ): Promise<Outcome & { readonly detected?: Detected }> {
-  return lookAtDatabase(
+  return withDatabaseReading(
     target,
     async ({ state, facts }) => {
       const detected = detectIn(facts);
       const applied = recordedScripts(detected, facts);
       return {
-        ...outcomeOfLook(facts, detected),
+        ...outcomeOfReading(facts, detected),
         detected,
         ...(exclude === undefined || applied.size === 0
           ? {}
@@ -169,7 +169,7 @@ export function readDatabase(
 }
 
 /** The part of an outcome that is known from reading alone. */
-export function outcomeOfLook(facts: Facts, detected: Detected): Outcome {
+export function outcomeOfReading(facts: Facts, detected: Detected): Outcome {
   const position = detected.kind === 'empty' ? undefined : detected.position;
   return {
     ...withoutUndefined({ from: position, to: position }),

@@ -16,14 +16,14 @@ export interface RunRecord {
   readonly events: RunEvents;
   /**
    * Says which revisions have rows left to move, which only the rows show; absent where nobody
-   * could look.
+   * could read it.
    */
   leaves(pending: ReadonlySet<string> | undefined): void;
   /** The outcome, had the run ended now. */
   outcome(): Outcome;
 }
 
-/** Keeps a record of a run, from what a look had found. */
+/** Keeps a record of a run, from what a reading had found. */
 export function recordRun(
   { applied: whenStamped, detected }: Run,
   { pending: unmoved = new Set() }: Facts,
@@ -57,7 +57,7 @@ export function recordRun(
         for (const script of migration.scripts) {
           done.add(script);
         }
-        // Until the rows are looked at again, they count as not moved.
+        // Until the rows are read again, they count as not moved.
         for (const data of openData(done, REGISTRY)) {
           if (!moved.has(data)) {
             pending.add(data.revision);

@@ -9,7 +9,7 @@ import { Failure } from './errors/failure.ts';
 export type Answered = <T>(asked: Promise<T>) => Promise<T>;
 
 /**
- * Waits for answers for as long as the server lets others in: a look may have to wait for a table,
+ * Waits for answers for as long as the server lets others in: a query may have to wait for a table,
  * and nobody knows for how long. A server, or a network, that has gone silent says nothing of it;
  * whether it has is asked by another connection, each time that no answer has come for as long as a
  * connection may take.

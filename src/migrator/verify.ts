@@ -32,7 +32,7 @@ export async function findDifferences(
 type Verdict = Pick<Outcome, 'repaired' | 'differences' | 'error'>;
 
 /**
- * Looks at the schema of what was reached, completes what can be, and reports the rest. The lock is
+ * Compares the schema with that of what was reached, completes what can be, and reports the rest. The lock is
  * held.
  *
  * @throws Failure as `repairSchema`
@@ -100,7 +100,7 @@ export interface RepairOptions extends Omit<WriterOptions, 'online'> {
 }
 
 /**
- * Completes what can be completed without a look at any row. The caller holds the lock, and looks
+ * Completes what can be completed without reading any row. The caller holds the lock, and checks
  * again: what rows stand in the way of is as it was.
  *
  * @param due of `repairable`, in its order

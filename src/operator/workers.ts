@@ -10,7 +10,7 @@ import type { StoredStatus } from './reconcile/status-writer.ts';
 import { pause } from './time/pause.ts';
 
 /**
- * How often every GlanceSchema is looked at though nothing happened, in milliseconds. It makes no
+ * How often every GlanceSchema is reconciled though nothing happened, in milliseconds. It makes no
  * request.
  */
 const RESYNC = 600_000;

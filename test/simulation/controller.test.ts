@@ -29,7 +29,7 @@ import {
 const LONGEST_PAUSE = 300_000;
 const LONGEST_PUT_OFF = 3_600_000;
 
-/** Between two looks, in milliseconds: what is further away may be of a clock that was ahead. */
+/** Between two drift checks, in milliseconds: what is further away may be of a clock that was ahead. */
 const SHORTEST_INTERVAL = 600_000;
 
 /** One process of the operator: it works on the key when it is dirty or due. */
@@ -49,7 +49,7 @@ class Controller {
   constructor(world: World, meanwhile: () => Promise<void>) {
     this.#world = world;
     this.#meanwhile = meanwhile;
-    this.#cluster = new SimulatedCluster(world, this.#lookedAt, meanwhile);
+    this.#cluster = new SimulatedCluster(world, this.#clock, meanwhile);
     this.#reconcile = this.#start();
   }
 
@@ -72,21 +72,21 @@ class Controller {
     });
   }
 
-  /** What its clock said when it last looked. */
-  readonly #lookedAt = (): number => this.#time;
+  /** What its clock said when it last reconciled. */
+  readonly #clock = (): number => this.#time;
 
-  /** When it looks again though nothing happens, in milliseconds. */
+  /** When it reconciles again though nothing happens, in milliseconds. */
   get due(): number {
     return this.#due;
   }
 
   /** Another process takes its place, and begins with what there is. */
   restart(): void {
-    this.#cluster = new SimulatedCluster(this.#world, this.#lookedAt, this.#meanwhile);
+    this.#cluster = new SimulatedCluster(this.#world, this.#clock, this.#meanwhile);
     this.#reconcile = this.#start();
   }
 
-  /** The slow resync: every key is looked at, though nothing has happened. */
+  /** The slow resync: every key is reconciled, though nothing has happened. */
   resync(): void {
     this.#cluster.dirty = true;
   }
@@ -129,7 +129,7 @@ class Controller {
         const { requeueAfter = Number.POSITIVE_INFINITY } = outcome;
         const longest = this.#world.hadPolicy ? LONGEST_PUT_OFF : LONGEST_PAUSE;
         if (requeueAfter > longest && requeueAfter !== Number.POSITIVE_INFINITY) {
-          throw new Error(`It looks again after ${requeueAfter} ms only`);
+          throw new Error(`It reconciles again after ${requeueAfter} ms only`);
         }
         this.#due = Math.min(this.#due, this.#world.clock + requeueAfter);
       }
@@ -203,8 +203,8 @@ async function live(numbers: readonly number[]): Promise<World> {
     await controller.pass();
   }
   first.setClock(0);
-  if (Date.parse(world.schema?.status?.drift?.nextLookAt ?? '') > world.clock + SHORTEST_INTERVAL) {
-    // The turn of a look that a clock which was ahead has put off is put right by the slow resync.
+  if (Date.parse(world.schema?.status?.drift?.nextCheckAt ?? '') > world.clock + SHORTEST_INTERVAL) {
+    // The turn of a drift check that a clock which was ahead has put off is put right by the slow resync.
     first.resync();
   }
   if (world.webhookAway) {
@@ -251,7 +251,7 @@ async function underPolicy(world: World, controller: Controller): Promise<void> 
       still > 10 &&
       controller.due - world.clock <= LONGEST_PAUSE &&
       !waitsForLong(world) &&
-      nextLookOf(world) === undefined
+      nextCheckOf(world) === undefined
     ) {
       world.clock = Math.max(world.clock, controller.due);
       still = 0;
@@ -277,26 +277,26 @@ async function quiesce(world: World, controller: Controller): Promise<void> {
       const before = world.moment;
       await round();
       still = world.moment === before && !world.isAtWork ? still + 1 : 0;
-      const looksAt = nextLookOf(world);
-      if (still > 10 && (waitsForLong(world) || (looksAt !== undefined && world.hadPolicy)) && putOffs > 0) {
-        // It looks every minute, and nothing comes of it; what a policy has refused is asked for
+      const checksAt = nextCheckOf(world);
+      if (still > 10 && (waitsForLong(world) || (checksAt !== undefined && world.hadPolicy)) && putOffs > 0) {
+        // It reconciles every minute, and nothing comes of it; what a policy has refused is asked for
         // again.
         world.clock += LONGEST_PUT_OFF;
         putOffs -= 1;
         still = 0;
-      } else if (still > 10 && looksAt !== undefined) {
-        // Looks go on for ever: one more, and the time before the next is quiet.
+      } else if (still > 10 && checksAt !== undefined) {
+        // Drift checks go on for ever: one more, and the time before the next is quiet.
         if (
-          !hasLookedSince(world, began) &&
-          (looksAt > world.clock || controller.due < Number.POSITIVE_INFINITY)
+          !hasCheckedSince(world, began) &&
+          (checksAt > world.clock || controller.due < Number.POSITIVE_INFINITY)
         ) {
-          world.clock = Math.max(world.clock, looksAt > world.clock ? looksAt + 1000 : controller.due);
+          world.clock = Math.max(world.clock, checksAt > world.clock ? checksAt + 1000 : controller.due);
           still = 0;
-        } else if (looksAt > world.clock && looksAt < world.clock + 120_000) {
+        } else if (checksAt > world.clock && checksAt < world.clock + 120_000) {
           still = 11;
         }
       } else if (still > 10 && controller.due !== Number.POSITIVE_INFINITY && !waitsForLong(world)) {
-        // Nothing happens before it looks again.
+        // Nothing happens before it reconciles again.
         world.clock = Math.max(world.clock, controller.due);
         still = 0;
       }
@@ -326,28 +326,30 @@ async function quiesce(world: World, controller: Controller): Promise<void> {
   expect(world.writes, `writes after a restart: ${describeWorld(world)}`).to.equal(writes);
 }
 
-/** When the next look is due, where nothing else is; in milliseconds. */
-function nextLookOf({ schema }: World): number | undefined {
+/** When the next drift check is due, where nothing else is; in milliseconds. */
+function nextCheckOf({ schema }: World): number | undefined {
   const { drift, nextAttemptAt, recordedRevision } = schema?.status ?? {};
   const reason = schema === undefined ? undefined : reasonOf(schema);
   const isQuiet = ['UpToDate', 'DowngradeNotSupported', 'AwaitingApproval'].includes(reason ?? '');
-  return drift?.nextLookAt === undefined || nextAttemptAt !== undefined || !recordedRevision || !isQuiet
+  return drift?.nextCheckAt === undefined || nextAttemptAt !== undefined || !recordedRevision || !isQuiet
     ? undefined
-    : Date.parse(drift.nextLookAt);
+    : Date.parse(drift.nextCheckAt);
 }
 
-function hasLookedSince({ schema }: World, time: number): boolean {
-  return Date.parse(schema?.status?.drift?.lookedAt ?? '') >= time;
+function hasCheckedSince({ schema }: World, time: number): boolean {
+  return Date.parse(schema?.status?.drift?.checkedAt ?? '') >= time;
 }
 
-/** What somebody has done to the database and told nobody is seen by the looks. */
+/** What somebody has done to the database and told nobody is seen by the drift checks. */
 function expectSeen(world: World, since: number): void {
   const { status = {} } = world.schema ?? {};
-  if (nextLookOf(world) === undefined || !hasLookedSince(world, since)) {
+  if (nextCheckOf(world) === undefined || !hasCheckedSince(world, since)) {
     return;
   }
   if (status.drift?.behind === undefined) {
-    expect(recordOf(status), `the record follows a look: ${describeWorld(world)}`).to.equal(world.position);
+    expect(recordOf(status), `the record follows a drift check: ${describeWorld(world)}`).to.equal(
+      world.position,
+    );
   }
   const isTold = status.conditions?.some(({ type }) => type === 'SchemaDrift') === true;
   expect(isTold, `the condition is what is so: ${describeWorld(world)}`).to.equal(
@@ -357,12 +359,12 @@ function expectSeen(world: World, since: number): void {
 
 /**
  * For a window that does not open within a history, or nodes that are never rolled out: the operator
- * looks every minute, or more often, and does nothing.
+ * reconciles every minute, or more often, and does nothing.
  */
 function waitsForLong(world: World): boolean {
   const { schema, clock } = world;
   const isLater = Date.parse(schema?.status?.nextAttemptAt ?? '') > clock + 24 * 3_600_000;
-  // Nobody rolls out any more what it looks at every ten seconds.
+  // Nobody rolls out any more what it checks every ten seconds.
   return isLater || (schema !== undefined && waitsForRollOut(world, schema));
 }
 
@@ -383,11 +385,11 @@ function describeWorld(world: World): string {
   });
 }
 
-/** Of a look the message says so, which leaves Ready as it is, unless something waits for its end. */
+/** Of a drift check the message says so, which leaves Ready as it is, unless something waits for its end. */
 function expectHeldUp(schema: SchemaObject, what: string): void {
-  const isTold = schema.status?.conditions?.[0]?.message?.includes('A look at it is held up.') === true;
-  const isLook = schema.status?.job?.purpose === 'Look' && isTold;
-  expect(isLook ? 'JobBlocked' : reasonOf(schema), what).to.equal('JobBlocked');
+  const isTold = schema.status?.conditions?.[0]?.message?.includes('The drift check is held up.') === true;
+  const isDriftCheck = schema.status?.job?.purpose === 'DriftCheck' && isTold;
+  expect(isDriftCheck ? 'JobBlocked' : reasonOf(schema), what).to.equal('JobBlocked');
 }
 
 /** What must hold once all is at rest. */

@@ -49,23 +49,26 @@ const GUARDS: readonly Guard[] = [
         `export function ${check}(): undefined {}\nfunction before(`,
       ]),
   ),
-  guard('a look waits for its turn', ['if (from > now) {', 'if (from > now + 86_400_000) {']),
-  guard('a look that failed waits', ['Math.max(due, failedLookAgain(facts))', 'due']),
-  guard('the record follows a look forwards only', [
+  guard('a drift check waits for its turn', ['if (from > now) {', 'if (from > now + 86_400_000) {']),
+  guard('a drift check that failed waits', ['Math.max(due, retryOfFailedCheck(facts))', 'due']),
+  guard('the record follows a drift check forwards only', [
     'comparePositions(position, recorded) >= 0',
     'comparePositions(position, recorded) > -100',
   ]),
-  guard('a look leaves Ready as it is', [
-    'lookIsAtWork(facts) && leavesTheRest',
-    'lookIsAtWork(facts) && facts.now < 0',
+  guard('a drift check leaves Ready as it is', [
+    'driftCheckIsAtWork(facts) && leavesTheRest',
+    'driftCheckIsAtWork(facts) && facts.now < 0',
   ]),
-  guard('a look that was reserved is no migration that was lost', [
-    '!(schema.reservedForLook && schema.reservedSequence === last + 1)',
+  guard('a drift check that was reserved is no migration that was lost', [
+    '!(schema.reservedForDriftCheck && schema.reservedSequence === last + 1)',
     'schema.reservedSequence > 0',
   ]),
-  guard('a look compares the schema', ["if (kind === 'Look') {", "if (kind === 'Look' && uid === '') {"]),
+  guard('a drift check compares the schema', [
+    "if (kind === 'DriftCheck') {",
+    "if (kind === 'DriftCheck' && uid === '') {",
+  ]),
   guard('a migration stops at drift', ["'--drift', before.toLowerCase()", "'--drift', 'report'"]),
-  guard('the condition is what a look has found', [
+  guard('the condition is what a drift check has found', [
     'differences: report.drift.differences.slice(0, MOST_DRIFT)',
     'differences: []',
   ]),

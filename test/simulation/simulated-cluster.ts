@@ -2,8 +2,8 @@ import type { GlanceSchemaStatus, Workload } from '../../src/contract/glance-sch
 import {
   BACKUP_CONTAINER_NAME,
   CONNECTION_VARIABLE,
+  DRIFT_CHECK_SEQUENCE_ANNOTATION,
   FINALIZER,
-  LOOK_SEQUENCE_ANNOTATION,
   OBSERVE_ANNOTATION,
   PURPOSE_ANNOTATION,
   RESERVED_SEQUENCE_ANNOTATION,
@@ -110,15 +110,15 @@ export class Crash extends Error {}
  */
 export class SimulatedCluster implements Cluster {
   readonly #world: World;
-  readonly #lookedAt: () => number;
+  readonly #clock: () => number;
   readonly #meanwhile: () => Promise<void>;
   readonly #schemas: SimulatedWatch<SchemaObject>;
   readonly #jobs: SimulatedWatch<JobObject>;
   readonly #pods: SimulatedWatch<PodObject>;
-  /** The pods that it saw alive when it last looked. */
+  /** The pods that it saw alive when it last read them. */
   #alive: readonly PodObject[] = [];
   /** How many changes there were when it last looked for pods. */
-  #looked = 0;
+  #podsReadAfter = 0;
   /** How many changes there were when this pass began. */
   #began = 0;
   /** The workloads that were read in this pass, and whether they were rolled out then. */
@@ -136,16 +136,16 @@ export class SimulatedCluster implements Cluster {
   #fenced: SchemaObject | undefined;
   /** The plan that a migration had refused last, at that time. */
   #refusedPlan: World['refused'];
-  /** Set when a key should be looked at. */
+  /** Set when a key should be reconciled. */
   dirty = true;
 
   /**
-   * @param lookedAt what the controller's clock said when it last looked, in milliseconds
+   * @param clock what the controller's clock said when it last reconciled, in milliseconds
    * @param meanwhile what happens in the world while a request is on its way
    */
-  constructor(world: World, lookedAt: () => number, meanwhile: () => Promise<void>) {
+  constructor(world: World, clock: () => number, meanwhile: () => Promise<void>) {
     this.#world = world;
-    this.#lookedAt = lookedAt;
+    this.#clock = clock;
     this.#meanwhile = meanwhile;
     this.#schemas = new SimulatedWatch('schemas', world.trace, () => world.schemas, world.schemaChanges);
     this.#jobs = new SimulatedWatch('Jobs', world.trace, () => world.jobs, world.jobChanges);
@@ -212,7 +212,7 @@ export class SimulatedCluster implements Cluster {
 
   async readPods(_namespace: string, schemaUid: string): Promise<readonly PodObject[]> {
     return this.#request(() => {
-      this.#looked = this.#world.moment;
+      this.#podsReadAfter = this.#world.moment;
       const pods = [...this.#world.pods.values()]
         .map((pod) => pod.object)
         .filter((pod) => pod.metadata.labels?.[SCHEMA_UID_LABEL] === schemaUid);
@@ -255,7 +255,7 @@ export class SimulatedCluster implements Cluster {
 
   async patchMetadata(
     schema: SchemaObject,
-    { finalizers, reservedSequence, forLook }: MetadataPatch,
+    { finalizers, reservedSequence, forDriftCheck }: MetadataPatch,
   ): Promise<SchemaObject | Conflict | Refused> {
     const isRelease = reservedSequence === undefined && schema.metadata.deletionTimestamp === undefined;
     if (isRelease && this.#world.refusesCourtesies) {
@@ -274,12 +274,14 @@ export class SimulatedCluster implements Cluster {
           : reservedSequence === null
             ? undefined
             : String(reservedSequence);
-      const { [LOOK_SEQUENCE_ANNOTATION]: look, ...rest } = others;
+      const { [DRIFT_CHECK_SEQUENCE_ANNOTATION]: driftCheck, ...rest } = others;
       const annotations = {
         ...rest,
-        ...(reservedSequence === undefined ? withoutUndefined({ [LOOK_SEQUENCE_ANNOTATION]: look }) : {}),
+        ...(reservedSequence === undefined
+          ? withoutUndefined({ [DRIFT_CHECK_SEQUENCE_ANNOTATION]: driftCheck })
+          : {}),
         ...withoutUndefined({ [RESERVED_SEQUENCE_ANNOTATION]: after }),
-        ...(forLook === true ? { [LOOK_SEQUENCE_ANNOTATION]: String(reservedSequence) } : {}),
+        ...(forDriftCheck === true ? { [DRIFT_CHECK_SEQUENCE_ANNOTATION]: String(reservedSequence) } : {}),
       };
       return { ...current, metadata: { ...current.metadata, finalizers, annotations } };
     });
@@ -321,7 +323,7 @@ export class SimulatedCluster implements Cluster {
           this.#world.checkResult(status, current.status ?? {}, this.#began);
         }
         this.#world.stored.add(status.job.uid);
-        if (status.job.purpose !== 'Look' || status.job.failure?.databaseRead !== false) {
+        if (status.job.purpose !== 'DriftCheck' || status.job.failure?.databaseRead !== false) {
           // A pod may follow one whose word was taken, where a sidecar kept that.
           const { uid, finishedAt } = status.job;
           this.#world.readAt = Math.min(this.#world.leftAt(uid), Date.parse(finishedAt));
@@ -352,7 +354,7 @@ export class SimulatedCluster implements Cluster {
       this.#checkArguments(metadata.annotations?.[PURPOSE_ANNOTATION], spec.template.spec.containers[0].args);
       this.#world.checkAlone(metadata.labels?.[SCHEMA_UID_LABEL], this.#began);
       this.#world.writes += 1;
-      this.#world.knowRace(this.#looked);
+      this.#world.knowRace(this.#podsReadAfter);
       const uid = this.#world.uid();
       const created = this.#world.putJob({
         metadata: {
@@ -516,7 +518,7 @@ export class SimulatedCluster implements Cluster {
     if (specOf(schema).suspend) {
       throw new Error(`A migration is started though it is suspended (${schema.metadata.uid})`);
     }
-    const window = windowAt(specOf(schema), this.#lookedAt());
+    const window = windowAt(specOf(schema), this.#clock());
     if (window !== 'none' && window !== 'open') {
       throw new Error(`A migration is started though its window is ${window} (${schema.metadata.uid})`);
     }
@@ -531,27 +533,27 @@ export class SimulatedCluster implements Cluster {
     this.#checkPace(schema, purpose);
   }
 
-  /** A look that was to be made, and was not, is no reason for a migration. */
+  /** A drift check that was to be made, and was not, is no reason for a migration. */
   #checkReserved(schema: SchemaObject, { target, retry }: Purpose): void {
     const { annotations = {}, generation, uid } = schema.metadata;
     const { job, handledRetry, ...status } = this.#believed(schema);
     const reserved = annotations[RESERVED_SEQUENCE_ANNOTATION];
-    const isLook = reserved !== undefined && reserved === annotations[LOOK_SEQUENCE_ANNOTATION];
+    const isDriftCheck = reserved !== undefined && reserved === annotations[DRIFT_CHECK_SEQUENCE_ANNOTATION];
     const isDone =
       job === undefined ||
       (job.finishedAt !== undefined && job.failure === undefined && job.generation === generation);
     const isThere = target !== null && recordOf(status) === formatPosition(target) && retry === handledRetry;
-    if (isLook && isDone && isThere && Number(reserved) === (job?.sequence ?? 0) + 1) {
-      throw new Error(`A migration is started for a look that was not made (${uid})`);
+    if (isDriftCheck && isDone && isThere && Number(reserved) === (job?.sequence ?? 0) + 1) {
+      throw new Error(`A migration is started for a drift check that was not made (${uid})`);
     }
   }
 
-  /** A look only reads, and a migration stops at drift where the spec asks for that. */
+  /** A drift check only reads, and a migration stops at drift where the spec asks for that. */
   #checkArguments(annotation: string | undefined, args: readonly string[]): void {
     const kind = parsePurpose(annotation)?.kind;
     const schema = this.#fenced;
-    if (kind === 'Look' && args.slice(0, 3).join(' ') !== 'db version --drift') {
-      throw new Error(`A look runs ${args.join(' ')}`);
+    if (kind === 'DriftCheck' && args.slice(0, 3).join(' ') !== 'db version --drift') {
+      throw new Error(`A drift check runs ${args.join(' ')}`);
     }
     const block = schema === undefined ? undefined : specOf(schema).drift?.beforeMigration;
     if (kind === 'Migrate' && block === 'Block' && !args.join(' ').includes(' --drift block ')) {
@@ -564,44 +566,44 @@ export class SimulatedCluster implements Cluster {
     const { annotations = {} } = metadata;
     const reserved = annotations[RESERVED_SEQUENCE_ANNOTATION] ?? '0';
     const ahead = Number(reserved) - (job?.sequence ?? 0);
-    const isLook = reserved === annotations[LOOK_SEQUENCE_ANNOTATION] && ahead === 1;
+    const isDriftCheck = reserved === annotations[DRIFT_CHECK_SEQUENCE_ANNOTATION] && ahead === 1;
     const isReady = conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true;
-    if (isReady && ahead > 0 && !isLook) {
+    if (isReady && ahead > 0 && !isDriftCheck) {
       throw new Error(`Ready, though Job ${reserved} may have been made (${metadata.uid})`);
     }
   }
 
-  /** A look takes nothing from who waits for Ready, as long as nothing else is wanted. */
+  /** A drift check takes nothing from who waits for Ready, as long as nothing else is wanted. */
   #checkQuiet({ metadata, status: before = {} }: SchemaObject, after: GlanceSchemaStatus): void {
     const { annotations = {}, generation, deletionTimestamp } = metadata;
     const isReady = ({ conditions }: GlanceSchemaStatus) =>
       conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true;
     const nothingElse =
-      after.job?.purpose === 'Look' &&
+      after.job?.purpose === 'DriftCheck' &&
       before.observedGeneration === generation &&
       deletionTimestamp === undefined &&
       annotations[OBSERVE_ANNOTATION] === before.handledObserve &&
       recordOf(before) === recordOf(after) &&
       !contradictsItself(before);
-    // An old cache may show a Job of before at work, and lack that of the look, which somebody deleted.
+    // An old cache may show a Job of before at work, and lack that of the drift check, which somebody deleted.
     const [, named] = /Job (\S+?)[ .]/.exec(after.conditions?.[0]?.message ?? '') ?? [];
     const isOfAnother = named !== undefined && named !== after.job?.name;
     if (nothingElse && !isOfAnother && isReady(before) && !isReady(after)) {
-      throw new Error(`A look takes Ready away (${metadata.uid})`);
+      throw new Error(`A drift check takes Ready away (${metadata.uid})`);
     }
   }
 
-  /** A look is made once in an interval, where nothing else is to be done. */
-  #checkLook(schema: SchemaObject): void {
+  /** A drift check is made once in an interval, where nothing else is to be done. */
+  #checkDriftCheck(schema: SchemaObject): void {
     const { metadata } = schema;
     const { drift: wanted, suspend, revision = '' } = specOf(schema);
     const believed = this.#believed(schema);
     const { drift, job, recordedRevision = '' } = believed;
     if (wanted?.interval === undefined || suspend) {
-      throw new Error(`A look is made that nobody asks for (${metadata.uid})`);
+      throw new Error(`A drift check is made that nobody asks for (${metadata.uid})`);
     }
-    if (!(Date.parse(drift?.nextLookAt ?? '') <= this.#lookedAt())) {
-      throw new Error(`A look is made before its time (${metadata.uid})`);
+    if (!(Date.parse(drift?.nextCheckAt ?? '') <= this.#clock())) {
+      throw new Error(`A drift check is made before its time (${metadata.uid})`);
     }
     const isPartWay = recordedRevision === revision && recordOf(believed) !== revision;
     const isDue = isPartWay || REVISIONS.indexOf(recordedRevision) < REVISIONS.indexOf(revision);
@@ -609,16 +611,16 @@ export class SimulatedCluster implements Cluster {
       job !== undefined &&
       job.generation === metadata.generation &&
       isDue &&
-      job.purpose !== 'Look' &&
+      job.purpose !== 'DriftCheck' &&
       (job.failure !== undefined || job.finishedAt === undefined)
     ) {
-      throw new Error(`A look takes the place of what has failed (${metadata.uid})`);
+      throw new Error(`A drift check takes the place of what has failed (${metadata.uid})`);
     }
     const at = Date.parse(job?.finishedAt ?? job?.startedAt ?? '');
     const isAgain =
-      job?.purpose === 'Look' && (job.finishedAt === undefined || job.failure?.databaseRead === false);
-    if (isAgain && this.#lookedAt() < at + SHORTEST_PAUSE) {
-      throw new Error(`A look that failed is made again at once (${metadata.uid})`);
+      job?.purpose === 'DriftCheck' && (job.finishedAt === undefined || job.failure?.databaseRead === false);
+    if (isAgain && this.#clock() < at + SHORTEST_PAUSE) {
+      throw new Error(`A drift check that failed is made again at once (${metadata.uid})`);
     }
   }
 
@@ -723,8 +725,8 @@ export class SimulatedCluster implements Cluster {
    * may follow a migration at once.
    */
   #checkPace(schema: SchemaObject, { kind, attempt, target, plans }: Purpose): void {
-    if (kind === 'Look') {
-      this.#checkLook(schema);
+    if (kind === 'DriftCheck') {
+      this.#checkDriftCheck(schema);
       return;
     }
     const { metadata } = schema;
@@ -734,8 +736,8 @@ export class SimulatedCluster implements Cluster {
       job !== undefined &&
       job.generation === metadata.generation &&
       (retry === undefined || retry === handledRetry);
-    // What follows a look is paced by nothing before it.
-    if (job === undefined || !nothingNew || job.purpose === 'Look') {
+    // What follows a drift check is paced by nothing before it.
+    if (job === undefined || !nothingNew || job.purpose === 'DriftCheck') {
       return;
     }
     if (job.finishedAt === undefined) {
@@ -792,7 +794,7 @@ export class SimulatedCluster implements Cluster {
    */
   #isEarly({ status }: SchemaObject, happened: string): boolean {
     const at = Date.parse(happened);
-    const now = this.#lookedAt();
+    const now = this.#clock();
     return now < at ? !(Date.parse(status?.nextAttemptAt ?? '') <= now) : now < at + SHORTEST_PAUSE;
   }
 

@@ -93,8 +93,8 @@ const EDITS = {
   'writes rows': 1,
   'waits for a roll-out or not': 2,
   'rolls out, or back': 4,
-  'asks for looks or not': 2,
-  'has a look come due': 5,
+  'asks for drift checks or not': 2,
+  'has a drift check come due': 5,
   'drifts or is mended': 1,
   'migrates by hand': 0.5,
   'restores quietly': 0.5,
@@ -445,10 +445,10 @@ export class World {
       this.createSchema(wanted);
       return;
     }
-    // Nothing is due but a look.
-    const looks = !this.#isPlain && trace.next(4) === 0 && recorded.phase === 'Contract';
-    this.createSchema(looks ? recorded.revision : wanted, {
-      ...(looks ? { drift: { nextLookAt: this.now() } } : {}),
+    // Nothing is due but a drift check.
+    const checksDrift = !this.#isPlain && trace.next(4) === 0 && recorded.phase === 'Contract';
+    this.createSchema(checksDrift ? recorded.revision : wanted, {
+      ...(checksDrift ? { drift: { nextCheckAt: this.now() } } : {}),
       recordedRevision: recorded.revision,
       recordedPhase: recorded.phase,
       recordedFrom: `${SECRETS[0]}/connection`,
@@ -561,10 +561,10 @@ export class World {
    * its pod is alive, no request can tell: Kubernetes has no creation that depends on another
    * object. There the lock of the database is the guard.
    */
-  knowRace(lookedAfter: number): void {
+  knowRace(readAfter: number): void {
     for (const { object, madeAfter } of this.pods.values()) {
       const gone = !this.jobs.has(ownerOf(object));
-      if (gone && madeAfter >= lookedAfter) {
+      if (gone && madeAfter >= readAfter) {
         this.#inKnownRace.add(object.metadata.uid);
       }
     }
@@ -1370,13 +1370,13 @@ export class World {
           trace.pick(['new', 'old', 'under way', 'missing', 'forbidden', 'unreadable']),
         );
         return;
-      case 'asks for looks or not':
+      case 'asks for drift checks or not':
         this.#editSpec(schema, { drift: trace.pick([undefined, ...DRIFTS]) });
         return;
-      case 'has a look come due':
+      case 'has a drift check come due':
         // Else it would be hours away.
-        if (schema.status?.drift?.nextLookAt !== undefined) {
-          const drift = { ...schema.status.drift, nextLookAt: this.now() };
+        if (schema.status?.drift?.nextCheckAt !== undefined) {
+          const drift = { ...schema.status.drift, nextCheckAt: this.now() };
           this.putSchema({ ...schema, status: { ...schema.status, drift } });
         }
         return;
@@ -1650,14 +1650,14 @@ export class World {
       throw new Error(`What ${pod.object.metadata.name} left is not taken`);
     }
     if ((this.#leftAfter.get(uid) ?? 0) >= began) {
-      // Another pod of it has ended since the pass looked.
+      // Another pod of it has ended since the pass read the pods.
       return;
     }
     const at = this.#left.get(uid) ?? -1;
     const left = nameAt(at);
     const isRead = failure === undefined || failure.databaseRead;
-    if (job?.purpose === 'Look') {
-      this.#checkLook(status, before, isRead ? at : undefined);
+    if (job?.purpose === 'DriftCheck') {
+      this.#checkDriftCheck(status, before, isRead ? at : undefined);
       return;
     }
     if (isRead && recorded !== left) {
@@ -1666,10 +1666,10 @@ export class World {
   }
 
   /**
-   * The result of a look is stored: the record follows it forwards and never back, and the
+   * The result of a drift check is stored: the record follows it forwards and never back, and the
    * condition is what it has found; of one that has read nothing, all is as it was.
    */
-  #checkLook(status: GlanceSchemaStatus, before: GlanceSchemaStatus, at: number | undefined): void {
+  #checkDriftCheck(status: GlanceSchemaStatus, before: GlanceSchemaStatus, at: number | undefined): void {
     const { job, drift, conditions } = status;
     const known = POSITIONS.findIndex((each) => formatPosition(each) === recordOf(before));
     const isBehind = at !== undefined && at < known;

@@ -26,7 +26,7 @@ const WAITING_ON_MYSQL = `SELECT p.TIME_MS AS milliseconds, p.INFO AS query FROM
   ORDER BY 1 DESC LIMIT 1`;
 
 /**
- * Looks every few milliseconds who of these applications waits for a lock, and tells the longest
+ * Asks every few milliseconds who of these applications waits for a lock, and tells the longest
  * wait in the end.
  */
 export async function watchLocks(url: string, application: string): Promise<LockWatch> {
@@ -56,15 +56,12 @@ interface SeenWait {
   readonly query: string;
 }
 
-async function watch(
-  look: () => Promise<SeenWait | undefined>,
-  end: () => Promise<void>,
-): Promise<LockWatch> {
+async function watch(ask: () => Promise<SeenWait | undefined>, end: () => Promise<void>): Promise<LockWatch> {
   const stop = new AbortController();
   let longest: LongestWait = { milliseconds: 0, query: '' };
   const watching = (async () => {
     while (!stop.signal.aborted) {
-      const seen = await look();
+      const seen = await ask();
       const milliseconds = Number(seen?.milliseconds ?? 0);
       if (milliseconds > longest.milliseconds) {
         longest = { milliseconds, query: seen?.query ?? '' };

@@ -51,9 +51,9 @@ export async function upgradeOcataOnline(options: OnlineOptions): Promise<readon
   await db('migrate', 'ocata01');
   await sleep(500);
   const oldTally = await old.stop();
-  const looks = await watch.stop();
-  process.stdout.write(`      looked ${looks} times whether both columns of each row agree\n`);
-  expect(looks).to.be.greaterThan(1);
+  const checks = await watch.stop();
+  process.stdout.write(`      checked ${checks} times whether both columns of each row agree\n`);
+  expect(checks).to.be.greaterThan(1);
   expect(await torn(options, true), 'both columns are there and agree').to.deep.equal([]);
   // What the old nodes shared at the end.
   await db('migrate', 'ocata01');
@@ -93,17 +93,17 @@ function torn({ engine, url }: OnlineOptions, moved: boolean): Promise<readonly 
 }
 
 /**
- * Looks again and again, with pauses that leave the server to the others, until it is stopped;
+ * Checks again and again, with pauses that leave the server to the others, until it is stopped;
  * tells how often.
  */
 function watchTorn(options: OnlineOptions): { stop(): Promise<number> } {
   const stop = new AbortController();
-  let looks = 0;
+  let checks = 0;
   const watching = (async () => {
     while (!stop.signal.aborted) {
       const started = performance.now();
       expect(await torn(options, false), 'both columns agree').to.deep.equal([]);
-      looks += 1;
+      checks += 1;
       await sleep(4 * (performance.now() - started), undefined, { signal: stop.signal }).catch(
         () => undefined,
       );
@@ -115,7 +115,7 @@ function watchTorn(options: OnlineOptions): { stop(): Promise<number> } {
     async stop() {
       stop.abort();
       await watching;
-      return looks;
+      return checks;
     },
   };
 }

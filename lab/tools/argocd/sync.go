@@ -38,7 +38,7 @@ const (
 	// What is tracked as the Application's own carries this name, in Argo CD's annotation.
 	appName         = "glance"
 	argoCDNamespace = "argocd"
-	// The engine looks again so often where no event tells of a change.
+	// The engine checks again so often where no event tells of a change.
 	refreshInterval = time.Second
 )
 

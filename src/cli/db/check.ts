@@ -63,7 +63,7 @@ export function dbCheckCommand(): Command {
 async function run(version: string | undefined, flags: CheckFlags): Promise<void> {
   const startedAt = new Date();
   let revision: string | undefined;
-  const outcome = await look(flags, () => {
+  const outcome = await readFrom(flags, () => {
     revision = readRevision(version);
     return revision;
   });
@@ -82,7 +82,7 @@ async function run(version: string | undefined, flags: CheckFlags): Promise<void
   }
 }
 
-async function look(
+async function readFrom(
   flags: CheckFlags,
   revision: () => string,
 ): Promise<Outcome & { readonly next?: NextPhase }> {

@@ -96,7 +96,7 @@ const FORMATS: Readonly<Record<DiffFlags['output'], (diff: DatabaseDiff) => stri
         `-- ${what}`,
         ...(caution === undefined
           ? sql.map((each) => `${each};`)
-          : // Whoever runs all of it must not lose what he has not looked at.
+          : // Whoever runs all of it must not lose what he has not read.
             [`-- ${warning(caution)}`, ...sql.map((each) => `-- ${each.replaceAll('\n', '\n-- ')};`)]),
       ]),
       ...(diff.also ?? []).map((what) => `-- also there: ${what}`),
@@ -105,7 +105,7 @@ const FORMATS: Readonly<Record<DiffFlags['output'], (diff: DatabaseDiff) => stri
 };
 
 function warning(caution: string): string {
-  return `Not before a look at the rows: this ${caution}. Take a backup, then run it by hand.`;
+  return `Check the rows first: this ${caution}. Take a backup, then run it by hand.`;
 }
 
 function heading({ database, engine, revision, differences }: DatabaseDiff): string {

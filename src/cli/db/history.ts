@@ -33,7 +33,7 @@ export function dbHistoryCommand(): Command {
 }
 
 async function run(flags: HistoryFlags): Promise<void> {
-  const { detected, heads = [], error } = await look(flags);
+  const { detected, heads = [], error } = await readFrom(flags);
   if (error !== undefined) {
     process.exitCode = exitCodeOf(error.reason);
     process.stderr.write(`${error.message}\n`);
@@ -61,7 +61,7 @@ async function run(flags: HistoryFlags): Promise<void> {
   );
 }
 
-async function look(flags: ConnectionFlags): ReturnType<typeof readDatabase> {
+async function readFrom(flags: ConnectionFlags): ReturnType<typeof readDatabase> {
   try {
     return await readDatabase(resolveConnection(flags, process.env));
   } catch (error) {

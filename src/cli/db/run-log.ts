@@ -14,7 +14,7 @@ export type LogFormat = 'text' | 'json';
 export interface RunLogOptions {
   readonly format: LogFormat;
   readonly verbose: boolean;
-  /** Whether a person looks on: then there is a progress bar. */
+  /** Whether a person watches: then there is a progress bar. */
   readonly terminal: boolean;
   readonly colour: boolean;
 }

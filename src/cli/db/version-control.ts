@@ -12,7 +12,7 @@ import { addVersionArgument } from './version-argument.ts';
 /** `glance-schema db version_control [VERSION]` */
 export function dbVersionControlCommand(): Command {
   const command = new Command('version_control').description(
-    'Write into alembic_version that a database is at a revision, after a look whether it is. Only for one whose version table is lost or wrong: sync adopts all others by itself.',
+    'Write into alembic_version that a database is at a revision, once it was checked that it is. Only for one whose version table is lost or wrong: sync adopts all others by itself.',
   );
   addVersionArgument(command, 'the revision whose tables the database has; without it liberty', run);
   addOutputOptions(addConnectionOptions(command));

@@ -33,7 +33,7 @@ export function dbVersionCommand(): Command {
 
 async function run(flags: VersionFlags): Promise<void> {
   const startedAt = new Date();
-  const outcome = await look(flags);
+  const outcome = await readFrom(flags);
   finish({
     command: 'version',
     target: undefined,
@@ -47,7 +47,7 @@ async function run(flags: VersionFlags): Promise<void> {
   });
 }
 
-async function look(flags: VersionFlags): Promise<Outcome & { readonly detected?: Detected }> {
+async function readFrom(flags: VersionFlags): Promise<Outcome & { readonly detected?: Detected }> {
   return outcomeOf(async () => {
     const exclude = readExclude(flags);
     return readDatabase(resolveConnection(flags, process.env), flags.drift === true ? exclude : undefined);

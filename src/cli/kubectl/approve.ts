@@ -44,7 +44,7 @@ function planToApprove(
   if (plan === undefined || ready?.reason !== 'AwaitingApproval' || !isNewest) {
     const state = isNewest ? (ready?.reason ?? 'no state') : 'not seen by the operator yet';
     throw new Error(
-      `Cannot approve a plan of ${title}: none waits for approval, it is ${state}. Look again by '${commandFor('status')}'.`,
+      `Cannot approve a plan of ${title}: none waits for approval, it is ${state}. Check again with '${commandFor('status')}'.`,
     );
   }
   if (!plan.hash.startsWith(hash)) {

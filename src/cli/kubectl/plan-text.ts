@@ -19,7 +19,7 @@ export function planText({ metadata, spec, status = {} }: SchemaView, title: str
   if (spec.revision === undefined) {
     throw new Error(`Cannot plan ${title}: it names no revision. Set spec.revision.`);
   }
-  // The latest is the operator's, which may be of another version, once that has looked at the
+  // The latest is the operator's, which may be of another version, once that has read the
   // spec.
   const latest = status.observedGeneration === metadata.generation ? status.targetRevision : undefined;
   const named = isLatest(spec.revision) ? (latest ?? spec.revision) : spec.revision;

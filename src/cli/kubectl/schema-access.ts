@@ -49,7 +49,7 @@ export interface SchemaAccess {
   commandFor(verb: string): string;
   /**
    * ` -n openstack`, and the context and the kubeconfig where they were named: what kubectl needs
-   * to look at the same place.
+   * to read the same place.
    */
   readonly kubectlFlags: string;
 }

@@ -41,7 +41,7 @@ export async function openWaitDisplay(terminal: boolean): Promise<WaitDisplay> {
       const ready = status?.conditions?.find((condition) => condition.type === 'Ready');
       const progress = status?.progress;
       if (ready === undefined || ready.observedGeneration !== metadata.generation) {
-        line('The operator has not looked at the newest spec yet');
+        line('The operator has not seen the newest spec yet');
       } else if (terminal && progress !== undefined) {
         const { migration, done, total } = progress;
         if (bar.isActive) {

@@ -18,7 +18,7 @@ const TIMED_OUT = 4;
 /** The time of several GlanceSchemas that are waited for is one. */
 const BEGUN = Date.now();
 
-/** How often the GlanceSchema is looked at, in milliseconds. */
+/** How often the GlanceSchema is read, in milliseconds. */
 const PACE = 1_000;
 
 /** `kubectl glanceschema wait NAME` */
@@ -84,7 +84,7 @@ async function untilItEnds(schema: SchemaAccess, display: WaitDisplay, deadline:
       const ready = readyOf(view);
       return {
         exitCode: TIMED_OUT,
-        message: `Cannot wait for ${schema.title} any longer: when the time was up it was at ${ready?.reason ?? 'no state'}${ready === undefined ? '' : ` (${ready.message})`}. Wait again, or look by '${schema.commandFor('status')}'.`,
+        message: `Cannot wait for ${schema.title} any longer: when the time was up it was at ${ready?.reason ?? 'no state'}${ready === undefined ? '' : ` (${ready.message})`}. Wait again, or check with '${schema.commandFor('status')}'.`,
       };
     }
     await sleep(Math.min(PACE, left));

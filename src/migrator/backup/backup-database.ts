@@ -9,9 +9,9 @@ import { unlessStopped } from '../errors/unless-stopped.ts';
 import { acquireLock } from '../lock.ts';
 import type { Outcome } from '../outcome.ts';
 import {
+  type DatabaseReading,
   detectIn,
-  type Look,
-  outcomeOfLook,
+  outcomeOfReading,
   readFacts,
   readUnlocked,
   whyNotDetected,
@@ -42,7 +42,7 @@ export async function backupDatabase(options: BackupOptions): Promise<BackupOutc
     const soon = <T>(work: Promise<T>): Promise<T> => unlessStopped(options.signal, address, answered(work));
 
     const before = await soon(readUnlocked(connection));
-    outcome = outcomeOfLook(before.facts, detectIn(before.facts));
+    outcome = outcomeOfReading(before.facts, detectIn(before.facts));
     if (!(await soon(isNeeded(before, options.before)))) {
       return outcome;
     }
@@ -53,12 +53,12 @@ export async function backupDatabase(options: BackupOptions): Promise<BackupOutc
       waiting: options.events.waiting,
     });
     // Whoever had the lock before may have changed it.
-    const look = await soon(readFacts(connection));
-    outcome = outcomeOfLook(look.facts, detectIn(look.facts));
-    if (!(await soon(isNeeded(look, options.before)))) {
+    const reading = await soon(readFacts(connection));
+    outcome = outcomeOfReading(reading.facts, detectIn(reading.facts));
+    if (!(await soon(isNeeded(reading, options.before)))) {
       return outcome;
     }
-    return { ...outcome, ...(await secure(look, outcome, connection, options)) };
+    return { ...outcome, ...(await secure(reading, outcome, connection, options)) };
   } catch (error) {
     return { ...outcome, error: asFailure(error) };
   } finally {
@@ -71,20 +71,20 @@ export async function backupDatabase(options: BackupOptions): Promise<BackupOutc
  *
  * @throws Failure where it is no database of Glance, and no migration follows that would say so
  */
-async function isNeeded(look: Look, before: Position | undefined): Promise<boolean> {
-  const detected = detectIn(look.facts);
+async function isNeeded(reading: DatabaseReading, before: Position | undefined): Promise<boolean> {
+  const detected = detectIn(reading.facts);
   if (detected.kind === 'empty') {
     return false;
   }
   if (before === undefined) {
-    const { error } = whyNotDetected(look.facts, detected);
+    const { error } = whyNotDetected(reading.facts, detected);
     if (error !== undefined) {
       throw error;
     }
     return true;
   }
-  // As the migration looks: triggers that nobody can write with are made anew.
-  const { state, facts } = await withBrokenTriggers(look);
+  // As the migration does: triggers that nobody can write with are made anew.
+  const { state, facts } = await withBrokenTriggers(reading);
   const run = planRun(facts, { kind: 'position', target: before }, REGISTRY);
   if (run.kind !== 'settled') {
     return run.kind === 'run';
@@ -97,7 +97,7 @@ async function isNeeded(look: Look, before: Position | undefined): Promise<boole
 
 /** The backup of before that still holds, or a new one. */
 async function secure(
-  { state, facts }: Look,
+  { state, facts }: DatabaseReading,
   { to, heads = [] }: Outcome,
   connection: Connection,
   options: BackupOptions,

@@ -6,7 +6,7 @@ export interface LineEdits {
   readonly beginnings: readonly string[];
   /** The line that goes on in its place; undefined leaves it out. */
   edit(line: string): string | undefined;
-  /** The beginning of the line from which on nothing is looked at any more. */
+  /** The beginning of the line from which on nothing is edited any more. */
   readonly until?: string;
 }
 

@@ -11,7 +11,7 @@ import { databaseError, describeDatabaseError, isRetryable } from '../errors/dat
 import { asFailure, Failure } from '../errors/failure.ts';
 import { unlessStopped } from '../errors/unless-stopped.ts';
 import { acquireLock, type LockOptions } from '../lock.ts';
-import { detectIn, type Look, readFacts } from '../read-database.ts';
+import { type DatabaseReading, detectIn, readFacts } from '../read-database.ts';
 import { unlessSilent } from '../unless-silent.ts';
 import type { BackupDocument } from './document.ts';
 import { isGlances } from './foreign-tables.ts';
@@ -78,11 +78,11 @@ export async function restoreDatabase(options: RestoreDatabaseOptions): Promise<
       answered,
       waiting: events.waiting,
     });
-    const look = await soon(readFacts(connection));
-    checkPlace(look, options);
+    const reading = await soon(readFacts(connection));
+    checkPlace(reading, options);
     const made = await checkFile(backup, options, address);
     const restorer = await soon(
-      look.state.openRestorer({
+      reading.state.openRestorer({
         document: backup.document,
         path: backup.path,
         made,
@@ -116,7 +116,7 @@ function engineName(engine: BackupDocument['engine']): string {
  *
  * @throws Failure `RestoreRefused`
  */
-function checkPlace({ facts }: Look, { replace }: RestoreDatabaseOptions): void {
+function checkPlace({ facts }: DatabaseReading, { replace }: RestoreDatabaseOptions): void {
   const detected = detectIn(facts);
   if (detected.kind === 'empty' || facts.restoring !== undefined) {
     return;
@@ -220,7 +220,7 @@ async function run(
       broken?.state === 'unfinished'
         ? `What is there need not be whole, and every command but another restore refuses the database. Run 'db restore ${file}' again`
         : broken?.state === 'unknown'
-          ? "It was being committed, and whether that was done is not known. Look by 'db version', and run the same again if it was not"
+          ? "It was being committed, and whether that was done is not known. Check with 'db version', and run the same again if it was not"
           : 'Nothing was changed: the database is as it was before. Run the same again once that is corrected';
     const unchanged = broken?.state === 'unchanged';
     if (signal.aborted) {
@@ -260,7 +260,7 @@ function progressOf(what: string, total: number, events: RestoreEvents): (bytes:
 
 const PROGRESS_EVERY_MILLISECONDS = 5_000;
 
-/** The restore is done whatever this look finds. */
+/** The restore is done whatever this reading finds. */
 async function whereItIs(connection: Connection, document: BackupDocument): Promise<string> {
   try {
     const detected = detectIn((await readFacts(connection)).facts);

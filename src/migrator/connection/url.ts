@@ -40,7 +40,7 @@ const OTHER_DATABASES: readonly string[] = [
 const WHAT_TO_WRITE =
   'Write postgresql://USER:PASSWORD@HOST:PORT/DATABASE or mysql://USER:PASSWORD@HOST:PORT/DATABASE.';
 
-/** For those who look at a URL only: no file is there, and no variable. */
+/** For those who only parse a URL: no file is there, and no variable. */
 const NOTHING_AROUND: Surroundings = { environment: {}, home: '/', readText: () => undefined };
 
 /**

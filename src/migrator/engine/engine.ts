@@ -16,7 +16,7 @@ export interface Engine {
   connect(target: ConnectionTarget): Promise<Connection>;
 }
 
-/** The first connection of a run: it looks, and it holds the lock. */
+/** The first connection of a run: it reads, and it holds the lock. */
 export interface Connection {
   /** `host:port/database`. */
   readonly address: string;
@@ -28,7 +28,7 @@ export interface Connection {
    * @throws Failure `DatabaseUnreachable`
    */
   readState(): Promise<DatabaseState>;
-  /** Asks something, and leaves no lock on what it looked at. */
+  /** Asks something, and leaves no lock on what it read. */
   query(sql: string): Promise<readonly Row[]>;
   /**
    * Takes the lock if nobody has it, until the connection is closed; a killed migrator blocks

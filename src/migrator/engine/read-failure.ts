@@ -1,7 +1,7 @@
 import { databaseError, describeDatabaseError, isConnectionLoss } from '../errors/database-error.ts';
 import { Failure } from '../errors/failure.ts';
 
-/** Why a look at a database did not succeed: the connection was lost, or the server refused. */
+/** Why reading a database did not succeed: the connection was lost, or the server refused. */
 export function readFailure(error: unknown, address: string): Failure {
   const cause = databaseError(error);
   const what = isConnectionLoss(cause)

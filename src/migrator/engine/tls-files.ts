@@ -71,7 +71,7 @@ function machineAuthorities(): string[] {
   return found.length > 0 ? found : getCACertificates('default');
 }
 
-/** Only files that are named by a hash are looked at, as by OpenSSL. */
+/** Only files that are named by a hash are read, as by OpenSSL. */
 function readFolder(path: string, remedy: string): string[] {
   try {
     const names = readdirSync(path).filter((name) => /^[0-9a-f]{8}\.\d+$/.test(name));

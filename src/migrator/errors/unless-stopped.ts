@@ -6,18 +6,21 @@ import { Failure } from './failure.ts';
  *
  * @throws Failure `Interrupted`
  */
-export async function unlessStopped<T>(signal: AbortSignal, address: string, look: Promise<T>): Promise<T> {
+export async function unlessStopped<T>(
+  signal: AbortSignal,
+  address: string,
+  reading: Promise<T>,
+): Promise<T> {
   let stop = (): void => undefined;
   const stopped = new Promise<never>((_resolve, reject) => {
-    stop = () =>
-      reject(new Failure('Interrupted', `Stopped while looking at ${address}: nothing was changed`));
+    stop = () => reject(new Failure('Interrupted', `Stopped while reading ${address}: nothing was changed`));
   });
   signal.addEventListener('abort', stop);
   if (signal.aborted) {
     stop();
   }
   try {
-    return await Promise.race([look, stopped]);
+    return await Promise.race([reading, stopped]);
   } finally {
     signal.removeEventListener('abort', stop);
   }

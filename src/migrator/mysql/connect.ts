@@ -13,8 +13,8 @@ import { readTlsFiles } from '../engine/tls-files.ts';
 import { type DatabaseError, databaseError, describeDatabaseError } from '../errors/database-error.ts';
 import { Failure } from '../errors/failure.ts';
 import { authPlugins } from './authentication.ts';
-import { isLook, lookAgain } from './look.ts';
-import { settleLook } from './session-settings.ts';
+import { onlyReads, retriedQuery } from './retried-query.ts';
+import { settleReader } from './session-settings.ts';
 
 /** An open session and how it was made, for others like it. */
 export interface Session {
@@ -85,7 +85,7 @@ async function open(options: ConnectionOptions, address: string): Promise<Sessio
   try {
     await within(
       options.connectTimeout ?? 0,
-      settleLook((sql) => client.query(sql), mysqlGreeting(client)),
+      settleReader((sql) => client.query(sql), mysqlGreeting(client)),
     );
   } catch (error) {
     client.destroy();
@@ -97,7 +97,7 @@ async function open(options: ConnectionOptions, address: string): Promise<Sessio
     lost: lost.signal,
     async query(sql, values = []) {
       const ask = () => client.query<RowDataPacket[]>(sql, [...values]);
-      const [rows] = await (isLook(sql) ? lookAgain(ask) : ask());
+      const [rows] = await (onlyReads(sql) ? retriedQuery(ask) : ask());
       return Array.isArray(rows) ? rows : [];
     },
     another: () => open(options, address),

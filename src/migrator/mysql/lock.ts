@@ -9,7 +9,7 @@ import type { Session } from './connect.ts';
 const DATABASE =
   "LEFT(SHA2(IF(@@lower_case_table_names = 0, COALESCE(DATABASE(), ''), LOWER(COALESCE(DATABASE(), ''))), 256), 16)";
 
-/** Held by the connection that looks; idle, so that it ends as soon as its process does. */
+/** Held by the connection that reads; idle, so that it ends as soon as its process does. */
 const RUN_LOCK = `CONCAT('glance-schema ', ${DATABASE})`;
 
 /**

@@ -4,7 +4,7 @@ import { quoted } from './quoted.ts';
 
 /**
  * The SQL that makes a difference go away. What it needs of the rows, such as that a key is unique,
- * is not looked at.
+ * is not read.
  */
 export function mend(difference: Difference): readonly string[] {
   const { table } = difference;

@@ -4,7 +4,7 @@ import type { Session } from './connect.ts';
 import { throwIfCutOff } from './cut-off.ts';
 
 /**
- * As every look of ours, it says of each view by a constant which database is meant, and in the
+ * As every query of ours, it says of each view by a constant which database is meant, and in the
  * column that the server goes by: else MariaDB opens the tables of all databases that share it,
  * slowly, and behind whatever another service is doing to one of them.
  *

@@ -59,12 +59,12 @@ const NOT_TO_BE_SET: readonly number[] = [1193, 1227, 1228, 1229, 1231, 1238];
 type Say = (sql: string) => Promise<unknown>;
 
 /**
- * Makes a session that looks, or holds a lock, ours. One round trip, and another where it is not
+ * Makes a session that reads, or holds a lock, ours. One round trip, and another where it is not
  * MariaDB that greets.
  *
  * @param greeting the version that the server, or a proxy before it, has greeted with.
  */
-export async function settleLook(say: Say, greeting: string): Promise<void> {
+export async function settleReader(say: Say, greeting: string): Promise<void> {
   const mariadb = /mariadb/i.test(greeting);
   // It waits for a table for as long as a server lets everybody.
   await settle(say, ['lock_wait_timeout = 86400'], mariadb ? [CAUGHT_UP] : []);

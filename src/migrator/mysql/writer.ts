@@ -15,8 +15,8 @@ import { readCatalog } from './catalog.ts';
 import type { ClusterLock } from './cluster-lock.ts';
 import type { Session } from './connect.ts';
 import { kill, type ServerLock, WRITER_LOCK, WRITER_MARK } from './lock.ts';
-import { lookAgain } from './look.ts';
 import { planSteps } from './plan-steps.ts';
+import { retriedQuery } from './retried-query.ts';
 import { NO_ROW_LOCK_WAIT } from './row-lock-timeout.ts';
 import { settle } from './session-settings.ts';
 import { ensureVersionTable } from './version-table.ts';
@@ -148,8 +148,8 @@ class MysqlWriter implements Writer {
         transaction: this.#transaction,
       });
     };
-    // Of a record, a lost deadlock undoes what was written before the look.
-    return this.#recording ? ask() : lookAgain(ask);
+    // Of a record, a lost deadlock undoes what was written before the query.
+    return this.#recording ? ask() : retriedQuery(ask);
   }
 
   async change(sql: string, values: Row = {}): Promise<number> {

@@ -49,17 +49,17 @@ export async function ask<T extends pg.QueryResultRow = Row>(
 }
 
 /**
- * In an open transaction a look would keep its weak lock on the table to the end, and the migration
+ * In an open transaction a query would keep its weak lock on the table to the end, and the migration
  * itself would wait for that.
  */
 async function askWithoutTrace<T extends pg.QueryResultRow>(
   client: pg.Client,
   sql: string,
 ): Promise<readonly T[]> {
-  await client.query('SAVEPOINT look');
+  await client.query('SAVEPOINT query');
   try {
     return (await client.query<T>(sql)).rows;
   } finally {
-    await client.query('ROLLBACK TO SAVEPOINT look; RELEASE SAVEPOINT look');
+    await client.query('ROLLBACK TO SAVEPOINT query; RELEASE SAVEPOINT query');
   }
 }

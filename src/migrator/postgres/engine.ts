@@ -20,7 +20,7 @@ export const postgres: Engine = {
     return {
       address: session.address,
       lost: session.lost,
-      readState: () => look(session, target, () => holder),
+      readState: () => openState(session, target, () => holder),
       async query(sql) {
         try {
           return await ask(session, sql);
@@ -39,7 +39,7 @@ export const postgres: Engine = {
 };
 
 /** @param holder gives the server's process that has the lock, once one has. */
-async function look(
+async function openState(
   session: Session,
   target: ConnectionTarget,
   holder: () => number | undefined,

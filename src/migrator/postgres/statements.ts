@@ -55,7 +55,7 @@ export function offlineStatements(steps: readonly Step[], target: SqlTarget): St
 }
 
 /**
- * A script for tables that are in use: nothing holds up other statements for longer than a look
+ * A script for tables that are in use: nothing holds up other statements for longer than a check
  * into the catalog. Indexes are built and dropped concurrently, a column is scanned for NULLs
  * before the lock is taken that forbids them, and what an index needs is there before it. What an
  * ended run has left is taken up by the next.

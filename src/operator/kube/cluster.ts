@@ -232,8 +232,8 @@ export interface MetadataPatch {
   readonly finalizers: readonly string[];
   /** What the annotation `reserved-sequence` is to be; null takes it away, absent leaves it. */
   readonly reservedSequence?: number | null;
-  /** Whether that is for a look. */
-  readonly forLook?: boolean;
+  /** Whether that is for a drift check. */
+  readonly forDriftCheck?: boolean;
 }
 
 /** How the API server answered the creation of a Job. */

@@ -4,9 +4,9 @@ import type { GlanceSchemaSpec, Workload } from '../../contract/glance-schema.ts
 import {
   API_VERSION,
   CONTAINER_NAME,
+  DRIFT_CHECK_SEQUENCE_ANNOTATION,
   GROUP,
   KIND,
-  LOOK_SEQUENCE_ANNOTATION,
   PLURAL,
   RESERVED_SEQUENCE_ANNOTATION,
   SCHEMA_UID_LABEL,
@@ -245,7 +245,7 @@ export class KubeCluster implements Cluster {
 
   async patchMetadata(
     schema: SchemaObject,
-    { finalizers, reservedSequence, forLook = false }: MetadataPatch,
+    { finalizers, reservedSequence, forDriftCheck = false }: MetadataPatch,
   ): Promise<SchemaObject | Conflict | Refused> {
     const annotations =
       reservedSequence === undefined
@@ -253,7 +253,7 @@ export class KubeCluster implements Cluster {
         : {
             annotations: {
               [RESERVED_SEQUENCE_ANNOTATION]: reservedSequence === null ? null : String(reservedSequence),
-              [LOOK_SEQUENCE_ANNOTATION]: forLook ? String(reservedSequence) : null,
+              [DRIFT_CHECK_SEQUENCE_ANNOTATION]: forDriftCheck ? String(reservedSequence) : null,
             },
           };
     try {
@@ -492,7 +492,7 @@ function ownerReferenceTo({ name, uid }: SchemaObject['metadata']): object {
   return { apiVersion: API_VERSION, kind: KIND, name, uid, controller: true, blockOwnerDeletion: false };
 }
 
-/** Under this key the Jobs are looked at whose GlanceSchema is gone. */
+/** Under this key the Jobs are handled whose GlanceSchema is gone. */
 function leftoverKey(namespace: string, uid: string): string {
   return `${namespace}/${uid}`;
 }

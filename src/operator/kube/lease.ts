@@ -23,7 +23,7 @@ const RENEW_DEADLINE = 10_000;
 
 const RENEW_EVERY = 5_000;
 
-/** How often one that waits looks, in milliseconds; also the pause after a failed renewal. */
+/** How often one that waits reads the Lease, in milliseconds; also the pause after a failed renewal. */
 const RETRY_EVERY = 2_000;
 
 interface Lease {

@@ -37,10 +37,10 @@ export interface RuntimeMetrics {
 const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60];
 
 /**
- * How often the library looks at the event loop, in milliseconds. Its own 10 and 100 cost an idle
+ * How often the library samples the event loop, in milliseconds. Its own 10 and 100 cost an idle
  * operator 1.1 % of a core, these 0.1 %; the lag that it measures includes the first.
  */
-const LOOKS = { eventLoopMonitoringPrecision: 100, eventLoopUtilizationTimeout: 5_000 };
+const SAMPLING = { eventLoopMonitoringPrecision: 100, eventLoopUtilizationTimeout: 5_000 };
 
 /**
  * The metrics that every controller has, under the names that Kubernetes' own have, so that
@@ -128,7 +128,7 @@ export function runtimeMetrics(registry: Registry, options: RuntimeMetricsOption
   for (const result of ['success', 'error', 'requeue', 'requeue_after'] satisfies PassResult[]) {
     passes.inc({ controller: name, result }, 0);
   }
-  collectDefaultMetrics({ register: registry, ...LOOKS });
+  collectDefaultMetrics({ register: registry, ...SAMPLING });
   return {
     queue: {
       added: () => adds.inc({ name }),

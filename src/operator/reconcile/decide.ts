@@ -3,9 +3,9 @@ import { withoutUndefined } from '../../glance/without-undefined.ts';
 import type { Observed, ObservedSchema } from './facts/observe.ts';
 import { notApproved } from './policies/approval.ts';
 import { failedForGood, nextAttemptNotDue } from './policies/attempts.ts';
+import { besideDriftCheck, driftCheckIsAtWork, withDriftCheck } from './policies/drift-check.ts';
 import { housekeeping, mayRun } from './policies/housekeeping.ts';
 import { blockedJobUnwanted, endOfHeld, jobAtWork, podsOutliveTheirJob } from './policies/job-at-work.ts';
-import { besideLook, lookIsAtWork, withLook } from './policies/look.ts';
 import type { Effect, Facts, Policy, Verdict } from './policies/policy.ts';
 import { withTarget } from './policies/positions.ts';
 import { databaseMoved, observeAsked, recordContradicted } from './policies/record.ts';
@@ -69,14 +69,14 @@ export function decide(observed: Observed, now: Date): Decision {
   if (schema.deleting && !mayRun(facts)) {
     return whenNothingHoldsTheDeletion(facts, now);
   }
-  const { verdict, nextLookAt } = withLook(facts, verdictOn(facts));
+  const { verdict, nextCheckAt } = withDriftCheck(facts, verdictOn(facts));
   const { nextAttemptAt: _before, sharesSecretWith: _with, plan, refusedPlan, drift, ...rest } = facts.status;
   const { nextAttemptAt } = verdict;
   const status = {
     ...rest,
     // Where nothing is due, nothing is planned.
     ...(verdict.reason === 'UpToDate' ? {} : withoutUndefined({ plan, refusedPlan })),
-    ...driftStatus(schema, drift, nextLookAt),
+    ...driftStatus(schema, drift, nextCheckAt),
     ...withoutUndefined({ nextAttemptAt, sharesSecretWith: facts.sharer }),
   };
   // A result goes into the status before anything else happens: from then on it can no longer be
@@ -140,23 +140,23 @@ function whenNothingHoldsTheDeletion(facts: Facts, now: Date): Decision {
       };
 }
 
-/** What was found of the schema, and when it is looked at next, where the spec asks for that. */
+/** What was found of the schema, and when it is checked next, where the spec asks for that. */
 function driftStatus(
   { spec }: ObservedSchema,
   drift: GlanceSchemaStatus['drift'],
-  nextLookAt: string | undefined,
+  nextCheckAt: string | undefined,
 ): Pick<GlanceSchemaStatus, 'drift'> {
-  const { nextLookAt: _before, ...found } = drift ?? {};
-  const known = { ...found, ...withoutUndefined({ nextLookAt }) };
+  const { nextCheckAt: _before, ...found } = drift ?? {};
+  const known = { ...found, ...withoutUndefined({ nextCheckAt }) };
   return spec.drift === undefined || Object.keys(known).length === 0 ? {} : { drift: known };
 }
 
-/** A look at the database changes nothing of what is said, unless something waits for its end. */
+/** A drift check changes nothing of what is said, unless something waits for its end. */
 function verdictOn(facts: Facts): Verdict {
   const verdict = firstVerdict(facts);
   const leavesTheRest = verdict.effect === undefined || verdict.effect.kind === 'deleteBlockedJob';
-  return lookIsAtWork(facts) && leavesTheRest
-    ? besideLook(verdict, firstVerdict({ ...facts, job: undefined, livePods: [] }))
+  return driftCheckIsAtWork(facts) && leavesTheRest
+    ? besideDriftCheck(verdict, firstVerdict({ ...facts, job: undefined, livePods: [] }))
     : verdict;
 }
 

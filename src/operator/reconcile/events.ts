@@ -93,9 +93,9 @@ function isAboutTheJob(before: GlanceSchemaStatus, { job }: GlanceSchemaStatus):
 
 function hasFailedSince(before: GlanceSchemaStatus, after: GlanceSchemaStatus): boolean {
   const [old, now] = [before.job, after.job];
-  // A look that failed says nothing of what is wanted.
+  // A drift check that failed says nothing of what is wanted.
   return (
-    now?.purpose !== 'Look' &&
+    now?.purpose !== 'DriftCheck' &&
     (!isDeepStrictEqual(old?.failure, now?.failure) || (now?.failure !== undefined && old?.uid !== now.uid))
   );
 }

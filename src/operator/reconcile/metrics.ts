@@ -96,18 +96,19 @@ function statusGauges(registry: Registry, schemas: SchemaMetricsOptions['schemas
   );
   perSchema(
     'glanceschema_drift',
-    'Whether the schema was not what its revision has when drift was last looked for: 1 or 0; absent where the spec asks for none, or nobody has looked.',
+    'Whether the schema was not what its revision has when it was last checked for drift: 1 or 0; absent where the spec asks for no check, or before the first.',
     [],
     (_schema, { conditions = [], drift }) =>
-      drift?.differences === undefined && drift?.lookedAt === undefined
+      drift?.differences === undefined && drift?.checkedAt === undefined
         ? []
         : [[conditions.some(({ type }) => type === 'SchemaDrift') ? 1 : 0, {}]],
   );
   perSchema(
-    'glanceschema_last_look_timestamp_seconds',
-    'When a look last read the database, in seconds since the epoch; absent while none has.',
+    'glanceschema_last_drift_check_timestamp_seconds',
+    'When a drift check last read the database, in seconds since the epoch; absent while none has.',
     [],
-    (_schema, { drift }) => (drift?.lookedAt === undefined ? [] : [[Date.parse(drift.lookedAt) / 1000, {}]]),
+    (_schema, { drift }) =>
+      drift?.checkedAt === undefined ? [] : [[Date.parse(drift.checkedAt) / 1000, {}]],
   );
   perSchema(
     'glanceschema_attempts',

@@ -268,10 +268,10 @@ describe('the CRD on a real API server', () => {
     ],
     ...(
       [
-        ['looks of every minute', { interval: '1m' }, 'Cannot use this interval'],
-        ['looks of less than once in a month', { interval: '745h' }, 'Cannot use this interval'],
-        ['looks by the day', { interval: '1d' }, 'Cannot use this interval'],
-        ['looks at no interval', { interval: '' }, 'Cannot use this interval'],
+        ['a drift check every minute', { interval: '1m' }, 'Cannot use this interval'],
+        ['a drift check less than once in a month', { interval: '745h' }, 'Cannot use this interval'],
+        ['a drift check by the day', { interval: '1d' }, 'Cannot use this interval'],
+        ['a drift check at no interval', { interval: '' }, 'Cannot use this interval'],
         ['a drift that does something else', { beforeMigration: 'Mend' }, 'Unsupported value: "Mend"'],
         ['an excluded name that is an argument', { exclude: ['a --report=/x'] }, 'spec.drift.exclude[0]'],
         ['an excluded name of nothing', { exclude: [''] }, 'spec.drift.exclude[0]'],

@@ -23,23 +23,23 @@ describeWithOperator('drift', (shared) => {
     return { url, tenant: await shared.environment.tenant(name.replaceAll('_', '-'), url) };
   }
 
-  /** Has the next look come due, which would be hours away, and gives the resource after it. */
-  async function look(tenant: Tenant): Promise<KubeObject> {
+  /** Has the next drift check come due, which would be hours away, and gives the resource after it. */
+  async function nextCheck(tenant: Tenant): Promise<KubeObject> {
     // Not its time, which may be the same second.
     const before = (await tenant.read()).status.job?.sequence;
-    const nextLookAt = `${new Date().toISOString().slice(0, 19)}Z`;
+    const nextCheckAt = `${new Date().toISOString().slice(0, 19)}Z`;
     const { code, stderr } = await tenant.kubectl(
       ...['patch', 'glanceschema', 'glance', '--subresource=status', '--type=merge', '--patch'],
-      JSON.stringify({ status: { drift: { nextLookAt } } }),
+      JSON.stringify({ status: { drift: { nextCheckAt } } }),
     );
     expect(code, stderr).to.equal(0);
     return eventually(
       async () => {
         const schema = await tenant.read();
         const { drift, job } = schema.status;
-        expect(job.purpose).to.equal('Look');
+        expect(job.purpose).to.equal('DriftCheck');
         expect(job.sequence).not.to.equal(before);
-        expect(drift.nextLookAt).not.to.equal(nextLookAt);
+        expect(drift.nextCheckAt).not.to.equal(nextCheckAt);
         expect(schema.metadata?.finalizers, 'all is done').to.equal(undefined);
         return schema;
       },
@@ -66,14 +66,14 @@ describeWithOperator('drift', (shared) => {
   }
 
   function cases(engine: () => TestEngine, prefix: string, dropIndex: string): void {
-    it('a look finds an index that is gone, says so beside Ready, and takes it back once it is mended', async () => {
-      const { url, tenant } = await newton(engine(), `${prefix}_look`);
+    it('a drift check finds an index that is gone, says so beside Ready, and takes it back once it is mended', async () => {
+      const { url, tenant } = await newton(engine(), `${prefix}_check`);
       await tenant.apply({ revision: 'ocata01', drift: { interval: '24h' } });
       const ready = condition(await tenant.reaches('UpToDate', WAIT), 'Ready');
       await engine().query(url, dropIndex);
       await engine().query(url, 'CREATE TABLE audit (id integer PRIMARY KEY)');
       const before = [await engine().readSchema(url), await engine().readTables(url)];
-      const drifted = await look(tenant);
+      const drifted = await nextCheck(tenant);
       expect(condition(drifted, 'SchemaDrift')?.message)
         .to.contain('index owner_image_idx on images (owner) is missing')
         .and.contain('Extra objects that do no harm: table audit.');
@@ -82,17 +82,17 @@ describeWithOperator('drift', (shared) => {
       expect([await engine().readSchema(url), await engine().readTables(url)]).to.deep.equal(before);
       const { differences } = JSON.parse((await db(url, 'diff', '--drift', '--output', 'json')).stdout);
       for (const sql of differences[0].sql) await engine().query(url, sql);
-      const mended = await look(tenant);
+      const mended = await nextCheck(tenant);
       expect(condition(mended, 'SchemaDrift')).to.equal(undefined);
       expect(condition(mended, 'Ready')).to.deep.equal(ready);
     });
 
-    it('a look finds that somebody has migrated it by hand: the record follows, and the message says so', async () => {
+    it('a drift check finds that somebody has migrated it by hand: the record follows, and the message says so', async () => {
       const { url, tenant } = await newton(engine(), `${prefix}_hand`);
       await tenant.apply({ revision: 'ocata01', drift: { interval: '24h' } });
       await tenant.reaches('UpToDate', WAIT);
       await succeeds(url, 'sync', 'pike01');
-      const { status } = await look(tenant);
+      const { status } = await nextCheck(tenant);
       expect(status).to.deep.include({ recordedRevision: 'pike01', databaseHeads: ['pike_contract01'] });
       await tenant.apply({ revision: 'pike01', drift: { interval: '24h' } });
       const own = await tenant.reaches('UpToDate', WAIT);
@@ -121,7 +121,7 @@ describeWithOperator('drift', (shared) => {
   describe('on PostgreSQL', () => {
     cases(() => postgresEngine(() => shared.environment.postgres), 'pgdrift', 'DROP INDEX owner_image_idx');
 
-    it('a look writes so much and no more, and nothing is written of a resource whose turn is to come', async () => {
+    it('a drift check writes so much and no more, and nothing is written of a resource whose turn is to come', async () => {
       const engine = postgresEngine(() => shared.environment.postgres);
       const [one, other] = [await newton(engine, 'pgdrift_one'), await newton(engine, 'pgdrift_other')];
       for (const { tenant } of [one, other]) {
@@ -132,7 +132,7 @@ describeWithOperator('drift', (shared) => {
       }
       const rested = (await other.tenant.read()).metadata?.resourceVersion;
       const since = new Date();
-      await look(one.tenant);
+      await nextCheck(one.tenant);
       // The log of the API server may be a moment behind its answers.
       await eventually(() => {
         const done = writes(one.tenant, since);
@@ -147,7 +147,7 @@ describeWithOperator('drift', (shared) => {
       });
       const [, job] = await one.tenant.jobs();
       expect(job?.spec.ttlSecondsAfterFinished).to.equal(600);
-      await look(one.tenant);
+      await nextCheck(one.tenant);
       expect(writes(other.tenant, since)).to.deep.equal([]);
       expect((await other.tenant.read()).metadata?.resourceVersion).to.equal(rested);
     });

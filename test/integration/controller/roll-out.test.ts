@@ -53,8 +53,8 @@ describe('a contract that waits for a roll-out', () => {
   /** The right to read workloads, in this namespace alone. */
   const allow = (tenant: Tenant) => succeeds(tenant, 'apply', '-k', 'manifests/roll-outs');
 
-  /** Has the operator look at once, which it would do by itself in some seconds. */
-  async function look(tenant: Tenant): Promise<void> {
+  /** Has the operator reconcile at once, which it would do by itself in some seconds. */
+  async function reconcile(tenant: Tenant): Promise<void> {
     asked += 1;
     const annotation = `db.glance.openstack.org/retry=${asked}`;
     await succeeds(tenant, 'annotate', 'glanceschema', 'glance', '--overwrite', annotation);
@@ -63,7 +63,7 @@ describe('a contract that waits for a roll-out', () => {
   async function says(tenant: Tenant, words: string): Promise<void> {
     await eventually(
       async () => {
-        await look(tenant);
+        await reconcile(tenant);
         const { status } = await tenant.reaches('WaitingForRollOut', 0);
         expect(status.conditions[0].message).to.contain(words);
         expect(status.conditions[1].type).to.equal('Reconciling');

@@ -84,7 +84,7 @@ describe('what a PostgreSQL imposes on a session', () => {
   }
 
   /**
-   * A database of Newton, where looks and writes take longer than any of the limits: so many
+   * A database of Newton, where reads and writes take longer than any of the limits: so many
    * seconds.
    */
   async function newton(slow = 0.15): Promise<string> {
@@ -112,7 +112,7 @@ describe('what a PostgreSQL imposes on a session', () => {
   });
 
   for (const [name, value] of IMPOSED) {
-    it(`${name} = ${value}: looks, the phases and a sync do what they do without`, async function () {
+    it(`${name} = ${value}: reads, the phases and a sync do what they do without`, async function () {
       if (name === 'transaction_timeout' && version < 170_000) {
         this.skip();
       }
@@ -159,7 +159,7 @@ describe('what a PostgreSQL imposes on a session', () => {
     });
   }
 
-  it('looks that take longer than statement_timeout and lock_timeout', async () => {
+  it('reads that take longer than statement_timeout and lock_timeout', async () => {
     const url = await newton();
     expect(await run(url, 'expand', 'ocata01')).to.equal('expand ocata01: 0');
     const database = url.split('/').at(-1);
@@ -170,7 +170,7 @@ describe('what a PostgreSQL imposes on a session', () => {
     const blocker = new pg.Client({ connectionString: url });
     await blocker.connect();
     await blocker.query('BEGIN; SET LOCAL statement_timeout = 0; LOCK TABLE images');
-    const look = run(url, 'version');
+    const version = run(url, 'version');
     await eventually(async () => {
       const { rows } = await blocker.query(
         "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'images'::regclass",
@@ -179,7 +179,7 @@ describe('what a PostgreSQL imposes on a session', () => {
     });
     await sleep(500);
     await blocker.end();
-    expect(await look).to.equal('version: 0');
+    expect(await version).to.equal('version: 0');
   });
 
   it('row_security: rows that a policy hides from the owner too are an error, not left as they are', async () => {
@@ -209,7 +209,7 @@ describe('what a PostgreSQL imposes on a session', () => {
     expect(await readSchema(url)).to.deep.equal(before);
   });
 
-  it('default_transaction_read_only, which is a guard: exit 20 with its name, nothing changed; looks go on', async () => {
+  it('default_transaction_read_only, which is a guard: exit 20 with its name, nothing changed; reads go on', async () => {
     const url = await newton();
     const before = await readSchema(url);
     await withClient(url, (client) =>

@@ -202,7 +202,7 @@ describe('sessions of a PostgreSQL', () => {
     );
   });
 
-  it('SIGTERM while a look waits for a table that others have: exit 22 at once, nothing changed', async () => {
+  it('SIGTERM while a read waits for a table that others have: exit 22 at once, nothing changed', async () => {
     const url = await newton();
     const expanded = await runCli(['db', 'expand', 'ocata01'], { DATABASE_CONNECTION: url });
     expect(expanded.code, expanded.stderr).to.equal(0);
@@ -218,7 +218,7 @@ describe('sessions of a PostgreSQL', () => {
     const { code, stderr } = await run.done;
     await blocker.end();
     expect(code, stderr).to.equal(22);
-    expect(stderr).to.match(/^Stopped while looking at .*: nothing was changed$/m);
+    expect(stderr).to.match(/^Stopped while reading .*: nothing was changed$/m);
   });
 
   for (const [command, changed] of [

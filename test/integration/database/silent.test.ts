@@ -10,7 +10,7 @@ describe('a PostgreSQL that does not answer any more', () => {
     port: () => server().port,
     points: {
       'its first statement': /AS pooled/,
-      'a look before the lock': /pg_describe_object/,
+      'a query before the lock': /pg_describe_object/,
       'the lock': /pg_try_advisory_xact_lock/,
       'the connection for the work': /pg_range/,
       'its first transaction': /AS locked/,

@@ -284,7 +284,7 @@ describe('a Galera cluster of three', () => {
     await expectWhole(second.url('aria'), []);
   });
 
-  it('what is refused is looked at before the lock, which is a write: nothing is left of it', async () => {
+  it('what is refused is found before the lock, which is a write: nothing is left of it', async () => {
     await newton('refused', 10);
     await withMysql(first.url('refused'), (client) =>
       client.query('ALTER TABLE images CHARACTER SET latin1'),

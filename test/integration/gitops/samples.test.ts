@@ -18,7 +18,7 @@ function documents(file: string): readonly KubeObject[] {
 
 /**
  * The Secret, the GlanceSchemas and the Deployment are given to a real API server, in the order of
- * the waves. The kinds of Argo CD and Flux are not there: of those only the structure is looked at.
+ * the waves. The kinds of Argo CD and Flux are not there: of those only the structure is checked.
  */
 describe('the samples for GitOps', () => {
   let plane: ControlPlane;

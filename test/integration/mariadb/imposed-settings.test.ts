@@ -125,7 +125,7 @@ describe('what a MariaDB imposes on a session', () => {
   });
 
   for (const [name, value] of IMPOSED) {
-    it(`${name} = ${value}: looks, the phases and a sync do what they do without`, async () => {
+    it(`${name} = ${value}: reads, the phases and a sync do what they do without`, async () => {
       databases += 1;
       const url = await server.createDatabase(`imposed_${databases}`);
       const empty = await server.createDatabase(`empty_${databases}`);

@@ -10,7 +10,7 @@ describe('a MariaDB that does not answer any more', () => {
     port: () => server().port,
     points: {
       'its first statement': /SET SESSION sql_mode/,
-      'a look before the lock': /SHOW GRANTS/,
+      'a query before the lock': /SHOW GRANTS/,
       'the lock': /GET_LOCK/,
       'the connection for the work': /SET time_zone/,
       'its first transaction': /IS_USED_LOCK.*AS there/s,

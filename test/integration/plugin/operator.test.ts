@@ -76,7 +76,7 @@ describe('kubectl glanceschema with an operator at work', () => {
       await says(tenant, 'resume');
       await says(tenant, 'wait');
       const { history } = (await tenant.read()).status;
-      // A data migration that finds no row left is planned, as nobody has looked, and leaves no
+      // A data migration that finds no row left is planned, as nobody has read them, and leaves no
       // trace.
       expect(steps).to.include.members(history[0].applied);
       expect(history[0].applied).to.include(steps.at(-1));

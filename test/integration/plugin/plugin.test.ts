@@ -230,7 +230,7 @@ Job           glance-1-bd7662a5, attempt 1, at work since 2026-11-23 07:00:00 UT
       expect(stderr).to.contain("'kubectl get glanceschemas -n openstack --context test --kubeconfig ");
     });
 
-    it('nobody has looked at it', async () => {
+    it('the operator has not seen it', async () => {
       await given('glance', undefined);
       expect(await status('glance')).to.equal(`GlanceSchema openstack/glance: no state
 
@@ -240,7 +240,7 @@ State         not reconciled yet. Check that an operator is running.
 `);
     });
 
-    it('nobody has looked at the newest spec, which is suspended and named by an alias', async () => {
+    it('the operator has not seen the newest spec, which is suspended and named by an alias', async () => {
       await given('glance', MIGRATED, { revision: 'ocata' });
       await api.call('PATCH', `${SCHEMAS}/glance`, { spec: { suspend: true } });
       const screen = await status('glance');
@@ -263,7 +263,7 @@ State         not reconciled yet. Check that an operator is running.
       expect(screen).to.contain('Window        0 2 * * SAT for 2h30m, Europe/Berlin\n');
     });
 
-    it('a look has found drift', async () => {
+    it('a drift check has found drift', async () => {
       const drift = { differences: ['table images is missing', 'table tasks is missing'], also: [] };
       const wanted = aSchema({ spec: { drift: {} }, status: recordedAt('ocata01', { drift }) });
       const { status: told } = decide(observe(wanted, [], []), NOW);
@@ -371,7 +371,7 @@ ocata01
         'from mitaka02 to pike01: ',
       ],
       [
-        'to the newest of this build, where the operator has not looked yet',
+        'to the newest of this build, which the operator has not seen yet',
         recordedAt('mitaka02', { observedGeneration: 0, targetRevision: 'pike01' }),
         { revision: 'latest' },
         'from mitaka02 to 2024_1_01: ',
@@ -450,7 +450,7 @@ ocata01
       const { code, stderr } = await plugin(...WAIT, '--timeout', '5s');
       expect(code).to.equal(4);
       expect(stderr).to.equal(`Suspended: It is so.
-Cannot wait for GlanceSchema openstack/glance any longer: when the time was up it was at Suspended (It is so.). Wait again, or look by 'kubectl glanceschema status glance -n openstack'.
+Cannot wait for GlanceSchema openstack/glance any longer: when the time was up it was at Suspended (It is so.). Wait again, or check with 'kubectl glanceschema status glance -n openstack'.
 `);
     });
 
@@ -458,7 +458,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
       await given('glance', MIGRATED);
       await api.call('PATCH', `${SCHEMAS}/glance`, { spec: { revision: 'pike01' } });
       const run = started();
-      await run.says('The operator has not looked at the newest spec yet\n');
+      await run.says('The operator has not seen the newest spec yet\n');
       const newer = (each: GlanceSchemaStatus) => ({
         ...each,
         conditions: each.conditions?.map((condition) => ({ ...condition, observedGeneration: 2 })) ?? [],
@@ -691,7 +691,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
           [],
           'Suspended',
         ],
-        ['the operator has not looked yet', undefined, MANUAL, [], 'not seen by the operator yet'],
+        ['the operator has not seen it yet', undefined, MANUAL, [], 'not seen by the operator yet'],
       ] as const) {
         it(`refuses where ${fact}, and changes nothing`, async () => {
           await given('glance', told, spec);

@@ -88,7 +88,7 @@ export function lostLockCases(engine: TestEngine, taker: LockTaker): void {
       expect(count).to.be.greaterThan(1);
       const wrong: string[] = [];
       for (let at = 0; at < count; at += 1) {
-        // Before and behind the changes there is only to look, for which a silent network lets it
+        // Before and behind the changes there is only to read, for which a silent network lets it
         // wait.
         if (muted && (at === 0 || at === count - 1)) continue;
         if (!WHOLE && at % run.each !== 0 && at < count - 2) continue;

@@ -372,7 +372,7 @@ alive() { kill -0 $$ 2>/dev/null; }
       const timer = setTimeout(() => killed.kill('SIGKILL'), length * (0.3 + 0.7 * draw()));
       await killed.done;
       clearTimeout(timer);
-      const look = await eventually(async () => {
+      const left = await eventually(async () => {
         const version = await run(url, 'version', '--output', 'json');
         const now = version.code === 13 ? 'marked' : JSON.stringify(await content(url));
         expect(now).to.be.oneOf([
@@ -382,8 +382,8 @@ alive() { kill -0 $$ 2>/dev/null; }
         ]);
         return now === JSON.stringify(there) ? 'old' : now === 'marked' ? now : 'new';
       });
-      found.set(look, (found.get(look) ?? 0) + 1);
-      await eventually(async () => restored(url, file, ...(look === 'marked' ? [] : ['--replace'])));
+      found.set(left, (found.get(left) ?? 0) + 1);
+      await eventually(async () => restored(url, file, ...(left === 'marked' ? [] : ['--replace'])));
       expect(await content(url), `round ${round}`).to.deep.equal(goal);
     }
     if (process.env.RESTORE_KILLS !== undefined) {

@@ -48,7 +48,7 @@ export function silentCases(engine: TestEngine, { port, points, lockImages, trie
     );
   });
 
-  it('a look that waits for a table for longer than that goes on, as the server lets others in', async () => {
+  it('a query that waits for a table for longer than that goes on, as the server lets others in', async () => {
     const url = await newtonDatabase(engine, 20);
     await succeeds(url, 'expand', 'ocata01');
     const other = await engine.connect(url);

@@ -103,7 +103,7 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
       'nothing cuts a value by itself',
     ).to.deep.equal([]);
     expect(told.join('\n')).to.match(
-      /-- Not before a look at the rows: this cuts or refuses each name that no .*\(255\) holds\./,
+      /-- Check the rows first: this cuts or refuses each name that no .*\(255\) holds\./,
     );
     await engine.query(url, told.at(-1)?.replace('-- ', '') ?? '');
     expect(await succeeds(url, 'sync')).to.match(/^Database is up to date/);
@@ -118,7 +118,7 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
         `  ${what}`,
         ...(caution === undefined
           ? []
-          : [`      -- Not before a look at the rows: this ${caution}. Take a backup, then run it by hand.`]),
+          : [`      -- Check the rows first: this ${caution}. Take a backup, then run it by hand.`]),
         `      ${sql};`,
       ]),
     );
@@ -134,7 +134,7 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
     expect(await db(url, 'diff')).to.deep.include({ code: 0, stderr: '' });
   });
 
-  it('a narrower column and another default: db diff mends them, with nothing to look at before', async () => {
+  it('a narrower column and another default: db diff mends them, with nothing to check before', async () => {
     const url = await harmed(
       hands.widen('name', 'varchar(40)'),
       "ALTER TABLE images ALTER COLUMN visibility SET DEFAULT 'private'",

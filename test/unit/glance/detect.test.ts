@@ -16,7 +16,7 @@ function tablesAt(...heads: readonly string[]): Map<string, Set<string>> {
   );
 }
 
-interface Look {
+interface Seen {
   readonly schema?: string;
   /** A head of the other branch that the schema has too. */
   readonly also?: string;
@@ -29,30 +29,30 @@ interface Look {
   readonly extra?: readonly string[];
 }
 
-function found(look: Look): Found {
+function found(database: Seen): Found {
   const tables =
-    look.schema === undefined
+    database.schema === undefined
       ? new Map<string, Set<string>>()
-      : tablesAt(look.schema, ...(look.also === undefined ? [] : [look.also]));
-  for (const table of look.extra ?? []) {
+      : tablesAt(database.schema, ...(database.also === undefined ? [] : [database.also]));
+  for (const table of database.extra ?? []) {
     tables.set(table, new Set(['id']));
   }
-  if (look.alembic !== undefined) {
+  if (database.alembic !== undefined) {
     tables.set('alembic_version', new Set(['version_num']));
   }
-  if (look.migrate !== undefined) {
+  if (database.migrate !== undefined) {
     tables.set('migrate_version', new Set(['repository_id', 'repository_path', 'version']));
   }
   return {
     tables,
-    ...(look.pending === undefined ? {} : { pending: new Set(look.pending) }),
-    ...withoutUndefined({ alembic: look.alembic }),
-    ...(look.migrate === undefined
+    ...(database.pending === undefined ? {} : { pending: new Set(database.pending) }),
+    ...withoutUndefined({ alembic: database.alembic }),
+    ...(database.migrate === undefined
       ? {}
       : {
           migrate: [
-            ...(look.beside ?? []),
-            { repository: look.repository ?? 'Glance Migrations', version: look.migrate },
+            ...(database.beside ?? []),
+            { repository: database.repository ?? 'Glance Migrations', version: database.migrate },
           ],
         }),
   };
@@ -109,7 +109,7 @@ describe('the rows of a version table and a position', () => {
 });
 
 describe('locate', () => {
-  const rows: readonly (readonly [string, Look, string])[] = [
+  const rows: readonly (readonly [string, Seen, string])[] = [
     ['nothing', {}, 'empty'],
     ['an empty alembic_version', { alembic: [] }, 'empty'],
     ['migrate_version 0 and nothing else', { migrate: 0 }, 'empty'],
@@ -272,13 +272,13 @@ describe('locate', () => {
       'mitaka02',
     ],
   ];
-  for (const [name, look, expected] of rows) {
+  for (const [name, database, expected] of rows) {
     it(`${name}: ${expected}`, () => {
-      expect(brief(detect(found(look), KNOWN_SCHEMA))).to.equal(expected);
+      expect(brief(detect(found(database), KNOWN_SCHEMA))).to.equal(expected);
     });
   }
 
-  const messages: readonly (readonly [string, Look, string])[] = [
+  const messages: readonly (readonly [string, Seen, string])[] = [
     [
       'a release to come',
       { schema: '2024_1_contract01', alembic: ['2027_1_expand01', 'liberty'] },
@@ -338,23 +338,25 @@ describe('locate', () => {
       "alembic_version says 'pike_contract01', but images.os_hidden, images.os_hash_algo, images.os_hash_value and 5 more are there, which 'pike01' does not have. Restore a backup, or correct the version table by 'db version_control REVISION'.",
     ],
   ];
-  for (const [name, look, message] of messages) {
+  for (const [name, database, message] of messages) {
     it(`says of ${name}: ${message}`, () => {
-      expect(detect(found(look), KNOWN_SCHEMA)).to.deep.include({ kind: 'refused', message });
+      expect(detect(found(database), KNOWN_SCHEMA)).to.deep.include({ kind: 'refused', message });
     });
   }
 
   it('says by itself what is not as the revision has it', () => {
-    const look = found({ schema: 'ocata_contract01', alembic: ['mitaka01'] });
-    expect(detect(look, KNOWN_SCHEMA)).to.deep.include({
+    const database = found({ schema: 'ocata_contract01', alembic: ['mitaka01'] });
+    expect(detect(database, KNOWN_SCHEMA)).to.deep.include({
       wrong: "images.is_public is not there and images.visibility is there, which 'mitaka01' does not have",
     });
   });
 
   it('says which columns are missing, and where the stamp claims to be', () => {
-    const look = found({ schema: 'mitaka02', alembic: ['mitaka02'] });
+    const database = found({ schema: 'mitaka02', alembic: ['mitaka02'] });
     const missing = ['is_public', 'name'];
-    expect(detect({ ...look, tables: without(look.tables, 'images', missing) }, KNOWN_SCHEMA)).to.deep.equal({
+    expect(
+      detect({ ...database, tables: without(database.tables, 'images', missing) }, KNOWN_SCHEMA),
+    ).to.deep.equal({
       kind: 'refused',
       reason: 'DatabaseNotGlance',
       message:
@@ -375,10 +377,10 @@ describe('locate', () => {
   });
 
   describe('an expand that was ended in the middle', () => {
-    const look = found({ schema: 'ocata_expand01', alembic: ['mitaka02'] });
+    const database = found({ schema: 'ocata_expand01', alembic: ['mitaka02'] });
     const [trigger = '', ...others] = KNOWN_SCHEMA.triggers;
     const rows: readonly (readonly [string, readonly string[] | undefined, string])[] = [
-      ['nobody looked for triggers', undefined, 'mitaka02, under way'],
+      ['nobody asked for triggers', undefined, 'mitaka02, under way'],
       ['it has one of its triggers', [trigger], 'mitaka02, under way'],
       ['it has no trigger', [], 'mitaka02'],
       ['it has triggers of others', ['audit_insert'], 'mitaka02'],
@@ -386,7 +388,7 @@ describe('locate', () => {
     for (const [fact, triggers, expected] of rows) {
       it(`${fact}: ${expected}`, () => {
         expect(others, 'there are more than one').to.not.deep.equal([]);
-        const seen = triggers === undefined ? look : { ...look, triggers: new Set(triggers) };
+        const seen = triggers === undefined ? database : { ...database, triggers: new Set(triggers) };
         expect(
           brief(detect(seen, { ...KNOWN_SCHEMA, transactional: false, mayLack: () => new Set() })),
         ).to.equal(expected);
@@ -394,7 +396,7 @@ describe('locate', () => {
     }
 
     it('is under way without triggers too where each script is one transaction', () => {
-      const seen = { ...look, triggers: new Set<string>() };
+      const seen = { ...database, triggers: new Set<string>() };
       expect(brief(detect(seen, KNOWN_SCHEMA))).to.equal('mitaka02, under way');
     });
 
@@ -439,16 +441,16 @@ describe('locate', () => {
         'DatabaseNotGlance',
       ],
     ];
-    for (const [fact, look, expected] of begun) {
-      it(`${fact}: ${expected}`, () => expect(brief(detect(look, piecemeal))).to.equal(expected));
+    for (const [fact, database, expected] of begun) {
+      it(`${fact}: ${expected}`, () => expect(brief(detect(database, piecemeal))).to.equal(expected));
     }
 
     it('a first table is refused where it is one', () => {
-      const look = { tables: new Map([...version, ...images]), alembic: [] };
-      expect(brief(detect(look, KNOWN_SCHEMA))).to.equal('DatabaseNotGlance');
+      const database = { tables: new Map([...version, ...images]), alembic: [] };
+      expect(brief(detect(database, KNOWN_SCHEMA))).to.equal('DatabaseNotGlance');
     });
 
-    const look = found({ schema: 'ocata_expand01', alembic: ['ocata_expand01'] });
+    const database = found({ schema: 'ocata_expand01', alembic: ['ocata_expand01'] });
     const lacking: readonly (readonly [string, readonly string[], string])[] = [
       ['nothing is gone', [], 'ocata01 (Migrate)'],
       ['what the next script drops is gone', ['is_public'], 'ocata01 (Migrate), lacking images.is_public'],
@@ -456,17 +458,17 @@ describe('locate', () => {
     ];
     for (const [fact, gone, expected] of lacking) {
       it(`${fact}: ${expected}`, () => {
-        const tables = without(look.tables, 'images', gone);
-        expect(brief(detect({ ...look, tables }, piecemeal))).to.equal(expected);
+        const tables = without(database.tables, 'images', gone);
+        expect(brief(detect({ ...database, tables }, piecemeal))).to.equal(expected);
       });
     }
 
     it('refuses a column that is gone with rows that were to be filled from it', () => {
-      const tables = without(look.tables, 'images', ['is_public']);
+      const tables = without(database.tables, 'images', ['is_public']);
       const gone = filledFrom(['images.is_public', 'images.name'], REGISTRY);
       expect(gone).to.deep.equal([{ table: 'images', column: 'is_public', successor: 'visibility' }]);
       const lost = gone.map((each) => ({ ...each, rows: 13 }));
-      expect(detect({ ...look, tables, lost }, piecemeal)).to.deep.equal({
+      expect(detect({ ...database, tables, lost }, piecemeal)).to.deep.equal({
         kind: 'refused',
         reason: 'DatabaseNotGlance',
         message:
@@ -482,18 +484,18 @@ describe('locate', () => {
       { table: 'images', column: 'is_public', successor: 'visibility', rows: 13 },
       { table: 'things', column: 'old', successor: 'new', rows: 2 },
     ];
-    const look = found({ schema: 'ocata_expand01', alembic: ['ocata_expand01'] });
-    expect(detect({ ...look, lost }, KNOWN_SCHEMA)).to.deep.include({
+    const database = found({ schema: 'ocata_expand01', alembic: ['ocata_expand01'] });
+    expect(detect({ ...database, lost }, KNOWN_SCHEMA)).to.deep.include({
       wrong:
         'images.is_public is gone and 13 rows have no visibility and things.old is gone and 2 rows have no new',
     });
   });
 
   it('says which column is missing', () => {
-    const look = found({ schema: 'mitaka02', migrate: 44 });
-    const tables = new Map(look.tables);
+    const database = found({ schema: 'mitaka02', migrate: 44 });
+    const tables = new Map(database.tables);
     tables.set('images', new Set([...(tables.get('images') ?? [])].filter((name) => name !== 'is_public')));
-    const detected = detect({ ...look, tables }, KNOWN_SCHEMA);
+    const detected = detect({ ...database, tables }, KNOWN_SCHEMA);
     expect(detected).to.deep.include({
       kind: 'refused',
       message:

@@ -462,7 +462,7 @@ describe('the phase that is next', () => {
   }
 });
 
-interface Look {
+interface Seen {
   readonly heads: readonly string[];
   readonly pending: readonly string[];
   readonly triggers: ReadonlySet<string>;
@@ -470,7 +470,7 @@ interface Look {
 }
 
 describe('what runs, in order,', () => {
-  const rows: readonly (readonly [string, Partial<Look>, Goal, string])[] = [
+  const rows: readonly (readonly [string, Partial<Seen>, Goal, string])[] = [
     ['an empty database', {}, to('ocata01'), 'liberty mitaka01 mitaka02 ocata01'],
     ['mitaka02', { heads: ['mitaka02'] }, to('ocata01'), 'ocata01'],
     [

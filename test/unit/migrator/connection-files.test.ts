@@ -25,7 +25,7 @@ describe("MySQL's option file", () => {
     });
   });
 
-  it("RHOSO's without TLS: as PyMySQL, which does not look at ssl", () => {
+  it("RHOSO's without TLS: as PyMySQL, which ignores ssl", () => {
     expect(read(url, { '/etc/my.cnf': '[client]\nssl=0\n' }).tls).to.deep.equal({ mode: 'prefer' });
   });
 

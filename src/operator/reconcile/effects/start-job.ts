@@ -5,7 +5,7 @@ import { migrationJob, migrationJobName } from '../job/job.ts';
 import type { Effect } from '../policies/policy.ts';
 import type { Acted, Target } from './effect.ts';
 
-/** Reserves the sequence number, looks once more that nobody is at work, and makes the Job. */
+/** Reserves the sequence number, checks once more that nobody is at work, and makes the Job. */
 export async function startJob(
   target: Target,
   effect: Extract<Effect, { kind: 'startJob' }>,
@@ -18,7 +18,7 @@ export async function startJob(
   const fenced = await cluster.patchMetadata(schema, {
     finalizers: [...others, FINALIZER],
     reservedSequence: effect.purpose.sequence,
-    forLook: effect.purpose.kind === 'Look',
+    forDriftCheck: effect.purpose.kind === 'DriftCheck',
   });
   if (fenced === 'conflict') {
     return { kind: 'conflict', why: 'a conflict: the schema has changed before its Job was started' };

@@ -6,8 +6,8 @@ import {
 import {
   BACKUP_CONTAINER_NAME,
   CONTAINER_NAME,
+  DRIFT_CHECK_SEQUENCE_ANNOTATION,
   FINALIZER,
-  LOOK_SEQUENCE_ANNOTATION,
   OBSERVE_ANNOTATION,
   PURPOSE_ANNOTATION,
   RESERVED_SEQUENCE_ANNOTATION,
@@ -103,8 +103,8 @@ export interface ObservedSchema {
   readonly retry: string | undefined;
   /** The sequence number that was reserved for the next Job. */
   readonly reservedSequence: number;
-  /** Whether that is for a look. */
-  readonly reservedForLook: boolean;
+  /** Whether that is for a drift check. */
+  readonly reservedForDriftCheck: boolean;
 }
 
 /** A Job of the GlanceSchema, with what its pods say. */
@@ -254,7 +254,7 @@ export function observe(
       status: isOfAnother(schema, near) ? onlyHistory(status) : status,
       observe: asHandled(annotations[OBSERVE_ANNOTATION]),
       retry: asHandled(annotations[RETRY_ANNOTATION]),
-      reservedForLook: annotations[LOOK_SEQUENCE_ANNOTATION] === reservedSequence,
+      reservedForDriftCheck: annotations[DRIFT_CHECK_SEQUENCE_ANNOTATION] === reservedSequence,
       reservedSequence: /^\d{1,9}$/.test(reservedSequence) ? Number(reservedSequence) : 0,
     },
     job: newest === undefined ? undefined : observeJob(schema, newest, nearPods),

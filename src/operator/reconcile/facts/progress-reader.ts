@@ -9,7 +9,7 @@ import type { Observed, ObservedProgress } from './observe.ts';
 const PACE = 10_000;
 
 /**
- * How long a reading is waited for before the next look, in milliseconds; more than it may take.
+ * How long a reading is waited for before the next reconcile, in milliseconds; more than it may take.
  */
 const READING = 2_500;
 

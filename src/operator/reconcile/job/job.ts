@@ -20,7 +20,7 @@ import { allowedAnnotations, type PodInput, podTemplate } from './pod-template.t
 const position = z.object({ revision: z.string(), phase: z.enum(PHASES) });
 
 const purposeSchema = z.object({
-  kind: z.enum(['Migrate', 'Observe', 'Plan', 'Look']),
+  kind: z.enum(['Migrate', 'Observe', 'Plan', 'DriftCheck']),
   /** Where a migration is to lead; null for a Job that only reads. */
   target: position.nullable(),
   /** Where the migration would lead that is planned. */
@@ -190,7 +190,7 @@ function commandFor(
   if (plans !== undefined) {
     return ['db', 'plan', ...positionArguments(plans), '--output', 'sql', ...planFor, ...report];
   }
-  if (kind === 'Look') {
+  if (kind === 'DriftCheck') {
     return ['db', 'version', '--drift', ...excludeArguments(drift?.exclude), ...report];
   }
   if (target === null) {

@@ -97,7 +97,10 @@ export function nextAttemptNotDue(facts: Facts): Verdict | undefined {
 /** The newest Job if it failed, unless the spec has changed or a retry was asked for since. */
 function failedJob(facts: Facts) {
   const { job } = facts.status;
-  return job?.failure === undefined || job.finishedAt === undefined || isSuperseded(job, facts) || isLook(job)
+  return job?.failure === undefined ||
+    job.finishedAt === undefined ||
+    isSuperseded(job, facts) ||
+    isDriftCheck(job)
     ? undefined
     : { ...job, failure: job.failure, finishedAt: job.finishedAt };
 }
@@ -108,7 +111,7 @@ function failedJob(facts: Facts) {
  */
 function lostJob(facts: Facts) {
   const { job } = facts.status;
-  if (job === undefined || job.finishedAt !== undefined || isSuperseded(job, facts) || isLook(job)) {
+  if (job === undefined || job.finishedAt !== undefined || isSuperseded(job, facts) || isDriftCheck(job)) {
     return undefined;
   }
   const failure = {
@@ -118,9 +121,9 @@ function lostJob(facts: Facts) {
   return { ...job, failure, finishedAt: job.startedAt };
 }
 
-/** A look that failed is no attempt at anything: there is another one, and nothing waits for it. */
-function isLook({ purpose }: StatusJob): boolean {
-  return purpose === 'Look';
+/** A drift check that failed is no attempt at anything: there is another one, and nothing waits for it. */
+function isDriftCheck({ purpose }: StatusJob): boolean {
+  return purpose === 'DriftCheck';
 }
 
 /** Whether something is wanted that was not when the newest Job was made. */

@@ -28,8 +28,8 @@ export function housekeeping(facts: Facts, next?: Effect): Effect | undefined {
     // The log of a plan is read until somebody has approved it.
     const least = purpose === 'Plan' && failure === undefined ? PLAN_TTL : 0;
     const ttl =
-      purpose === 'Look'
-        ? LOOK_TTL
+      purpose === 'DriftCheck'
+        ? DRIFT_CHECK_TTL
         : failure !== undefined && !isFinal(failure.reason)
           ? REPEATED_TTL
           : Number.POSITIVE_INFINITY;
@@ -59,8 +59,8 @@ export function housekeeping(facts: Facts, next?: Effect): Effect | undefined {
  */
 const REPEATED_TTL = 3600;
 
-/** How long a Job stays that has looked at the database, in seconds. */
-const LOOK_TTL = 600;
+/** How long the Job of a drift check stays, in seconds. */
+const DRIFT_CHECK_TTL = 600;
 
 /** How long a Job that has made a plan stays at least, in seconds: a week. */
 const PLAN_TTL = 604_800;

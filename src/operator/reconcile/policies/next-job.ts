@@ -22,8 +22,8 @@ export function startJob(facts: Facts, wanted: Wanted): Effect {
     attempt: again ? last.attempt + 1 : 1,
     generation: schema.generation,
     ...(kind === 'Observe' && schema.observe !== undefined ? { observe: schema.observe } : {}),
-    // What a person has asked for is not answered by a look.
-    ...(kind === 'Look' ? {} : withoutUndefined({ retry: schema.retry })),
+    // What a person has asked for is not answered by a drift check.
+    ...(kind === 'DriftCheck' ? {} : withoutUndefined({ retry: schema.retry })),
     ...(kind === 'Migrate' ? backupOf(schema.spec) : {}),
     podTemplateHash: podTemplateHash(schema),
     database: databaseName(schema.spec.database),

@@ -23,7 +23,7 @@ export type Effect =
   | { readonly kind: 'disown'; readonly job: JobReference }
   | { readonly kind: 'releaseFinalizer' };
 
-/** What the policies look at: what was observed, with the newest result already in the status. */
+/** What the policies decide from: what was observed, with the newest result already in the status. */
 export interface Facts extends Observed {
   readonly status: GlanceSchemaStatus;
   /** Milliseconds since the epoch. */

@@ -70,17 +70,20 @@ export function readAgain(facts: Facts, message: string, withMessage = false): V
 /**
  * Whether the newest Job may have changed the database after what is recorded was read: it was
  * lost, perhaps before the status reported it, or it ended without having read the database again.
- * Then only another Job can tell. A look begins only where it is not so, and changes nothing.
+ * Then only another Job can tell. A drift check begins only where it is not so, and changes nothing.
  */
 export function recordMayBeOld({ schema, status }: Facts): boolean {
   const { job } = status;
   const last = job?.sequence ?? 0;
-  // A look is the only Job since, where its sequence number is the next one.
-  if (schema.reservedSequence > last && !(schema.reservedForLook && schema.reservedSequence === last + 1)) {
+  // A drift check is the only Job since, where its sequence number is the next one.
+  if (
+    schema.reservedSequence > last &&
+    !(schema.reservedForDriftCheck && schema.reservedSequence === last + 1)
+  ) {
     return true;
   }
   // Of a status that was wiped meanwhile it has not kept what was read before.
-  if (job?.purpose === 'Look' && status.databaseHeads !== undefined) {
+  if (job?.purpose === 'DriftCheck' && status.databaseHeads !== undefined) {
     return false;
   }
   // One that only reads too: a lost migration may have been before it.

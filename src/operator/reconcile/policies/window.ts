@@ -15,7 +15,7 @@ export function windowInvalid({ schema }: Facts): Verdict | undefined {
 }
 
 /**
- * How soon it is looked at again, in milliseconds: a clock that is put right meanwhile must not
+ * How soon it is checked again, in milliseconds: a clock that is put right meanwhile must not
  * make it wait for longer.
  */
 const LONGEST_REQUEUE = 60_000;

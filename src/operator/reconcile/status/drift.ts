@@ -10,7 +10,7 @@ import { recordedPosition } from './recorded-position.ts';
 const MOST_DRIFT = 10;
 const LONGEST_MESSAGE = 2048;
 
-/** The status with what a Job has found of the schema, where it has looked. */
+/** The status with what a Job has found of the schema, where it has compared it. */
 export function recordDrift(
   before: GlanceSchemaStatus,
   status: GlanceSchemaStatus,
@@ -20,7 +20,7 @@ export function recordDrift(
     return status;
   }
   const { report, finishedAt } = state;
-  const { moved, behind, nextLookAt, ...rest } = status.drift ?? {};
+  const { moved, behind, nextCheckAt, ...rest } = status.drift ?? {};
   const what =
     report?.drift === undefined
       ? {}
@@ -29,18 +29,18 @@ export function recordDrift(
           also: report.drift.also.slice(0, MOST_DRIFT),
         };
   const reading = readingOf(report);
-  if (purpose?.kind !== 'Look') {
+  if (purpose?.kind !== 'DriftCheck') {
     const drift = {
       ...rest,
       ...what,
-      ...withoutUndefined({ nextLookAt, ...(reading === undefined ? { moved, behind } : {}) }),
+      ...withoutUndefined({ nextCheckAt, ...(reading === undefined ? { moved, behind } : {}) }),
     };
     return status.drift === undefined && report?.drift === undefined ? status : { ...status, drift };
   }
   if (report === undefined || reading === undefined) {
     return status;
   }
-  const found = ofLook(before, purpose, reading);
+  const found = ofDriftCheck(before, purpose, reading);
   return {
     ...status,
     drift: {
@@ -50,12 +50,12 @@ export function recordDrift(
         moved: whoMoved(before, status) ?? moved,
         behind: isFollowed(before, purpose, found) ? undefined : sayBehind(before, found, report),
       }),
-      lookedAt: finishedAt,
+      checkedAt: finishedAt,
     },
   };
 }
 
-/** That somebody else has migrated the database, where a look has found that. */
+/** That somebody else has migrated the database, where a drift check has found that. */
 function whoMoved(before: GlanceSchemaStatus, after: GlanceSchemaStatus): string | undefined {
   const [from, to] = [recordedPosition(before), recordedPosition(after)];
   return from === undefined || to === undefined || comparePositions(from, to) === 0
@@ -81,16 +81,14 @@ function sayBehind(
   );
 }
 
-/**
- * A look does not ask the rows: where the heads are those of the record, so is the phase.
- */
-export function ofLook(
+/** A drift check does not ask the rows: where the heads are those of the record, so is the phase. */
+export function ofDriftCheck(
   status: GlanceSchemaStatus,
   purpose: ObservedJob['purpose'],
   reading: Reading,
 ): Reading {
   const isSame =
-    purpose?.kind === 'Look' &&
+    purpose?.kind === 'DriftCheck' &&
     reading.position !== undefined &&
     status.databaseHeads?.join() === reading.heads.join() &&
     reading.position.revision === status.recordedRevision;
@@ -98,7 +96,7 @@ export function ofLook(
 }
 
 /**
- * Whether the record follows what a Job has read. What a look finds is followed forwards only: on a
+ * Whether the record follows what a Job has read. What a drift check finds is followed forwards only: on a
  * database that is behind, as while a backup is restored, a migration would begin by itself.
  */
 export function isFollowed(
@@ -107,7 +105,7 @@ export function isFollowed(
   { position }: Reading,
 ): boolean {
   const recorded = recordedPosition(status);
-  if (purpose?.kind !== 'Look' || status.recordedRevision === undefined) {
+  if (purpose?.kind !== 'DriftCheck' || status.recordedRevision === undefined) {
     return true;
   }
   const isSame = status.recordedFrom === undefined || status.recordedFrom === purpose.database;

@@ -12,7 +12,7 @@ import { REVISIONS } from '../../../glance/revisions.ts';
 import { withoutUndefined } from '../../../glance/without-undefined.ts';
 import type { ObservedJob, ObservedSchema } from '../facts/observe.ts';
 import { backupBefore, outcomeOfBackup, withBackups } from './backups.ts';
-import { isFollowed, ofLook, recordDrift } from './drift.ts';
+import { isFollowed, ofDriftCheck, recordDrift } from './drift.ts';
 import { type Reading, readingOf } from './reading.ts';
 import type { ReadyCondition } from './status.ts';
 
@@ -176,7 +176,7 @@ function recordPosition(
   if (report === undefined || read === undefined) {
     return status;
   }
-  const reading = ofLook(status, purpose, read);
+  const reading = ofDriftCheck(status, purpose, read);
   if (!isFollowed(status, purpose, reading)) {
     return status;
   }
@@ -203,7 +203,7 @@ function recordPosition(
 
 /**
  * What of the schema is not that of the revision, as far as is known. A Job that only reads, and a
- * migration that failed, have not looked: what was found before holds while the database is where
+ * migration that failed, have not compared it: what was found before holds while the database is where
  * it was.
  */
 function whatDiffers(
@@ -214,13 +214,13 @@ function whatDiffers(
   if (error?.reason === 'SchemaDiffers') {
     return printable(error.message, LONGEST_MESSAGE);
   }
-  const hasLooked =
+  const hasCompared =
     error === null &&
     (drift === undefined ? !['version', 'plan', 'backup'].includes(command) : drift.differences.length === 0);
   const isSame =
     heads?.join() === databaseHeads?.join() &&
     (purpose?.database === undefined || recordedFrom === undefined || purpose.database === recordedFrom);
-  return hasLooked || !isSame ? undefined : schemaDiffers;
+  return hasCompared || !isSame ? undefined : schemaDiffers;
 }
 
 /** Why a Job that has ended has not done what it was for; undefined where it has. */

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { authPlugins } from '../../../../src/migrator/mysql/authentication.ts';
 
 /**
- * What a plugin answers to a question of the server; the driver's own objects are not looked at.
+ * What a plugin answers to a question of the server; the driver's own objects are not checked.
  */
 async function answer(name: string, trusted: boolean): Promise<string> {
   const plugin = authPlugins('pässword', trusted)[name];

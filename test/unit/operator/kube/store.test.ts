@@ -48,26 +48,26 @@ describe('store', () => {
     expect(store.by('owner', 'one')).to.deep.equal([there]);
   });
 
-  it('no lookup and no change looks at an object that it does not concern', () => {
+  it('no lookup and no change reads an object that it does not concern', () => {
     const store = new Store<Thing>(BY_OWNER);
-    let looks = 0;
+    let reads = 0;
     for (let count = 0; count < 10_000; count += 1) {
       const thing = aThing(`thing-${count}`, `owner-${count}`);
       store.put({
         ...thing,
         get owners() {
-          looks += 1;
+          reads += 1;
           return thing.owners;
         },
       });
     }
-    looks = 0;
+    reads = 0;
     expect(store.by('owner', 'owner-7000')).to.have.length(1);
     expect(store.get('openstack', 'thing-7000')).not.to.equal(undefined);
-    expect(looks).to.equal(0);
+    expect(reads).to.equal(0);
     store.put(aThing('thing-7000', 'another'));
     store.delete('openstack', 'thing-8000');
-    expect(looks, 'only what was there before under these two names').to.equal(2);
+    expect(reads, 'only what was there before under these two names').to.equal(2);
   });
 
   it('an index that nobody has named is an error and not empty', () => {

@@ -1403,7 +1403,7 @@ const ROWS: readonly Row[] = [
   ...interferenceRows(),
   ...recordRows(),
   ...backupRows(),
-  ...lookRows(),
+  ...driftCheckRows(),
 ];
 
 /** The node of a pod is not heard of any more. */
@@ -1529,13 +1529,13 @@ function backupRows(): readonly Row[] {
   ];
 }
 
-/** What a look at the database has left. */
-function lookRows(): readonly Row[] {
-  const unread = { job: { ...failedJob(), purpose: 'Look' } } as const;
+/** What a drift check has left. */
+function driftCheckRows(): readonly Row[] {
+  const unread = { job: { ...failedJob(), purpose: 'DriftCheck' } } as const;
   return [
     {
       policy: 'outsideWindow',
-      fact: 'the window is closed, and a look has read nothing since the status was wiped',
+      fact: 'the window is closed, and a drift check has read nothing since the status was wiped',
       schema: aSchema({ spec: { window: CLOSED }, status: unread }),
       effect: 'startJob',
       reason: 'Observing',
@@ -1543,7 +1543,7 @@ function lookRows(): readonly Row[] {
     },
     {
       policy: 'outsideWindow',
-      fact: 'the window is closed, and a look has read nothing where the database is known',
+      fact: 'the window is closed, and a drift check has read nothing where the database is known',
       schema: aSchema({ spec: { window: CLOSED }, status: recordedAt('mitaka02', unread) }),
       effect: 'none',
       reason: 'OutsideWindow',
@@ -2267,7 +2267,7 @@ describe('decide', () => {
     expect(targets).to.deep.equal(['2024_1_01', 'ocata01', undefined, undefined]);
   });
 
-  it('looks once more when nobody knows since when there is no pod, as soon as its log may tell more', () => {
+  it('reconciles once more when nobody knows since when there is no pod, as soon as its log may tell more', () => {
     const observed = observe(aSchema(), [aJob()], [aPod('Failed')]);
     expect(decide(observed, NOW).requeueAfter).to.equal(undefined);
     const progress = { reported: undefined, requeueAt: NOW.getTime() + 5 };

@@ -54,8 +54,8 @@ describe('schemaMetrics', () => {
     expect(await lines('glanceschema_last_success_timestamp_seconds')).to.deep.equal([]);
   });
 
-  it('drift is 1 or 0 where somebody has looked for it, and absent elsewhere', async () => {
-    const drift = { differences: ['table images is missing'], also: [], lookedAt: '2026-11-23T07:01:00Z' };
+  it('drift is 1 or 0 where the schema was checked for it, and absent elsewhere', async () => {
+    const drift = { differences: ['table images is missing'], also: [], checkedAt: '2026-11-23T07:01:00Z' };
     const verdict = { reason: 'UpToDate', message: 'Here.' } as const;
     const seriesOf = async (status: GlanceSchemaStatus): Promise<string | undefined> => {
       schemas = [aSchema({ status: withVerdict(status, verdict, 1, NOW) })];
@@ -63,13 +63,13 @@ describe('schemaMetrics', () => {
       return text.split('\n').find((line) => line.startsWith('glanceschema_drift{'));
     };
     expect(await seriesOf({ drift })).to.equal(`glanceschema_drift{${OF_GLANCE}} 1`);
-    expect(await lines('glanceschema_last_look_timestamp_seconds')).to.deep.equal([
-      `glanceschema_last_look_timestamp_seconds{${OF_GLANCE}} ${Date.parse(drift.lookedAt) / 1000}`,
+    expect(await lines('glanceschema_last_drift_check_timestamp_seconds')).to.deep.equal([
+      `glanceschema_last_drift_check_timestamp_seconds{${OF_GLANCE}} ${Date.parse(drift.checkedAt) / 1000}`,
     ]);
     expect(await seriesOf({ drift: { ...drift, differences: [] } })).to.equal(
       `glanceschema_drift{${OF_GLANCE}} 0`,
     );
-    expect(await seriesOf({ drift: { nextLookAt: drift.lookedAt } })).to.equal(undefined);
+    expect(await seriesOf({ drift: { nextCheckAt: drift.checkedAt } })).to.equal(undefined);
     expect(await seriesOf({})).to.equal(undefined);
   });
 

@@ -28,8 +28,8 @@ describe('progress reader', () => {
     reader = progressReader({ readLog }, () => new Date(clock));
   });
 
-  /** What is known so many seconds later, and in how many it says to look again. */
-  async function lookIn(seconds: number, observed = AT_WORK): Promise<readonly unknown[]> {
+  /** What is known so many seconds later, and in how many it says to read again. */
+  async function readIn(seconds: number, observed = AT_WORK): Promise<readonly unknown[]> {
     clock += seconds * 1000;
     const known = reader.of(KEY, observed);
     await new Promise(setImmediate);
@@ -37,20 +37,20 @@ describe('progress reader', () => {
   }
 
   it('a pod that has just begun is not asked', async () => {
-    expect(await lookIn(0)).to.deep.equal([undefined, 10]);
-    expect(await lookIn(9)).to.deep.equal([undefined, 1]);
+    expect(await readIn(0)).to.deep.equal([undefined, 10]);
+    expect(await readIn(9)).to.deep.equal([undefined, 1]);
     expect(asked).to.deep.equal([]);
   });
 
-  it('a pod that goes on is asked every ten seconds, and the answer is there at the next look', async () => {
+  it('a pod that goes on is asked every ten seconds, and the answer is there at the next read', async () => {
     answer = async () => 'ocata_migrate01: 5 of 9 rows\n';
-    await lookIn(0);
-    expect(await lookIn(10)).to.deep.equal([undefined, 2.5]);
+    await readIn(0);
+    expect(await readIn(10)).to.deep.equal([undefined, 2.5]);
     const known = { migration: 'ocata_migrate01', done: 5, total: 9 };
-    expect(await lookIn(2.5)).to.deep.equal([known, 7.5]);
-    expect(await lookIn(1)).to.deep.equal([known, 6.5]);
+    expect(await readIn(2.5)).to.deep.equal([known, 7.5]);
+    expect(await readIn(1)).to.deep.equal([known, 6.5]);
     expect(asked).to.deep.equal(['openstack/glance-1-bd7662a5-x']);
-    await lookIn(6.5);
+    await readIn(6.5);
     expect(asked).to.have.length(2);
   });
 
@@ -59,12 +59,12 @@ describe('progress reader', () => {
     const note = (reason: unknown) => unhandled.push(reason);
     process.on('unhandledRejection', note);
     answer = async () => 'ocata_migrate01: 5 of 9 rows\n';
-    await lookIn(0);
-    await lookIn(10);
+    await readIn(0);
+    await readIn(10);
     answer = () => Promise.reject(new Error('forbidden'));
-    await lookIn(10);
-    expect(await lookIn(2.5)).to.deep.equal([{ migration: 'ocata_migrate01', done: 5, total: 9 }, 7.5]);
-    await lookIn(7.5);
+    await readIn(10);
+    expect(await readIn(2.5)).to.deep.equal([{ migration: 'ocata_migrate01', done: 5, total: 9 }, 7.5]);
+    await readIn(7.5);
     expect(asked).to.have.length(3);
     process.off('unhandledRejection', note);
     expect(unhandled).to.deep.equal([]);
@@ -72,19 +72,19 @@ describe('progress reader', () => {
 
   it('a log that never comes is waited for once', async () => {
     answer = () => new Promise(() => undefined);
-    await lookIn(0);
-    for (let look = 0; look < 5; look += 1) {
-      await lookIn(10);
+    await readIn(0);
+    for (let times = 0; times < 5; times += 1) {
+      await readIn(10);
     }
     expect(asked).to.have.length(1);
   });
 
   it('another pod begins anew', async () => {
     answer = async () => 'ocata_migrate01: 5 of 9 rows\n';
-    await lookIn(0);
-    await lookIn(10);
+    await readIn(0);
+    await readIn(10);
     const next = { ...RUNNING, metadata: { ...RUNNING.metadata, name: 'glance-1-bd7662a5-y' } };
-    expect(await lookIn(1, observe(aSchema(), [aJob()], [next]))).to.deep.equal([undefined, 10]);
+    expect(await readIn(1, observe(aSchema(), [aJob()], [next]))).to.deep.equal([undefined, 10]);
   });
 
   for (const [fact, observed] of [
@@ -97,8 +97,8 @@ describe('progress reader', () => {
     ],
   ] as const) {
     it(`${fact}: nothing is known and nobody is asked`, async () => {
-      await lookIn(0, observed);
-      expect(await lookIn(60, observed)).to.deep.equal([]);
+      await readIn(0, observed);
+      expect(await readIn(60, observed)).to.deep.equal([]);
       expect(asked).to.deep.equal([]);
     });
   }

@@ -69,7 +69,7 @@ describe('recordJob', () => {
       ['a Job that plans finds it where it was', aReport({ ...here, command: 'plan' }), 'No index.'],
       ['a migration did not come so far', aRefusal('LockTimeout', here), 'No index.'],
       ['a Job read nothing', aRefusal('DatabaseUnreachable', { heads: null }), 'No index.'],
-      ['a migration looked and found nothing', aReport(here), undefined],
+      ['a migration compared the schema and found nothing', aReport(here), undefined],
       [
         'a Job that only reads finds the database elsewhere, as after a restore',
         aReport({ command: 'version', to: at('mitaka02'), heads: ['mitaka02'] }),
@@ -102,7 +102,7 @@ describe('recordJob', () => {
         aReport({ drift: { differences: [], also: [] } }),
         { differences: [], also: [] },
       ],
-      ['nobody has looked for it', aReport(), drift],
+      ['it was not checked', aReport(), drift],
       ['nothing was read', aRefusal('DatabaseUnreachable', { heads: null }), drift],
     ] as const) {
       it(fact, () => {

@@ -6,7 +6,7 @@ import { db, succeeds } from '../../support/db-command.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
 import { newtonDatabase, type Row } from '../../support/test-engine.ts';
 
-describe('the looks into the catalog of a MariaDB that other services share', () => {
+describe('the queries of the catalog of a MariaDB that other services share', () => {
   let server: TestMariaDb;
   const engine = mysqlEngine(() => server);
 
@@ -21,8 +21,8 @@ describe('the looks into the catalog of a MariaDB that other services share', ()
     const url = await newtonDatabase(engine, 100);
     const admin = server.adminUrl('mysql');
     await engine.query(admin, 'SET GLOBAL general_log = 1');
-    for (const look of [['check'], ['plan'], ['plan', '--through', 'Expand'], ['version']])
-      await db(url, ...look);
+    for (const command of [['check'], ['plan'], ['plan', '--through', 'Expand'], ['version']])
+      await db(url, ...command);
     for (const phase of ['expand', 'migrate', 'contract']) {
       await succeeds(url, phase);
       await db(url, 'check', '--schema');
@@ -38,10 +38,10 @@ describe('the looks into the catalog of a MariaDB that other services share', ()
         WHERE command_type IN ('Query', 'Execute') AND argument LIKE '%information_schema%'
           AND argument NOT LIKE '%information_schema.DISKS%'`,
     );
-    const looks = rows.map(({ query }) => String(query));
-    expect(looks.length).to.be.greaterThan(8);
+    const queries = rows.map(({ query }) => String(query));
+    expect(queries.length).to.be.greaterThan(8);
     const wide: string[] = [];
-    for (const query of looks) {
+    for (const query of queries) {
       const plan = await engine.query(url, `EXPLAIN ${query}`);
       if (plan.some(({ Extra }) => String(Extra).includes('Scanned all databases'))) wide.push(query);
     }
@@ -54,8 +54,8 @@ describe('the looks into the catalog of a MariaDB that other services share', ()
     const lost = new Set<string>();
     const proxy = await startStandInMySqlProxy(server.port, {
       refuse(sql) {
-        const isLook = /^\s*SELECT\b.*\b(information_schema|visibility IS NULL)/is.test(sql);
-        if (!isLook || lost.has(sql)) return undefined;
+        const isCatalogQuery = /^\s*SELECT\b.*\b(information_schema|visibility IS NULL)/is.test(sql);
+        if (!isCatalogQuery || lost.has(sql)) return undefined;
         lost.add(sql);
         return {
           number: 1213,

@@ -12,47 +12,46 @@ import { recordedPosition } from './positions.ts';
 import { recordMayBeOld } from './record.ts';
 
 /**
- * What is said while nothing is due, and never with an effect: a look at the database takes nobody's
- * turn then.
+ * What is said while nothing is due, and never with an effect: a drift check takes nobody's turn then.
  */
 const AT_REST: readonly Reason[] = ['UpToDate', 'DowngradeNotSupported', 'AwaitingApproval', 'OutsideWindow'];
 
-/** The same, and what is said where no look would begin; one that is at work goes on. */
+/** The same, and what is said where no drift check would begin; one that is at work goes on. */
 const QUIET: readonly Reason[] = [...AT_REST, 'Suspended', 'RevisionNotFound', 'WindowInvalid'];
 
 /** No pass waits for longer, in milliseconds: a clock may be put right meanwhile. */
 const LONGEST_REQUEUE = 300_000;
 
-/** A look that is later than this was missed, in milliseconds. */
+/** A drift check that is later than this was missed, in milliseconds. */
 const LATE = 300_000;
 
-/** Looks that were missed, as no operator was there, are spread over so long, in milliseconds. */
+/** Drift checks that were missed, as no operator was there, are spread over so long, in milliseconds. */
 const CATCH_UP = 3_600_000;
 
-/** A verdict with the look that is due beside it, and when the next one is. */
-export interface WithLook {
+/** A verdict with the drift check that is due beside it, and when the next one is. */
+export interface WithDriftCheck {
   readonly verdict: Verdict;
-  /** RFC 3339; undefined where nobody asks for looks. */
-  readonly nextLookAt: string | undefined;
+  /** RFC 3339; undefined where nobody asks for drift checks. */
+  readonly nextCheckAt: string | undefined;
 }
 
-/** A look at the database is at work, whether its Job is seen, or only a pod of it. */
-export function lookIsAtWork(facts: Facts): boolean {
+/** A drift check is at work, whether its Job is seen, or only a pod of it. */
+export function driftCheckIsAtWork(facts: Facts): boolean {
   const { job, schema, status } = facts;
-  const isNewest = status.job?.purpose === 'Look' || schema.reservedForLook;
-  const isLook =
-    job?.state.kind === 'active' ? job.purpose?.kind === 'Look' : isNewest && !recordMayBeOld(facts);
-  return mayRun(facts) && isLook && !schema.deleting;
+  const isNewest = status.job?.purpose === 'DriftCheck' || schema.reservedForDriftCheck;
+  const isDriftCheck =
+    job?.state.kind === 'active' ? job.purpose?.kind === 'DriftCheck' : isNewest && !recordMayBeOld(facts);
+  return mayRun(facts) && isDriftCheck && !schema.deleting;
 }
 
 /**
- * The verdict while a look runs: the one that would apply without the look, unless that one has
- * work to do; then it waits, and the verdict is the look's own.
+ * The verdict while a drift check runs: the one that would apply without it, unless that has work to
+ * do; then it waits, and the verdict is that of the drift check.
  *
  * @param atWork what is said of a Job at work
  * @param besides what is said where none is
  */
-export function besideLook(atWork: Verdict, besides: Verdict): Verdict {
+export function besideDriftCheck(atWork: Verdict, besides: Verdict): Verdict {
   if (!QUIET.includes(besides.reason)) {
     return atWork;
   }
@@ -61,35 +60,35 @@ export function besideLook(atWork: Verdict, besides: Verdict): Verdict {
     ...besides,
     // One that cannot start is replaced without a word.
     ...withoutUndefined({ effect: atWork.effect }),
-    message: isHeldUp ? `${besides.message} A look at it is held up. ${atWork.message}` : besides.message,
+    message: isHeldUp ? `${besides.message} The drift check is held up. ${atWork.message}` : besides.message,
     requeueAfter: earlier(besides.requeueAfter, atWork.requeueAfter),
   };
 }
 
-/** Has the database looked at once in each interval, beside a verdict that has nothing to do. */
-export function withLook(facts: Facts, verdict: Verdict): WithLook {
+/** Has the database checked for drift once in each interval, beside a verdict that has nothing to do. */
+export function withDriftCheck(facts: Facts, verdict: Verdict): WithDriftCheck {
   const { schema, status, refusal, now } = facts;
   const interval = parseDuration(schema.spec.drift?.interval);
   if (interval === undefined) {
-    return { verdict, nextLookAt: undefined };
+    return { verdict, nextCheckAt: undefined };
   }
-  const scheduled = Date.parse(status.drift?.nextLookAt ?? '');
+  const scheduled = Date.parse(status.drift?.nextCheckAt ?? '');
   // It is further away than it can be where the interval was a longer one, or the clock ahead.
   const due = scheduled <= now + interval ? scheduled : nextTurn(schema, interval, now);
-  const nextLookAt = inSeconds(due);
-  if (!AT_REST.includes(verdict.reason) || !mayLook(facts, verdict)) {
-    return { verdict, nextLookAt };
+  const nextCheckAt = inSeconds(due);
+  if (!AT_REST.includes(verdict.reason) || !mayCheckDrift(facts, verdict)) {
+    return { verdict, nextCheckAt };
   }
   const after = (time: number, at: string) => ({
     verdict: {
       ...verdict,
       requeueAfter: earlier(verdict.requeueAfter, Math.min(time - now, LONGEST_REQUEUE)),
     },
-    nextLookAt: at,
+    nextCheckAt: at,
   });
-  const from = Math.max(due, failedLookAgain(facts));
+  const from = Math.max(due, retryOfFailedCheck(facts));
   if (from > now) {
-    return after(from, nextLookAt);
+    return after(from, nextCheckAt);
   }
   if (now - from > LATE) {
     const spread = now + 1000 + fractionOf(schema.uid) * Math.min(interval, CATCH_UP);
@@ -98,17 +97,20 @@ export function withLook(facts: Facts, verdict: Verdict): WithLook {
   if (refusal?.effect === 'startJob') {
     return {
       verdict: { ...verdict, requeueAfter: earlier(verdict.requeueAfter, refusal.requeueAfter) },
-      nextLookAt,
+      nextCheckAt,
     };
   }
-  return { verdict: { ...verdict, effect: startJob(facts, { kind: 'Look', target: null }) }, nextLookAt };
+  return {
+    verdict: { ...verdict, effect: startJob(facts, { kind: 'DriftCheck', target: null }) },
+    nextCheckAt,
+  };
 }
 
-/** Whether nothing is under way, and nothing of the newest Job would be forgotten for a look. */
-function mayLook(facts: Facts, { reason }: Verdict): boolean {
+/** Whether nothing is under way, and nothing of the newest Job would be forgotten for a drift check. */
+function mayCheckDrift(facts: Facts, { reason }: Verdict): boolean {
   const { job } = facts.status;
   const isLast = reason === 'UpToDate' || reason === 'DowngradeNotSupported';
-  const isDone = job?.failure === undefined || job.purpose === 'Look';
+  const isDone = job?.failure === undefined || job.purpose === 'DriftCheck';
   return (
     (isLast || isDone) &&
     !mayRun(facts) &&
@@ -117,15 +119,18 @@ function mayLook(facts: Facts, { reason }: Verdict): boolean {
   );
 }
 
-/** The looks at one resource are one interval apart; those at many are spread over the interval. */
+/** The drift checks of one resource are one interval apart; those of many are spread over the interval. */
 function nextTurn({ uid }: ObservedSchema, interval: number, now: number): number {
   const first = Math.floor(fractionOf(uid) * interval);
   return first + Math.ceil((now + 1000 - first) / interval) * interval;
 }
 
-/** When a look is repeated that read nothing, or was lost, in milliseconds since the epoch. */
-function failedLookAgain({ status: { job } }: Facts): number {
-  if (job?.purpose !== 'Look' || (job.finishedAt !== undefined && job.failure?.databaseRead !== false)) {
+/** When a drift check is repeated that read nothing, or was lost, in milliseconds since the epoch. */
+function retryOfFailedCheck({ status: { job } }: Facts): number {
+  if (
+    job?.purpose !== 'DriftCheck' ||
+    (job.finishedAt !== undefined && job.failure?.databaseRead !== false)
+  ) {
     return Number.NEGATIVE_INFINITY;
   }
   const delay = exponentialBackoff(job.attempt, ATTEMPT_BACKOFF, () => fractionOf(job.uid));

@@ -4,13 +4,13 @@ import { databaseError, isDeadlock } from '../errors/database-error.ts';
 const MOST_TRIES = 5;
 
 /**
- * Repeats a look that a node of Galera has ended in favour of a change that another node has sent,
+ * Repeats a query that a node of Galera has ended in favour of a change that another node has sent,
  * error 1213: it has changed nothing, and the same goes well once that change is there.
  */
-export async function lookAgain<T>(look: () => Promise<T>): Promise<T> {
+export async function retriedQuery<T>(query: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await look();
+      return await query();
     } catch (error) {
       if (tries === MOST_TRIES || !isDeadlock(databaseError(error))) {
         throw error;
@@ -20,7 +20,7 @@ export async function lookAgain<T>(look: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Whether a statement only looks. */
-export function isLook(sql: string): boolean {
+/** Whether a statement only reads. */
+export function onlyReads(sql: string): boolean {
   return /^\s*(SELECT|SHOW)\b/i.test(sql);
 }
