@@ -476,7 +476,7 @@ export const statusSchema = z
       .describe(
         'Which database that is: the Secret and its key by which it was reached, `glance-db/connection`, or, where the parts of the connection are named, where it is: `mysql://db.example.org:3306/glance`.',
       ),
-    sharesSecretWith: z
+    sharesDatabaseWith: z
       .string()
       .max(253)
       .optional()
@@ -488,7 +488,7 @@ export const statusSchema = z
       .max(64)
       .optional()
       .describe('The rows of alembic_version as they were last read.'),
-    schemaDiffers: z
+    schemaDifferences: z
       .string()
       .max(2048)
       .optional()
@@ -507,14 +507,14 @@ export const statusSchema = z
           .max(10)
           .optional()
           .describe('Tables and indexes that are there besides, and not wrong: the first ten.'),
-        behind: z
+        behindMessage: z
           .string()
           .max(2048)
           .optional()
           .describe(
             'That a drift check has found the database before where it is recorded, or at nothing that is known; the record stays then.',
           ),
-        moved: z
+        movedMessage: z
           .string()
           .max(512)
           .optional()

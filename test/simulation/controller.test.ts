@@ -346,14 +346,14 @@ function expectSeen(world: World, since: number): void {
   if (nextCheckOf(world) === undefined || !hasCheckedSince(world, since)) {
     return;
   }
-  if (status.drift?.behind === undefined) {
+  if (status.drift?.behindMessage === undefined) {
     expect(recordOf(status), `the record follows a drift check: ${describeWorld(world)}`).to.equal(
       world.position,
     );
   }
   const isTold = status.conditions?.some(({ type }) => type === 'SchemaDrift') === true;
   expect(isTold, `the condition is what is so: ${describeWorld(world)}`).to.equal(
-    world.hasDrifted || status.drift?.behind !== undefined,
+    world.hasDrifted || status.drift?.behindMessage !== undefined,
   );
 }
 

@@ -852,7 +852,7 @@ export class SimulatedCluster implements Cluster {
     const ready = status.conditions?.find((condition) => condition.type === 'Ready');
     const inKnownRace =
       this.#world.readAt <= this.#world.restoredAt || this.#world.hadLateJob(schema.metadata.uid);
-    const isBehind = status.drift?.behind !== undefined;
+    const isBehind = status.drift?.behindMessage !== undefined;
     if (ready?.status === 'True' && !inKnownRace && !isBehind && this.#world.position !== recordOf(status)) {
       throw new Error(`Ready, though the database is not at ${recordOf(status)} (${schema.metadata.uid})`);
     }

@@ -1684,7 +1684,7 @@ export class World {
       throw new Error(`After ${job?.name} the record is ${recordOf(status)} instead of ${expected}`);
     }
     const isTold = conditions?.some(({ type }) => type === 'SchemaDrift') === true;
-    const isFound = left?.drifted === true || drift?.behind !== undefined;
+    const isFound = left?.drifted === true || drift?.behindMessage !== undefined;
     if (at !== undefined && drift !== undefined && isTold !== isFound) {
       throw new Error(
         `${job?.name} has ${isFound ? '' : 'not '}found drift, and the condition says otherwise`,

@@ -70,14 +70,21 @@ export function decide(observed: Observed, now: Date): Decision {
     return whenNothingHoldsTheDeletion(facts, now);
   }
   const { verdict, nextCheckAt } = withDriftCheck(facts, verdictOn(facts));
-  const { nextAttemptAt: _before, sharesSecretWith: _with, plan, refusedPlan, drift, ...rest } = facts.status;
+  const {
+    nextAttemptAt: _before,
+    sharesDatabaseWith: _with,
+    plan,
+    refusedPlan,
+    drift,
+    ...rest
+  } = facts.status;
   const { nextAttemptAt } = verdict;
   const status = {
     ...rest,
     // Where nothing is due, nothing is planned.
     ...(verdict.reason === 'UpToDate' ? {} : withoutUndefined({ plan, refusedPlan })),
     ...driftStatus(schema, drift, nextCheckAt),
-    ...withoutUndefined({ nextAttemptAt, sharesSecretWith: facts.sharer }),
+    ...withoutUndefined({ nextAttemptAt, sharesDatabaseWith: facts.sharer }),
   };
   // A result goes into the status before anything else happens: from then on it can no longer be
   // lost.

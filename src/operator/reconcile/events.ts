@@ -51,12 +51,12 @@ function backedUp(before: GlanceSchemaStatus, after: GlanceSchemaStatus): Schema
       };
 }
 
-/** That a Secret has a second GlanceSchema is no reason of a condition. */
+/** That a database has a second GlanceSchema is no reason of a condition. */
 function sharingBegun(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEvent | undefined {
   const [message] = sharingOf(after);
-  return message === undefined || before.sharesSecretWith === after.sharesSecretWith
+  return message === undefined || before.sharesDatabaseWith === after.sharesDatabaseWith
     ? undefined
-    : { type: 'Warning', reason: 'SecretShared', message };
+    : { type: 'Warning', reason: 'DatabaseShared', message };
 }
 
 /** The condition `SchemaDrift` is new; where `Ready` has that reason, its Event says the same. */

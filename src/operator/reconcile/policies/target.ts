@@ -88,13 +88,13 @@ export function targetReached(facts: Facts): Verdict | undefined {
   if (recorded === undefined || !isReached(recorded, target)) {
     return undefined;
   }
-  const { schemaDiffers } = status;
-  if (schemaDiffers !== undefined && schema.retry !== undefined && schema.retry !== status.handledRetry) {
+  const { schemaDifferences } = status;
+  if (schemaDifferences !== undefined && schema.retry !== undefined && schema.retry !== status.handledRetry) {
     return undefined;
   }
   // The revision is reached; what somebody else has made of the schema is reported, and is no
   // reason to stop those who wait.
-  const differs = schemaDiffers === undefined ? '' : ` ${sentence(schemaDiffers)}`;
+  const differs = schemaDifferences === undefined ? '' : ` ${sentence(schemaDifferences)}`;
   return {
     reason: 'UpToDate',
     message: `The database is at ${formatPosition(recorded)}.${moved(status)}${differs}`,
@@ -103,7 +103,7 @@ export function targetReached(facts: Facts): Verdict | undefined {
 
 /** That it was not the operator which migrated the database. */
 function moved({ drift }: GlanceSchemaStatus): string {
-  return drift?.moved === undefined ? '' : ` ${drift.moved}`;
+  return drift?.movedMessage === undefined ? '' : ` ${drift.movedMessage}`;
 }
 
 /** No policy has found anything: the database is to be migrated. */

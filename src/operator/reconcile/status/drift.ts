@@ -20,7 +20,7 @@ export function recordDrift(
     return status;
   }
   const { report, finishedAt } = state;
-  const { moved, behind, nextCheckAt, ...rest } = status.drift ?? {};
+  const { movedMessage, behindMessage, nextCheckAt, ...rest } = status.drift ?? {};
   const what =
     report?.drift === undefined
       ? {}
@@ -33,7 +33,7 @@ export function recordDrift(
     const drift = {
       ...rest,
       ...what,
-      ...withoutUndefined({ nextCheckAt, ...(reading === undefined ? { moved, behind } : {}) }),
+      ...withoutUndefined({ nextCheckAt, ...(reading === undefined ? { movedMessage, behindMessage } : {}) }),
     };
     return status.drift === undefined && report?.drift === undefined ? status : { ...status, drift };
   }
@@ -47,8 +47,8 @@ export function recordDrift(
       ...rest,
       ...what,
       ...withoutUndefined({
-        moved: whoMoved(before, status) ?? moved,
-        behind: isFollowed(before, purpose, found) ? undefined : sayBehind(before, found, report),
+        movedMessage: sayMoved(before, status) ?? movedMessage,
+        behindMessage: isFollowed(before, purpose, found) ? undefined : sayBehind(before, found, report),
       }),
       checkedAt: finishedAt,
     },
@@ -56,7 +56,7 @@ export function recordDrift(
 }
 
 /** That somebody else has migrated the database, where a drift check has found that. */
-function whoMoved(before: GlanceSchemaStatus, after: GlanceSchemaStatus): string | undefined {
+function sayMoved(before: GlanceSchemaStatus, after: GlanceSchemaStatus): string | undefined {
   const [from, to] = [recordedPosition(before), recordedPosition(after)];
   return from === undefined || to === undefined || comparePositions(from, to) === 0
     ? undefined

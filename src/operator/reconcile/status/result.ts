@@ -184,11 +184,11 @@ function recordPosition(
     recordedRevision: _revision,
     recordedPhase: _phase,
     recordedFrom: _from,
-    schemaDiffers: _differs,
+    schemaDifferences: _before,
     ...rest
   } = status;
   const { position, heads } = reading;
-  const differs = whatDiffers(status, purpose, report);
+  const differences = whatDiffers(status, purpose, report);
   return {
     ...rest,
     ...withoutUndefined({
@@ -197,7 +197,7 @@ function recordPosition(
       recordedFrom: purpose?.database,
     }),
     databaseHeads: [...heads],
-    ...withoutUndefined({ schemaDiffers: differs }),
+    ...withoutUndefined({ schemaDifferences: differences }),
   };
 }
 
@@ -207,7 +207,7 @@ function recordPosition(
  * it was.
  */
 function whatDiffers(
-  { schemaDiffers, databaseHeads, recordedFrom }: GlanceSchemaStatus,
+  { schemaDifferences, databaseHeads, recordedFrom }: GlanceSchemaStatus,
   purpose: ObservedJob['purpose'],
   { command, heads, error, drift }: MigrationReport,
 ): string | undefined {
@@ -220,7 +220,7 @@ function whatDiffers(
   const isSame =
     heads?.join() === databaseHeads?.join() &&
     (purpose?.database === undefined || recordedFrom === undefined || purpose.database === recordedFrom);
-  return hasCompared || !isSame ? undefined : schemaDiffers;
+  return hasCompared || !isSame ? undefined : schemaDifferences;
 }
 
 /** Why a Job that has ended has not done what it was for; undefined where it has. */

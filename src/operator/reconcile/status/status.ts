@@ -54,8 +54,8 @@ function drifted(
   generation: number,
   time: string,
 ): readonly Condition[] {
-  const { differences = [], also = [], behind } = drift ?? {};
-  if (differences.length === 0 && behind === undefined) {
+  const { differences = [], also = [], behindMessage } = drift ?? {};
+  if (differences.length === 0 && behindMessage === undefined) {
     return [];
   }
   const before = conditions.find(({ type }) => type === SCHEMA_DRIFT);
@@ -64,7 +64,7 @@ function drifted(
     differences.length === 0
       ? ''
       : `At the last check the schema differed from that of ${recordedRevision ?? 'its revision'}: ${differences.join('; ')}. Run 'glance-schema db diff --drift' for the SQL that fixes it, or list intended differences in spec.drift.exclude.`;
-  const message = `${[...(behind === undefined ? [] : [behind]), differs].join(' ').trim()}${besides}`;
+  const message = `${[...(behindMessage === undefined ? [] : [behindMessage]), differs].join(' ').trim()}${besides}`;
   return [
     {
       type: SCHEMA_DRIFT,
@@ -84,7 +84,7 @@ const SCHEMA_DRIFT = 'SchemaDrift' satisfies Reason;
  * That an older GlanceSchema is of the same database, where that is so. It holds up nothing, as the
  * lock in the database keeps their migrations apart; but it is rarely what was meant.
  */
-export function sharingOf({ sharesSecretWith: other }: GlanceSchemaStatus): readonly string[] {
+export function sharingOf({ sharesDatabaseWith: other }: GlanceSchemaStatus): readonly string[] {
   return other === undefined
     ? []
     : [

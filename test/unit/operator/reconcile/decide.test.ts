@@ -81,7 +81,7 @@ interface Row {
 const DUE = new Date('2026-11-23T07:01:08.970Z');
 
 /** What a migration before has found. */
-const DIFFERS = { schemaDiffers: 'An index is missing' };
+const DIFFERS = { schemaDifferences: 'An index is missing' };
 
 const NEWER = { metadata: { generation: 2 } };
 

@@ -78,17 +78,17 @@ describe('eventsFor', () => {
   });
 
   it('that a Secret is shared is reported once, beside the reason', () => {
-    const shared = says('UpToDate', { sharesSecretWith: 'glance-0' });
+    const shared = says('UpToDate', { sharesDatabaseWith: 'glance-0' });
     const warning = {
       type: 'Warning',
-      reason: 'SecretShared',
+      reason: 'DatabaseShared',
       message:
         'GlanceSchema glance-0, which is older, names the same database: their migrations wait for each other. Delete one of the two, or give each a database of its own.',
     };
     expect(eventsFor(says('UpToDate'), shared)).to.deep.equal([warning]);
     expect(eventsFor(says('MigrationRunning'), shared).map(({ reason }) => reason)).to.deep.equal([
       'UpToDate',
-      'SecretShared',
+      'DatabaseShared',
     ]);
     expect(eventsFor(shared, { ...shared, recordedRevision: 'liberty' })).to.deep.equal([]);
     expect(eventsFor(shared, says('UpToDate'))).to.deep.equal([]);

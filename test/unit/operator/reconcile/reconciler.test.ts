@@ -152,18 +152,18 @@ describe('reconciler', () => {
       const third = aSchema({ metadata: { name: 'third', uid: 'third' } });
       sharers = [third, sharer];
       await pass();
-      expect(stored?.status?.sharesSecretWith).to.equal(isReported ? 'first' : undefined);
+      expect(stored?.status?.sharesDatabaseWith).to.equal(isReported ? 'first' : undefined);
       expect(stored?.status?.conditions?.map(({ message }) => SHARED.test(message))).to.deep.equal([
         isReported,
       ]);
       expect(told.filter((what) => what.startsWith('Event'))).to.deep.equal(
-        isReported ? ['Event Suspended', 'Event SecretShared'] : ['Event Suspended'],
+        isReported ? ['Event Suspended', 'Event DatabaseShared'] : ['Event Suspended'],
       );
       told = [];
       sharers = [third];
       cached = stored;
       await pass();
-      expect(stored?.status?.sharesSecretWith).to.equal(undefined);
+      expect(stored?.status?.sharesDatabaseWith).to.equal(undefined);
       expect(stored?.status?.conditions?.map(({ message }) => SHARED.test(message))).to.deep.equal([false]);
       expect(told.filter((what) => what.startsWith('Event'))).to.deep.equal([]);
     });

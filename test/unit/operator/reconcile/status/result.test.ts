@@ -53,11 +53,14 @@ describe('recordJob', () => {
     expect(status).to.deep.include({ recordedRevision: 'ocata01' });
     expect(status.lastMigration).to.deep.include({ to: 'ocata01', applied: ['ocata01'] });
     expect(status.job?.failure?.reason).to.equal('SchemaDiffers');
-    expect(status.schemaDiffers).to.equal(status.job?.failure?.message);
+    expect(status.schemaDifferences).to.equal(status.job?.failure?.message);
   });
 
   describe('what a migration has found of the schema', () => {
-    const found = recordedAt('ocata01', { databaseHeads: ['ocata_contract01'], schemaDiffers: 'No index.' });
+    const found = recordedAt('ocata01', {
+      databaseHeads: ['ocata_contract01'],
+      schemaDifferences: 'No index.',
+    });
     const here = { to: at('ocata01'), heads: ['ocata_contract01'] };
 
     for (const [fact, report, expected] of [
@@ -77,13 +80,15 @@ describe('recordJob', () => {
       ],
     ] as const) {
       it(`${fact}: ${expected === undefined ? 'is reported no more' : 'is still reported'}`, () => {
-        expect(statusAfter(report, found).schemaDiffers).to.equal(expected);
+        expect(statusAfter(report, found).schemaDifferences).to.equal(expected);
       });
     }
 
     it('the database is that of another Secret: is reported no more', () => {
       const status = { ...found, recordedFrom: 'other/connection' };
-      expect(statusAfter(aReport({ ...here, command: 'version' }), status).schemaDiffers).to.equal(undefined);
+      expect(statusAfter(aReport({ ...here, command: 'version' }), status).schemaDifferences).to.equal(
+        undefined,
+      );
     });
   });
 

@@ -4,7 +4,7 @@ import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
 import { describeWithOperator } from '../../support/with-operator.ts';
 
-describeWithOperator('two GlanceSchemas with one Secret', (shared) => {
+describeWithOperator('two GlanceSchemas of one database', (shared) => {
   async function upToDate(tenant: Tenant, name: string): Promise<KubeObject> {
     return eventually(async () => {
       const schema = await shared.environment.api.call('GET', `${tenant.path}/${name}`);
@@ -27,14 +27,14 @@ describeWithOperator('two GlanceSchemas with one Secret', (shared) => {
       spec: { revision: 'mitaka02', database: { secretRef: { name: 'glance-db' } } },
     });
     const later = await upToDate(tenant, 'again');
-    expect(later.status.sharesSecretWith).to.equal('glance');
+    expect(later.status.sharesDatabaseWith).to.equal('glance');
     expect(later.status.conditions[0].message).to.equal(
       'The database is at mitaka02. GlanceSchema glance, which is older, names the same database: their migrations wait for each other. Delete one of the two, or give each a database of its own.',
     );
     const first = await upToDate(tenant, 'glance');
     expect(first.status.conditions[0].message).to.equal('The database is at mitaka01.');
     await eventually(async () => {
-      const warnings = (await tenant.events()).filter(({ reason }) => reason === 'SecretShared');
+      const warnings = (await tenant.events()).filter(({ reason }) => reason === 'DatabaseShared');
       expect(warnings.map(({ type, regarding }) => `${type} ${regarding.name}`)).to.deep.equal([
         'Warning again',
       ]);
@@ -43,7 +43,7 @@ describeWithOperator('two GlanceSchemas with one Secret', (shared) => {
     await eventually(async () => {
       const { status } = await upToDate(tenant, 'again');
       expect(status.conditions[0].message).to.equal('The database is at mitaka02.');
-      expect(status.sharesSecretWith).to.equal(undefined);
+      expect(status.sharesDatabaseWith).to.equal(undefined);
     });
   });
 });
