@@ -60,7 +60,7 @@ describe('a leader that does not renew its Lease', () => {
       .map((each) => each.split(' ')[1] ?? '');
   }
 
-  it('paused for longer than it, and thawed: another leads, the first says so and ends with 1, one Job for each target', async () => {
+  it('a leader paused longer than its Lease: another takes over, the first exits with 1, one Job per target', async () => {
     const tenant = await atWork('paused');
     leader.kill('SIGSTOP');
     const stopped = Date.now();

@@ -80,7 +80,7 @@ describe('a watch', () => {
     expect(troubles[0]).to.match(/^The watch ended: .*timeout/);
   });
 
-  it('that is slow: what was made anew under one name takes the place of what was deleted', async () => {
+  it('a slow watch: a Job recreated under the same name replaces the deleted one', async () => {
     await reflect();
     await make('twice');
     const uids = () =>

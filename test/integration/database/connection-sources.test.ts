@@ -155,7 +155,7 @@ describe('where the connection is read', () => {
       'it looks like a Go DSN, which mariadb-operator writes by default. Write mysql://',
     ],
   ];
-  it(`not, in ${refused.length} ways: one line, and nothing of the value`, async () => {
+  it(`${refused.length} unusable values are refused in one line that shows nothing of them`, async () => {
     for (const make of refused) {
       const [name, args, env, code, says] = make();
       const result = await runCli(['db', 'sync', ...args], env);

@@ -382,7 +382,7 @@ describe('a migrator or a server that is killed', () => {
       expect(second.code, second.stderr).to.equal(0);
     });
 
-    it('is not the only guard: a database moved by another tool meanwhile is left alone', async () => {
+    it('without the lock too, a database that another tool has migrated meanwhile is left alone', async () => {
       const url = await server.createDatabase('moved');
       await buildGolden(url, { schema: 'mitaka01', alembic: ['mitaka01'] });
       const other = new pg.Client({ connectionString: url });

@@ -99,7 +99,7 @@ describe('what a PostgreSQL imposes on a session', () => {
     return url;
   }
 
-  it('are those that docs/operations.md says to be set for ours or harmless', () => {
+  it('the settings in docs/operations.md are those that this file imposes', () => {
     const told = documentedSettings('PostgreSQL').filter(({ outcome }) =>
       /^(set for ours|harmless)/.test(outcome),
     );

@@ -276,7 +276,7 @@ describe('wrong input', () => {
       says: 'the socket cannot be opened',
     }),
   ];
-  it(`of ${rows.length} kinds: one sentence, its exit code, nothing changed, no password`, async () => {
+  it(`${rows.length} kinds of wrong input: one sentence, the exit code, nothing changed, no password`, async () => {
     const failures: string[] = [];
     for (const make of rows) {
       const row = make();

@@ -135,7 +135,7 @@ describe('what GitOps tools make of a live GlanceSchema', () => {
     await expectHealth(await tenant.read(), 'Current', 'Healthy');
   });
 
-  it('a lower revision that gets in by a deletion is failed to both', async () => {
+  it('a resource recreated with a lower revision counts as failed for Flux and Argo CD', async () => {
     const tenant = await newton('lowered');
     await tenant.apply({ revision: 'ocata01' });
     await tenant.reaches('UpToDate');

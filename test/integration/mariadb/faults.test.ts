@@ -402,7 +402,7 @@ describe('a migrator or a MariaDB that is killed', () => {
       await expectWhole(url, expected, 'after the orphan');
     });
 
-    it('is not the only guard: a database moved by another tool meanwhile is left alone', async () => {
+    it('without the lock too, a database that another tool has migrated meanwhile is left alone', async () => {
       const url = await server.createDatabase('moved');
       await buildMysqlGolden(url, { schema: 'mitaka01', alembic: ['mitaka01'] });
       const blocker = await block(url, 'metadef_resource_types');

@@ -112,7 +112,7 @@ describe('what a MariaDB imposes on a session', () => {
     return `${args.join(' ')}: ${code}${code === 0 ? '' : ` ${stderr}${stdout}`}`;
   }
 
-  it('are those that docs/operations.md says to be set for ours or harmless', () => {
+  it('the settings in docs/operations.md are those that this file imposes', () => {
     const told = documentedSettings('MariaDB and MySQL').filter(({ outcome }) =>
       /^(set for ours|harmless)/.test(outcome),
     );

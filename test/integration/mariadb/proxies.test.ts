@@ -89,7 +89,7 @@ describe('behind a proxy that speaks the protocol itself (a stand-in for ProxySQ
     await expectGolden(url);
   });
 
-  it('one through it and one past it at once: the lock is the same', async () => {
+  it('one migrator through the proxy and one directly: both use the same lock', async () => {
     const url = await newton('both');
     const blocker = await block(url);
     const first = startCli(['db', 'sync'], { DATABASE_CONNECTION: await through(url) });

@@ -112,7 +112,7 @@ describe('metrics', () => {
     }
   });
 
-  it('of one operator that waits say that it does not lead, and nothing of GlanceSchemas', async () => {
+  it('metrics of a waiting replica say that it does not lead, and have no GlanceSchemas', async () => {
     const other = await environment.operator([], { standby: true });
     try {
       const text = await other.metrics();
@@ -126,7 +126,7 @@ describe('metrics', () => {
     }
   });
 
-  it('of one operator that waits have an empty work queue, which it fills when it leads', async () => {
+  it('the work queue of a waiting replica is empty until it leads', async () => {
     const [depth, adds] = ['workqueue_depth', 'workqueue_adds_total'].map(
       (metric) => `${metric}{name="glanceschema"}`,
     );

@@ -293,7 +293,7 @@ alive() { kill -0 $$ 2>/dev/null; }
     expect(await content(url)).to.deep.equal(goal);
   }
 
-  it('whatever ends it in the middle leaves the old database, or one that says so and takes it again', async () => {
+  it('a restore that is interrupted leaves the old database, or one that is marked and can be restored again', async () => {
     const url = await newton(300);
     const goal = await content(url);
     const file = await backedUp(url);

@@ -6,7 +6,7 @@ import { startClient } from '../../../../src/migrator/backup/client-program.ts';
 const SHELL = { name: 'sh', path: '/bin/sh', says: '' };
 
 describe('a client program', () => {
-  it('that ends before anybody reads loses nothing of what it wrote', async () => {
+  it('output of a program that exits before anybody reads it is not lost', async () => {
     const client = startClient(SHELL, { args: ['-c', 'echo all of it'], env: {} });
     expect(await client.ended).to.deep.equal({ ok: true, said: '' });
     expect(await text(client.output)).to.equal('all of it\n');

@@ -2171,7 +2171,7 @@ describe('decide', () => {
     });
   }
 
-  it('what is told of the wait after one Job is not that after the next', () => {
+  it('the next attempt of one Job is not taken for that of the next Job', () => {
     const status = { ...failedAt('2036-11-23T07:00:00Z', 'x'), nextAttemptAt: FINISHED };
     const next = aJob({ end: 'Failed', metadata: { uid: 'next' }, purpose: { sequence: 2, attempt: 2 } });
     const ended = { ...next, status: { ...next.status, completionTime: '2036-11-23T07:00:00Z' } };
@@ -2319,7 +2319,7 @@ describe('decide', () => {
       });
     });
 
-    it('has the annotations that asked for it, and a reading leads nowhere', () => {
+    it('a Job that only reads has no target and keeps the annotations that asked for it', () => {
       const asked = { ...wanted, metadata: { ...wanted.metadata, annotations } };
       const purposes = [{}, { handledObserve: 'b' }].map((status) => {
         const { effect } = decide(observe({ ...asked, status }, [], []), NOW);

@@ -189,7 +189,7 @@ describe('what comes of a backup', () => {
     expect(failureAfter(2).message).to.match(/name one of this operator's version in spec\.backup\.image\.$/);
   });
 
-  it('ended well without a result: none is listed, and a Warning tells of it', () => {
+  it('a backup that succeeds without a report is not listed, and a Warning Event says so', () => {
     for (const message of [undefined, 'done', JSON.stringify(aReport())]) {
       const pod = aPodWith(stateOf(0, message), 'Running', { running: { startedAt: FINISHED } });
       const before = recordedAt('mitaka02');
