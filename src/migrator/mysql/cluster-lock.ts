@@ -1,6 +1,6 @@
 import { reachSameServer } from '../engine/same-server.ts';
 import { databaseError, isDeadlock, isLockTimeout } from '../errors/database-error.ts';
-import type { Session } from './connect.ts';
+import { isAboutTls, type Session } from './connect.ts';
 import type { ServerLock } from './lock.ts';
 import { NO_ROW_LOCK_WAIT } from './row-lock-timeout.ts';
 import { ensureVersionTable } from './version-table.ts';
@@ -78,9 +78,10 @@ export async function tryClusterLock(
 
 /** Another session on the server that has the lock. */
 function openBeside(session: Session, { there }: ServerLock): Promise<Session> {
-  return reachSameServer(session.address, async () => {
+  const open = async () => {
     const connection = await session.another();
     const [row] = await connection.query(`SELECT ${there} AS there`);
     return { connection, right: Number(row?.there) === 1, close: () => connection.close() };
-  });
+  };
+  return reachSameServer(session.address, open, isAboutTls);
 }

@@ -183,7 +183,7 @@ function isTrusted(target: ConnectionTarget, ssl: ConnectionOptions['ssl']): boo
 }
 
 /** Whether the other kind of connection, with or without TLS, may be let in. */
-function isAboutTls(error: DatabaseError): boolean {
+export function isAboutTls(error: DatabaseError): boolean {
   return error.code === 'HANDSHAKE_NO_SSL_SUPPORT' || error.number === 3159;
 }
 

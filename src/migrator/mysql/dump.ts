@@ -9,7 +9,7 @@ import type { DumpContent, Dumper, DumpOptions, DumpReader, StartedDump } from '
 import { reachSameServer } from '../engine/same-server.ts';
 import { databaseError, isLockTimeout } from '../errors/database-error.ts';
 import { type ClientFamily, clientAccess } from './client-options.ts';
-import type { Session } from './connect.ts';
+import { isAboutTls, type Session } from './connect.ts';
 import { readDumped, readNeeded } from './dumped.ts';
 import { readGrants } from './grants.ts';
 import type { ServerLock } from './lock.ts';
@@ -77,13 +77,14 @@ export async function openDumper(
       counter.keepAlive();
       let tries = 0;
       try {
-        const begun = await reachSameServer(address, async () => {
+        const attempt = async () => {
           tries += 1;
           const connection = await begin(locker, counter);
           const right = await isThere(connection);
           const beside = right || tries <= TRIES_IN_TURN ? undefined : await lock.session.another();
           return { connection, right, close: async () => beside?.close() };
-        });
+        };
+        const begun = await reachSameServer(address, attempt, isAboutTls);
         return started(counter, begun);
       } catch (error) {
         throw asBackupFailure(error, address);
@@ -154,8 +155,11 @@ function whereThere({ there }: ServerLock): string {
   return `COALESCE(@glance_schema, @glance_schema := (SELECT 1 UNION SELECT ${there}))`;
 }
 
-/** The server's number for the two rows that there are on another one. */
-const NOT_THERE = /\b1242\b/;
+/**
+ * The server's number for the two rows that there are on another one; and what a client says of one
+ * that has no TLS, where the server that has the lock has.
+ */
+const NOT_THERE = /\b1242\b|SSL is required/;
 
 /** Whether the server has given a row, and so has answered. */
 function hasRows(begun: Buffer): boolean {
@@ -235,11 +239,12 @@ function missingRights(rights: readonly string[], database: string): string {
 
 /** Another session on the server that has the lock. */
 function another(lock: LockHolding): Promise<Session> {
-  return reachSameServer(lock.session.address, async () => {
+  const open = async () => {
     const session = await lock.session.another();
     const [row] = await session.query(`SELECT ${lock.lock.there} AS there`);
     return { connection: session, right: Number(row?.there) === 1, close: () => session.close() };
-  });
+  };
+  return reachSameServer(lock.session.address, open, isAboutTls);
 }
 
 /**

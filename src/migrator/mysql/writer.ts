@@ -13,7 +13,7 @@ import { databaseError, isDeadlock, isLockTimeout } from '../errors/database-err
 import { Failure } from '../errors/failure.ts';
 import { readCatalog } from './catalog.ts';
 import type { ClusterLock } from './cluster-lock.ts';
-import type { Session } from './connect.ts';
+import { isAboutTls, type Session } from './connect.ts';
 import { kill, type ServerLock, WRITER_LOCK, WRITER_MARK } from './lock.ts';
 import { planSteps } from './plan-steps.ts';
 import { retriedQuery } from './retried-query.ts';
@@ -256,7 +256,7 @@ class MysqlWriter implements Writer {
 
   /** A pool of one connection, which is on the server that has the lock. */
   async #reach(): Promise<{ sequelize: Sequelize; transaction: Transaction; id: number }> {
-    const reached = await reachSameServer(this.#session.address, async () => {
+    const open = async () => {
       const sequelize = this.#open();
       const { transaction, id, there } = await this.#begin(sequelize);
       return {
@@ -264,7 +264,8 @@ class MysqlWriter implements Writer {
         right: there,
         close: () => closePool(sequelize, transaction),
       };
-    });
+    };
+    const reached = await reachSameServer(this.#session.address, open, isAboutTls);
     if (this.#lock.lock.byName) {
       await this.#lockWriter(reached);
     }

@@ -187,7 +187,7 @@ function tlsAttempts(target: ConnectionTarget): readonly (false | NonNullable<pg
 }
 
 /** Whether the other kind of connection, with or without TLS, may be let in. */
-function isAboutTls(error: DatabaseError): boolean {
+export function isAboutTls(error: DatabaseError): boolean {
   return error.code === '28000' || /does not support SSL|SSL connection/i.test(error.message);
 }
 

@@ -5,7 +5,7 @@ import { CopyRows } from '../backup/copy-rows.ts';
 import type { DumpContent, Dumper, DumpOptions, DumpReader, StartedDump } from '../engine/dump.ts';
 import { reachSameServer } from '../engine/same-server.ts';
 import { clientEnvironment } from './client-environment.ts';
-import { openSession, type Session } from './connect.ts';
+import { isAboutTls, openSession, type Session } from './connect.ts';
 import { isLockedBy, type LockHolding } from './lock.ts';
 import { literal, quoted } from './quoted.ts';
 import type { PostgresState } from './read-state.ts';
@@ -25,8 +25,11 @@ WHERE c.relkind = 'r' AND n.nspname IN (${schemas.map(literal).join(', ')})
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`;
 }
 
-/** What pg_dump says of a server that does not know the snapshot: it is another one. */
-const NOT_THERE = /SET TRANSACTION SNAPSHOT/;
+/**
+ * What pg_dump says of a server that does not know the snapshot, or has no TLS where ours has: it is
+ * another one.
+ */
+const NOT_THERE = /SET TRANSACTION SNAPSHOT|server does not support SSL/;
 
 interface Table {
   readonly schema: string;
@@ -149,7 +152,7 @@ interface Snapshot {
 
 /** The transaction keeps the snapshot until the session is closed. */
 async function beginSnapshot({ session, target, pid }: LockHolding, options: DumpOptions): Promise<Snapshot> {
-  return reachSameServer(session.address, async () => {
+  const open = async () => {
     const own = await openSession(target);
     try {
       await own.client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -169,7 +172,8 @@ async function beginSnapshot({ session, target, pid }: LockHolding, options: Dum
       await own.close();
       throw asBackupFailure(error, session.address);
     }
-  });
+  };
+  return reachSameServer(session.address, open, isAboutTls);
 }
 
 async function countRows({ client, address }: Session, tables: readonly Table[]): Promise<DumpContent> {

@@ -10,7 +10,7 @@ import { reachSameServer } from '../engine/same-server.ts';
 import { createVersionTable, versionRowChanges } from '../engine/version-rows.ts';
 import { databaseError, isDeadlock, isLockTimeout } from '../errors/database-error.ts';
 import { Failure } from '../errors/failure.ts';
-import type { Session } from './connect.ts';
+import { isAboutTls, type Session } from './connect.ts';
 import { isLockedBy, type LockHolding, tableHolders } from './lock.ts';
 import { literal } from './quoted.ts';
 import type { PostgresState } from './read-state.ts';
@@ -253,7 +253,7 @@ class PostgresWriter implements Writer {
       return;
     }
     let pool: Pool | undefined = this.#pool;
-    this.#pool = await reachSameServer(this.#session.address, async () => {
+    const open = async () => {
       const connection = pool ?? openPool(this.#session, this.#state);
       pool = undefined;
       try {
@@ -264,7 +264,8 @@ class PostgresWriter implements Writer {
         await closePool(connection, this.#transaction);
         throw error;
       }
-    });
+    };
+    this.#pool = await reachSameServer(this.#session.address, open, isAboutTls);
     this.#reached = true;
   }
 

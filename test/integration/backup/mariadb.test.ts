@@ -91,12 +91,16 @@ describe('db backup on MariaDB', () => {
       const direct = await made(server.url('balanced'));
       expect(direct.text).to.include('of one');
       const ports = [server.port, other.port];
-      // Each of them has the lock once.
-      for (const turn of [ports, ports.toReversed()]) {
+      // Each of them has the lock, without TLS and, as one of them has none, with it.
+      for (const [turn, options] of [
+        [ports, '?ssl_disabled=true'],
+        [ports.toReversed(), '?ssl_disabled=true'],
+        [ports, ''],
+      ] as const) {
         const proxy = await startTcpProxy(turn);
         try {
           const url = server.url('balanced').replace(`:${server.port}/`, `:${proxy.port}/`);
-          const { identity, text } = await made(`${url}?ssl_disabled=true`);
+          const { identity, text } = await made(url + options);
           const isFirst = turn[0] === server.port;
           expect(identity === direct.identity).to.equal(isFirst);
           expect(text)

@@ -8,6 +8,7 @@ import {
 import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
 import { runCli } from '../../../lab/process/bundle.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
+import { startTcpProxy } from '../../../lab/process/tcp-proxy.ts';
 import type { ConnectionFlags } from '../../../src/cli/db/connection-options.ts';
 import { withoutUndefined } from '../../../src/glance/without-undefined.ts';
 import { differences, type TlsResult, type TlsServer, tryTls } from '../../support/tls-cases.ts';
@@ -91,6 +92,24 @@ describe('TLS with PostgreSQL', () => {
     const done = await runCli(['db', 'sync', 'liberty'], { DATABASE_CONNECTION: connection });
     expect(done.code, done.stderr).to.equal(0);
     expect(await tryTls({ connection: url('right', named, 'elsewhere.test') }, IS_TLS)).to.equal('refused');
+  });
+
+  it('a balancer that leads to a server without TLS in between: a whole migration on the one that has it', async () => {
+    for (const [index, options] of ['', '?sslmode=require'].entries()) {
+      const proxy = await startTcpProxy(
+        [servers.right, servers.noTls, servers.noTls].map(({ port }) => port),
+      );
+      try {
+        const connection = url('right', options).replace(`:${servers.right.port}/`, `:${proxy.port}/`);
+        const revision = ['mitaka02', 'pike01'][index] ?? '';
+        const done = await runCli(['db', 'sync', revision], { DATABASE_CONNECTION: connection });
+        expect(done.code, done.stderr).to.equal(0);
+      } finally {
+        await proxy.stop();
+      }
+    }
+    const untouched = await runCli(['db', 'version'], { DATABASE_CONNECTION: url('noTls', '') });
+    expect(untouched.stdout).to.include('Database is empty');
   });
 
   /** What is said, by the program itself. */

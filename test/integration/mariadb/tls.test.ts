@@ -11,6 +11,7 @@ import {
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
 import { runCli } from '../../../lab/process/bundle.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
+import { startTcpProxy } from '../../../lab/process/tcp-proxy.ts';
 import type { ConnectionFlags } from '../../../src/cli/db/connection-options.ts';
 import { withoutUndefined } from '../../../src/glance/without-undefined.ts';
 import { differences, type TlsResult, type TlsServer, tryTls } from '../../support/tls-cases.ts';
@@ -114,6 +115,24 @@ describe('TLS with MariaDB', () => {
     });
     expect(without.code).to.equal(20);
     expect(without.stderr).to.include("the server refused user 'certified'");
+  });
+
+  it('a balancer that leads to a server without TLS in between: a whole migration on the one that has it', async () => {
+    for (const [index, options] of ['', '?ssl_mode=REQUIRED'].entries()) {
+      const proxy = await startTcpProxy(
+        [servers.right, servers.noTls, servers.noTls].map(({ port }) => port),
+      );
+      try {
+        const connection = url('right', options).replace(`:${servers.right.port}/`, `:${proxy.port}/`);
+        const revision = ['mitaka02', 'pike01'][index] ?? '';
+        const done = await runCli(['db', 'sync', revision], { DATABASE_CONNECTION: connection });
+        expect(done.code, done.stderr).to.equal(0);
+      } finally {
+        await proxy.stop();
+      }
+    }
+    const untouched = await runCli(['db', 'version'], { DATABASE_CONNECTION: url('noTls', '') });
+    expect(untouched.stdout).to.include('Database is empty');
   });
 
   /** What is said, by the program itself. */
