@@ -101,5 +101,6 @@ export function describeHolders(holders: readonly LockHolder[]): string {
 export function describeHolder(holder: LockHolder): string {
   const from = holder.address === null ? '' : `, from ${holder.address}`;
   const since = holder.since === undefined ? '' : `, since ${holder.since}`;
-  return `pid ${holder.pid}, ${holder.application}${from}${since}`;
+  const application = holder.application === '' ? '' : `, ${holder.application}`;
+  return `pid ${holder.pid}${application}${from}${since}`;
 }

@@ -16,6 +16,7 @@ import { type DriftInWords, findDrift, inWords } from './drift.ts';
 import type { Connection, DatabaseState } from './engine/engine.ts';
 import { asFailure, Failure } from './errors/failure.ts';
 import { unlessStopped } from './errors/unless-stopped.ts';
+import { lastLook } from './last-look.ts';
 import { acquireLock, type LockOptions } from './lock.ts';
 import { preflight } from './obstacles.ts';
 import type { Outcome } from './outcome.ts';
@@ -141,6 +142,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
     const record = recordRun(plan, facts, outcome, events);
     // umzug and the writers are loaded only where there is something to run.
     const { runMigrations } = await import('./run-migrations.ts');
+    let ended = false;
     try {
       await runMigrations({
         lock: connection,
@@ -151,8 +153,10 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
         signal,
         events: record.events,
       });
+      ended = true;
     } finally {
-      record.leaves(await answered(readPending(connection, state, record.done)).catch(() => undefined));
+      const look = answered(readPending(connection, state, record.done));
+      record.leaves(await (ended ? soon(look).catch(() => undefined) : lastLook(look)));
       outcome = record.outcome();
     }
     if (goal.kind === 'stamp') {

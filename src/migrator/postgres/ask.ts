@@ -49,6 +49,12 @@ export async function ask<T extends pg.QueryResultRow = Row>(
 }
 
 /**
+ * Within a transaction the server shows the sessions of others (pg_stat_activity) as they were when
+ * it was first asked.
+ */
+export const SESSIONS_ANEW = 'SELECT pg_stat_clear_snapshot()';
+
+/**
  * In an open transaction a query would keep its weak lock on the table to the end, and the migration
  * itself would wait for that.
  */
@@ -56,7 +62,7 @@ async function askWithoutTrace<T extends pg.QueryResultRow>(
   client: pg.Client,
   sql: string,
 ): Promise<readonly T[]> {
-  await client.query('SAVEPOINT query');
+  await client.query(`SAVEPOINT query; ${SESSIONS_ANEW}`);
   try {
     return (await client.query<T>(sql)).rows;
   } finally {

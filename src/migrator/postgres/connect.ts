@@ -128,7 +128,7 @@ async function open(
   // The driver hides the client's key in the object that it is given, and the writer, which copies
   // it, would have none.
   const ssl = typeof config.ssl === 'object' ? { ...config.ssl } : config.ssl;
-  const client = new driver.Client({ ...config, ssl });
+  const client = oneAtATime(new driver.Client({ ...config, ssl }));
   const lost = new AbortController();
   let forget = (): void => undefined;
   client.on('error', () => lost.abort());
@@ -156,6 +156,21 @@ async function open(
       clearTimeout(timer);
     },
   };
+}
+
+/**
+ * A client that is asked something only when it has answered what it was asked before: the driver
+ * warns of anything else, and will refuse it.
+ */
+function oneAtATime(client: pg.Client): pg.Client {
+  const { query } = client;
+  let before: Promise<unknown> = Promise.resolve();
+  const next = (...asked: readonly unknown[]): Promise<unknown> => {
+    const answer = before.then((): unknown => Reflect.apply(query, client, asked));
+    before = answer.catch(() => undefined);
+    return answer;
+  };
+  return Object.assign(client, { query: next });
 }
 
 /** What libpq would try in turn for each `sslmode`. */

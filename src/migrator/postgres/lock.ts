@@ -82,6 +82,21 @@ export async function tableHolders(
   );
 }
 
+/**
+ * Who keeps a session waiting, the longest first.
+ *
+ * @param waiting the process of that session, as a query of one row or none
+ */
+export async function blockersOf(session: Session, waiting: string): Promise<readonly LockHolder[]> {
+  return ask<LockHolder>(
+    session,
+    `SELECT a.pid, a.application_name AS application, host(a.client_addr) AS address,
+      to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since
+    FROM pg_stat_activity a WHERE a.pid = ANY (pg_blocking_pids((${waiting})))
+    ORDER BY since LIMIT 3`,
+  );
+}
+
 /** Who has the lock, if anybody still has. */
 export async function lockHolder(session: Session): Promise<LockHolder | undefined> {
   const [holder] = await ask<LockHolder>(session, HOLDER);

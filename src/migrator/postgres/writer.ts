@@ -10,8 +10,9 @@ import { reachSameServer } from '../engine/same-server.ts';
 import { createVersionTable, versionRowChanges } from '../engine/version-rows.ts';
 import { databaseError, isDeadlock, isLockTimeout } from '../errors/database-error.ts';
 import { Failure } from '../errors/failure.ts';
+import { SESSIONS_ANEW } from './ask.ts';
 import { isAboutTls, type Session } from './connect.ts';
-import { isLockedBy, type LockHolding, tableHolders } from './lock.ts';
+import { blockersOf, isLockedBy, type LockHolding, tableHolders } from './lock.ts';
 import { literal } from './quoted.ts';
 import type { PostgresState } from './read-state.ts';
 import { indexName } from './render-step.ts';
@@ -41,6 +42,22 @@ const CANCEL_MILLISECONDS = 800;
 
 /** After how long a wait it is logged who has the table. */
 const NAME_HOLDERS_AFTER_SECONDS = 1;
+
+/** How often it is looked at whether a statement outside of a transaction waits, in milliseconds. */
+const WATCH_MILLISECONDS = 1000;
+
+/** A statement outside of a transaction, and the table that it works on. */
+interface Autocommitted {
+  readonly statement: string;
+  readonly table: string;
+}
+
+/** What stands for a lock timeout where none can be set. */
+class WaitedTooLong extends Error {
+  /** As the server has it. */
+  readonly code = '55P03';
+  override readonly message = 'canceling statement due to lock timeout';
+}
 
 /** A pool of one connection. */
 interface Pool {
@@ -115,7 +132,7 @@ class PostgresWriter implements Writer {
   /** The server's process for the open transaction; undefined while it commits. */
   #pid: number | undefined;
   /** What runs outside of a transaction. */
-  #autocommitted: { readonly statement: string; readonly table: string } | undefined;
+  #autocommitted: Autocommitted | undefined;
   /** How long a statement of a transaction waits for a lock, on rows too; 0 would be for ever. */
   readonly #lockTimeout: string;
 
@@ -208,24 +225,15 @@ class PostgresWriter implements Writer {
   }
 
   cancel(): void {
-    const { client, config } = this.#session;
+    const autocommitted = this.#autocommitted && this.#sessionsOf(this.#autocommitted);
     const what =
       this.#pid !== undefined
         ? `SELECT pg_cancel_backend(${this.#pid})`
-        : this.#autocommitted !== undefined
-          ? // Outside of a transaction a pooler may have sent it to any session.
-            `SELECT pg_cancel_backend(a.pid) ${sessionsAt(
-              ...[
-                config.application_name ?? '',
-                `%${this.#autocommitted.statement}%`,
-                this.#autocommitted.table,
-              ].map(literal),
-            )}`
-          : undefined;
+        : autocommitted && `SELECT pg_cancel_backend(a.pid) ${autocommitted}`;
     if (what === undefined) {
       return;
     }
-    client.query(asOneself(what)).catch(() => undefined);
+    this.#session.client.query(asOneself(what)).catch(() => undefined);
     // The session with the lock may be gone, and a role may not be let do that.
     const timer = setTimeout(() => {
       if (this.#pid !== undefined || this.#autocommitted !== undefined) {
@@ -385,19 +393,74 @@ class PostgresWriter implements Writer {
     await this.#withLockRetry(lock === undefined ? [] : [lock.table], progress, async () => {
       if (step.do === 'create index') {
         await this.#endLeftBehind(step.index.name, step.table);
-        await this.#dropUnfinished(step.index.name, step.table);
+        await this.#dropUnfinished(step.index.name, step.table, progress);
       } else if (step.do === 'drop index') {
         await this.#endLeftBehind(step.index, step.table);
       }
       for (const statement of sql) {
-        await this.#holdLock();
-        this.#autocommitted = { statement, table: lock?.table ?? '' };
-        await this.#execute(statement).catch((error: unknown) => {
-          throw this.#explainLimit(error);
-        });
+        await this.#executeAlone(statement, lock?.table ?? '', progress);
       }
     });
-    this.#autocommitted = undefined;
+  }
+
+  /**
+   * Runs what is in no transaction: it waits for others without holding up anybody, and is given up
+   * when it has waited for too long. No `lock_timeout` is set for that, as a pooler would hand it on.
+   */
+  async #executeAlone(statement: string, table: string, progress: StepProgress): Promise<void> {
+    await this.#holdLock();
+    this.#autocommitted = { statement, table };
+    const ended = new AbortController();
+    const wait = { isTooLong: false };
+    void this.#watchWait({ statement, table }, wait, progress, ended.signal);
+    try {
+      await this.#execute(statement);
+    } catch (error) {
+      throw wait.isTooLong ? new WaitedTooLong() : this.#explainLimit(error);
+    } finally {
+      this.#autocommitted = undefined;
+      ended.abort();
+    }
+  }
+
+  /** Never throws. */
+  async #watchWait(
+    alone: Autocommitted,
+    wait: { isTooLong: boolean },
+    progress: StepProgress,
+    ended: AbortSignal,
+  ): Promise<void> {
+    const sessions = this.#sessionsOf(alone);
+    let since: number | undefined;
+    while (!ended.aborted && !wait.isTooLong) {
+      await sleep(WATCH_MILLISECONDS, undefined, { signal: ended }).catch(() => undefined);
+      const blockers = await blockersOf(this.#session, `SELECT a.pid ${sessions} LIMIT 1`).catch(() => []);
+      if (ended.aborted) {
+        return;
+      }
+      since = blockers.length === 0 ? undefined : (since ?? performance.now());
+      const waited = since === undefined ? 0 : (performance.now() - since) / 1000;
+      if (since === undefined) {
+        continue;
+      }
+      try {
+        progress.waiting?.([alone.table], waited, blockers);
+      } catch {
+        // It is to stop, which ends the statement already.
+        return;
+      }
+      if (waited >= this.#options.lockTimeoutSeconds) {
+        wait.isTooLong = true;
+        const cancel = asOneself(`SELECT pg_cancel_backend(a.pid) ${sessions}`);
+        await this.#session.client.query(cancel).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Outside of a transaction a pooler may have sent it to any session. */
+  #sessionsOf({ statement, table }: Autocommitted): string {
+    const { application_name: application = '' } = this.#session.config;
+    return sessionsAt(...[application, `%${statement}%`, table].map(literal));
   }
 
   /**
@@ -428,15 +491,14 @@ class PostgresWriter implements Writer {
   }
 
   /** A killed run may have left one that is not valid. */
-  async #dropUnfinished(index: string, table: string): Promise<void> {
+  async #dropUnfinished(index: string, table: string, progress: StepProgress): Promise<void> {
     const name = indexName(index, table, this.#state);
     const [invalid] = await this.query(
       'SELECT 1 AS one FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid',
       { name },
     );
     if (invalid !== undefined) {
-      await this.#holdLock();
-      await this.#execute(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
+      await this.#executeAlone(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`, table, progress);
     }
   }
 
@@ -469,7 +531,7 @@ function sessionsAt(application = '', statement = '', table = ''): string {
  * ROLE ... SET role`) may not end them. Within the lock's transaction.
  */
 function asOneself(sql: string): string {
-  return `SAVEPOINT oneself; SET LOCAL ROLE NONE; ${sql}; ROLLBACK TO SAVEPOINT oneself; RELEASE SAVEPOINT oneself`;
+  return `SAVEPOINT oneself; SET LOCAL ROLE NONE; ${SESSIONS_ANEW}; ${sql}; ROLLBACK TO SAVEPOINT oneself; RELEASE SAVEPOINT oneself`;
 }
 
 /** A pool does not close before it has its connection back. */

@@ -202,6 +202,55 @@ describe('sessions of a PostgreSQL', () => {
     );
   });
 
+  it('an index that others keep from being dropped: exit 21, and who they are; then a rerun drops it', async () => {
+    const url = await newton();
+    for (const phase of ['expand', 'migrate']) {
+      const { code, stderr } = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: url });
+      expect(code, stderr).to.equal(0);
+    }
+    const blocker = await block(url, "SET application_name = 'glance-api'; SELECT FROM images LIMIT 1");
+    const kept = await runCli(['db', 'contract', '--lock-timeout', '2'], { DATABASE_CONNECTION: url });
+    await blocker.end();
+    expect(kept.code, kept.stderr).to.equal(21);
+    expect(kept.stderr).to.match(
+      /'drop index ix_images_is_public on images' waited for another session's lock for 2 s \(pid \d+, glance-api, from /,
+    );
+    const { code, stderr } = await runCli(['db', 'contract'], { DATABASE_CONNECTION: url });
+    expect(code, stderr).to.equal(0);
+    expect((await readSchema(url)).tables.images).to.deep.equal(
+      goldenSchema('ocata_contract01').tables.images,
+    );
+  });
+
+  it('SIGTERM where nobody can look into the table any more: exit 22, while others have it still', async () => {
+    const url = await newton();
+    for (const phase of ['expand', 'migrate']) {
+      const { code, stderr } = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: url });
+      expect(code, stderr).to.equal(0);
+    }
+    const blocker = await block(url, 'SELECT FROM images LIMIT 1');
+    const run = startCli(['db', 'contract'], { DATABASE_CONNECTION: url });
+    await at(url, 'INDEX CONCURRENTLY');
+    const next = await block(url, '');
+    next.query('LOCK TABLE images').catch(() => undefined);
+    await withClient(url, (client) =>
+      eventually(async () => {
+        const { rows } = await client.query(
+          "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'images'::regclass",
+        );
+        expect(rows).to.have.length(1);
+      }),
+    );
+    run.kill('SIGTERM');
+    const { code, stderr } = await run.done;
+    await next.end();
+    await blocker.end();
+    expect(code, stderr).to.equal(22);
+    expect(stderr)
+      .to.match(/\nStopped .* as asked: /)
+      .and.to.not.include('Warning');
+  });
+
   it('SIGTERM while a read waits for a table that others have: exit 22 at once, nothing changed', async () => {
     const url = await newton();
     const expanded = await runCli(['db', 'expand', 'ocata01'], { DATABASE_CONNECTION: url });

@@ -88,6 +88,39 @@ describe('sessions of a MariaDB', () => {
     );
   });
 
+  it('SIGTERM where nobody can look into the table any more: exit 22, while others have it still', async () => {
+    const url = await newton('kept');
+    for (const phase of ['expand', 'migrate']) {
+      const { code, stderr } = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: url });
+      expect(code, stderr).to.equal(0);
+    }
+    const [blocker, next] = [
+      await mysql.createConnection(mysqlOptions(url)),
+      await mysql.createConnection(mysqlOptions(url)),
+    ];
+    const waiting = (statement: string): Promise<void> =>
+      eventually(async () => {
+        const rows = await askMysql(
+          server.adminUrl('kept'),
+          "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = 'kept' AND STATE LIKE 'Waiting for table%' AND INFO LIKE ?",
+          [`${statement}%`],
+        );
+        expect(rows).to.have.length(1);
+      });
+    await blocker.query('START TRANSACTION');
+    await blocker.query('SELECT * FROM images LIMIT 1');
+    const run = startCli(['db', 'contract'], { DATABASE_CONNECTION: url });
+    await waiting('DROP TRIGGER');
+    next.query('LOCK TABLES images WRITE').catch(() => undefined);
+    await waiting('LOCK TABLES');
+    run.kill('SIGTERM');
+    const { code, stderr } = await run.done;
+    next.destroy();
+    await blocker.end();
+    expect(code, stderr).to.equal(22);
+    expect(stderr).to.match(/Stopped .* as asked: /);
+  });
+
   for (const number of [1290, 1836, 1792, 1317, 1040, 1226, 3101, 9001]) {
     it(`error ${number} after statements that stay: exit 20, what is there, and the promise that a rerun goes on`, async () => {
       const url = await newton(`later_${number}`);
