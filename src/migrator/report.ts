@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import type { MigrationReport, ReportedDrift, ReportedPlan, ReportedPosition } from '../contract/report.ts';
+import type { MigrationReport, ReportedPlan, ReportedPosition } from '../contract/report.ts';
 import type { Position } from '../glance/position.ts';
 import { withoutUndefined } from '../glance/without-undefined.ts';
 import type { DatabasePlan } from './database-plan.ts';
@@ -27,8 +27,17 @@ export interface ReportInput {
 /** Of differences and repairs: the message and `db diff` have the rest. */
 const MOST_DIFFERENCES = 10;
 
+/** What the operator takes of each of these, and of a row of a version table, in characters. */
+const LONGEST_DIFFERENCE = 256;
+const LONGEST_HEAD = 64;
+
 function first(texts: readonly string[]): readonly string[] {
-  return texts.slice(0, MOST_DIFFERENCES);
+  return texts.slice(0, MOST_DIFFERENCES).map((text) => cut(text, LONGEST_DIFFERENCE));
+}
+
+function cut(text: string, longest: number): string {
+  const points = [...text];
+  return points.length <= longest ? text : `${points.slice(0, longest - 1).join('')}…`;
 }
 
 /** The result of a run in the form that the operator reads. */
@@ -40,7 +49,7 @@ export function buildReport(input: ReportInput): MigrationReport {
     target: reported(input.target),
     from: reported(outcome.from),
     to: reported(outcome.to),
-    heads: outcome.heads?.slice(0, MAX_HEADS) ?? null,
+    heads: outcome.heads?.slice(0, MAX_HEADS).map((head) => cut(head, LONGEST_HEAD)) ?? null,
     adopted: outcome.baseline !== undefined,
     applied: outcome.applied,
     ...withoutUndefined({ progress: outcome.progress, next: input.next }),
@@ -76,47 +85,70 @@ function reportedPlan({ hash, steps, rows, mostRows, obstacles }: DatabasePlan):
   };
 }
 
+/** A message that is longer keeps as much at least, in characters, before anything else is left out. */
+const MESSAGE_AT_LEAST = 1024;
+
 /**
  * One line of JSON of at most `MAX_REPORT_BYTES` bytes; a message that is too long loses its end,
- * and so does a list of a plan or of drift. The log has all of it.
+ * and so does a list of a plan, of drift or of differences. The log has all of it.
  */
 export function encodeReport(report: MigrationReport): string {
   const whole = JSON.stringify(report);
   const { drift, error, plan } = report;
-  if (Buffer.byteLength(whole) <= MAX_REPORT_BYTES) {
+  if (fits(whole)) {
     return whole;
   }
   if (plan !== undefined) {
     return encodeWithPlan(report, plan);
   }
-  if (drift !== undefined && drift.differences.length + drift.also.length > 0) {
-    return encodeReport({ ...report, drift: withOneLess(drift) });
+  const fewer = withOneLess(report);
+  const isBesides = drift !== undefined && drift.also.length > 0;
+  if (fewer !== undefined && (isBesides || error === null || !fits(withMessage(report, MESSAGE_AT_LEAST)))) {
+    return encodeReport(fewer);
   }
-  if (error === null) {
-    return whole;
-  }
-  // By code points, so that none is cut in two.
-  const points = [...error.message];
-  const shortened = (length: number): string =>
-    JSON.stringify({ ...report, error: { ...error, message: `${points.slice(0, length).join('')}…` } });
-  let fits = 0;
-  let tooLong = points.length;
-  while (tooLong - fits > 1) {
-    const middle = Math.floor((fits + tooLong) / 2);
-    if (Buffer.byteLength(shortened(middle)) <= MAX_REPORT_BYTES) {
-      fits = middle;
+  let kept = 0;
+  let tooLong = [...(error?.message ?? '')].length;
+  while (tooLong - kept > 1) {
+    const middle = Math.floor((kept + tooLong) / 2);
+    if (fits(withMessage(report, middle))) {
+      kept = middle;
     } else {
       tooLong = middle;
     }
   }
-  return shortened(fits);
+  return withMessage(report, kept);
 }
 
-/** What is wrong is told for longer than what is not. */
-function withOneLess({ differences, also }: ReportedDrift): ReportedDrift {
-  return also.length > 0
-    ? { differences, also: also.slice(0, -1) }
-    : { differences: differences.slice(0, -1), also };
+function fits(text: string): boolean {
+  return Buffer.byteLength(text) <= MAX_REPORT_BYTES;
+}
+
+/** By code points, so that none is cut in two. */
+function withMessage(report: MigrationReport, length: number): string {
+  const { error } = report;
+  const points = [...(error?.message ?? '')];
+  return error === null || points.length <= length
+    ? JSON.stringify(report)
+    : JSON.stringify({ ...report, error: { ...error, message: `${points.slice(0, length).join('')}…` } });
+}
+
+/** What is wrong is told for longer than what is not, and never as if nothing were. */
+function withOneLess(report: MigrationReport): MigrationReport | undefined {
+  const { drift, heads, repaired = [], differences = [] } = report;
+  if (drift !== undefined && drift.also.length > 0) {
+    return { ...report, drift: { ...drift, also: drift.also.slice(0, -1) } };
+  }
+  if (repaired.length > 1) {
+    return { ...report, repaired: repaired.slice(0, -1) };
+  }
+  if (differences.length > 1) {
+    return { ...report, differences: differences.slice(0, -1) };
+  }
+  if (drift !== undefined && drift.differences.length > 1) {
+    return { ...report, drift: { ...drift, differences: drift.differences.slice(0, -1) } };
+  }
+  // So many are of no database of Glance.
+  return heads === null || heads.length <= 2 ? undefined : { ...report, heads: heads.slice(0, -1) };
 }
 
 function encodeWithPlan(report: MigrationReport, plan: ReportedPlan): string {

@@ -78,8 +78,37 @@ describe('the report', () => {
     expect(Buffer.byteLength(text)).to.be.at.most(MAX_REPORT_BYTES);
     const { drift } = JSON.parse(text);
     expect(drift.differences).to.have.length(10);
-    expect(drift.also).to.have.length(2);
-    expect(JSON.parse(encodeReport(driftReport(9000))).drift).to.deep.equal({ differences: [], also: [] });
+    expect(drift.also).to.have.length(4);
+    const { differences } = JSON.parse(encodeReport(driftReport(9000))).drift;
+    expect(differences.map((what: string) => what.length)).to.deep.equal(Array(10).fill(256));
+  });
+
+  it('fits whatever the names and types of a database are, and leaves out nothing wholly that is wrong', () => {
+    const long = (length: number, texts: number): readonly string[] =>
+      Array.from({ length: texts }, (_, index) => `${index} `.padEnd(length, '"'));
+    for (const message of ['no', '"'.repeat(9000)]) {
+      const report = buildReport({
+        command: 'sync',
+        target: undefined,
+        startedAt: new Date(0),
+        finishedAt: new Date(0),
+        outcome: {
+          heads: long(255, 40),
+          applied: [],
+          repaired: long(900, 12),
+          differences: long(900, 12),
+          drift: { differences: long(900, 12), also: long(900, 12) },
+          error: new Failure('SchemaDiffers', message),
+        },
+      });
+      const text = encodeReport(report);
+      expect(Buffer.byteLength(text)).to.be.at.most(MAX_REPORT_BYTES);
+      const { repaired, differences, drift, error } = parseMigrationReport(text) ?? {};
+      expect([repaired?.[0], differences?.[0], drift?.differences[0]]).to.deep.equal(
+        [repaired, differences, drift?.differences].map(() => `0 ${'"'.repeat(253)}…`),
+      );
+      expect(error?.message.slice(0, 2)).to.equal(message.slice(0, 2));
+    }
   });
 
   describe('of a plan', () => {
