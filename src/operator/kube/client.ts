@@ -197,13 +197,19 @@ function contentType(method: KubeRequest['method']): string {
   return method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
 }
 
+/**
+ * No longer is waited for than this, in milliseconds, whatever is asked: what stands before an API
+ * server may ask for hours, and for more than a timer can count it would be asked again at once.
+ */
+const LONGEST_RETRY_AFTER = 300_000;
+
 function refusal(what: string, { status, headers, text }: Answer): KubeError {
   const { message, reason } = statusOf(text);
   const seconds = Number(headers['retry-after']);
   return new KubeError(message ?? `Cannot ${what}: the API server answered ${status}`, {
     status,
     reason,
-    retryAfter: Number.isFinite(seconds) ? seconds * 1000 : undefined,
+    retryAfter: Number.isFinite(seconds) ? Math.min(seconds * 1000, LONGEST_RETRY_AFTER) : undefined,
   });
 }
 

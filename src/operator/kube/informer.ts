@@ -119,6 +119,7 @@ export class Informer<T extends CachedObject> {
   /** Lists and watches until `stop`; resolves then, and never rejects. */
   async run(): Promise<void> {
     let failures = 0;
+    let wasExpired = false;
     while (!this.#stop.signal.aborted) {
       this.#openSince = undefined;
       try {
@@ -127,14 +128,20 @@ export class Informer<T extends CachedObject> {
         }
         await this.#watch();
         failures = 0;
+        wasExpired = false;
       } catch (error) {
         if (this.#stop.signal.aborted) {
           return;
         }
         if (error instanceof KubeError && error.status === 410) {
-          // The API server no longer knows where we were: read everything anew. That is no failure.
+          // The API server no longer knows where we were: read everything anew. That is no failure,
+          // unless it says the same of what was read a moment ago.
           this.#resourceVersion = undefined;
-          continue;
+          const isAgain = wasExpired && isShort(this.#openSince);
+          wasExpired = true;
+          if (!isAgain) {
+            continue;
+          }
         }
         // A network that cuts each watch after a while is no reason to be blind for longer each
         // time.

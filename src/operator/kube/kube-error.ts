@@ -5,7 +5,7 @@ export class KubeError extends Error {
   readonly status: number | undefined;
   /** The API server's reason (`AlreadyExists`, `Conflict`, `Forbidden`), where it gave one. */
   readonly reason: string | undefined;
-  /** How long the API server asks to wait, in milliseconds. */
+  /** How long the API server asks to wait, in milliseconds; five minutes at the most. */
   readonly retryAfter: number | undefined;
 
   constructor(

@@ -34,7 +34,8 @@ export async function serveHttp(
     }
   };
   const server = createServer((request, response) => {
-    void answer(request.url ?? '').then(({ status, contentType = 'text/plain; charset=utf-8', text }) =>
+    const [path = ''] = (request.url ?? '').split('?');
+    void answer(path).then(({ status, contentType = 'text/plain; charset=utf-8', text }) =>
       response.writeHead(status, { 'content-type': contentType }).end(text),
     );
   });

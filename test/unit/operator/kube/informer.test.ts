@@ -20,6 +20,8 @@ describe('Informer', () => {
   /** What each list answers, page by page; the last one again and again. */
   let lists: readonly (readonly Thing[])[][];
   let listed: number;
+  /** What the next lists fail with. */
+  let refused: KubeError[];
   let watches: KubeWatch<Thing>[];
   let ends: PromiseWithResolvers<void>[];
   let changes: string[];
@@ -28,6 +30,10 @@ describe('Informer', () => {
   let running: Promise<void>;
 
   async function request<T>({ query }: KubeRequest): Promise<T> {
+    const error = refused.shift();
+    if (error !== undefined) {
+      throw error;
+    }
     const page = Number(query?.continue ?? 0);
     const pages = lists[Math.min(listed, lists.length - 1)] ?? [];
     const isLast = page + 1 >= pages.length;
@@ -55,7 +61,7 @@ describe('Informer', () => {
     ...later: (readonly Thing[])[][]
   ): Promise<void> {
     lists = [[...pages], ...later];
-    [listed, watches, ends, changes, troubles] = [0, [], [], [], []];
+    [listed, refused, watches, ends, changes, troubles] = [0, [], [], [], [], []];
     informer = new Informer<Thing>({
       client: { request, watch },
       path: '/apis/example.org/v1/things',
@@ -144,6 +150,14 @@ describe('Informer', () => {
     expect(versions()).to.deep.equal(['b 2']);
     expect(changes.at(-2), 'the one that is gone').to.equal('a 1');
     expect(troubles).to.deep.equal([]);
+  });
+
+  it('makes a pause before it lists again where the API server does not know what it has listed either', async () => {
+    await start([[]]);
+    refused = [new KubeError('still too old', { status: 410 })];
+    ends[0]?.reject(new KubeError('too old', { status: 410 }));
+    await isWatching(2);
+    expect(troubles).to.deep.equal(['still too old']);
   });
 
   it('goes on from the last bookmark after a watch that broke, and reports that', async () => {
