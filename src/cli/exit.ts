@@ -1,6 +1,7 @@
 import { type Command, CommanderError } from 'commander';
 import { type ExitReason, exitCodeOf, exitMeaning } from '../contract/failures.ts';
 import { Failure } from '../migrator/errors/failure.ts';
+import { say } from './say.ts';
 
 /** Adds to a command's help the exit codes that it can end with. */
 export function helpWithExitCodes(command: Command, reasons: readonly ExitReason[]): Command {
@@ -17,6 +18,6 @@ export function endWith(error: unknown): number {
     // commander has said it already; help and version are no errors.
     return error.exitCode === 0 ? exitCodeOf('Done') : exitCodeOf('Usage');
   }
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  say(error instanceof Error ? error.message : String(error));
   return exitCodeOf(error instanceof Failure ? error.reason : 'MigrationFailed');
 }

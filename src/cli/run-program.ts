@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { withoutPassword } from './say.ts';
 import { VERSION } from './version.ts';
 
 /**
@@ -44,5 +45,6 @@ function checkNode(): void {
 
 function throwInsteadOfExit(command: Command): void {
   command.exitOverride();
+  command.configureOutput({ writeErr: (text) => process.stderr.write(withoutPassword(text)) });
   command.commands.forEach(throwInsteadOfExit);
 }

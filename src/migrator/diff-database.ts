@@ -52,7 +52,7 @@ export function diffDatabase(
       return {
         error: new Failure(
           detected.kind === 'refused' ? detected.reason : 'DatabaseNotGlance',
-          `Cannot tell which revision ${address} is at: ${detected.kind === 'refused' ? detected.message : 'the database is empty'}. Name the revision to compare it with, as in 'glance-schema db diff ocata01'`,
+          `Cannot tell which revision ${address} is at: ${detected.kind === 'refused' ? detected.message : 'the database is empty.'} Name the revision to compare it with, as in 'glance-schema db diff ocata01'`,
         ),
       };
     }

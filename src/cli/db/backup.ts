@@ -2,14 +2,14 @@ import { Command, Option } from 'commander';
 import type { Phase } from '../../glance/phase.ts';
 import { formatPosition, type Position } from '../../glance/position.ts';
 import type { BackupOutcome } from '../../migrator/backup/backup-database.ts';
-import { Failure } from '../../migrator/errors/failure.ts';
 import { helpWithExitCodes } from '../exit.ts';
 import { outcomeOf, stoppable } from './attempt.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
-import { addLockTimeout } from './lock-timeout.ts';
+import { addLockTimeout, readLockTimeout } from './lock-timeout.ts';
 import { readTarget, throughOption } from './migration.ts';
 import { addReportOption, finish } from './output.ts';
 import { openRunLog, type RunLog } from './run-log.ts';
+import { readWholeNumber } from './whole-number.ts';
 
 interface BackupFlags extends ConnectionFlags {
   readonly before?: string;
@@ -95,10 +95,10 @@ async function backUp(
     before,
     takenFor: flags.for,
     name: flags.name,
-    retain: readNumber('--retain', flags.retain, 1),
-    timeoutSeconds: readNumber('--timeout', flags.timeout, 1),
+    retain: flags.retain === undefined ? undefined : readWholeNumber('--retain', flags.retain, 1),
+    timeoutSeconds: flags.timeout === undefined ? undefined : readWholeNumber('--timeout', flags.timeout, 1),
     compressed: flags.format === 'compressed',
-    lockTimeoutSeconds: readNumber('--lock-timeout', flags.lockTimeout, 0) ?? 0,
+    lockTimeoutSeconds: readLockTimeout(flags.lockTimeout),
     connection: resolveConnection(flags, process.env),
     events: log,
   };
@@ -107,16 +107,6 @@ async function backUp(
     const { backupDatabase } = await import('../../migrator/backup/backup-database.ts');
     return backupDatabase({ ...options, signal });
   });
-}
-
-function readNumber(option: string, text: string | undefined, least: number): number | undefined {
-  if (text === undefined) {
-    return undefined;
-  }
-  if (!/^\d{1,6}$/.test(text) || Number(text) < least) {
-    throw new Failure('Usage', `Cannot use ${option} '${text}': write a whole number of at least ${least}.`);
-  }
-  return Number(text);
 }
 
 function summarise({ to, backup, again }: BackupOutcome, directory: string): string {

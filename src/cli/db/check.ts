@@ -7,6 +7,7 @@ import { withoutUndefined } from '../../glance/without-undefined.ts';
 import { readNextPhase } from '../../migrator/next-phase.ts';
 import type { Outcome } from '../../migrator/outcome.ts';
 import { helpWithExitCodes } from '../exit.ts';
+import { say } from '../say.ts';
 import { outcomeOf } from './attempt.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { readRevision } from './migration.ts';
@@ -73,7 +74,7 @@ async function run(version: string | undefined, flags: CheckFlags): Promise<void
     startedAt,
     outcome,
     flags,
-    log: { failed: (_reason, message) => process.stderr.write(`${message}\n`) },
+    log: { failed: (_reason, message) => say(message) },
     summary: summarise(outcome.next, flags.through),
     ...withoutUndefined({ next: outcome.next }),
   });

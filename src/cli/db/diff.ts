@@ -1,9 +1,11 @@
 import { Command, Option } from 'commander';
 import { exitCodeOf } from '../../contract/failures.ts';
 import type { Phase } from '../../glance/phase.ts';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import { type DatabaseDiff, diffDatabase } from '../../migrator/diff-database.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
 import { helpWithExitCodes } from '../exit.ts';
+import { onOneLine, say } from '../say.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { addExcludeOption, type ExcludeFlags, readExclude } from './drift-options.ts';
 import { readTarget, throughOption } from './migration.ts';
@@ -54,11 +56,11 @@ async function run(version: string | undefined, flags: DiffFlags): Promise<void>
   const { diff, error } = await make(version, flags);
   if (error !== undefined || diff === undefined) {
     process.exitCode = exitCodeOf(error?.reason ?? 'MigrationFailed');
-    process.stderr.write(`${error?.message ?? 'Cannot compare'}\n`);
+    say(error?.message ?? 'Cannot compare');
     return;
   }
   process.exitCode = diff.differences.length === 0 ? exitCodeOf('Done') : exitCodeOf('SchemaDiffers');
-  process.stdout.write(FORMATS[flags.output](diff));
+  process.stdout.write(FORMATS[flags.output](flags.output === 'json' ? diff : readable(diff)));
 }
 
 async function make(version: string | undefined, flags: DiffFlags): ReturnType<typeof diffDatabase> {
@@ -76,6 +78,23 @@ async function make(version: string | undefined, flags: DiffFlags): ReturnType<t
     }
     throw error;
   }
+}
+
+/**
+ * For people, and for a client that takes what is behind `--` as a comment: names of a database may
+ * have line breaks in them.
+ */
+function readable(diff: DatabaseDiff): DatabaseDiff {
+  return {
+    ...diff,
+    ...withoutUndefined({ also: diff.also?.map(onOneLine) }),
+    differences: diff.differences.map(({ what, sql, caution, ...rest }) => ({
+      ...rest,
+      what: onOneLine(what),
+      sql: caution === undefined ? sql : sql.map(onOneLine),
+      ...withoutUndefined({ caution: caution && onOneLine(caution) }),
+    })),
+  };
 }
 
 const FORMATS: Readonly<Record<DiffFlags['output'], (diff: DatabaseDiff) => string>> = {

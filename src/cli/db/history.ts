@@ -5,6 +5,7 @@ import { SCRIPTS } from '../../glance/revisions.ts';
 import { asFailure } from '../../migrator/errors/failure.ts';
 import { readDatabase } from '../../migrator/read-database.ts';
 import { helpWithExitCodes } from '../exit.ts';
+import { say } from '../say.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 
 interface HistoryFlags extends ConnectionFlags {
@@ -36,7 +37,7 @@ async function run(flags: HistoryFlags): Promise<void> {
   const { detected, heads = [], error } = await readFrom(flags);
   if (error !== undefined) {
     process.exitCode = exitCodeOf(error.reason);
-    process.stderr.write(`${error.message}\n`);
+    say(error.message);
     return;
   }
   const applied: ReadonlySet<string> = detected?.kind === 'at' ? detected.applied : new Set();

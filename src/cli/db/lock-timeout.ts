@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { Failure } from '../../migrator/errors/failure.ts';
+import { readWholeNumber } from './whole-number.ts';
 
 /** Gives a command the option that says for how long it waits for locks, in seconds. */
 export function addLockTimeout(command: Command, seconds: string): Command {
@@ -17,11 +17,5 @@ export function addLockTimeout(command: Command, seconds: string): Command {
  * @throws Failure `Usage`
  */
 export function readLockTimeout(text: string): number {
-  if (!/^\d{1,6}$/.test(text)) {
-    throw new Failure(
-      'Usage',
-      `Cannot use --lock-timeout '${text}': it is not a number of seconds. Write one, such as 600.`,
-    );
-  }
-  return Number(text);
+  return readWholeNumber('--lock-timeout', text, 0);
 }

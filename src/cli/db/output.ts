@@ -2,9 +2,12 @@ import { type Command, Option } from 'commander';
 import { exitCodeOf } from '../../contract/failures.ts';
 import type { MigrationReport } from '../../contract/report.ts';
 import type { Position } from '../../glance/position.ts';
+import { withoutUndefined } from '../../glance/without-undefined.ts';
 import type { DatabasePlan } from '../../migrator/database-plan.ts';
+import { Failure } from '../../migrator/errors/failure.ts';
 import type { Outcome } from '../../migrator/outcome.ts';
 import { buildReport, encodeReport, prepareReport, writeReport } from '../../migrator/report.ts';
+import { say, withoutPassword } from '../say.ts';
 
 /** What the options of `addOutputOptions` leave. */
 export interface OutputFlags {
@@ -48,10 +51,22 @@ export interface Result {
   readonly summary: string;
 }
 
+/** An outcome whose error may quote the command line, as others may read it. */
+function sayable(outcome: Outcome): Outcome {
+  const { error } = outcome;
+  if (error === undefined) {
+    return outcome;
+  }
+  const { reason, message, migration, cause } = error;
+  const details = { cause, ...withoutUndefined({ migration }) };
+  return { ...outcome, error: new Failure(reason, withoutPassword(message), details) };
+}
+
 /** Reports how a command ended: report, stdout, stderr, exit code. */
 export function finish(result: Result): void {
-  const { outcome, flags } = result;
-  const report = encodeReport(buildReport({ ...result, finishedAt: new Date() }));
+  const { flags } = result;
+  const outcome = sayable(result.outcome);
+  const report = encodeReport(buildReport({ ...result, outcome, finishedAt: new Date() }));
   process.exitCode = exitCodeOf(outcome.error?.reason ?? 'Done');
   if (outcome.error !== undefined) {
     result.log.failed(outcome.error.reason, outcome.error.message);
@@ -66,7 +81,7 @@ export function finish(result: Result): void {
       writeReport(flags.report, report);
     } catch (error) {
       // What was done is done: the exit code still says so.
-      process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+      say(error instanceof Error ? error.message : String(error));
     }
   }
 }

@@ -4,6 +4,7 @@ import { formatPosition, type Position } from '../../glance/position.ts';
 import type { DatabasePlan } from '../../migrator/database-plan.ts';
 import { planDatabase } from '../../migrator/plan-database.ts';
 import { helpWithExitCodes } from '../exit.ts';
+import { onOneLine, say } from '../say.ts';
 import { VERSION } from '../version.ts';
 import { outcomeOf } from './attempt.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
@@ -63,7 +64,7 @@ async function run(version: string | undefined, flags: PlanFlags): Promise<void>
     outcome,
     plan,
     flags: { ...flags, output: 'text' },
-    log: { failed: (_reason, message) => process.stderr.write(`${message}\n`) },
+    log: { failed: (_reason, message) => say(message) },
     summary: plan === undefined ? '' : FORMATS[flags.output](plan),
   });
 }
@@ -91,7 +92,7 @@ function asText(plan: DatabasePlan): string {
       ...(lock === undefined ? [] : [`    -- ${lock.mode} on ${lock.table}: ${lock.effect}`]),
     ]),
   ]);
-  const obstacles = plan.obstacles.map((what) => `In the way: ${what}. The run refuses to begin.`);
+  const obstacles = plan.obstacles.map((what) => `In the way: ${onOneLine(what)}. The run refuses to begin.`);
   return [heading(plan), ...obstacles, ...lines, ...approval(plan)].join('\n');
 }
 
@@ -105,7 +106,9 @@ function asSql(plan: DatabasePlan): string {
       ...(inside.length === 0 ? [] : ['BEGIN;', ...inside.map(({ sql }) => ended(sql, plan)), 'COMMIT;']),
     ];
   });
-  const obstacles = plan.obstacles.map((what) => `-- In the way: ${what}. The run refuses to begin.`);
+  const obstacles = plan.obstacles.map(
+    (what) => `-- In the way: ${onOneLine(what)}. The run refuses to begin.`,
+  );
   const how = approval(plan).map((line) => (line === '' ? line : `-- ${line}`));
   return [`-- ${heading(plan)}`, ...obstacles, ...lines, ...how].join('\n');
 }

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
 import { exitCodeOf } from '../../contract/failures.ts';
-import { printable } from '../../contract/printable.ts';
 import type { Restored } from '../../migrator/backup/restore-database.ts';
 import { Failure } from '../../migrator/errors/failure.ts';
 import { helpWithExitCodes } from '../exit.ts';
+import { say } from '../say.ts';
 import { stoppable } from './attempt.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { addLockTimeout, readLockTimeout } from './lock-timeout.ts';
@@ -64,10 +64,6 @@ async function run(file: string, flags: RestoreFlags): Promise<void> {
   } finally {
     log.close();
   }
-}
-
-function say(message: string): void {
-  process.stderr.write(`${printable(message, 4096)}\n`);
 }
 
 function mebibytes(bytes: number): string {

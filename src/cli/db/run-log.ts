@@ -1,4 +1,3 @@
-import { printable } from '../../contract/printable.ts';
 import { progressLine } from '../../contract/progress.ts';
 import { stepsOf } from '../../glance/plan.ts';
 import { formatPosition } from '../../glance/position.ts';
@@ -6,6 +5,7 @@ import { describeStep } from '../../glance/steps.ts';
 import type { BackupEvents } from '../../migrator/backup/options.ts';
 import { describeHolder, describeHolders } from '../../migrator/lock.ts';
 import type { MigrationEvents } from '../../migrator/migrate.ts';
+import { onOneLine } from '../say.ts';
 
 /** The form of a log line: text for people, or one JSON object. */
 export type LogFormat = 'text' | 'json';
@@ -148,8 +148,6 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
 /** How often a long step is logged, in milliseconds. */
 const LOG_EVERY_MILLISECONDS = 5_000;
 
-const LONGEST_LINE = 65_536;
-
 type Write = (line: Line) => void;
 
 function textWriter(options: RunLogOptions): Write {
@@ -163,7 +161,7 @@ function textWriter(options: RunLogOptions): Write {
     if (level !== 'debug' || options.verbose) {
       const colour = options.colour ? colours[level] : '';
       // A database says what its users have written into it.
-      const shown = printable(message, LONGEST_LINE);
+      const shown = onOneLine(message);
       process.stderr.write(`${colour}${shown}${colour === '' ? '' : '\u001b[0m'}\n`);
     }
   };

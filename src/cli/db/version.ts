@@ -4,6 +4,7 @@ import { formatPosition } from '../../glance/position.ts';
 import type { Outcome } from '../../migrator/outcome.ts';
 import { readDatabase } from '../../migrator/read-database.ts';
 import { helpWithExitCodes } from '../exit.ts';
+import { onOneLine, say } from '../say.ts';
 import { outcomeOf } from './attempt.ts';
 import { addConnectionOptions, type ConnectionFlags, resolveConnection } from './connection-options.ts';
 import { addExcludeOption, type ExcludeFlags, readExclude } from './drift-options.ts';
@@ -40,7 +41,7 @@ async function run(flags: VersionFlags): Promise<void> {
     startedAt,
     outcome,
     flags,
-    log: { failed: (_reason, message) => process.stderr.write(`${message}\n`) },
+    log: { failed: (_reason, message) => say(message) },
     summary: [summarise(outcome, outcome.detected), ...driftLines(outcome)]
       .filter((line) => line !== '')
       .join('\n'),
@@ -56,15 +57,15 @@ async function readFrom(flags: VersionFlags): Promise<Outcome & { readonly detec
 
 function driftLines({ drift }: Outcome): readonly string[] {
   return [
-    ...(drift?.differences ?? []).map((what) => `Drift: ${what}.`),
-    ...(drift?.also ?? []).map((what) => `Also there: ${what}.`),
+    ...(drift?.differences ?? []).map((what) => `Drift: ${onOneLine(what)}.`),
+    ...(drift?.also ?? []).map((what) => `Also there: ${onOneLine(what)}.`),
   ];
 }
 
 /** The heads as glance-manage prints them; a database without any gets a sentence. */
 function summarise(outcome: Outcome, detected: Detected | undefined): string {
   if (outcome.heads !== undefined && outcome.heads.length > 0) {
-    return outcome.heads.join('\n');
+    return outcome.heads.map(onOneLine).join('\n');
   }
   if (detected?.kind === 'empty') {
     return "Database is empty and not under migration control; 'db sync' places it there.";

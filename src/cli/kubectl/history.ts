@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { HistoryEntry } from '../../contract/glance-schema.ts';
+import { onOneLine } from '../say.ts';
 import { type SchemaFlags, withSchema } from './schema-access.ts';
 import { schemaCommand } from './schema-command.ts';
 import { tableLines } from './table.ts';
@@ -42,5 +43,5 @@ function historyTable(runs: readonly HistoryEntry[]): string {
 }
 
 function errorOf(run: HistoryEntry | undefined): readonly string[] {
-  return run?.error === undefined ? [] : [`  ${run.error}`];
+  return run?.error === undefined ? [] : [`  ${onOneLine(run.error)}`];
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { HistoryEntry, StatusBackup, StatusPlan, Workload } from '../../contract/glance-schema.ts';
 import { reasonMeaning } from '../../contract/reasons.ts';
 import { formatPosition } from '../../glance/position.ts';
+import { onOneLine } from '../say.ts';
 import { objectText, outputOption } from './object-output.ts';
 import { type SchemaAccess, type SchemaFlags, type SchemaView, withSchema } from './schema-access.ts';
 import { schemaCommand } from './schema-command.ts';
@@ -88,7 +89,9 @@ function statusScreen(
         [index === 0 ? 'Backups' : '', `${index + 1}: ${formatBackup(backup, now)}`] as const,
     ),
   ];
-  const lines = rows.flatMap(([label, text]) => (text === undefined ? [] : [label.padEnd(14) + text]));
+  const lines = rows.flatMap(([label, text]) =>
+    text === undefined ? [] : [label.padEnd(14) + onOneLine(text)],
+  );
   return `${title}: ${ready?.reason ?? 'no state'}\n\n${lines.join('\n')}\n`;
 }
 

@@ -1,5 +1,8 @@
+import { onOneLine } from '../say.ts';
+
 /** Rows of cells as lines, each column as wide as its widest cell. */
-export function tableLines(rows: readonly (readonly string[])[]): readonly string[] {
+export function tableLines(cells: readonly (readonly string[])[]): readonly string[] {
+  const rows = cells.map((row) => row.map(onOneLine));
   const widths = (rows[0] ?? []).map((_cell, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0)),
   );

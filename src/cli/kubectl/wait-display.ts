@@ -1,3 +1,4 @@
+import { say } from '../say.ts';
 import type { SchemaView } from './schema-access.ts';
 
 /**
@@ -31,7 +32,7 @@ export async function openWaitDisplay(terminal: boolean): Promise<WaitDisplay> {
     if (text !== last) {
       last = text;
       bar.stop();
-      process.stderr.write(`${text}\n`);
+      say(text);
     }
   }
 

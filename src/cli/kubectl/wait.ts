@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { OBSERVE_ANNOTATION, RETRY_ANNOTATION } from '../../contract/names.ts';
 import { reasonMeaning } from '../../contract/reasons.ts';
 import { KubeError } from '../../operator/kube/kube-error.ts';
+import { onOneLine } from '../say.ts';
 import { type SchemaAccess, type SchemaFlags, type SchemaView, withSchema } from './schema-access.ts';
 import { schemaCommand } from './schema-command.ts';
 import { openWaitDisplay, type WaitDisplay } from './wait-display.ts';
@@ -84,7 +85,7 @@ async function untilItEnds(schema: SchemaAccess, display: WaitDisplay, deadline:
       const ready = readyOf(view);
       return {
         exitCode: TIMED_OUT,
-        message: `Cannot wait for ${schema.title} any longer: when the time was up it was at ${ready?.reason ?? 'no state'}${ready === undefined ? '' : ` (${ready.message})`}. Wait again, or check with '${schema.commandFor('status')}'.`,
+        message: `Cannot wait for ${schema.title} any longer: when the time was up it was at ${ready?.reason ?? 'no state'}${ready === undefined ? '' : ` (${onOneLine(ready.message)})`}. Wait again, or check with '${schema.commandFor('status')}'.`,
       };
     }
     await sleep(Math.min(PACE, left));
@@ -119,13 +120,13 @@ function endOf(view: SchemaView, { title, commandFor }: SchemaAccess): End | und
     return undefined;
   }
   if (ready?.status === 'True') {
-    return { exitCode: 0, message: `${title} is ready: ${ready.message}` };
+    return { exitCode: 0, message: onOneLine(`${title} is ready: ${ready.message}`) };
   }
   return stalled === undefined
     ? undefined
     : {
         exitCode: STALLED,
-        message: `${title} is stalled, ${stalled.reason}: ${stalled.message}\nWhat to do is shown by '${commandFor('status')}'`,
+        message: `${onOneLine(`${title} is stalled, ${stalled.reason}: ${stalled.message}`)}\nWhat to do is shown by '${commandFor('status')}'`,
       };
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import { withClient } from '../../../lab/databases/images.ts';
 import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
 import { type CliResult, runCli } from '../../../lab/process/bundle.ts';
 import { runCliInThread } from '../../../lab/process/cli-threads.ts';
@@ -122,6 +123,42 @@ describe('what the commands print', () => {
     const url = await server.createDatabase('pipe');
     const { stdout, stderr } = await runCli(['db', 'sync'], { DATABASE_CONNECTION: url });
     expect(stdout + stderr).to.not.include('\u001b');
+  });
+
+  it('names with line breaks and control characters are on one line, and no statement of the SQL of a diff or a plan', async () => {
+    const url = await server.createDatabase('names');
+    const env = { DATABASE_CONNECTION: url };
+    await runCli(['db', 'sync', 'mitaka02'], env);
+    const name = 'x\r\nDROP TABLE images; \u001b[2J\n--';
+    await withClient(url, (client) =>
+      client.query(`CREATE TABLE "t${name}" (id int); CREATE INDEX "i${name}" ON images (updated_at);
+        ALTER TABLE images ADD COLUMN "c${name}" int; CREATE VIEW "v${name}" AS SELECT is_public FROM images`),
+    );
+    for (const [args, says] of [
+      [['diff', '--drift', '--output', 'sql'], '-- column images.cx DROP TABLE images;'],
+      [['diff', '--drift'], 'also there: table tx DROP'],
+      [['version', '--drift'], 'Also there: index ix DROP'],
+      [['plan', 'ocata01', '--output', 'sql'], '-- In the way: view'],
+      [['plan', 'ocata01'], 'In the way: view'],
+      [['sync', 'ocata01'], 'Cannot change'],
+    ] as const) {
+      const { stdout, stderr } = await runCli(['db', ...args], env);
+      expect(stdout + stderr, args.join(' ')).to.include(says);
+      expect(stdout + stderr, args.join(' ')).to.not.match(/^\s*DROP TABLE images|[^\n\P{Cc}]/mu);
+    }
+    await withClient(url, (client) =>
+      client
+        .query('ALTER TABLE alembic_version ALTER version_num TYPE text')
+        .then(() => client.query('UPDATE alembic_version SET version_num = $1', [name])),
+    );
+    for (const verb of ['version', 'check', 'history', 'diff', 'plan', 'sync']) {
+      const { code, stdout, stderr } = await runCli(['db', verb], env);
+      expect(code, verb).to.equal(13);
+      expect(stderr.split('\n'), verb).to.have.length(2);
+      expect(stdout + stderr, verb)
+        .to.include('DROP TABLE images')
+        .and.not.match(/[^\n\P{Cc}]/u);
+    }
   });
 
   it('db version says where a database is, in a sentence or in heads', async () => {

@@ -9,6 +9,9 @@ import { withClient } from '../../../lab/databases/images.ts';
 import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
 import { runCli } from '../../../lab/process/bundle.ts';
 
+/** What people type where something else is asked for. */
+const MISPLACED = 'postgresql://glance:hunter2@db/glance';
+
 /** One wrong input: what is run, how it ends, and a piece of the one sentence that is said. */
 interface Row {
   readonly name: string;
@@ -91,6 +94,24 @@ describe('wrong input', () => {
       says: "--lock-timeout 'ten'",
     }),
     () => ({
+      name: 'a time of more than eleven days',
+      args: ['db', 'sync', '--lock-timeout', '1000000'],
+      code: 2,
+      says: "Cannot use --lock-timeout '1000000': write a whole number from 0 to 999999.",
+    }),
+    () => ({
+      name: 'a time in words for a backup',
+      args: ['db', 'backup', folder, '--lock-timeout', 'ten'],
+      code: 2,
+      says: "Cannot use --lock-timeout 'ten': write a whole number from 0 to 999999.",
+    }),
+    () => ({
+      name: 'fewer backups than one',
+      args: ['db', 'backup', folder, '--retain', '0'],
+      code: 2,
+      says: "Cannot use --retain '0': write a whole number from 1 to 999999.",
+    }),
+    () => ({
       name: 'no database named',
       args: ['db', 'sync'],
       env: {},
@@ -114,6 +135,30 @@ describe('wrong input', () => {
       args: ['db', 'sync', '--connection-file', folder],
       code: 2,
       says: 'Cannot read',
+    }),
+    () => ({
+      name: 'a URL in the place of a file',
+      args: ['db', 'sync', '--config-file', MISPLACED],
+      code: 2,
+      says: 'Cannot read postgresql://glance:***@db/glance: ',
+    }),
+    () => ({
+      name: 'a URL in the place of the revision',
+      args: ['db', 'sync', MISPLACED],
+      code: 11,
+      says: "'postgresql://glance:***@db/glance' is no revision",
+    }),
+    () => ({
+      name: 'a URL in the place of a verb',
+      args: ['db', MISPLACED],
+      code: 2,
+      says: "unknown command 'postgresql://glance:***@db/glance'",
+    }),
+    () => ({
+      name: 'a URL too many',
+      args: ['db', 'version', MISPLACED],
+      code: 2,
+      says: 'got 1: postgresql://glance:***@db/glance.',
     }),
     () => ({
       name: 'a file without the option',
@@ -416,6 +461,16 @@ describe('wrong input', () => {
         expect(result.stderr).to.include('the search path names no schema that exists. Create it.');
       }
     }
+  });
+
+  it('a URL in the place of the revision is in no report and no JSON with its password', async () => {
+    const report = join(folder, 'misplaced');
+    const args = ['db', 'sync', MISPLACED, '--report', report, '--output', 'json', '--log-format', 'json'];
+    const { code, stdout, stderr } = await runCli(args, { DATABASE_CONNECTION: url });
+    expect(code).to.equal(11);
+    expect(stdout + stderr + readFileSync(report, 'utf8'))
+      .to.include('glance:***@db')
+      .and.not.include('hunter2');
   });
 
   it('upgrade leaves an empty database alone and says what to run', async () => {
