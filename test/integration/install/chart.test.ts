@@ -107,6 +107,9 @@ describe('the chart', () => {
       affinity: { nodeAffinity: {} },
       topologySpreadConstraints: [{ maxSkew: 2, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule' }],
       priorityClassName: 'high',
+      dnsPolicy: 'None',
+      dnsConfig: { nameservers: ['192.0.2.53'], options: [{ name: 'ndots', value: '1' }] },
+      hostAliases: [{ ip: '192.0.2.1', hostnames: ['api.internal'] }],
       terminationGracePeriodSeconds: 20,
     };
     const container = {
@@ -306,6 +309,7 @@ describe('the chart', () => {
     ['a digest that is none', 'image.digest=latest', 'does not match pattern'],
     ['no image', 'image.repository=', 'minLength'],
     ['a port that can be none', 'networkPolicy.apiServerPorts={70000}', 'maximum'],
+    ['a DNS policy that is none', 'dnsPolicy=Cluster', 'must be one of'],
     ['a level of the log that is none', 'logLevel=loud', 'must be one of'],
   ];
 
