@@ -97,10 +97,12 @@ export function describeHolders(holders: readonly LockHolder[]): string {
   return holders.length === 0 ? '' : ` (${holders.map(describeHolder).join('; ')})`;
 }
 
-/** `pid 4711, glance-schema, from 10.0.0.7, since 2026-11-23T03:00:00Z`. */
-export function describeHolder(holder: LockHolder): string {
-  const from = holder.address === null ? '' : `, from ${holder.address}`;
-  const since = holder.since === undefined ? '' : `, since ${holder.since}`;
-  const application = holder.application === '' ? '' : `, ${holder.application}`;
-  return `pid ${holder.pid}${application}${from}${since}`;
+/** `pid 4711, glance-schema, from 10.0.0.7, since 2026-11-23T03:00:00Z`, without what is not known. */
+export function describeHolder({ pid, application, address, since }: LockHolder): string {
+  return [
+    `pid ${pid}`,
+    ...(application ? [application] : []),
+    ...(address === null ? [] : [`from ${address}`]),
+    ...(since ? [`since ${since}`] : []),
+  ].join(', ');
 }

@@ -191,7 +191,7 @@ function describeOthers(others: readonly OtherSession[]): string {
     const who = printable(
       [
         `user ${user}`,
-        ...(application === '' ? [] : [application]),
+        ...(application ? [application] : []),
         ...(host === null || host === '' ? [] : [`from ${host}`]),
       ].join(', '),
       200,

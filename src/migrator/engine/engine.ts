@@ -48,11 +48,12 @@ export type Row = Readonly<Record<string, unknown>>;
 export interface LockHolder {
   /** The server's number of the session: a process on PostgreSQL, a connection on MySQL. */
   readonly pid: number;
-  readonly application: string;
-  /** Absent for a Unix socket. */
+  /** What it calls itself; null, or empty, where it does not, or this user may not know. */
+  readonly application: string | null;
+  /** Null for a Unix socket, or where this user may not know. */
   readonly address: string | null;
-  /** When it got the lock, as RFC 3339; absent where this user may not know. */
-  readonly since?: string;
+  /** When it got the lock, as RFC 3339; null or absent where this user may not know. */
+  readonly since?: string | null;
 }
 
 /** What is read of a database at once, and what can be done from there. */

@@ -28,8 +28,8 @@ export interface RestoreOptions {
 /** Somebody else's session in the database. */
 export interface OtherSession {
   readonly user: string;
-  /** What it calls itself; empty where nothing is known. */
-  readonly application: string;
+  /** What it calls itself; empty or null where nothing is known. */
+  readonly application: string | null;
   /** Absent for a Unix socket. */
   readonly host: string | null;
 }
