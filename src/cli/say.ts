@@ -20,5 +20,6 @@ export function say(message: string): void {
  * revision, and a message quotes what it was given.
  */
 export function withoutPassword(text: string): string {
-  return text.replaceAll(/(:\/\/[^\s:/@]*):\S*@/g, '$1:***@');
+  // A message says itself how a URL is written.
+  return text.replaceAll(/(:\/\/[^\s:/@]*):(?!PASSWORD@)\S*@/g, '$1:***@');
 }
