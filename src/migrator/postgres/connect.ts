@@ -225,6 +225,13 @@ function explain(error: DatabaseError, target: ConnectionTarget): string {
   if (/client password must be a string|no password/i.test(error.message)) {
     return `the server asks for the password of ${user}, and the connection has none. Add it`;
   }
+  if (
+    /^Received unexpected \w+ message|unknown message code|error establishing an SSL connection/.test(
+      error.message,
+    )
+  ) {
+    return 'what answers there is no PostgreSQL. Check host and port, and that the URL begins with the kind of the database.';
+  }
   if (/does not support SSL/i.test(error.message)) {
     return `the server has no TLS, and sslmode=${target.tls.mode} asks for it. Turn TLS on at the server, or set ${tlsSetting(target.tls, 'mode')} to prefer`;
   }

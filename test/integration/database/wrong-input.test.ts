@@ -24,6 +24,8 @@ interface Row {
 describe('wrong input', () => {
   let server: TestPostgres;
   let silent: Server;
+  /** Greets as MariaDB does. */
+  let other: Server;
   let folder = '';
   let url = '';
 
@@ -37,16 +39,21 @@ describe('wrong input', () => {
     writeFileSync(join(folder, 'good.conf'), `[database]\nconnection = ${url}\n`);
     silent = createServer();
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    other = createServer((client) => {
+      client.on('error', () => client.destroy()).write('J\0\0\0\n11.8.2-MariaDB\0');
+    });
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
   });
 
   after(async () => {
     rmSync(folder, { recursive: true });
     silent.close();
+    other.close();
     await server.stop();
   });
 
-  function port(): number {
-    const address = silent.address();
+  function port(of = silent): number {
+    const address = of.address();
     return typeof address === 'object' && address !== null ? address.port : 0;
   }
 
@@ -276,6 +283,13 @@ describe('wrong input', () => {
       env: { DATABASE_CONNECTION: 'postgresql://glance:hunter2@no.invalid/glance' },
       code: 20,
       says: 'the host name cannot be resolved',
+    }),
+    () => ({
+      name: 'a server of another kind',
+      args: ['db', 'version'],
+      env: { DATABASE_CONNECTION: `postgresql://u:hunter2@127.0.0.1:${port(other)}/db?sslmode=require` },
+      code: 20,
+      says: 'what answers there is no PostgreSQL. Check host and port',
     }),
     () => ({
       name: 'a silent server',
