@@ -27,7 +27,8 @@ export function openKubeConfig(choice: KubeConfigChoice, watches = 1): PooledKub
       config.loadFromFile(choice.kubeconfig);
     }
   } catch (error) {
-    const found = error instanceof Error ? error.message : String(error);
+    // What does not parse as YAML is quoted from the second line on, with the tokens beside it.
+    const [found = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
     throw new Error(`Cannot read the kubeconfig: ${found}. Name a file that can be read by --kubeconfig.`, {
       cause: error,
     });
