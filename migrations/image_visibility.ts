@@ -1,6 +1,6 @@
 import type { Column, EnumType, Index, PerEngine, Step, Trigger } from '../src/glance/steps.ts';
 
-/** The words that Ocata puts in the place of `images.is_public`, in the order of Glance's enum. */
+/** The values that Ocata writes instead of `images.is_public`, in the order of Glance's enum. */
 export const IMAGE_VISIBILITY: EnumType = {
   enum: 'image_visibility',
   values: ['private', 'public', 'shared', 'community'],
@@ -140,7 +140,7 @@ END`,
  * What keeps `is_public` and `visibility` in sync while both live, in the order in which they are
  * made. MySQL makes one after the other while nodes write: an image that gets its visibility when
  * it is made, and whose `is_public` then changes before the trigger for that is there, would keep
- * the wrong one for ever.
+ * the wrong one forever.
  *
  * Source: the Glance script ocata_expand01, which makes them the other way round.
  */

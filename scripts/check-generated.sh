@@ -9,6 +9,6 @@ before=$(state)
 node scripts/generate.ts >/dev/null
 if [ "$before" != "$(state)" ]; then
   git status --short -- crds charts docs manifests >&2
-  echo 'Generated files were stale: `make generate` has just written them anew; commit them.' >&2
+  echo 'Generated files were stale: `make generate` has just written them again; commit them.' >&2
   exit 1
 fi

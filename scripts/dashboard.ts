@@ -97,11 +97,11 @@ export function dashboard(): Dashboard {
         '{{version}} up to {{newest_revision}}',
       ],
     ]),
-    lines('Passes', 'Each second, by how they ended.', 'ops', [
+    lines('Reconciles', 'Each second, by how they ended.', 'ops', [
       [`sum by (result) (rate(controller_runtime_reconcile_total{${OPERATOR}}${RATE}))`, '{{result}}'],
     ]),
-    lines('How long a pass takes', '99 of 100 take no longer.', 's', [
-      [quantile(0.99, PASSES, OPERATOR), 'a pass'],
+    lines('How long a reconcile takes', '99 of 100 take no longer.', 's', [
+      [quantile(0.99, PASSES, OPERATOR), 'a reconcile'],
       [quantile(0.99, 'workqueue_queue_duration_seconds', OPERATOR), 'a key waits'],
       [quantile(0.99, 'workqueue_work_duration_seconds', OPERATOR), 'a key is worked on'],
     ]),

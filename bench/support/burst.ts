@@ -54,7 +54,7 @@ export interface RestUse {
   readonly restart: { readonly requests: RequestCounts; readonly cpu: number };
   /**
    * The same from a new start of the API server, whose etcd has forgotten all that was before: every
-   * watch begins anew with a list.
+   * watch starts again with a list.
    */
   readonly relist: { readonly requests: RequestCounts; readonly cpu: number };
 }
@@ -309,7 +309,7 @@ async function apply(api: ReturnType<ControlPlane['api']>, name: string): Promis
 }
 
 /**
- * As the Job controller and a kubelet would, at once: a pod that has ended well, and a Job that is
+ * As the Job controller and a kubelet would, at once: a pod that has succeeded, and a Job that is
  * complete.
  */
 export async function endJob(

@@ -13,7 +13,7 @@ export interface Program {
 /** One of those that are measured side by side. */
 export interface Contender {
   readonly name: string;
-  /** Not measured: makes what the program works on, anew for each round. */
+  /** Not measured: makes what the program works on, again for each round. */
   prepare(round: number): Promise<Program>;
 }
 
@@ -26,7 +26,7 @@ export interface Median {
 
 /**
  * Runs contenders in turn, round by round, each time another one first: what else the machine does
- * falls on all alike. The first round is not counted.
+ * affects all of them the same. The first round is not counted.
  */
 export async function race(contenders: readonly Contender[], rounds: number): Promise<readonly Median[]> {
   const times = contenders.map((): number[] => []);

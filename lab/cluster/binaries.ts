@@ -142,7 +142,7 @@ async function fits(name: BinaryName, path: string): Promise<boolean> {
 
 function pathOf(found: ReadonlyMap<BinaryName, string>, name: BinaryName): string {
   const path = found.get(name);
-  if (path === undefined) throw new Error(`Cannot find ${name}: the build ended well but left no such file`);
+  if (path === undefined) throw new Error(`Cannot find ${name}: the build succeeded but left no such file`);
   return path;
 }
 

@@ -60,7 +60,7 @@ const LICENSED_BY: readonly string[] = ['libc6', 'libstdc++6', 'libgcc-s1', 'gcc
 
 const RELEASE = 'bookworm';
 
-/** Bases are made anew when this or the release of Node changes. */
+/** Bases are recreated when this or the release of Node changes. */
 const RECIPE = 2;
 
 /**
@@ -84,7 +84,7 @@ export async function buildImages(say: (line: string) => void): Promise<void> {
   });
 }
 
-/** Each change of the sources leaves layers behind: after some dozens the store is begun anew. */
+/** Each change of the sources leaves layers behind: after some dozens a new store is begun. */
 async function forgetOldLayers(store: string): Promise<void> {
   const layers = join(store, 'graph/overlay');
   if (existsSync(layers) && (await readdir(layers)).length > 60)
@@ -128,7 +128,7 @@ async function write(buildah: Buildah, { archive, name }: BuiltImage): Promise<v
   const partial = `${archive}.partial`;
   await rm(partial, { force: true });
   await buildah('push', '--quiet', name, `docker-archive:${partial}:${name}`);
-  // Another run may be reading the one of before.
+  // Another run may be reading the earlier one.
   await rename(partial, archive);
 }
 

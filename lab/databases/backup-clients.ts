@@ -12,7 +12,7 @@ export interface ClientFolder {
   readonly path: string;
   /** Where a program is. */
   program(name: (typeof CLIENTS)[number]): string;
-  /** Puts a shell script in the place of a program; `$REAL` in it is the real one. */
+  /** Replaces a program by a shell script; `$REAL` in it is the real one. */
   replace(name: (typeof CLIENTS)[number], script: string): void;
   remove(): void;
 }

@@ -54,7 +54,7 @@ const IN_ENGINE = {
   mysql: `ELT(seq % 5 + 1, ${WORDS}),`,
 };
 
-/** The same INSERT for a table that has `visibility` in the place of `is_public`. */
+/** The same INSERT for a table that has `visibility` instead of `is_public`. */
 export function imagesSinceOcata(insert: string, engine: keyof typeof IN_ENGINE): string {
   return insert.replace('is_public,', 'visibility,').replace(/(n|seq) % 5 = 0,/, IN_ENGINE[engine]);
 }

@@ -60,7 +60,7 @@ function schemaDdl(schema: Schema): readonly string[] {
 }
 
 /**
- * The gaps that dropped columns left are made anew: a column is added in their place and dropped.
+ * The gaps that dropped columns left are recreated: a column is added in their place and dropped.
  */
 function tableDdl(name: string, table: SchemaTable): readonly string[] {
   const last = table.columns.at(-1)?.attnum ?? 0;

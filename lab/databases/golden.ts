@@ -19,7 +19,7 @@ export interface SchemaTable extends TableKeys {
   readonly columns: readonly SchemaColumn[];
 }
 
-/** What a table has besides columns, which is told alike on all engines. */
+/** What a table has besides columns, which is told the same way on all engines. */
 export interface TableKeys {
   readonly primary_key: { readonly name: string; readonly columns: readonly string[] } | null;
   readonly uniques: readonly { readonly name: string; readonly columns: readonly string[] }[];

@@ -45,7 +45,7 @@ export interface MariaDbOptions {
   /** Settings as in my.cnf. */
   readonly settings?: Readonly<Record<string, string>>;
   /**
-   * MySQL in the place of MariaDB: its `mysqld`, or a script that runs it with what it is given.
+   * MySQL instead of MariaDB: its `mysqld`, or a script that runs it with what it is given.
    */
   readonly mysqld?: string;
   /** Whether the data comes from another node of a cluster, users too. */

@@ -26,7 +26,7 @@ export interface StandInMySqlProxy {
 
 /** In which ways the proxy treats statements otherwise than the server would. */
 export interface StandInMySqlProxyOptions {
-  /** The error that a statement gets in the place of an answer, if one. */
+  /** The error that a statement gets instead of an answer, if one. */
   readonly refuse?: (sql: string) => { readonly number: number; readonly message: string } | undefined;
   /** Whether it takes every form of KILL for one of its own. */
   readonly takesEveryKill?: boolean;
@@ -85,7 +85,7 @@ export async function startStandInMySqlProxy(
     );
   });
 
-  /** What is asked of the server in the place of a statement that the proxy answers itself. */
+  /** What is asked of the server instead of a statement that the proxy answers itself. */
   function ownAnswer(sql: string, id: number): string | undefined {
     if (/^\s*SELECT\s+CONNECTION_ID\(\)\s*;?\s*$/i.test(sql)) return `SELECT ${id} AS \`CONNECTION_ID()\``;
     const killed = /^\s*KILL\s+(?:CONNECTION\s+|QUERY\s+)?(\d+)\s*;?\s*$/i.exec(sql)?.[1];

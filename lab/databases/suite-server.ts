@@ -41,7 +41,7 @@ export function suiteMariaDb(): () => TestMariaDb {
 export const NO_MYSQL =
   'MySQL is not on this machine. Run `make test`, which brings it on Debian and says what keeps it from that, or name a server by MYSQLD.';
 
-/** The same with a MySQL in the place of MariaDB. */
+/** The same with a MySQL instead of MariaDB. */
 export function suiteMysql(
   program: 'mysqld-9' | 'mysqld-8',
   settings: Readonly<Record<string, string>> = {},

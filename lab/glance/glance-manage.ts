@@ -15,7 +15,7 @@ import { type RealGlance, runProgram } from './real-glance.ts';
 export interface GlanceManage {
   /** What `glance-manage ARGS...` does to the database of the URL. */
   run(url: string, ...args: readonly string[]): Promise<ProgramResult>;
-  /** The same, for a command that has to end well; gives its stdout. */
+  /** The same, for a command that has to succeed; gives its stdout. */
   must(url: string, ...args: readonly string[]): Promise<string>;
   /** How the database differs from Glance's models, as Alembic's autogenerate sees it. */
   compareModels(url: string): Promise<readonly string[]>;

@@ -100,7 +100,7 @@ export async function startGlanceNodes(
         return await client.ask(text, values);
       } catch (error) {
         errors.push(`${text}: ${error instanceof Error ? error.message : String(error)}`);
-        // One is enough; and a server that has stopped would give them for ever.
+        // One is enough; and a server that has stopped would give them forever.
         stop.abort();
         return [];
       } finally {

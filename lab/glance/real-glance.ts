@@ -29,7 +29,7 @@ const REMEDY = 'Install it; on Debian: apt-get install python3 python3-venv';
 
 /**
  * Makes the venv in the cache folder, or finds it there: keyed by the pinned requirements and the
- * Python. A venv counts only once all is in it, so one whose making was cut short is made anew.
+ * Python. A venv counts only once all is in it, so one whose making was cut short is recreated.
  *
  * @throws Error of one sentence when there is no usable Python, or with the end of pip's output.
  */

@@ -73,7 +73,7 @@ export interface ControlPlane {
   stopApiServer(): Promise<void>;
   /**
    * Starts it again on the same port with the same data, and waits until it is ready. The
-   * controller manager is started anew with it: by itself that takes up to a minute to notice that
+   * controller manager is restarted with it: by itself that takes up to a minute to notice that
    * the API server is back.
    */
   startApiServer(): Promise<void>;

@@ -18,7 +18,7 @@ parentPort?.on('message', async (call: CliCall) => {
   Object.assign(process.env, call.env);
   process.exitCode = undefined;
   calls += 1;
-  // The entry alone is run anew: what it imports is loaded already.
+  // The entry alone is run again: what it imports is loaded already.
   await import(`${pathToFileURL(call.entry)}?${calls}`);
   await nothingIsOpen();
   const answer: CliAnswer = { code: Number(process.exitCode ?? 0), stdout: stdout(), stderr: stderr() };

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /**
  * Runs `work` while holding a lock file, so that `make test` and `make demo` started together build
  * once. A lock whose process is gone is taken over: a build that was killed must not block the next
- * one for ever.
+ * one forever.
  */
 export async function withBuildLock<T>(
   path: string,

@@ -151,7 +151,7 @@ async function glanceSchemaOf(
     KUBECONFIG: plane.kubeconfigPath,
   });
   narrator.output(stderr + stdout);
-  check(code === 0, `'${verb}' goes well`, stderr);
+  check(code === 0, `'${verb}' succeeds`, stderr);
   return stdout;
 }
 

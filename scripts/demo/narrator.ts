@@ -85,7 +85,7 @@ export function narrator(options: NarratorOptions): Narrator {
       if (printed.trim() !== '') output(printed);
       if ((run.code === 0) === (expected === 'succeeds')) return printed;
       throw new Error(
-        `This was to ${expected === 'fails' ? 'fail' : 'go well'}, and ended with exit code ${run.code}`,
+        `This was to ${expected === 'fails' ? 'fail' : 'succeed'}, and ended with exit code ${run.code}`,
       );
     },
   };

@@ -129,9 +129,7 @@ async function refuseAtAdmission(world: World, narrator: Narrator, api: TestApi)
 }
 
 async function refuseInJob(world: World, narrator: Narrator, api: TestApi): Promise<void> {
-  narrator.heading(
-    'Deleted and created anew with the lower revision, it gets past admission, and no further',
-  );
+  narrator.heading('Deleted and recreated with the lower revision, it gets past admission, and no further');
   const before = await recorded(world);
   await narrator.kubectl(['delete', 'glanceschema', 'glance', ...openstack]);
   await narrator.kubectl(['apply', '-f', 'glance.yaml']);

@@ -104,7 +104,7 @@ export const FAILURES = {
   ConnectionInvalid: {
     exitCode: 17,
     meaning:
-      'what should be the connection cannot be read as one, or names a file that is not there; the message says what it looks like',
+      'what should be the connection cannot be read as one, or names a file that does not exist; the message says what it looks like',
     retriedInJob: false,
     nextJob: 'with backoff',
     inHistory: false,

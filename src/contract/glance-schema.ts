@@ -156,7 +156,7 @@ const toleration = z.strictObject({
     .min(-MOST)
     .max(MOST)
     .optional()
-    .describe('How long `NoExecute` is tolerated, in seconds; for ever if absent.'),
+    .describe('How long `NoExecute` is tolerated, in seconds; forever if absent.'),
 });
 
 /** A key of an object of the same namespace. */
@@ -297,7 +297,7 @@ const workload = z.strictObject({
   image: imageName
     .optional()
     .describe(
-      'The image that a container of its pods has to have, exactly as its template names it. Name it: without it a workload that nobody has changed yet counts as rolled out.',
+      'The image that a container of its pods has to have, exactly as its template names it. Name it: without it a workload that has not been changed yet counts as rolled out.',
     ),
 });
 const drift = z
@@ -324,7 +324,7 @@ const drift = z
       ),
   })
   .describe(
-    'Drift: whether the schema is what its revision has. Nothing of it is mended by itself, and other tables and indexes are named and not called wrong.',
+    'Drift: whether the schema is what its revision has. Nothing of it is fixed by itself, and other tables and indexes are named and not called wrong.',
   );
 
 /** How many backups a claim may be told to keep, and how many the status lists. */
@@ -424,7 +424,7 @@ export const specSchema = z
   .describe('What is wanted of the schema of one Glance database.');
 
 /**
- * A spec that a CRD of before has let in: the line that names the revision may be missing, and
+ * A spec that an older CRD has let in: the line that names the revision may be missing, and
  * nothing is migrated then.
  */
 export const storedSpecSchema = specSchema.partial({ revision: true });
@@ -506,7 +506,7 @@ export const statusSchema = z
           .array(z.string().max(256))
           .max(10)
           .optional()
-          .describe('Tables and indexes that are there besides, and not wrong: the first ten.'),
+          .describe('Extra tables and indexes, which are not wrong: the first ten.'),
         behindMessage: z
           .string()
           .max(2048)
@@ -519,7 +519,7 @@ export const statusSchema = z
           .max(512)
           .optional()
           .describe(
-            'That a drift check has found that somebody else has migrated the database; the record follows.',
+            'That a drift check has found that another tool has migrated the database; the record follows.',
           ),
         checkedAt: time.optional().describe('When a drift check last read the database.'),
         nextCheckAt: time
@@ -557,7 +557,7 @@ export const statusSchema = z
           .enum(['Proven', 'NotNeeded', 'Unproven'])
           .optional()
           .describe(
-            'What came of the backup before its migration: `Unproven` where the step for it ended well and left no result that could be read. Absent where none was asked for, or it has not ended well.',
+            'What came of the backup before its migration: `Unproven` where the step for it succeeded and left no result that could be read. Absent where none was asked for, or it has not succeeded.',
           ),
         failure: z
           .strictObject({
@@ -629,7 +629,7 @@ export const statusSchema = z
       .describe(
         'How far a data migration has come that takes longer than some seconds: the newest that its log reports; after a Job that did not end it, where that stopped.',
       ),
-    lastMigration: historyEntry.optional().describe('The newest migration that ended well.'),
+    lastMigration: historyEntry.optional().describe('The newest migration that succeeded.'),
     history: z
       .array(historyEntry)
       .max(10)

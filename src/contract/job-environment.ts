@@ -2,9 +2,9 @@
  * What a GlanceSchema may set in the container of its migration and on its pod. The image is often
  * the operator's own, where others have said so by a policy: then a variable or an annotation must
  * not be a way to run other code in it, to lead the connection elsewhere, or to loosen its
- * confinement. Variables are an allow-list, as nobody can list all that Node, OpenSSL, the loader,
+ * confinement. Variables are an allow-list, as no list can name all that Node, OpenSSL, the loader,
  * the resolver and the C library read. Each is a regular expression that JavaScript and CEL read
- * alike.
+ * the same way.
  */
 
 /** Names of variables that may be set: proxies, time zone, locale. */

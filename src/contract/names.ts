@@ -31,7 +31,7 @@ export const RESERVED_SEQUENCE_ANNOTATION = `${GROUP}/reserved-sequence`;
 /** The same number where it was reserved for a drift check, which changes nothing whatever becomes of it. */
 export const DRIFT_CHECK_SEQUENCE_ANNOTATION = `${GROUP}/drift-check-sequence`;
 
-/** On Events: the revision that was last read from the database when the Event was told. */
+/** On Events: the revision that was last read from the database when the Event was made. */
 export const RECORDED_REVISION_ANNOTATION = `${GROUP}/recorded-revision`;
 
 /** On Events: the revision that was wanted then, as `status.targetRevision`. */

@@ -27,7 +27,7 @@ const step = z.object({
   kind: z
     .enum(['control', 'script', 'data', 'repair'])
     .describe(
-      '`control` places the database under version control, before any script; `repair` completes its schema, after all of them.',
+      '`control` brings the database under version control, before any script; `repair` completes its schema, after all of them.',
     ),
   rows: z.int().optional().describe('The rows that it writes, where it writes any.'),
   statements: z.array(statement).describe('What is run, in order.'),
@@ -45,11 +45,11 @@ export const planSchema = z
     online: z.boolean().describe('Whether Glance servers can be at work meanwhile.'),
     adopt: z
       .object({
-        from: z.string().describe('What places the database now.'),
-        heads: z.array(z.string()).describe('The rows of alembic_version that it is placed at.'),
+        from: z.string().describe('What gives the revision of the database now.'),
+        heads: z.array(z.string()).describe('The rows of alembic_version that it gets.'),
       })
       .nullable()
-      .describe('How a database of the old tool is placed under version control; null where it is not.'),
+      .describe('How a database of the old tool is brought under version control; null where it is not.'),
     steps: z.array(step).describe('What is run, in order.'),
     rows: z.int().describe('How many rows it writes in all.'),
     mostRows: z
@@ -61,6 +61,6 @@ export const planSchema = z
       .describe('SHA-256 of all that is run, by which the plan is approved: `db sync --plan-hash`.'),
     obstacles: z
       .array(z.string())
-      .describe('What has to go before the run, which refuses to begin as long as it is there.'),
+      .describe('What has to go before the run, which refuses to begin as long as it exists.'),
   })
   .describe('What `glance-schema db plan --output json` prints.');

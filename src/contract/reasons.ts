@@ -118,7 +118,7 @@ export const REASONS = {
     warns: true,
     verb: 'retry',
     meaning: 'The Job cannot connect to the database, log in or write, or the server ended its session.',
-    doThis: 'Mend what the message names; the operator tries again by itself.',
+    doThis: 'Fix what the message names; the operator tries again by itself.',
   },
   ConnectionInvalid: {
     ready: 'False',
@@ -156,7 +156,7 @@ export const REASONS = {
     verb: 'retry',
     meaning: 'The backup before the migration could not be taken or proven. Nothing was migrated.',
     doThis:
-      'Mend what the message names; the operator tries again by itself, or at once with the annotation `retry`.',
+      'Fix what the message names; the operator tries again by itself, or at once with the annotation `retry`.',
   },
   SecretNotReady: {
     ready: 'False',
@@ -172,7 +172,7 @@ export const REASONS = {
     verb: 'retry',
     meaning:
       'A migration failed and is not retried by itself. The message says what state the database is in.',
-    doThis: 'Mend what the message names, then set the annotation `retry` or change the spec.',
+    doThis: 'Fix what the message names, then set the annotation `retry` or change the spec.',
   },
   PartiallyApplied: {
     ready: 'False',
@@ -181,7 +181,7 @@ export const REASONS = {
     verb: 'retry',
     meaning:
       'MySQL and MariaDB only: a statement was applied that cannot be rolled back, and a later one failed.',
-    doThis: 'Mend what the message names, then set the annotation `retry`: the next run continues.',
+    doThis: 'Fix what the message names, then set the annotation `retry`: the next run continues.',
   },
   JobBlocked: {
     ready: 'False',

@@ -36,7 +36,7 @@ export interface MigrationReport {
   readonly to: ReportedPosition | null;
   /** The rows of `alembic_version` as they are now, sorted; null when the database was not read. */
   readonly heads: readonly string[] | null;
-  /** True when a database of the old tool was placed under Alembic's control by this run. */
+  /** True when a database of the old tool was brought under Alembic's control by this run. */
   readonly adopted: boolean;
   /**
    * The revision scripts that this run committed and the data migrations in which it moved rows, in
@@ -65,7 +65,7 @@ export interface MigrationReport {
   readonly drift?: ReportedDrift | undefined;
   /** What `db plan` found: what a run would do; absent of other commands. */
   readonly plan?: ReportedPlan | undefined;
-  /** The backup that `db backup` made, or that of before which holds; absent where none is needed. */
+  /** The backup that `db backup` made, or an earlier one which still holds; absent where none is needed. */
   readonly backup?: ReportedBackup | undefined;
   /** RFC 3339, UTC. */
   readonly startedAt: string;
@@ -77,7 +77,7 @@ export interface MigrationReport {
 export interface ReportedPlan {
   /** SHA-256 of all that would run, by which the plan is approved. */
   readonly hash: string;
-  /** What would run, in order: scripts, data migrations, what places or completes the database. */
+  /** What would run, in order: scripts, data migrations, what brings the database under version control or completes it. */
   readonly steps: readonly string[];
   /** How many rows it would write. */
   readonly rows: number;
@@ -85,11 +85,11 @@ export interface ReportedPlan {
   readonly mostRows: number;
   /** The locks that it takes of tables in use; the last of them says how many are left out. */
   readonly locks: readonly string[];
-  /** What is in the way of the run, likewise. */
+  /** What is in the way of the run; the last of them says how many are left out. */
   readonly warnings: readonly string[];
 }
 
-/** How a schema is not that of its revision, and what is there besides it. */
+/** How a schema is not that of its revision, and what it has in addition. */
 export interface ReportedDrift {
   /** What is missing, different, or a column that is not Glance's. */
   readonly differences: readonly string[];

@@ -180,7 +180,7 @@ export function backupHasClaim(): readonly AdmissionRule[] {
  * transition rules.
  */
 export function targetIsNotLower(): AdmissionRule {
-  // It is required, but a CRD of before did not ask for it, and a status must still be written to
+  // It is required, but an older CRD did not ask for it, and a status must still be written to
   // what that has let in.
   const revision = (object: string) =>
     `(has(${object}.spec.revision) ? string(${object}.spec.revision) : '')`;
@@ -211,7 +211,7 @@ export function targetIsNotLower(): AdmissionRule {
 }
 
 /**
- * Every name of every known revision, with its place at phase Contract; the recorded one may be
+ * Every name of every known revision, with its position at phase Contract; the recorded one may be
  * newer than we support.
  */
 const ORDER = celMap(

@@ -89,14 +89,14 @@ export interface Baseline {
 const REPOSITORY = 'Glance Migrations';
 
 /**
- * What the real Ocata and Pike wrote. Later releases have two scripts in the place of each and know
+ * What the real Ocata and Pike wrote. Later releases have two scripts for each and know
  * these no more.
  */
 const RENAMED: Readonly<Record<string, string>> = { ocata01: 'ocata_contract01', pike01: 'pike_contract01' };
 
 /**
  * Whether a database with these rows in `alembic_version` can be at a position. Which rows are
- * still to be moved the rows do not tell, so that of an expanded revision both phases agree. One of
+ * still to be moved the rows do not show, so that of an expanded revision both phases agree. One of
  * before Alembic has no rows.
  */
 export function agrees(position: Position, rows: readonly string[]): boolean {
@@ -129,7 +129,7 @@ export function detect(found: Found, known: KnownSchema): Detected {
     return {
       kind: 'refused',
       reason: 'DatabaseNotGlance',
-      message: `a restore of '${found.restoring}' has not ended, and what is there need not be whole. Wait for it where it still runs; else run 'db restore' of that file again.`,
+      message: `a restore of '${found.restoring}' has not ended, and the database may be incomplete. Wait for it where it still runs; else run 'db restore' of that file again.`,
     };
   }
   const rows = found.alembic ?? [];
@@ -257,10 +257,10 @@ function verify(
     };
   }
   const wrong = [
-    ...(missing.length > 0 ? [`${some(missing)} ${missing.length === 1 ? 'is' : 'are'} not there`] : []),
+    ...(missing.length > 0 ? [`${some(missing)} ${missing.length === 1 ? 'is' : 'are'} missing`] : []),
     ...(tooEarly.length > 0
       ? [
-          `${some(tooEarly)} ${tooEarly.length === 1 ? 'is' : 'are'} there, which '${formatPosition(position)}' does not have`,
+          `${some(tooEarly)} ${tooEarly.length === 1 ? 'exists' : 'exist'}, which '${formatPosition(position)}' does not have`,
         ]
       : []),
   ];

@@ -6,7 +6,7 @@ import { REVISIONS } from './revisions.ts';
 /** What a run is to reach. */
 export type Goal =
   /**
-   * A place in the chain: each revision is taken through its whole cycle before the next begins. An
+   * A position in the chain: each revision is taken through its whole cycle before the next begins. An
    * empty database is filled, unless it is to be left alone.
    */
   | { readonly kind: 'position'; readonly target: Position; readonly leaveEmpty?: boolean }

@@ -73,7 +73,7 @@ export function planRun(facts: Facts, goal: Goal | OpenGoal | StampGoal, registr
 /** The phase that comes next on the way to a revision, if any does. */
 export type NextPhase = 'expand' | 'migrate' | 'contract';
 
-/** Chooses it for a database that can be placed. Pure. */
+/** Chooses it for a database whose revision can be detected. Pure. */
 export function nextPhase(facts: Facts, revision: string, registry: Registry): NextPhase | undefined {
   const isNext = (plan: RunPlan): boolean => plan.kind === 'run' && plan.units.length > 0;
   if (isNext(planRun(facts, { kind: 'expand', revision }, registry))) {
@@ -177,20 +177,20 @@ function planMigrations(facts: Facts, detected: Detected, goal: Goal, registry: 
   }
   const online = isOnline(goal, detected);
   const steps = orderSteps({ ...facts, applied, pending, lacking, online }, goal, registry);
-  const placed: PlannedFrom = { detected, applied, online };
+  const from: PlannedFrom = { detected, applied, online };
   return steps.length === 0 && baseline === undefined
-    ? { kind: 'settled', ...placed }
+    ? { kind: 'settled', ...from }
     : {
         kind: 'run',
-        ...placed,
+        ...from,
         ...withoutUndefined({ baseline }),
         units: commitUnits(steps, applied),
       };
 }
 
 /**
- * Only where tables and columns are those of the revision, and never below a place that the
- * database is at already. All others that cannot be placed are what this is for.
+ * Only where tables and columns are those of the revision, and never below a position that the
+ * database is at already. All others whose revision cannot be detected are what this is for.
  */
 function planStamp(facts: Facts, detected: Detected, { revision }: StampGoal, registry: Registry): RunPlan {
   const refuse = (reason: Refused['reason'], why: string): Refused => ({
@@ -212,17 +212,17 @@ function planStamp(facts: Facts, detected: Detected, { revision }: StampGoal, re
   const heads = scriptsOf(revision)
     .slice(-1)
     .map(({ name }) => name);
-  // What somebody says is believed less than a record: nothing may be missing, whoever has made the
+  // What a person says is believed less than a record: nothing may be missing, whoever has made the
   // tables.
   const wanted = detect({ tables: facts.tables, alembic: heads }, knownSchema(registry, true));
   if (wanted.kind !== 'at' || wanted.underWay) {
     const wrong = wanted.kind === 'refused' ? wanted.wrong : 'the script after it has begun';
     return refuse('DatabaseNotGlance', `${wrong}. Name the revision that the tables are of.`);
   }
-  const placed: PlannedFrom = { detected, applied: appliedScripts(heads), online: false };
+  const from: PlannedFrom = { detected, applied: appliedScripts(heads), online: false };
   return facts.alembic?.join() === heads.join()
-    ? { kind: 'settled', ...placed }
-    : { kind: 'run', ...placed, baseline: { from: sayRecord(facts), heads }, units: [] };
+    ? { kind: 'settled', ...from }
+    : { kind: 'run', ...from, baseline: { from: sayRecord(facts), heads }, units: [] };
 }
 
 function sayRecord({ alembic = [], migrate }: Facts): string {
@@ -313,7 +313,7 @@ function orderSteps(facts: PlanFacts, goal: Goal, registry: Registry): readonly 
   const applied = new Set([...facts.applied, ...(ended?.scripts ?? [])]);
   let scripts = planScripts(applied, goal);
   let due = registry.data.filter((data) => isDue(data, facts, goal, scripts.length > 0, registry));
-  // Nobody can write into a table while it has them.
+  // No session can write into a table while it has them.
   const first = [leftTriggers(facts, goal, registry), remadeTriggers(facts, goal, registry), ended];
   const steps: PlannedStep[] = first.filter((migration) => migration !== undefined);
   const moveData = (): void => {
@@ -360,7 +360,7 @@ function leftTriggers(facts: PlanFacts, goal: Goal, registry: Registry): Migrati
 }
 
 /**
- * What makes the triggers anew that nobody can write with, for a goal that does not just drop them.
+ * What recreates the triggers that no session can write with, for a goal that does not just drop them.
  * No script of Glance's chain, and so recorded nowhere.
  */
 function remadeTriggers(facts: PlanFacts, goal: Goal, registry: Registry): Migration | undefined {

@@ -8,14 +8,14 @@ export interface Position {
 }
 
 /**
- * The place of a position in the total order, the only notion of "lower" there is.
+ * The index of a position in the total order, the only notion of "lower" there is.
  *
  * @throws RangeError for a revision name that is not in REVISIONS; resolve names first.
  */
 export function ordinal(position: Position): number {
   const index = REVISIONS.findIndex((revision) => revision.name === position.revision);
   if (index < 0) {
-    throw new RangeError(`Cannot place '${position.revision}': it is no revision of Glance`);
+    throw new RangeError(`Cannot order '${position.revision}': it is not a revision of Glance`);
   }
   return index * PHASES.length + PHASES.indexOf(position.phase);
 }

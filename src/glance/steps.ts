@@ -100,7 +100,7 @@ export type Step =
   /**
    * Adds a column. One whose rows are filled later may be there already with rows that nothing
    * keeps up to date: another tool's script was ended in the middle. It counts as done only with
-   * one of the triggers `keptBy`; else it is made anew, with no row filled.
+   * one of the triggers `keptBy`; else it is recreated, with no row filled.
    */
   | {
       readonly do: 'add column';

@@ -32,7 +32,7 @@ export interface DatabasePlan {
 export interface DatabasePlanStep {
   readonly name: string;
   /**
-   * `control` is what places the database under version control, before any script; `repair`
+   * `control` is what brings the database under version control, before any script; `repair`
    * completes its schema, after all of them.
    */
   readonly kind: 'control' | 'script' | 'data' | 'repair';
@@ -49,7 +49,7 @@ export interface PlanScope {
   readonly planFor: string;
 }
 
-/** A plan that somebody has approved. */
+/** A plan that a person has approved. */
 export interface ApprovedPlan extends PlanScope {
   readonly hash: string;
   /** How many rows it may write. */

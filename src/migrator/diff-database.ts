@@ -14,7 +14,7 @@ export interface DatabaseDiff {
   readonly engine: 'postgres' | 'mysql';
   /** The revision whose schema it was compared with, `ocata01` or `ocata01 (Expand)`. */
   readonly revision: string;
-  /** What is there besides, and not wrong: tables and indexes; absent where nobody asked for drift. */
+  /** What is there in addition, and not wrong: tables and indexes; absent where nobody asked for drift. */
   readonly also?: readonly string[];
   readonly differences: readonly {
     readonly what: string;
@@ -72,7 +72,7 @@ export function diffDatabase(
         ...also,
         differences: differences.map((each) => ({
           what: describeDifference(each),
-          sql: state.mend(each),
+          sql: state.repairStatements(each),
           ...('caution' in each && each.caution !== undefined ? { caution: each.caution } : {}),
         })),
       },

@@ -128,7 +128,7 @@ function otherColumns(
       table: forms[0].name,
       column,
       found: describeColumn(there),
-      caution: `deletes each ${column} that somebody has written`,
+      caution: `deletes each value of ${column} that was written`,
     }));
 }
 

@@ -56,7 +56,7 @@ export interface DriftOptions {
 export interface MigrateOptions {
   readonly connection: ConnectionTarget;
   readonly goal: Goal | OpenGoal | StampGoal;
-  /** The plan that somebody has approved, of a goal that is a position: nothing else is run. */
+  /** The plan that a person has approved, of a goal that is a position: nothing else is run. */
   readonly approved?: ApprovedPlan | undefined;
   /** Absent where nobody asks for drift. */
   readonly drift?: DriftOptions | undefined;
@@ -192,7 +192,7 @@ async function checkApproved(planned: PlannedRun, approved: ApprovedPlan): Promi
   if (broken.length > 0) {
     throw new Failure(
       'MigrationFailed',
-      `Cannot change ${address} by an approved plan: nobody can write with ${broken.join(', ')}, as their definer is gone, and a plan cannot see that. Nothing was changed. Let one migration run without a plan, which makes them anew`,
+      `Cannot change ${address} by an approved plan: no session can write with ${broken.join(', ')}, as their definer is gone, and a plan cannot see that. Nothing was changed. Let one migration run without a plan, which recreates them`,
     );
   }
   // Only where there is an approval to check.
@@ -220,7 +220,7 @@ function blocked({ differences }: DriftInWords, address: string, from: Position 
   const at = from === undefined ? 'its revision' : `'${formatPosition(from)}'`;
   return new Failure(
     'SchemaDrift',
-    `Cannot migrate ${address}: its schema is not what ${at} has: ${differences.slice(0, MOST_DIFFERENCES).join('; ')}${more}. Nothing was changed. Run 'glance-schema db diff --drift' for all of it and for the SQL that mends it, or leave out by --drift-exclude, which is spec.drift.exclude, what is meant to be so`,
+    `Cannot migrate ${address}: its schema is not what ${at} has: ${differences.slice(0, MOST_DIFFERENCES).join('; ')}${more}. Nothing was changed. Run 'glance-schema db diff --drift' for all of it and for the SQL that fixes it, or leave out by --drift-exclude, which is spec.drift.exclude, what is meant to be so`,
   );
 }
 

@@ -42,7 +42,7 @@ export async function preflight(
   if (obstacles.length > 0) {
     throw new Failure(
       'MigrationFailed',
-      `Cannot change ${address}: ${obstacles.join('; ')}, which a script drops. Nothing was changed. Drop what needs it, and make it anew after the migration`,
+      `Cannot change ${address}: ${obstacles.join('; ')}, which a script drops. Nothing was changed. Drop what needs it, and create it again after the migration`,
     );
   }
 }

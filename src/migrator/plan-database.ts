@@ -121,7 +121,7 @@ async function planRepair(
           name: 'repair',
           kind: 'repair',
           statements: due.flatMap((difference) =>
-            state.mend(difference).map((sql) => ({ sql, autocommit: true })),
+            state.repairStatements(difference).map((sql) => ({ sql, autocommit: true })),
           ),
         },
       ];

@@ -4,7 +4,7 @@ import type { PlannedStatement } from './engine/engine.ts';
 import { createVersionTable, versionRowChanges } from './engine/version-rows.ts';
 
 /**
- * What a run writes before its first script to place a database under version control: the version
+ * What a run writes before its first script to bring a database under version control: the version
  * table and the adopted heads. Nothing where there is nothing to run or the table is there.
  *
  * @param rows those of `alembic_version`; undefined where there is no such table

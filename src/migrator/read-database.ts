@@ -39,7 +39,7 @@ export async function readFacts(connection: Connection, withRows = true): Promis
   return { state, facts: { ...facts, pending, ...(lost.length === 0 ? {} : { lost }) } };
 }
 
-/** So often a reading is repeated while somebody else goes on from head to head. */
+/** So often a reading is repeated while another migrator goes on from head to head. */
 const MOST_READINGS = 20;
 
 /**

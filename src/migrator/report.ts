@@ -132,7 +132,7 @@ function withMessage(report: MigrationReport, length: number): string {
     : JSON.stringify({ ...report, error: { ...error, message: `${points.slice(0, length).join('')}…` } });
 }
 
-/** What is wrong is told for longer than what is not, and never as if nothing were. */
+/** What is wrong is kept for longer than what is not, and never as if nothing were. */
 function withOneLess(report: MigrationReport): MigrationReport | undefined {
   const { drift, heads, repaired = [], differences = [] } = report;
   if (drift !== undefined && drift.also.length > 0) {

@@ -110,7 +110,7 @@ export function toFailure(thrown: unknown, progress: RunProgress, options: RunOp
   }
   return new Failure(
     partial ? 'PartiallyApplied' : 'MigrationFailed',
-    `Cannot run ${name} on ${address}: ${failed}; ${describeOutcome(name, progress, options, MENDED)}`,
+    `Cannot run ${name} on ${address}: ${failed}; ${describeOutcome(name, progress, options, ONCE_FIXED)}`,
     details,
   );
 }
@@ -136,11 +136,11 @@ function neededBy({ number, message }: DatabaseError, { running, kept }: RunProg
     : '';
 }
 
-/** What to do where a later run may go well with nothing changed. */
+/** What to do where a later run may succeed with nothing changed. */
 const AGAIN = '. Run the same again: it goes on from there.';
 
 /** The same where it would fail in the same way. */
-const MENDED = '. Correct what made it fail, then run the same again: it goes on from there.';
+const ONCE_FIXED = '. Correct what made it fail, then run the same again: it goes on from there.';
 
 /**
  * What of the migration stays, and where that leaves the database; `rerun` ends what is not rolled

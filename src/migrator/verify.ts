@@ -76,7 +76,7 @@ export function describeDifferences(
     differences: names,
     error: new Failure(
       'SchemaDiffers',
-      `${address} is at ${at}, but its schema is not what that revision has: ${names.slice(0, MOST_DIFFERENCES).join('; ')}${more}. Run 'glance-schema db diff' for all of it and for the SQL that mends it`,
+      `${address} is at ${at}, but its schema is not what that revision has: ${names.slice(0, MOST_DIFFERENCES).join('; ')}${more}. Run 'glance-schema db diff' for all of it and for the SQL that fixes it`,
     ),
   };
 }
@@ -93,7 +93,7 @@ export function repairable(differences: readonly Difference[], online: boolean):
   );
 }
 
-/** What a repair has to know, besides what is due. */
+/** What a repair has to know, apart from what is due. */
 export interface RepairOptions extends Omit<WriterOptions, 'online'> {
   /** The rows of `alembic_version` that the comparison was made for. */
   readonly heads: readonly string[];
@@ -104,7 +104,7 @@ export interface RepairOptions extends Omit<WriterOptions, 'online'> {
  * again: what rows stand in the way of is as it was.
  *
  * @param due of `repairable`, in its order
- * @throws Failure `DatabaseUnreachable`, `LockTimeout`, `Interrupted`: the same may go well later;
+ * @throws Failure `DatabaseUnreachable`, `LockTimeout`, `Interrupted`: the same may succeed later;
  *   `MigrationFailed` where another tool has changed `alembic_version` meanwhile
  */
 async function repairSchema(
@@ -141,7 +141,7 @@ async function repair(
   await writer.begin(heads);
   await writer.rollback();
   if (difference.what !== 'index' || !state.transactional) {
-    for (const sql of state.mend(difference)) await writer.changeAndCommit(sql);
+    for (const sql of state.repairStatements(difference)) await writer.changeAndCommit(sql);
     return;
   }
   const { table, index, found } = difference;

@@ -32,8 +32,8 @@ const CONTROLLER_NAME = 'glanceschema';
 
 /**
  * Runs the operator until SIGTERM or SIGINT: leads by the Lease, watches, and reconciles by its
- * workers. Sets the exit code of the process to 1 when the Lease is lost, the kubeconfig or the own
- * pod cannot be read, or an address is taken.
+ * workers. Sets the exit code of the process to 1 when the Lease is lost, the kubeconfig or its
+ * own pod cannot be read, or an address is taken.
  */
 export async function runOperator(options: OperatorOptions): Promise<void> {
   const log = openLog(options.logLevel);
@@ -177,7 +177,7 @@ function openLease({ log, ...needs }: LeaseNeeds): LeaderLease {
   });
 }
 
-/** Counts and logs what a stored status tells. */
+/** Counts and logs what a stored status reports. */
 function reportStored(log: Log, count: ReturnType<typeof schemaMetrics>): (stored: StoredStatus) => void {
   return ({ key, before, after, events, answered }) => {
     // Nothing is counted twice; what another leader may have counted is not.

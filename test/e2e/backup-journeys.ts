@@ -134,7 +134,7 @@ async function wayBack(
   expect(await engine.readImages(url)).to.deep.equal(images);
 }
 
-/** One thing after the other is in the way; each is named, and mended by what the message says. */
+/** One thing after the other is in the way; each is named, and fixed by what the message says. */
 async function hindered(cluster: Cluster, engine: TestEngine, name: string): Promise<void> {
   const { url, tenant } = await newton(cluster, engine, name);
   const before = [await engine.readSchema(url), await engine.readTables(url)];

@@ -133,7 +133,7 @@ describe('journeys on a real node', function () {
     expect(status.recordedRevision).to.equal('ocata01');
   });
 
-  it('a wrong password is reported, and a mended Secret is enough', async () => {
+  it('a wrong password is reported, and a corrected Secret is enough', async () => {
     const url = await cluster.postgres.createDatabase('password');
     const tenant = await cluster.tenant('password', fromPods(url).replace('glance-secret', 'wrong-secret'));
     await tenant.apply({ job: { backoffLimit: 0 } });
@@ -251,7 +251,7 @@ describe('journeys on a real node', function () {
     await cluster.kubectl('rollout', 'status', OPERATOR, SYSTEM, '--timeout=5m');
   });
 
-  it('a pod without enough memory is OOM-killed, which is reported; more memory mends it', async () => {
+  it('a pod without enough memory is OOM-killed, which is reported; more memory fixes it', async () => {
     const { tenant } = await newton('memory');
     await tenant.apply({
       revision: 'ocata01',
@@ -265,7 +265,7 @@ describe('journeys on a real node', function () {
     await tenant.reaches('UpToDate');
   });
 
-  it('a pod with a twentieth of a core takes longer, and ends well', async () => {
+  it('a pod with a twentieth of a core takes longer, and succeeds', async () => {
     const { url, tenant } = await newton('starved');
     await tenant.apply({ revision: 'ocata01', job: { resources: { limits: { cpu: '50m' } } } });
     await tenant.reaches('UpToDate');

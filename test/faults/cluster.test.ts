@@ -114,7 +114,7 @@ describe('the operator when what it stands on fails', () => {
     expect((await given.tenant.jobs()).map(uid).sort()).to.deep.equal(jobs.map(uid).sort());
   });
 
-  it('PostgreSQL frozen while a Job runs, and thawed: the Job waits and ends well', async () => {
+  it('PostgreSQL frozen while a Job runs, and thawed: the Job waits and succeeds', async () => {
     const given = await newton('frozen');
     await atWork(given);
     environment.postgres.freeze();
@@ -129,7 +129,7 @@ describe('the operator when what it stands on fails', () => {
     expect(await given.tenant.pods()).to.have.length(1);
   });
 
-  it('PostgreSQL that takes 50 ms for each packet: the Job ends well', async () => {
+  it('PostgreSQL that takes 50 ms for each packet: the Job succeeds', async () => {
     const slow = await startTcpProxy(environment.postgres.port, { delay: 50 });
     try {
       const given = await newton('slow-database', slow.port);
@@ -261,7 +261,7 @@ describe('the operator when what it stands on fails', () => {
     await expectDoneOnce(given);
   });
 
-  it('etcd compacted and the API server started anew while no watch gets through: 410, and changes are seen again', async () => {
+  it('etcd compacted and the API server restarted while no watch gets through: 410, and changes are seen again', async () => {
     const given = await newton('compacted');
     const rule = environment.proxy.onRequest((request) => request.isWatch, { kind: 'drop' });
     environment.proxy.cutWatches();
@@ -280,7 +280,7 @@ describe('the operator when what it stands on fails', () => {
       .filter(
         ({ path, isWatch, status }) => path.endsWith('/v1alpha1/glanceschemas') && !isWatch && status === 200,
       );
-    expect(listed, 'read anew, once').to.have.length(1);
+    expect(listed, 'read again, once').to.have.length(1);
     await expectDoneOnce(given);
   });
 

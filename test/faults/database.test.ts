@@ -58,7 +58,7 @@ describe('a PostgreSQL that fails in the middle of a migration', () => {
 
   const sync = (url: string) => runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
 
-  /** A migrator that has begun to write `images` anew, and does not end that before `goOn`. */
+  /** A migrator that has begun to rewrite `images`, and does not end that before `goOn`. */
   async function inTheMiddle(url: string, by = url): Promise<CliRun> {
     await withClient(url, (client) => client.query('INSERT INTO watched.hold VALUES (true)'));
     const run = startCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: by });
@@ -95,7 +95,7 @@ describe('a PostgreSQL that fails in the middle of a migration', () => {
     expect(await committedDdl(url)).to.deep.equal(undisturbed);
   }
 
-  it('frozen for 15 s and thawed: the migrator waits, and ends well', async () => {
+  it('frozen for 15 s and thawed: the migrator waits, and succeeds', async () => {
     const given = await newton(server, 'frozen');
     const run = await inTheMiddle(given.url);
     server.freeze();

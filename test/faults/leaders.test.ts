@@ -69,7 +69,7 @@ describe('a leader that does not renew its Lease', () => {
     await tenant.reaches('UpToDate');
     await tenant.apply({ revision: 'pike01' });
     await sleep(Math.max(0, stopped + 20_000 - Date.now()));
-    // It wakes up with a cache of before, and with all that happened since in its watches.
+    // It wakes up with an old cache, and with all that happened since in its watches.
     leader.kill('SIGCONT');
     await tenant.apply({ revision: 'queens01' });
     await eventually(() => expect(leader.running(), 'it ends').to.equal(false));

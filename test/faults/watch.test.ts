@@ -101,7 +101,7 @@ describe('a watch', () => {
     expect(remembered).not.to.include(first);
   });
 
-  it('that is cut again and again after it has lived for a while: begun anew at once, each time', async () => {
+  it('that is cut again and again after it has lived for a while: restarted at once, each time', async () => {
     // The pauses after failures in a row would come to a minute at least.
     await reflect();
     for (let cut = 1; cut <= 12; cut += 1) {

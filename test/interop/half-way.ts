@@ -77,7 +77,7 @@ export function halfWayCase(
     const statements = await record(engine, await make(FEW_IMAGES), async (url) => {
       failed = (await manage().run(url, 'db', 'sync')).code !== 0;
     });
-    // After the last one of a run that went well nothing is half-way.
+    // After the last one of a run that succeeded nothing is half-way.
     const all = Array.from(statements.keys()).slice(0, failed ? undefined : -1);
     expect(all.length, 'it has changed something').to.be.greaterThan(0);
     const counts =

@@ -285,7 +285,7 @@ async function quiesce(world: World, controller: Controller): Promise<void> {
         putOffs -= 1;
         still = 0;
       } else if (still > 10 && checksAt !== undefined) {
-        // Drift checks go on for ever: one more, and the time before the next is quiet.
+        // Drift checks go on forever: one more, and the time before the next is quiet.
         if (
           !hasCheckedSince(world, began) &&
           (checksAt > world.clock || controller.due < Number.POSITIVE_INFINITY)
@@ -526,7 +526,7 @@ const RUNS = Number(process.env.SIMULATIONS ?? (process.env.CI === undefined ? 2
 
 /**
  * `SEED=N SIMULATIONS=M` replays a run that failed; `SHRINK=1` looks for the shortest history that
- * fails likewise, which takes minutes.
+ * fails in the same way, which takes minutes.
  */
 describe('the controller in simulated histories', function () {
   this.timeout(3_600_000);

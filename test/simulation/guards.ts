@@ -225,8 +225,8 @@ const GUARDS: readonly Guard[] = [
     "  return name !== ''\n",
   ]),
   guard('a result without a plan is none', [
-    '  if (plan === undefined) {\n    return `Job ${name} ended well, and its report has no plan',
-    '  if (plan === undefined) {\n    return undefined && `Job ${name} ended well, and its report has no plan',
+    '  if (plan === undefined) {\n    return `Job ${name} succeeded, and its report has no plan',
+    '  if (plan === undefined) {\n    return undefined && `Job ${name} succeeded, and its report has no plan',
   ]),
   guard('where nothing is due, nothing is planned', [
     "verdict.reason === 'UpToDate' ? {} :",
@@ -257,8 +257,8 @@ const GUARDS: readonly Guard[] = [
     'withoutUndefined({ observedGeneration, lastMigration, history, backups, conditions })',
     'withoutUndefined({ observedGeneration, lastMigration, history, conditions })',
   ]),
-  guard('a changed spec is tried anew', ['job.generation !== schema.generation ||', '']),
-  guard('a retry is tried anew', [
+  guard('a changed spec is tried again', ['job.generation !== schema.generation ||', '']),
+  guard('a retry is tried again', [
     '    (schema.retry !== undefined && schema.retry !== status.handledRetry)\n  );',
     '    schema.retry === ""\n  );',
   ]),
@@ -299,7 +299,7 @@ const GUARDS: readonly Guard[] = [
     'if (unseen !== undefined)',
     "if (unseen?.metadata.name === '')",
   ]),
-  guard('no Job is made while the one before was made anew', [
+  guard('no Job is made while the one before was recreated', [
     'reservedSequence === 0 || reservedSequence >= sequence',
     'reservedSequence >= 0',
   ]),

@@ -585,7 +585,7 @@ export class SimulatedCluster implements Cluster {
       annotations[OBSERVE_ANNOTATION] === before.handledObserve &&
       recordOf(before) === recordOf(after) &&
       !contradictsItself(before);
-    // An old cache may show a Job of before at work, and lack that of the drift check, which somebody deleted.
+    // An old cache may show an earlier Job at work, and lack that of the drift check, which somebody deleted.
     const [, named] = /Job (\S+?)[ .]/.exec(after.conditions?.[0]?.message ?? '') ?? [];
     const isOfAnother = named !== undefined && named !== after.job?.name;
     if (nothingElse && !isOfAnother && isReady(before) && !isReady(after)) {
@@ -767,7 +767,7 @@ export class SimulatedCluster implements Cluster {
         !isContract &&
         reserved <= job.sequence
       ) {
-        throw new Error(`Another Job follows one that ended well (${metadata.uid})`);
+        throw new Error(`Another Job follows one that succeeded (${metadata.uid})`);
       }
       return;
     }

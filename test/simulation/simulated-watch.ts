@@ -10,7 +10,7 @@ export interface Change<T> {
 /**
  * One collection as a controller knows it, a stand-in for src/operator/kube/informer.ts on a bad
  * network: changes come late, some come twice, a watch falls silent, some are lost with the watch,
- * after which all is read anew. Like that, it never goes back to an older version.
+ * after which all is read again. Like that, it never goes back to an older version.
  */
 export class SimulatedWatch<T extends CachedObject> {
   readonly #kind: string;

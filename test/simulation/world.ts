@@ -95,7 +95,7 @@ const EDITS = {
   'rolls out, or back': 4,
   'asks for drift checks or not': 2,
   'has a drift check come due': 5,
-  'drifts or is mended': 1,
+  'drifts or is fixed': 1,
   'migrates by hand': 0.5,
   'restores quietly': 0.5,
   'asks for backups or not': 2,
@@ -130,7 +130,7 @@ const GATES: readonly (readonly Workload[])[] = [
   ],
 ];
 
-/** How a workload is; `old` is rolled out with the image of before. */
+/** How a workload is; `old` is rolled out with the earlier image. */
 type SimulatedWorkload = 'old' | 'new' | 'under way' | 'missing' | 'forbidden' | 'unreadable';
 
 /** How many rows a migration may find; a plan allows ten times as many, and some. */
@@ -259,7 +259,7 @@ interface SimulatedPod {
         endedAfter: number;
         /** Where it found the database. */
         foundAt?: number;
-        /** What came of it, once it has ended well. */
+        /** What came of it, once it has succeeded. */
         result: StoredBackup | 'not needed' | 'unproven' | undefined;
         /** What its container says. */
         container: ContainerStatus['state'];
@@ -358,7 +358,7 @@ export class World {
   /** UIDs of the Jobs whose result has been counted, each time again. */
   readonly #counted: string[] = [];
   /**
-   * How often a user has wiped the status, whereupon a result is rightly taken and counted anew.
+   * How often a user has wiped the status, whereupon a result is rightly taken and counted again.
    */
   #wiped = 0;
   #versions = 0;
@@ -1221,7 +1221,7 @@ export class World {
       });
     switch (this.#isPlain ? trace.choose(PLAIN_EDITS) : trace.choose(EDITS)) {
       case 'wants': {
-        // A CRD of before lets the line be dropped.
+        // An older CRD lets the line be dropped.
         const wanted = trace.pick(['ocata01', 'mitaka02', 'mitaka01', 'liberty', NEWER, 'nothing']);
         this.#editSpec(schema, { revision: wanted === 'nothing' ? undefined : wanted, suspend: false });
         return;
@@ -1380,7 +1380,7 @@ export class World {
           this.putSchema({ ...schema, status: { ...schema.status, drift } });
         }
         return;
-      case 'drifts or is mended':
+      case 'drifts or is fixed':
         this.#database.drifted = trace.next(2) === 1;
         return;
       case 'migrates by hand':
@@ -1496,14 +1496,14 @@ export class World {
     };
   }
 
-  /** The CRD's rule lets no lower revision in than the recorded one; a CRD of before has no rule. */
+  /** The CRD's rule lets no lower revision in than the recorded one; an older CRD has no rule. */
   #editSpec(schema: SchemaObject, edit: Partial<Spec>): void {
     const spec = { ...specOf(schema), ...edit };
     const place = (revision: string | undefined) => [...REVISIONS, NEWER].indexOf(revision ?? '');
     const changed = spec.revision !== specOf(schema).revision;
     const lower =
       spec.revision !== undefined && place(spec.revision) < place(schema.status?.recordedRevision);
-    const refused = changed && lower && !this.trace.happens('the CRD is of before', 10);
+    const refused = changed && lower && !this.trace.happens('the CRD is an older one', 10);
     if (schema.metadata.deletionTimestamp !== undefined || refused) {
       return;
     }
@@ -1591,7 +1591,7 @@ export class World {
     this.putSchema({ ...schema, metadata: { ...schema.metadata, finalizers: others } });
   }
 
-  /** The owner that an operator of before gave a Job as it made it. */
+  /** The owner that an older operator gave a Job as it made it. */
   ownersOf(uid: string, job: JobObject): Pick<JobObject['metadata'], 'ownerReferences'> {
     if (!this.trace.happens('an older operator made it', 20)) {
       return {};

@@ -177,7 +177,7 @@ export function aPodThatReported(
   });
 }
 
-/** The report of a migration from mitaka02 to ocata01 that went well. */
+/** The report of a migration from mitaka02 to ocata01 that succeeded. */
 export function aReport(changes: Partial<MigrationReport> = {}): MigrationReport {
   return {
     version: 1,

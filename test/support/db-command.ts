@@ -10,7 +10,7 @@ export function db(url: string, ...args: readonly string[]): Promise<CliResult> 
   return runCliInThread(['db', ...args], { DATABASE_CONNECTION: url });
 }
 
-/** The same, for a command that has to end well; gives its stdout. */
+/** The same, for a command that has to succeed; gives its stdout. */
 export async function succeeds(url: string, ...args: readonly string[]): Promise<string> {
   const result = await db(url, ...args);
   expect(result.code, `${args.join(' ')}: ${result.stderr}`).to.equal(0);

@@ -9,7 +9,7 @@ import { type MigrateOptions, migrateDatabase } from '../../src/migrator/migrate
 
 /** The engine's part: databases to work on, and what has to be true of them. */
 export interface KillSubject {
-  /** Makes a database of this name anew, empty or as Newton left it, and gives its URL. */
+  /** Recreates a database of this name, empty or as Newton left it, and gives its URL. */
   make(name: string, from: Way['from']): Promise<string>;
   /** Brings Newton's rows into a database that ours has made and that has none. */
   fill(url: string): Promise<void>;

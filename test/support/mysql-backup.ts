@@ -9,7 +9,7 @@ import type { BackupSubject } from './cases/backup.ts';
 
 /**
  * @param server gives the server, which need not be there yet.
- * @param ca gives the file of the authority of its certificate, likewise.
+ * @param ca gives the file of the authority of its certificate, in the same way.
  */
 export function mysqlBackup(
   program: 'mariadb-dump' | 'mysqldump',

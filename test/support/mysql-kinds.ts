@@ -47,10 +47,10 @@ export const MARIADB_KINDS: Readonly<Record<string, string>> = {
 
 /** What no dump brings back as it was, with what a backup says of it. */
 export const MARIADB_REFUSED: Readonly<Record<string, readonly [statements: string, says: RegExp]>> = {
-  'rows of before': [
+  'earlier rows': [
     `CREATE TABLE versioned (id integer PRIMARY KEY, v integer) WITH SYSTEM VERSIONING;
       INSERT INTO versioned VALUES (1, 1); UPDATE versioned SET v = 2`,
-    /the table versioned keeps its rows of before \(system versioning\)/,
+    /the table versioned keeps its earlier rows \(system versioning\)/,
   ],
   'a table of tables': [
     `CREATE TABLE part_a (id integer) ENGINE = MyISAM; INSERT INTO part_a VALUES (1);

@@ -14,7 +14,7 @@ export function postgresEngine(server: () => TestPostgres): TestEngine {
   const golden = (name: string): Schema => withAlembicVersion(goldenSchema(name));
   return {
     no: false,
-    planLock: /ACCESS EXCLUSIVE on images: nobody reads or writes while the table is written anew/,
+    planLock: /ACCESS EXCLUSIVE on images: nobody reads or writes while the table is rewritten/,
     notExpanded: 'ocata_expand01 is not recorded and what it has begun does no harm',
     createDatabase(name) {
       databases += 1;

@@ -3,7 +3,7 @@ import type { Expected } from './tls-cases.ts';
 /** The options of a URL, with words in capitals for paths, and what comes of each server. */
 export type TlsForm = readonly [options: string, expected: Expected];
 
-/** Flags, which go before what the URL says: `--tls-mode`, whether `--tls-ca`, options, results. */
+/** Flags, which override what the URL says: `--tls-mode`, whether `--tls-ca`, options, results. */
 export type TlsFlags = readonly [mode: string | undefined, ca: boolean, options: string, expected: Expected];
 
 /** Each form of a URL of PostgreSQL. */

@@ -38,7 +38,7 @@ export interface PodRecords {
   readonly main: readonly ContainerRecord[];
 }
 
-/** Whether it has ended well, for good. */
+/** Whether it has succeeded, for good. */
 export function hasSucceeded(record: ContainerRecord): boolean {
   return record.finished && exitCodeOf(record) === 0;
 }

@@ -77,10 +77,10 @@ export function addConnectionOptions(command: Command): Command {
       "PEM file of the client's own certificate; implies at least --tls-mode require",
     )
     .option('--tls-key <file>', 'PEM file of its key (default: the file of --tls-cert)')
-    .option('--tls-mode <mode>', `one of ${TLS_MODES.join(', ')}; goes before the URL's sslmode`)
+    .option('--tls-mode <mode>', `one of ${TLS_MODES.join(', ')}; overrides the URL's sslmode`)
     .addHelpText(
       'after',
-      `\nWithout --connection, --connection-file, --config-file and --config-dir the URL is taken from ${VARIABLE}, or else from ${OSLO_VARIABLE}, which also goes before those files.\n`,
+      `\nWithout --connection, --connection-file, --config-file and --config-dir the URL is taken from ${VARIABLE}, or else from ${OSLO_VARIABLE}, which also overrides those files.\n`,
     );
 }
 
@@ -134,7 +134,7 @@ function whence(source: string | undefined): string {
 }
 
 /**
- * Files that are named here go before all that the URL names; none of them is read where TLS is not
+ * Files that are named here override all that the URL names; none of them is read where TLS is not
  * spoken.
  */
 function withOwnFiles(tls: TlsOptions, { tlsCa, tlsCert, tlsKey }: ConnectionFlags): TlsOptions {

@@ -21,7 +21,7 @@ interface DiffFlags extends ConnectionFlags, ExcludeFlags {
 export function dbDiffCommand(): Command {
   const command = new Command('diff')
     .description(
-      'Compare the schema with that of a revision: columns, indexes and keys that are missing or different, and the SQL that mends them. What a database has in addition is left out. Changes nothing.',
+      'Compare the schema with that of a revision: columns, indexes and keys that are missing or different, and the SQL that fixes them. What a database has in addition is left out. Changes nothing.',
     )
     .addOption(throughOption())
     .option(

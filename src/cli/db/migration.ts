@@ -81,7 +81,7 @@ export function migrationCommand(name: 'sync' | 'upgrade', description: string):
   ]);
 }
 
-/** What tells the plan of one purpose from that of another. */
+/** What distinguishes the plan of one purpose from that of another. */
 export function planForOption(): Option {
   return new Option(
     '--plan-for <what>',

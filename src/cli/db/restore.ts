@@ -18,10 +18,10 @@ interface RestoreFlags extends ConnectionFlags {
 export function dbRestoreCommand(): Command {
   const command = new Command('restore')
     .description(
-      "Put a backup of 'db backup' back, with the engine's own programs, once its checksum and all that can be known before were found right. Nobody else may be in the database.",
+      "Put a backup of 'db backup' back, with the engine's own programs, once its checksum and all that can be known before were found right. No other session may use the database.",
     )
     .argument('<file>', 'the dump; its document is beside it')
-    .option('--replace', 'remove the database of Glance that is there; without it only an empty one is taken')
+    .option('--replace', 'remove the existing database of Glance; without it only an empty one is taken')
     .action(run);
   addConnectionOptions(addLockTimeout(command, '10'));
   return helpWithExitCodes(command, [

@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 
-/** Says in which form a verb writes what it found, besides that for people. */
+/** Says in which form a verb writes what it found, other than the text for people. */
 export function outputOption(formats: readonly string[]): Option {
   return new Option('-o, --output <format>', 'print the object in this format instead of text').choices(
     formats,

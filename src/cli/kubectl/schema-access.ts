@@ -60,7 +60,7 @@ export interface ClusterAccess {
   readonly namespace: string;
   /** As of a GlanceSchema. */
   readonly kubectlFlags: string;
-  /** `what` tells of the request where it fails: what was tried, and the right that it needs. */
+  /** `what` describes the request where it fails: what was tried, and the right that it needs. */
   request<T>(request: KubeRequest, what: What, signal?: AbortSignal): Promise<T>;
   /** The same for what is answered with a text, which is given as it comes. */
   follow(request: KubeRequest, what: What, onText: (text: string) => void): Promise<void>;
@@ -180,7 +180,7 @@ function why(error: unknown, { right, kubectlFlags, clusterFlags, server, contex
       // The API server names the object where it knows the kind, and has no Status at all where it
       // does not.
       return error instanceof KubeError && error.reason === 'NotFound'
-        ? `there is none of that name. List those that are there by 'kubectl get glanceschemas${kubectlFlags}'.`
+        ? `there is none of that name. List those that exist with 'kubectl get glanceschemas${kubectlFlags}'.`
         : `${server} knows no GlanceSchemas. Install the CRD by 'kubectl apply -k crds${clusterFlags}', or choose another --context.`;
     default:
       return `${server} answered ${status} (${said}). Try again, or correct what it names.`;

@@ -7,7 +7,7 @@ export interface SchemaCommandOptions<Flags extends SchemaFlags> {
   readonly verb: string;
   readonly description: string;
   readonly run: (name: string, flags: Flags) => Promise<void>;
-  /** Exit codes besides those that all verbs have, as lines of the help. */
+  /** Exit codes in addition to those that all verbs have, as lines of the help. */
   readonly exitCodes?: readonly string[];
 }
 
@@ -36,7 +36,7 @@ export function addClusterOptions(command: Command): Command {
     .option('--as <user>', 'who the API server is to take you for, where you may');
 }
 
-/** What fails of one is told and holds up no other; the first exit code that is not 0 stays. */
+/** What fails of one is reported and holds up no other; the first exit code that is not 0 stays. */
 async function forEach(names: readonly string[], run: (name: string) => Promise<void>): Promise<void> {
   const [only] = names;
   if (only !== undefined && names.length === 1) {

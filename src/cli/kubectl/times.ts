@@ -32,7 +32,7 @@ export function tellDuration(from: string, to: string): string {
 }
 
 /**
- * The age of an object, without blanks and in the same units as `kubectl get` tells it.
+ * The age of an object, without blanks and in the same units as `kubectl get` shows it.
  *
  * Source: HumanDuration in k8s.io/apimachinery/pkg/util/duration.
  */

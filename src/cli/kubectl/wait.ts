@@ -131,8 +131,8 @@ function endOf(view: SchemaView, { title, commandFor }: SchemaAccess): End | und
 }
 
 /**
- * The annotation by which more was asked for than the operator has begun: what the status says is
- * of before.
+ * The annotation by which more was asked for than the operator has begun: the status is
+ * from before that.
  */
 function notTakenUp(view: SchemaView): 'observe' | 'retry' | undefined {
   const { metadata, status } = view;

@@ -27,7 +27,7 @@ import { reportedBackup, reusable, takeBackup } from './take-backup.ts';
 /** How it ended; without a backup where none is needed. */
 export interface BackupOutcome extends Outcome {
   readonly backup?: ReportedBackup;
-  /** Whether that is one of before, which still holds. */
+  /** Whether that is an earlier one, which still holds. */
   readonly again?: boolean;
 }
 
@@ -83,7 +83,7 @@ async function isNeeded(reading: DatabaseReading, before: Position | undefined):
     }
     return true;
   }
-  // As the migration does: triggers that nobody can write with are made anew.
+  // As the migration does: triggers that no session can write with are recreated.
   const { state, facts } = await withBrokenTriggers(reading);
   const run = planRun(facts, { kind: 'position', target: before }, REGISTRY);
   if (run.kind !== 'settled') {
@@ -95,7 +95,7 @@ async function isNeeded(reading: DatabaseReading, before: Position | undefined):
   return repairable(differences, true).length > 0;
 }
 
-/** The backup of before that still holds, or a new one. */
+/** The earlier backup that still holds, or a new one. */
 async function secure(
   { state, facts }: DatabaseReading,
   { to, heads = [] }: Outcome,

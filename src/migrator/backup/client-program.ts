@@ -34,7 +34,7 @@ export interface ClientEnd {
 /** What a client is started with. */
 export interface ClientStart {
   readonly args: readonly string[];
-  /** All that it has besides PATH: nothing of this process's own environment goes with it. */
+  /** All that it has apart from PATH: nothing of this process's own environment goes with it. */
   readonly env: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }

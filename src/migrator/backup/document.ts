@@ -10,7 +10,7 @@ const documentSchema = z.strictObject({
   engine: z.enum(['mysql', 'postgres']),
   /** The name of the database. */
   database: z.string(),
-  /** What the database is told from another by, whatever it is called. */
+  /** What distinguishes the database from another, whatever it is called. */
   identity: z.string(),
   position,
   heads: z.array(z.string()),

@@ -21,7 +21,7 @@ export interface BackupOptions {
   readonly events: BackupEvents;
 }
 
-/** What is told of a backup under way. */
+/** What is reported of a backup under way. */
 export interface BackupEvents {
   readonly waiting: LockOptions['waiting'];
   /** So much of the file is written. */

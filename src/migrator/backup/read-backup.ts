@@ -16,7 +16,7 @@ export interface Backup {
   /** The path of the dump. */
   readonly path: string;
   /**
-   * Reads all of the dump, and gives what it makes besides tables, where that is known.
+   * Reads all of the dump, and gives what it makes in addition to tables, where that is known.
    *
    * @throws Failure `RestoreRefused` where it is not the one that the document is of
    */

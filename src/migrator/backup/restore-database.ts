@@ -18,7 +18,7 @@ import { isGlances } from './foreign-tables.ts';
 import { type Backup, markRestored, openBackup } from './read-backup.ts';
 import { cannotRestore } from './restore-failure.ts';
 
-/** What is told of a restore under way. */
+/** What is reported of a restore under way. */
 export interface RestoreEvents {
   readonly waiting: LockOptions['waiting'];
   /** What is done now, and how much of the file is. */
@@ -218,7 +218,7 @@ async function run(
     const broken = error instanceof BrokenRestore ? error : undefined;
     const state =
       broken?.state === 'unfinished'
-        ? `What is there need not be whole, and every command but another restore refuses the database. Run 'db restore ${file}' again`
+        ? `The database may be incomplete, and every command but another restore refuses the database. Run 'db restore ${file}' again`
         : broken?.state === 'unknown'
           ? "It was being committed, and whether that was done is not known. Check with 'db version', and run the same again if it was not"
           : 'Nothing was changed: the database is as it was before. Run the same again once that is corrected';

@@ -12,7 +12,7 @@ export interface Written {
   readonly sha256: string;
 }
 
-/** Where a dump goes, and who is told of it. */
+/** Where a dump goes, and where that is reported. */
 export interface WriteOptions {
   /** Closed at the end, once all of it is on the disk. */
   readonly handle: FileHandle;

@@ -73,8 +73,8 @@ const MYSQL_TLS_MODES: Readonly<Record<string, TlsMode>> = {
 };
 
 /**
- * Reads a URL as SQLAlchemy with PyMySQL does: an option goes before the same in the URL's address,
- * and both go before the option file (`read_default_file`), which may bring all of them.
+ * Reads a URL as SQLAlchemy with PyMySQL does: an option overrides the same in the URL's address,
+ * and both override the option file (`read_default_file`), which may bring all of them.
  */
 export function readMysql(url: UrlAddress, query: Query, surroundings: Surroundings): ConnectionTarget {
   const option = (name: string): string | undefined => query.get(name)?.at(-1);

@@ -60,7 +60,7 @@ const CONNECTION_NAMES = [
 ];
 
 /**
- * The variable that goes before the files, by the first of the names; of the files the last one
+ * The variable that overrides the files, by the first of the names; of the files the last one
  * with any of the names.
  */
 function lookUp(

@@ -7,7 +7,7 @@ import { type UrlAddress, unusable } from './url-query.ts';
 const READERS = { mysql: readMysql, postgresql: readPostgres } as const;
 
 /**
- * Whether the environment has the parts of a connection, as that of a Job has them in the place of
+ * Whether the environment has the parts of a connection, as that of a Job has them instead of
  * a URL.
  */
 export function hasParts(environment: Surroundings['environment']): boolean {

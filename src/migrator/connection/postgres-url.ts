@@ -104,8 +104,8 @@ const VARIABLES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads a URL as SQLAlchemy with psycopg2, and libpq beneath, does: an option goes before the same
- * in the URL's address, both before what the named service has, and that before the environment.
+ * Reads a URL as SQLAlchemy with psycopg2, and libpq beneath, does: an option overrides the
+ * same in the URL's address, both override the named service, and that overrides the environment.
  */
 export function readPostgres(url: UrlAddress, query: Query, surroundings: Surroundings): ConnectionTarget {
   if (url.port?.includes(',')) {
@@ -277,7 +277,7 @@ function readTls(options: Options, { home, readText }: Surroundings): TlsOptions
 }
 
 /**
- * The own folder may be that of another user, as in a container: what cannot be read there is not
+ * The home folder may be that of another user, as in a container: what cannot be read there is not
  * there.
  */
 function isThere(path: string, readText: Surroundings['readText']): boolean {

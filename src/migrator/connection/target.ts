@@ -47,8 +47,8 @@ export interface HostAddress {
 export interface TlsOptions {
   readonly mode: TlsMode;
   /**
-   * Whether it is the Job of a GlanceSchema, whose fields go before what the URL says; else the
-   * command line does.
+   * Whether it is the Job of a GlanceSchema, whose fields override what the URL says; otherwise
+   * the command line does.
    */
   readonly fromGlanceSchema?: true;
   /** Path of a PEM file, or `system` for the authorities that the machine trusts. */
@@ -80,10 +80,10 @@ export const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
 /** A version of TLS; Node and OpenSSL take the same words. */
 export type TlsVersion = (typeof TLS_VERSIONS)[number];
 
-/** What a URL may point to besides the database: files, and variables of the environment. */
+/** What a URL may point to apart from the database: files, and variables of the environment. */
 export interface Surroundings {
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** The user's own folder. */
+  /** The user's home folder. */
   readonly home: string;
   /** The text of a file; undefined where there is none. */
   readText(path: string): string | undefined;

@@ -19,7 +19,7 @@ export function parseTlsMode(text: string, option: string): TlsMode {
   return mode;
 }
 
-/** What messages call a setting that goes before those of the URL. */
+/** What messages call a setting that overrides those of the URL. */
 export function tlsSetting(
   { fromGlanceSchema }: Pick<TlsOptions, 'fromGlanceSchema'>,
   name: 'ca' | 'mode',

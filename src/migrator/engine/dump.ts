@@ -13,7 +13,7 @@ export interface Dumper {
   readonly ending: string;
   /** What the tables take on the server, in bytes, without indexes. */
   readonly tableBytes: number;
-  /** What there is besides tables with rows, where a restore has to know. */
+  /** What there is in addition to tables with rows, where a restore has to know. */
   readonly others?: readonly string[];
   /** What has to be there before a restore, as no dump has it. */
   readonly needs?: readonly string[];
@@ -61,7 +61,7 @@ export interface DumpContent {
   readonly made?: Made;
 }
 
-/** What a dump of MariaDB or MySQL makes besides tables and their rows. */
+/** What a dump of MariaDB or MySQL makes in addition to tables and their rows. */
 export interface Made {
   readonly triggers: number;
   readonly views: number;

@@ -92,7 +92,7 @@ export interface DatabaseState {
    */
   findObstacles(steps: readonly Step[]): Promise<readonly string[]>;
   /** The SQL that makes a difference go away on this server, in order. */
-  mend(difference: Difference): readonly string[];
+  repairStatements(difference: Difference): readonly string[];
   /**
    * What is left to do of each of these scripts on this server, one after the other. Reads, and
    * changes nothing.
@@ -133,7 +133,7 @@ export interface PlannedStatement {
   readonly lock?: { readonly table: string; readonly mode: string; readonly effect: string };
 }
 
-/** How a writer treats those that use the database besides it. */
+/** How a writer treats those that use the database at the same time. */
 export interface WriterOptions {
   /**
    * Whether Glance servers may be at work on the tables: then nothing may hold them up for long.

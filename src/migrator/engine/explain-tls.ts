@@ -14,7 +14,7 @@ export function explainTls(error: DatabaseError, tls: TlsOptions, engine: Engine
 }
 
 /**
- * By the words of OpenSSL and Node, as the driver of MySQL puts a code of its own in the place of
+ * By the words of OpenSSL and Node, as the driver of MySQL puts a code of its own instead of
  * theirs.
  */
 function remedyFor(message: string, tls: TlsOptions, engine: Engine): string | undefined {
@@ -36,7 +36,7 @@ function remedyFor(message: string, tls: TlsOptions, engine: Engine): string | u
     return 'Give the server another certificate';
   }
   if (/CRL/.test(message)) {
-    return "Fetch the authority's list of revoked certificates anew, or leave sslcrl out";
+    return "Fetch the authority's list of revoked certificates again, or leave sslcrl out";
   }
   return undefined;
 }

@@ -19,7 +19,7 @@ export interface RestoreOptions {
   readonly document: BackupFacts;
   /** The path of its dump, for the engine's own programs. */
   readonly path: string;
-  /** What it makes besides tables, where that was read. */
+  /** What it makes in addition to tables, where that was read. */
   readonly made: Made | undefined;
   /** How long a table that another session has locked is waited for. */
   readonly lockTimeoutSeconds: number;

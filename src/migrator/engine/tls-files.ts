@@ -22,7 +22,7 @@ export interface TlsFiles {
 
 /** In a Job only what the GlanceSchema names is mounted. */
 function authorityRemedy(tls: TlsOptions): string {
-  return `Correct the path, or set ${tlsSetting(tls, 'ca')}, which goes before it`;
+  return `Correct the path, or set ${tlsSetting(tls, 'ca')}, which overrides it`;
 }
 
 /**

@@ -76,8 +76,8 @@ const CONNECTION_LOSSES: readonly number[] = [
 ];
 
 /**
- * Whether the same may go well a little later, with nothing changed: the server lacks connections
- * or memory at the moment, is read-only after a switchover, or somebody has ended a statement.
+ * Whether the same may succeed a little later, with nothing changed: the server lacks connections
+ * or memory at the moment, is read-only after a switchover, or an administrator has ended a statement.
  * Whoever migrates then tries again by himself.
  */
 export function isRetryable(error: DatabaseError): boolean {
@@ -99,7 +99,7 @@ const RETRYABLE_STATES: readonly string[] = [
   // Too little memory; too many connections.
   '53200',
   '53300',
-  // Object in use; ended by somebody.
+  // Object in use; ended by an administrator.
   '55006',
   '57014',
 ];
@@ -115,7 +115,7 @@ const RETRYABLE_NUMBERS: readonly number[] = [
   1040, 1203, 1226,
   // Read-only: by an option, within a transaction, by the mode of a replica.
   1290, 1792, 1836,
-  // Ended by somebody, or by a limit.
+  // Ended by an administrator, or by a limit.
   1317, 1969, 3024,
   // Group replication has rolled it back.
   3100, 3101,

@@ -18,7 +18,7 @@ export class Failure extends Error {
   }
 }
 
-/** What was thrown, as a failure; what nobody foresaw is a failed migration. */
+/** What was thrown, as a failure; what was not foreseen is a failed migration. */
 export function asFailure(error: unknown): Failure {
   if (error instanceof Failure) {
     return error;

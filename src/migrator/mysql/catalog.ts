@@ -22,7 +22,7 @@ export interface ColumnFacts {
 }
 
 /**
- * The server opens each table that it is asked of, anew after each change: so it is asked of few.
+ * The server opens each table that it is asked of, again after each change: so it is asked of few.
  */
 function catalogOf(tables: readonly string[]): string {
   const these = `IN (${tables.map((table) => `'${table}'`).join(', ')})`;

@@ -206,7 +206,7 @@ async function findDumpClient(
   return { program, family };
 }
 
-/** A dump has the rows of now, and those of before would be lost with no word. */
+/** A dump has the rows of now, and the earlier ones would be lost with no word. */
 async function checkHistory(session: Session): Promise<void> {
   const [versioned] = await session.query(
     `SELECT TABLE_NAME AS name FROM information_schema.TABLES
@@ -215,7 +215,7 @@ async function checkHistory(session: Session): Promise<void> {
   if (versioned !== undefined) {
     throw cannotBackUp(
       session.address,
-      `the table ${versioned.name} keeps its rows of before (system versioning), which are in no dump. Move it to another database, or drop its versioning.`,
+      `the table ${versioned.name} keeps its earlier rows (system versioning), which are in no dump. Move it to another database, or drop its versioning.`,
     );
   }
 }

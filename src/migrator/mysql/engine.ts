@@ -9,12 +9,12 @@ import { openSession, type Session } from './connect.ts';
 import { throwIfCutOff } from './cut-off.ts';
 import { identify } from './identity.ts';
 import { endMarked, lockHolder, tryLock, unlock, withoutLock } from './lock.ts';
-import { mend } from './mend.ts';
 import { findObstacles } from './obstacles.ts';
 import { plannedStatements } from './planned-statements.ts';
 import { checkChanges } from './preflight.ts';
 import { readTables } from './read-schema.ts';
 import { readFound } from './read-state.ts';
+import { repairStatements } from './repair.ts';
 import type { LockHolding } from './writer.ts';
 
 /**
@@ -54,7 +54,7 @@ class MysqlConnection implements Connection {
       readTables: (names) => readTables(this.#session, names),
       findBrokenTriggers: (names) => findBrokenTriggers(this.#session, names),
       findObstacles: (steps) => findObstacles(this.#session, steps),
-      mend,
+      repairStatements,
       statements: async (scripts) => {
         let catalog = await readCatalog(scripts.flat(), (sql) => this.#session.query(sql));
         return scripts.map((steps) => {

@@ -25,6 +25,6 @@ const LOCKS: Readonly<Record<Work, { readonly mode: string; readonly effect: str
   rewrite: {
     mode: 'metadata, in place',
     effect:
-      'the table is written anew; reads and writes go on, but for some milliseconds at the beginning and the end',
+      'the table is rewritten; reads and writes go on, but for some milliseconds at the beginning and the end',
   },
 };

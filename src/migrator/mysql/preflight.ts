@@ -168,7 +168,7 @@ async function whyRefused(
 }
 
 /**
- * Whether a table that is to be written anew does not fit on the disk beside its old form; only
+ * Whether a table that is to be rewritten does not fit on the disk beside its old form; only
  * where the server says how much is free.
  */
 async function whyNoRoom(session: Session, migrations: readonly Migration[]): Promise<string | undefined> {
@@ -191,7 +191,7 @@ async function whyNoRoom(session: Session, migrations: readonly Migration[]): Pr
   const needed = Number(largest?.size ?? 0);
   return disk === undefined || Number(disk.free) >= needed
     ? undefined
-    : `the disk of the server has ${mebibytes(Number(disk.free))} left and writing ${largest?.tab} anew takes about ${mebibytes(needed)}. Make room.`;
+    : `the disk of the server has ${mebibytes(Number(disk.free))} left and rewriting ${largest?.tab} takes about ${mebibytes(needed)}. Make room.`;
 }
 
 const REWRITES = ['drop column', 'change column', 'add filled column'];

@@ -70,7 +70,7 @@ export async function openRestorer(
   if (missing.length > 0) {
     throw cannotRestore(
       address,
-      `views of the backup call the function ${some(missing)}, which is not there, and which no dump has. Make it first.`,
+      `views of the backup call the function ${some(missing)}, which does not exist, and which no dump has. Create it first.`,
     );
   }
   const tables = await readDumped(session);

@@ -5,7 +5,7 @@ const MOST_TRIES = 5;
 
 /**
  * Repeats a query that a node of Galera has ended in favour of a change that another node has sent,
- * error 1213: it has changed nothing, and the same goes well once that change is there.
+ * error 1213: it has changed nothing, and the same succeeds once that change is there.
  */
 export async function retriedQuery<T>(query: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {

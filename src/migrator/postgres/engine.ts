@@ -5,11 +5,11 @@ import { ask } from './ask.ts';
 import { openSession, type Session } from './connect.ts';
 import { identify } from './identity.ts';
 import { lockHolder, tryLock } from './lock.ts';
-import { mend } from './mend.ts';
 import { findObstacles } from './obstacles.ts';
 import { checkChanges } from './preflight.ts';
 import { readTables } from './read-schema.ts';
 import { readState } from './read-state.ts';
+import { repairStatements } from './repair.ts';
 import { plannedStatements, remainingSteps } from './statements.ts';
 
 /** PostgreSQL: each migration is one transaction with its record. */
@@ -54,7 +54,7 @@ async function openState(
     // A trigger runs with the rights of who writes.
     findBrokenTriggers: async () => new Set(),
     findObstacles: (steps) => findObstacles(session, steps),
-    mend: (difference) => mend(difference, state),
+    repairStatements: (difference) => repairStatements(difference, state),
     statements: async (scripts, online) =>
       scripts.map((steps) => plannedStatements(remainingSteps(steps, state.found.tables), state, online)),
     async preflight(migrations) {

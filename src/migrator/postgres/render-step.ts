@@ -6,7 +6,7 @@ import { literal, quoted } from './quoted.ts';
  */
 const DROP_EXPRESSION_SINCE = 130000;
 
-/** What SQL depends on, besides the step that it is for. */
+/** What SQL depends on, apart from the step that it is for. */
 export interface SqlTarget {
   /** The server's `server_version_num`, such as 150004. */
   readonly serverVersion: number;

@@ -204,7 +204,7 @@ async function checkSchemas(session: Session, schemas: readonly string[]): Promi
     if (!visible) {
       throw cannotRestore(
         session.address,
-        `the backup has tables in the schema '${schema}', which is not there or not on this user's search path. Create it, or set the search_path of the user, as it was before.`,
+        `the backup has tables in the schema '${schema}', which does not exist or is not on this user's search path. Create it, or set the search_path of the user, as it was before.`,
       );
     }
     if (may !== true) {

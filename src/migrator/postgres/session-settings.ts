@@ -28,7 +28,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
  *
  * @param local an expression that is true where they may last for the transaction only, as a pooler
  *   would hand them on.
- * @param lockTimeout how long a lock is waited for; 0 is for ever.
+ * @param lockTimeout how long a lock is waited for; 0 is forever.
  */
 export function settings(local: string, lockTimeout = '0'): string {
   const set = (name: string, value: string): string => `set_config('${name}', '${value}', ${local})`;

@@ -263,7 +263,7 @@ function offlineLock(step: Step): TableLock | undefined {
       return {
         table: step.table,
         mode: 'ACCESS EXCLUSIVE',
-        effect: 'nobody reads or writes while the table is written anew',
+        effect: 'nobody reads or writes while the table is rewritten',
       };
     case 'change column':
       return step.column.nullable === true

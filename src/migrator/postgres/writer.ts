@@ -133,7 +133,7 @@ class PostgresWriter implements Writer {
   #pid: number | undefined;
   /** What runs outside of a transaction. */
   #autocommitted: Autocommitted | undefined;
-  /** How long a statement of a transaction waits for a lock, on rows too; 0 would be for ever. */
+  /** How long a statement of a transaction waits for a lock, on rows too; 0 would be forever. */
   readonly #lockTimeout: string;
 
   constructor(lock: LockHolding, state: PostgresState, options: WriterOptions, pool: Pool) {

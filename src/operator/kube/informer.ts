@@ -22,7 +22,7 @@ export interface InformerOptions<T extends CachedObject> {
   /** The path of the collection: `/apis/batch/v1/jobs`. */
   readonly path: string;
   readonly labelSelector?: string;
-  /** What objects are looked up by besides namespace and name. */
+  /** What objects are looked up by, apart from namespace and name. */
   readonly indexers?: Indexers<T>;
   /** Gives what is kept of an object; default: all but managedFields. */
   readonly keep?: (object: T) => T;
@@ -64,7 +64,7 @@ const TOMBSTONES = 1000;
 
 /**
  * Keeps a cache of a collection: lists it in pages, then watches from there, again and again. It
- * does what the library's informer does not: it goes on after every error, tells a deleted and
+ * does what the library's informer does not: it goes on after every error, distinguishes a deleted and
  * recreated object apart by its UID, notices a silent watch, and is never stopped by a handler that
  * throws.
  *
@@ -106,7 +106,7 @@ export class Informer<T extends CachedObject> {
   }
 
   /**
-   * Takes in the answer to a write of our own, so that the next pass sees it though the watch is
+   * Takes in the answer to a write of our own, so that the next reconcile sees it though the watch is
    * slower.
    */
   remember(object: T): void {
@@ -134,7 +134,7 @@ export class Informer<T extends CachedObject> {
           return;
         }
         if (error instanceof KubeError && error.status === 410) {
-          // The API server no longer knows where we were: read everything anew. That is no failure,
+          // The API server no longer knows where we were: read everything again. That is no failure,
           // unless it says the same of what was read a moment ago.
           this.#resourceVersion = undefined;
           const isAgain = wasExpired && isShort(this.#openSince);

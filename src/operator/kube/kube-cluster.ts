@@ -315,7 +315,7 @@ export class KubeCluster implements Cluster {
       });
       return undefined;
     } catch (error) {
-      // Gone or changed meanwhile: the next pass sees which.
+      // Gone or changed meanwhile: the next reconcile sees which.
       return hasStatus(error, 404) || hasStatus(error, 409) ? undefined : asRefused(error);
     }
   }

@@ -11,7 +11,7 @@ export interface LeaderLeaseOptions {
   readonly identity: string;
   /** Called when a request for the lease has failed and is tried again. */
   readonly onTrouble: (error: Error) => void;
-  /** Called when somebody else is seen to hold the lease who was not seen before. */
+  /** Called when another replica is seen to hold the lease who was not seen before. */
   readonly onOtherLeader: (identity: string) => void;
 }
 
@@ -115,7 +115,7 @@ export class LeaderLease {
     }
   }
 
-  /** Takes, or renews, the lease if nobody else holds it. */
+  /** Takes, or renews, the lease if no other replica holds it. */
   async #tryToHold(): Promise<boolean> {
     const { client, name, namespace, identity } = this.#options;
     const held = this.#seen?.lease.spec.holderIdentity === identity ? this.#seen.lease : undefined;

@@ -25,7 +25,7 @@ const RETRY_EVERY = 2_000;
  *
  * @param onTrouble called for each attempt that failed
  * @returns undefined once `signal` has ended the waiting.
- * @throws KubeError when the pod may not be read, or is not there.
+ * @throws KubeError when the pod may not be read, or does not exist.
  */
 export async function readOwnPod(
   client: KubeClient,

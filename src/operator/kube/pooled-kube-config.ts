@@ -35,7 +35,7 @@ type DispatcherOptions = ReturnType<KubeConfig['createDispatcherOptions']>;
 type ConnectOptions = Extract<DispatcherOptions, { type: 'agent' }>['connect'];
 
 /**
- * The most connections that are open to the API server at once besides the watches, each of which
+ * The most connections that are open to the API server at once, apart from the watches, each of which
  * has one for itself.
  */
 const CONNECTIONS = 13;
@@ -50,7 +50,7 @@ export class PooledKubeConfig extends KubeConfig {
   #pool: { readonly connect: ConnectOptions; readonly agent: Dispatcher } | undefined;
   #connect: ConnectOptions | undefined;
   #access: { readonly read: Promise<Access>; readonly until: number } | undefined;
-  /** Told of each request, watches included. */
+  /** Called for each request, watches included. */
   onRequest: ((outcome: RequestOutcome) => void) | undefined;
 
   /** @param watches how many watches there will be at once. */
@@ -80,7 +80,7 @@ export class PooledKubeConfig extends KubeConfig {
     }
   }
 
-  /** Has the next request read anew who it comes from. */
+  /** Has the next request read again who it comes from. */
   forgetAccess(): void {
     this.#access = undefined;
   }

@@ -1,6 +1,6 @@
 import winston from 'winston';
 
-/** What is known beside the message: the object, the reason, an error. Never a password. */
+/** What is known in addition to the message: the object, the reason, an error. Never a password. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** The log of the controller: one JSON object a line. */

@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, type Registry } from 
 import { type HttpServer, serveHttp } from './http-server.ts';
 import type { WorkQueueEvents } from './queue.ts';
 
-/** How a pass ended, in controller-runtime's words. */
+/** How a reconcile ended, in controller-runtime's words. */
 export type PassResult = 'success' | 'error' | 'requeue' | 'requeue_after';
 
 /** A request to the API server. */
@@ -17,7 +17,7 @@ export interface RequestOutcome {
 
 /** What the metrics of the loop are labelled with, and where they are read. */
 export interface RuntimeMetricsOptions {
-  /** What is worked on: the label `name` of the queue and `controller` of the passes. */
+  /** What is worked on: the label `name` of the queue and `controller` of the reconciles. */
   readonly controller: string;
   /** The label `name` of the lease. */
   readonly lease: string;
@@ -33,7 +33,7 @@ export interface RuntimeMetrics {
   requested(outcome: RequestOutcome): void;
 }
 
-/** In seconds; from a pass that finds nothing to do to one that waits for a slow API server. */
+/** In seconds; from a reconcile that finds nothing to do to one that waits for a slow API server. */
 const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60];
 
 /**
@@ -78,9 +78,9 @@ export function runtimeMetrics(registry: Registry, options: RuntimeMetricsOption
     buckets: BUCKETS,
     registers,
   });
-  const passes = new Counter({
+  const reconciles = new Counter({
     name: 'controller_runtime_reconcile_total',
-    help: 'Passes, by how they ended: success, error, requeue (the cache was behind), requeue_after (the next reconcile has a time).',
+    help: 'Reconciles, by how they ended: success, error, requeue (the cache was behind), requeue_after (the next reconcile has a time).',
     labelNames: ['controller', 'result'],
     registers,
   });
@@ -126,7 +126,7 @@ export function runtimeMetrics(registry: Registry, options: RuntimeMetricsOption
   adds.inc({ name }, 0);
   retries.inc({ name }, 0);
   for (const result of ['success', 'error', 'requeue', 'requeue_after'] satisfies PassResult[]) {
-    passes.inc({ controller: name, result }, 0);
+    reconciles.inc({ controller: name, result }, 0);
   }
   collectDefaultMetrics({ register: registry, ...SAMPLING });
   return {
@@ -137,7 +137,7 @@ export function runtimeMetrics(registry: Registry, options: RuntimeMetricsOption
       ended: (seconds) => worked.observe({ name }, seconds),
     },
     passed(result, seconds) {
-      passes.inc({ controller: name, result });
+      reconciles.inc({ controller: name, result });
       passTimes.observe({ controller: name }, seconds);
     },
     requested({ status, method, host, seconds }) {

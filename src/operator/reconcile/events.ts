@@ -28,7 +28,7 @@ export function newBackups(
   );
 }
 
-/** A backup was taken and proven; or a migration went on though nobody can tell whether it was. */
+/** A backup was taken and proven; or a migration went on though it is unknown whether it was. */
 function backedUp(before: GlanceSchemaStatus, after: GlanceSchemaStatus): SchemaEvent | undefined {
   const [taken] = newBackups(before, after);
   if (taken !== undefined) {
@@ -46,7 +46,7 @@ function backedUp(before: GlanceSchemaStatus, after: GlanceSchemaStatus): Schema
     : {
         type: 'Warning',
         reason: 'BackupUnproven',
-        message: `The step of Job ${job.name} that takes the backup ended well and left no result that can be read, so that no backup is known. Check that its image is that of this operator.`,
+        message: `The step of Job ${job.name} that takes the backup succeeded and left no result that can be read, so that no backup is known. Check that its image is that of this operator.`,
         job: { name: job.name, uid: job.uid },
       };
 }

@@ -12,7 +12,7 @@ export interface LeftoverOptions {
 }
 
 /**
- * Jobs without their schema, of which nobody waits for the result. One that has begun ends by
+ * Jobs without their schema, of which the result is not needed. One that has begun ends by
  * itself, and then stays as long as others do. One that has not, as it was made in the moment of
  * the deletion, is deleted; so is one that another container keeps.
  *

@@ -89,7 +89,7 @@ function statusGauges(registry: Registry, schemas: SchemaMetricsOptions['schemas
   );
   perSchema(
     'glanceschema_status_condition',
-    'Always 1; a condition that the status has, with its status and reason. Reconciling and Stalled are there only while they are true.',
+    'Always 1; a condition that the status has, with its status and reason. Reconciling and Stalled are present only while they are true.',
     ['condition', 'status', 'reason'],
     (_schema, { conditions = [] }) =>
       conditions.map(({ type, status, reason }) => [1, { condition: type, status, reason }]),
@@ -118,7 +118,7 @@ function statusGauges(registry: Registry, schemas: SchemaMetricsOptions['schemas
   );
   perSchema(
     'glanceschema_last_success_timestamp_seconds',
-    'When a migration that changed the database last ended well, in seconds since the epoch; absent while none has.',
+    'When a migration that changed the database last succeeded, in seconds since the epoch; absent while none has.',
     [],
     (_schema, { lastMigration }) =>
       lastMigration === undefined ? [] : [[Date.parse(lastMigration.finishedAt) / 1000, {}]],
@@ -179,7 +179,7 @@ function statusCounter(registry: Registry): StatusCounter {
   });
   const backups = new Counter({
     name: 'glanceschema_backups_total',
-    help: 'Backups before migrations, by what came of them: proven, failed, or unproven where a migration ran and nobody can tell.',
+    help: 'Backups before migrations, by what came of them: proven, failed, or unproven where a migration ran and the report of its backup is missing.',
     labelNames: ['result'],
     registers,
   });

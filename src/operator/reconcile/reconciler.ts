@@ -24,7 +24,7 @@ export interface ReconcilerOptions {
   readonly onPutOff?: (key: string, what: string) => void;
 }
 
-/** How a pass ended, and when the key is to be requeued though nothing happens. */
+/** How a reconcile ended, and when the key is to be requeued though nothing happens. */
 export type Outcome =
   | { readonly kind: 'done'; readonly requeueAfter: number | undefined }
   /**

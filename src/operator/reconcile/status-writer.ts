@@ -22,7 +22,7 @@ export interface StatusWriter {
   /**
    * Writes nothing where nothing has changed.
    *
-   * @returns whether somebody else has changed the GlanceSchema, so that nothing was written
+   * @returns whether another writer has changed the GlanceSchema, so that nothing was written
    * @throws Error when the CRD is older than this operator, or the API server does not answer
    */
   write(schema: SchemaObject, after: GlanceSchemaStatus): Promise<'stored' | 'conflict'>;
@@ -50,7 +50,7 @@ export function statusWriter(
       const { namespace, name } = schema.metadata;
       const key = `${namespace}/${name}`;
       const written = await cluster.writeStatus(schema, after).catch((error: unknown) => {
-        // It may have been stored all the same; the next pass sees.
+        // It may have been stored all the same; the next reconcile sees.
         const { resourceVersion } = schema.metadata;
         const sent = unanswered.get(key) ?? [];
         const others = sent.filter(({ before }) => before.metadata.resourceVersion === resourceVersion);
@@ -107,7 +107,7 @@ export function statusWriter(
   };
 }
 
-/** A status that was sent and of which nobody has said whether it is stored. */
+/** A status that was sent and of which it is unknown whether it is stored. */
 interface Unanswered {
   readonly before: SchemaObject;
   readonly after: GlanceSchemaStatus;

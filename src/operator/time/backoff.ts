@@ -18,7 +18,7 @@ export function exponentialBackoff(
   return Math.round(full * (1 - 0.2 * random()));
 }
 
-/** A number in [0, 1) that a text always gives, for a jitter that is the same in each pass. */
+/** A number in [0, 1) that a text always gives, for a jitter that is the same in each reconcile. */
 export function fractionOf(text: string): number {
   let hash = 0;
   for (const character of text) {

@@ -129,7 +129,7 @@ exec "$REAL" "$@"`,
     });
   });
 
-  it('triggers whose definer is gone are made anew by a migration: there is a backup before that', async () => {
+  it('triggers whose definer is gone are recreated by a migration: there is a backup before that', async () => {
     const url = await newtonDatabase(engine, 3);
     const admin = server.adminUrl('mysql');
     await askMysql(admin, "CREATE OR REPLACE USER expander@'%' IDENTIFIED BY 'glance-secret'");

@@ -39,7 +39,7 @@ describe('API proxy', () => {
     } catch (error) {
       if (error instanceof Error) return error;
     }
-    throw new Error('the call went well');
+    throw new Error('the call succeeded');
   }
 
   it('kubectl works through it', async () => {

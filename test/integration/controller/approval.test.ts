@@ -77,7 +77,7 @@ describeWithOperator('a migration that needs approval', (shared) => {
       expect(await purposes(tenant)).to.deep.equal(['Plan', 'Migrate']);
     });
 
-    it('is refused by a plan that is another by now, which is made anew and approved anew', async () => {
+    it('is refused by a plan that is another by now, which is recreated and approved again', async () => {
       const { url, tenant } = await planned(engine(), `${prefix}_stale`);
       const { hash } = (await tenant.read()).status.plan;
       await succeeds(url, 'expand', 'ocata01');

@@ -99,7 +99,7 @@ describe('a migration that takes a backup first', () => {
         .and.not.to.contain('glance-secret');
     });
 
-    it('leads the way back: restored, read again at mitaka02, each row as it was, and migrated anew', async () => {
+    it('leads the way back: restored, read again at mitaka02, each row as it was, and migrated again', async () => {
       const name = `${prefix}-back`;
       const { url, tenant } = await newton(engine(), name);
       const [schema, tables] = [await engine().readSchema(url), await engine().readTables(url)];
@@ -137,7 +137,7 @@ describe('a migration that takes a backup first', () => {
       expect(await engine().readImages(url)).to.deep.equal(images);
     });
 
-    it('migrates nothing without it, says why, and goes on once that is mended', async () => {
+    it('migrates nothing without it, says why, and goes on once that is fixed', async () => {
       const name = `${prefix}-mended`;
       const { url, tenant, folder } = await newton(engine(), name);
       const before = await engine().readSchema(url);

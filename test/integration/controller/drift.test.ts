@@ -66,7 +66,7 @@ describeWithOperator('drift', (shared) => {
   }
 
   function cases(engine: () => TestEngine, prefix: string, dropIndex: string): void {
-    it('a drift check finds an index that is gone, says so beside Ready, and takes it back once it is mended', async () => {
+    it('a drift check finds an index that is gone, says so beside Ready, and takes it back once it is fixed', async () => {
       const { url, tenant } = await newton(engine(), `${prefix}_check`);
       await tenant.apply({ revision: 'ocata01', drift: { interval: '24h' } });
       const ready = condition(await tenant.reaches('UpToDate', WAIT), 'Ready');

@@ -272,7 +272,7 @@ describe('the controller at rest', () => {
     expect(asked).to.include('update leases');
     // It is read again where a renewal had no answer in time.
     expect(asked.filter((what) => !/^(get|update) leases$/.test(what))).to.deep.equal([]);
-    // A watch is begun anew every five minutes at most; within one there is none.
+    // A watch is restarted every five minutes at most; within one there is none.
     const begun = environment.plane.auditEvents({ user, since, stage: 'ResponseStarted', verb: 'watch' });
     expect(begun.map((event) => event.requestURI)).to.deep.equal([]);
   });

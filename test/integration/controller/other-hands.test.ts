@@ -255,12 +255,12 @@ describe('what others do to the Jobs, and refuse of them', function () {
     const { status } = await tenant.reaches('UpToDate', 60_000);
     expect(status.recordedRevision, 'its report says where the database is').to.equal('ocata01');
     expect(status.job.failure.message).to.include(
-      `Job ${job} ended well and does not say what it was for: its annotation was changed or taken off.`,
+      `Job ${job} succeeded and does not say what it was for: its annotation was changed or taken off.`,
     );
     expect(await tenant.jobs()).to.have.length(1);
   });
 
-  it('a Job whose resource was torn away ends, and does not stay for ever', async () => {
+  it('a Job whose resource was torn away ends, and does not stay forever', async () => {
     const { tenant, held, job } = await atWork('leftover');
     await run(tenant, 'delete', 'glanceschema', 'glance', '--wait=false');
     await run(

@@ -167,7 +167,7 @@ describe('every reason, as kubectl shows it', () => {
     expect(applied.code, applied.stderr).to.equal(0);
     const gate = { kind: 'Deployment', name: 'glance-api', image: 'glance-api:ocata' };
     await tenant.apply({ revision: 'ocata01', contractAfter: [gate] });
-    await shows(tenant, 'WaitingForRollOut', 'Deployment glance-api is not there');
+    await shows(tenant, 'WaitingForRollOut', 'Deployment glance-api does not exist');
   });
 
   it('SchemaDrift while an index is missing, and Block is asked for', async () => {
@@ -193,7 +193,7 @@ describe('every reason, as kubectl shows it', () => {
     await shows(tenant, 'Observing', 'reads the database');
   });
 
-  it('DowngradeNotSupported for a resource that was made anew with a lower revision', async () => {
+  it('DowngradeNotSupported for a resource that was recreated with a lower revision', async () => {
     const { tenant } = await newton('downgrade');
     await tenant.apply({ revision: 'ocata01' });
     await tenant.reaches('UpToDate');

@@ -57,7 +57,7 @@ describeWithOperator('what an upgrade asks of the API server', (shared) => {
       expect(reasons).to.deep.equal(STATUSES);
       expect(count('update glanceschemas/status')).to.be.within(2, 5);
       expect(count('create events')).to.be.within(2, count('update glanceschemas/status'));
-      // The Job of before and the pods, so that nobody is at work; the pods again only where the end
+      // The previous Job and the pods, so that nobody is at work; the pods again only where the end
       // of the Job was seen first.
       expect(count('get jobs')).to.equal(1);
       expect(count('list pods')).to.be.within(1, 2);

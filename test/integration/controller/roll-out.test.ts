@@ -158,7 +158,7 @@ describe('a contract that waits for a roll-out', () => {
     const contractAfter = Object.values(sets).map(([kind]) => ({ kind, name: 'glance-api' }));
     await tenant.apply({ revision: 'ocata01', contractAfter });
     await tenant.reaches('WaitingForRollOut', WAIT);
-    await says(tenant, 'StatefulSet glance-api is not there, DaemonSet glance-api is not there');
+    await says(tenant, 'StatefulSet glance-api does not exist, DaemonSet glance-api does not exist');
 
     const path = (plural: string) => `/apis/apps/v1/namespaces/sets/${plural}`;
     for (const [plural, [kind, { spec }]] of Object.entries(sets)) {

@@ -9,7 +9,7 @@ import { OBSERVE_ANNOTATION, RETRY_ANNOTATION } from '../../../src/contract/name
 
 const USER = 'system:serviceaccount:glance-schema-system:glance-schema-operator';
 
-describe('what a person mends, the operator goes on with', () => {
+describe('what a person fixes, the operator goes on with', () => {
   let environment: Environment;
   let operator: Operator;
 
@@ -33,7 +33,7 @@ describe('what a person mends, the operator goes on with', () => {
     return environment.tenant(name, await database(name.replaceAll('-', '_')));
   }
 
-  it('a webhook that does not answer: a few requests, its words in the status, and Ready when it is mended', async () => {
+  it('a webhook that does not answer: a few requests, its words in the status, and Ready when it is fixed', async () => {
     const tenant = await tenantAt('webhook');
     const webhooks = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
     await environment.api.call('POST', webhooks, {
@@ -78,7 +78,7 @@ describe('what a person mends, the operator goes on with', () => {
     expect(ready.status.job.sequence, 'one Job').to.equal(1);
   });
 
-  it('a ServiceAccount that is not there: no pod, and a corrected spec or a deletion takes the Job away', async () => {
+  it('a ServiceAccount that does not exist: no pod, and a corrected spec or a deletion takes the Job away', async () => {
     const tenant = await tenantAt('no-pod');
     await tenant.apply({ revision: 'ocata01', job: { serviceAccountName: 'nobody' } });
     const blocked = await tenant.reaches('JobBlocked', 60_000);

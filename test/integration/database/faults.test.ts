@@ -369,7 +369,7 @@ describe('a migrator or a server that is killed', () => {
 
     it('goes with a holder that is killed in the middle of a statement', async () => {
       const url = await copy('holder');
-      // A statement that takes for ever: the server has to find out by itself that nobody wants its
+      // A statement that takes forever: the server has to find out by itself that nobody wants its
       // answer.
       const blocker = await block(url, 'images');
       const first = startCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });

@@ -76,7 +76,7 @@ describe('several hosts of one PostgreSQL', () => {
     expect(result.stderr).to.not.include('hunter2');
   });
 
-  it('an address goes before the name, which is then for the certificate only', async () => {
+  it('an address overrides the name, which is then for the certificate only', async () => {
     const connection = `postgresql://glance:glance-secret@nowhere.invalid:${writable.port}/postgres?hostaddr=127.0.0.1`;
     const result = await runCli(['db', 'version'], { DATABASE_CONNECTION: connection });
     expect(result.code, result.stderr).to.equal(0);

@@ -98,7 +98,7 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
     expect((await readSchema(url)).tables.images).to.deep.equal(goldenSchema('ocata_expand01').tables.images);
   });
 
-  it('an index that a killed run has left unfinished is built anew', async () => {
+  it('an index that a killed run has left unfinished is rebuilt', async () => {
     const url = await newtonDatabase(engine, 100);
     await succeeds(url, 'expand', 'ocata01');
     await withClient(url, (client) =>

@@ -113,7 +113,7 @@ describe('the schema that a run on PostgreSQL leaves', () => {
 });
 
 /**
- * Indexes of Glance that a script drops, that one makes, and that is mended, in the order of their
+ * Indexes of Glance that a script drops, that one makes, and that is fixed, in the order of their
  * names.
  */
 const NAMES = ['ix_images_is_public', 'owner_image_idx', 'visibility_image_idx'];

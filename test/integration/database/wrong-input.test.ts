@@ -268,7 +268,7 @@ describe('wrong input', () => {
       name: 'a stamp that the tables contradict',
       args: ['db', 'version_control', 'pike01'],
       code: 13,
-      says: 'images.visibility is not there',
+      says: 'images.visibility is missing',
     }),
     () => ({
       name: 'no server',
@@ -391,7 +391,7 @@ describe('wrong input', () => {
       { schema: 'ocata_era__mitaka02', migrate: 45 },
       [],
       13,
-      'but images.visibility is not there',
+      'but images.visibility is missing',
     ],
     [
       'half expanded by a release to come',
@@ -495,7 +495,7 @@ describe('wrong input', () => {
     expect((await readSchema(empty)).tables).to.deep.equal({});
   });
 
-  it('an explicit flag goes before the environment, and a file of each kind is read', async () => {
+  it('an explicit flag overrides the environment, and a file of each kind is read', async () => {
     const env = { DATABASE_CONNECTION: 'postgresql://nobody:hunter2@127.0.0.1:1/nope' };
     writeFileSync(join(folder, 'url'), `${url}\n`);
     for (const args of [

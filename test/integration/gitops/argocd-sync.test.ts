@@ -119,7 +119,7 @@ describe('Argo CD syncs the samples', function () {
     }, LONG_WAIT);
   }
 
-  /** Where it has not ended well, with what there is to know about that. */
+  /** Where it has not succeeded, with what there is to know about that. */
   function verdict({ phase, sync, health, message, results }: ArgoState): readonly string[] {
     if (phase === 'Succeeded') return [phase, sync, health];
     return [phase, sync, health, message, ...results.map((each) => JSON.stringify(each))];

@@ -113,7 +113,7 @@ describe('a migrator or a MariaDB that is killed', () => {
 
   it('SIGKILL at each statement of an empty database: a rerun completes it', async () => {
     const url = await server.createDatabase('empty');
-    // The table of which the creation is held up for ever; the process is killed before it.
+    // The table of which the creation is held up forever; the process is killed before it.
     for (const table of ['image_members', 'metadef_objects', 'artifact_tags']) {
       await withMysql(url, (client) => client.query('DROP DATABASE empty; CREATE DATABASE empty'));
       const run = startCli(['db', 'sync', '--verbose'], { DATABASE_CONNECTION: url });
@@ -188,7 +188,7 @@ describe('a migrator or a MariaDB that is killed', () => {
   it('a statement that fails: exit 14, what is there and what is not; the next run goes on', async () => {
     const url = await newton('failing', 300);
     const expected = await expectedMysqlImages(url);
-    // Somebody's key needs an index that the last statement of ocata01 makes anew.
+    // Somebody's key needs an index that the last statement of ocata01 recreates.
     await withMysql(url, (client) =>
       client.query(`ALTER TABLE images ADD COLUMN base varchar(36) CHARACTER SET utf8mb3, ADD INDEX visibility_image_idx (base),
         ADD CONSTRAINT in_the_way FOREIGN KEY (base) REFERENCES images (id)`),

@@ -52,7 +52,7 @@ describe('a MariaDB whose disk is nearly full', () => {
     const result = await runCli(['db', 'sync', 'ocata01'], { DATABASE_CONNECTION: url });
     expect(result.code, result.stderr).to.equal(1);
     expect(result.stderr).to.match(
-      /^Cannot change .*: the disk of the server has \d MiB left and writing images anew takes about \d\d MiB. Make room.$/m,
+      /^Cannot change .*: the disk of the server has \d MiB left and rewriting images takes about \d\d MiB. Make room.$/m,
     );
     expect(await readMysqlSchema(url)).to.deep.equal(before);
     disk.makeRoom();

@@ -106,7 +106,7 @@ describe('what a MariaDB imposes on a session', () => {
   }
 
   async function run(url: string, ...args: string[]): Promise<string> {
-    // What cannot have a table must not keep the test for ever.
+    // What cannot have a table must not keep the test forever.
     const patience = ['version', 'check'].includes(args[0] ?? '') ? [] : ['--lock-timeout', '20'];
     const { code, stdout, stderr } = await db(url, ...args, ...patience);
     return `${args.join(' ')}: ${code}${code === 0 ? '' : ` ${stderr}${stdout}`}`;

@@ -33,7 +33,7 @@ describe('the schema that a run on MariaDB leaves', () => {
     ],
   ]);
 
-  it('two collations, as a restore can leave them: refused before the first change, with how to mend it', async () => {
+  it('two collations, as a restore can leave them: refused before the first change, with how to fix it', async () => {
     const url = await newtonDatabase(engine, 20);
     await askMysql(
       url,
@@ -54,7 +54,7 @@ describe('the schema that a run on MariaDB leaves', () => {
     ['dropped', "DROP USER expander@'%'"],
     ['left without its rights', "REVOKE ALL PRIVILEGES, GRANT OPTION FROM expander@'%'"],
   ] as const) {
-    it(`the user that ran expand, ${fact} before contract: nobody can write an image, and the next expand mends it`, async () => {
+    it(`the user that ran expand, ${fact} before contract: nobody can write an image, and the next expand repairs it`, async () => {
       const url = await newtonDatabase(engine, 20);
       const expected = await engine.expectedImages(url);
       const admin = server().adminUrl('mysql');
@@ -76,7 +76,7 @@ describe('the schema that a run on MariaDB leaves', () => {
       expect(told.stdout).to.contain('remade_triggers');
       await write();
       expect((await db(url, 'check', 'ocata01')).code, 'migrate is next').to.equal(4);
-      expect(await succeeds(url, 'expand', 'ocata01'), 'made anew once').to.contain('No migrations needed');
+      expect(await succeeds(url, 'expand', 'ocata01'), 'recreated once').to.contain('No migrations needed');
       await succeeds(url, 'migrate', 'ocata01');
       await succeeds(url, 'contract', 'ocata01');
       expect(await engine.readImages(url)).to.deep.equal(expected);
@@ -195,7 +195,7 @@ describe('the schema that a run on MariaDB leaves', () => {
     expect(there).to.have.length(1);
   });
 
-  it('a check that is gone: reported, with how to mend it; none at all is what an older server has left', async () => {
+  it('a check that is gone: reported, with how to fix it; none at all is what an older server has left', async () => {
     const url = await engine.createDatabase();
     await succeeds(url, 'sync');
     await askMysql(url, 'ALTER TABLE images DROP CONSTRAINT CONSTRAINT_2');

@@ -190,7 +190,7 @@ describe('wrong input with MariaDB', () => {
       '',
       [],
       13,
-      'but images.visibility is not there',
+      'but images.visibility is missing',
     ],
     [
       'half a revision that does not follow',
@@ -198,7 +198,7 @@ describe('wrong input with MariaDB', () => {
       '',
       [],
       13,
-      'images.visibility is there',
+      'images.visibility exists',
     ],
     [
       'one of a release to come',

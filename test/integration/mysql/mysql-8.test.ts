@@ -7,7 +7,7 @@ import { db, succeeds } from '../../support/db-command.ts';
 import { mysqlEngine } from '../../support/mysql-engine.ts';
 import { newtonDatabase } from '../../support/test-engine.ts';
 
-describe('MySQL 8.0.15, which keeps no CHECK, in the place of MariaDB', function () {
+describe('MySQL 8.0.15, which keeps no CHECK, instead of MariaDB', function () {
   this.timeout(600_000);
   const server = suiteMysql('mysqld-8');
   const engine = mysqlEngine(server, (schema) => withoutChecks(withoutDialect(schema)));

@@ -37,7 +37,7 @@ const HALF_WAY: OcataScript = {
   dropIndex: 'DROP INDEX ix_images_is_public ON images',
 };
 
-describe('MySQL 9 in the place of MariaDB', function () {
+describe('MySQL 9 instead of MariaDB', function () {
   this.timeout(1_800_000);
   const server = suiteMysql('mysqld-9');
   const engine = mysqlEngine(server, withoutDialect);

@@ -118,7 +118,7 @@ describe('kubectl glanceschema with an operator at work', () => {
     expect(stdout.length).to.be.greaterThan(before.length);
   });
 
-  it('a database that is not one of Glance stalls, and is tried again when it is mended', async () => {
+  it('a database that is not one of Glance stalls, and is tried again when it is fixed', async () => {
     const url = await environment.postgres.createDatabase('strange');
     await withClient(url, (client) => client.query('CREATE TABLE stranger (id integer)'));
     const tenant = await environment.tenant('strange', url);

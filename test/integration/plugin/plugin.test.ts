@@ -123,7 +123,7 @@ describe('kubectl glanceschema', () => {
     return kubectl(plane.kubeconfigPath, ['glanceschema', ...args], { plugins });
   }
 
-  /** Makes a GlanceSchema anew with a status; its generation is 1. */
+  /** Recreates a GlanceSchema with a status; its generation is 1. */
   async function given(
     name: string,
     status: GlanceSchemaStatus | undefined,
@@ -154,7 +154,7 @@ describe('kubectl glanceschema', () => {
   }
 
   describe('status', () => {
-    it('a migration that ended well', async () => {
+    it('a migration that succeeded', async () => {
       await given('glance', MIGRATED);
       expect(await status('glance')).to.equal(`GlanceSchema openstack/glance: UpToDate
 
@@ -544,7 +544,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
   });
 
   describe('the verbs that change something', () => {
-    it('set the annotation or the field, each time anew', async () => {
+    it('set the annotation or the field, each time', async () => {
       await given('glance', MIGRATED);
       const seen: KubeObject[] = [];
       const begun = Math.floor(Date.now() / 1000) * 1000;
@@ -739,7 +739,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
         ['status', 'nosuch', '-n', 'openstack'],
         undefined,
         1,
-        /^Cannot read GlanceSchema openstack\/nosuch: there is none of that name. List those that are there by 'kubectl get glanceschemas -n openstack'.\n$/,
+        /^Cannot read GlanceSchema openstack\/nosuch: there is none of that name. List those that exist with 'kubectl get glanceschemas -n openstack'.\n$/,
       ],
       [
         'a name that is a path',
@@ -927,7 +927,7 @@ Cannot wait for GlanceSchema openstack/glance any longer: when the time was up i
       expect(stdout).to.contain('openstack/ready: UpToDate').and.contain('openstack/failed: MigrationFailed');
     });
 
-    it('of several that are waited for, the first that does not end well gives the exit code', async () => {
+    it('of several that are waited for, the first that does not succeed gives the exit code', async () => {
       const { code, stdout } = await plugin(
         'wait',
         'failed',

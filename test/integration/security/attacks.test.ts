@@ -301,7 +301,7 @@ describe('attacks past the shipped admission policy', () => {
   });
 
   // The last ones: they take the rules off the CRD.
-  describe('come to nothing where the CRD is one of before', () => {
+  describe('come to nothing where the CRD is an older one', () => {
     before(async () => {
       const crd = parse(readFileSync(CRD, 'utf8'));
       for (const node of everyNode(crd)) {

@@ -113,7 +113,7 @@ describe('make sbom', () => {
 });
 
 describe('make audit', () => {
-  it('asks for holes in what is shipped, of severity high and more', () => {
+  it('asks for vulnerabilities in what is shipped, of severity high and more', () => {
     const { stdout } = spawnSync('make', ['--dry-run', 'audit'], { cwd: ROOT, encoding: 'utf8' });
     expect(stdout).to.contain('npm audit --omit=dev --audit-level=high');
   });

@@ -53,7 +53,7 @@ export function driftCases(engine: TestEngine, hands: DriftingHands): void {
       /^column images\.cost_centre is not Glance's: /,
     ],
   ] as const) {
-    it(`${fact}: block stops before the first change, the SQL of db diff mends it, and it goes on`, async () => {
+    it(`${fact}: block stops before the first change, the SQL of db diff fixes it, and it goes on`, async () => {
       const url = await newtonDatabase(engine, 20);
       await engine.query(url, statement);
       const before = [await engine.readSchema(url), await engine.readTables(url)];

@@ -37,7 +37,7 @@ function all(): readonly Way[] {
 
 /**
  * That a plan is what then runs, by the server's own log, and that it is taken under the lock for
- * the same. `PAIRS=all` takes every pair of revisions, in the place of a few.
+ * the same. `PAIRS=all` takes every pair of revisions, instead of a few.
  *
  * @param logged the statements that change something, in the order in which the server got them
  */

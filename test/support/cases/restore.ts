@@ -28,7 +28,7 @@ export interface RestoreSubject {
   readonly kinds: Readonly<Record<string, string>>;
   /** What of that is asked besides schema and rows. */
   readonly asked: readonly string[];
-  /** Puts in the place of the program, or of the one before it, what loses the rows of `image_locations`. */
+  /** Replaces the program, or the one before it, by one that loses the rows of `image_locations`. */
   loseRows(clients: ClientFolder): void;
   crash(): Promise<void>;
   restart(): Promise<void>;
@@ -157,7 +157,7 @@ export function restoreCases(engine: TestEngine, subject: RestoreSubject, { samp
     expect(await all(url)).to.deep.equal(before);
   });
 
-  it('with --replace nothing of a later revision is left, and an upgrade goes well again', async () => {
+  it('with --replace nothing of a later revision is left, and an upgrade succeeds again', async () => {
     const url = await newton();
     await succeeds(url, 'version_control', 'mitaka02');
     const before = await content(url);
@@ -326,7 +326,7 @@ alive() { kill -0 $$ 2>/dev/null; }
       if (end !== 'itself') {
         expect(code, `${end}: ${stderr}`).to.equal(end === 'asked to end' && subject.transactional ? 22 : 25);
         expect(stderr, end).to.include(
-          subject.transactional ? 'the database is as it was before' : 'What is there need not be whole',
+          subject.transactional ? 'the database is as it was before' : 'The database may be incomplete',
         );
       }
       await leftWell(url, file, there, goal);

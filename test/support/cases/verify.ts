@@ -49,7 +49,7 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
     return url;
   }
 
-  it('an index that is gone: made anew and reported, by a run that has nothing else to do too', async () => {
+  it('an index that is gone: recreated and reported, by a run that has nothing else to do too', async () => {
     const url = await harmed(hands.dropIndex('owner_image_idx', 'images'));
     const { stdout } = await db(url, 'diff');
     expect(stdout).to.contain('index owner_image_idx on images (owner) is missing');
@@ -63,7 +63,7 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
     expect((await db(url, 'check', '--schema')).code).to.equal(0);
   });
 
-  it('an index of the right name on another column: made anew', async () => {
+  it('an index of the right name on another column: recreated', async () => {
     const url = await harmed(
       hands.dropIndex('owner_image_idx', 'images'),
       'CREATE INDEX owner_image_idx ON images (name)',
@@ -73,7 +73,7 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
     expect(await engine.readSchema(url)).to.deep.equal(engine.goldenSchema('2024_1_contract01'));
   });
 
-  it('keys that are gone: reported at rest, where Glance may be at work, and made anew by a run with Glance stopped', async () => {
+  it('keys that are gone: reported at rest, where Glance may be at work, and recreated by a run with Glance stopped', async () => {
     const url = await engine.createDatabase();
     await succeeds(url, 'sync', 'ocata01');
     for (const sql of [hands.dropForeignKey, hands.dropUnique]) await engine.query(url, sql);
@@ -88,7 +88,7 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
     expect((await db(url, 'diff')).code).to.equal(0);
   });
 
-  it('a wider column: left, reported with how to mend it, and exit 16', async () => {
+  it('a wider column: left, reported with how to fix it, and exit 16', async () => {
     const url = await harmed(hands.widen('name', 'varchar(512)'));
     const before = await engine.readSchema(url);
     const { code, stderr } = await db(url, 'sync');
@@ -134,7 +134,7 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
     expect(await db(url, 'diff')).to.deep.include({ code: 0, stderr: '' });
   });
 
-  it('a narrower column and another default: db diff mends them, with nothing to check before', async () => {
+  it('a narrower column and another default: db diff fixes them, with nothing to check before', async () => {
     const url = await harmed(
       hands.widen('name', 'varchar(40)'),
       "ALTER TABLE images ALTER COLUMN visibility SET DEFAULT 'private'",
@@ -148,7 +148,7 @@ export function verifyCases(engine: TestEngine, hands: Hands): void {
     expect(await succeeds(url, 'sync')).to.match(/^Database is up to date/);
   });
 
-  it('a trigger that somebody has made do something else: reported, with how to mend it', async () => {
+  it('a trigger that somebody has made do something else: reported, with how to fix it', async () => {
     const url = await newtonDatabase(engine, 20);
     await succeeds(url, 'expand', 'ocata01');
     expect((await db(url, 'diff')).code).to.equal(0);

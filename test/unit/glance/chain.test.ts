@@ -163,7 +163,7 @@ describe('positions', () => {
   it('are of revisions of Glance', () => {
     expect(() => ordinal(at('x', 'Expand'))).to.throw(
       RangeError,
-      "Cannot place 'x': it is no revision of Glance",
+      "Cannot order 'x': it is not a revision of Glance",
     );
   });
 

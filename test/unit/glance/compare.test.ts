@@ -411,7 +411,7 @@ it("a column that is not Glance's is named with what it is", () => {
     table: 'things',
     column: 'cost_centre',
     found: 'text not null',
-    caution: 'deletes each cost_centre that somebody has written',
+    caution: 'deletes each value of cost_centre that was written',
   });
   expect(words).to.equal("column things.cost_centre is not Glance's: text not null");
 });

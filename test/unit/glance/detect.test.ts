@@ -87,7 +87,7 @@ function brief(detected: Detected): string {
 describe('the rows of a version table and a position', () => {
   const rows: readonly (readonly [string, Position, readonly string[], boolean])[] = [
     ['its own row', { revision: 'mitaka02', phase: 'Contract' }, ['mitaka02'], true],
-    ['no rows, of before Alembic', { revision: 'ocata01', phase: 'Contract' }, [], true],
+    ['no rows, from before Alembic', { revision: 'ocata01', phase: 'Contract' }, [], true],
     [
       'no rows, in a phase that was not there before Alembic',
       { revision: 'ocata01', phase: 'Expand' },
@@ -186,7 +186,7 @@ describe('locate', () => {
       'mitaka02, from migrate_version 44 to mitaka02',
     ],
     [
-      'alembic_version goes before migrate_version',
+      'alembic_version takes precedence over migrate_version',
       { schema: 'ocata_contract01', migrate: 44, alembic: ['ocata_contract01'] },
       'ocata01',
     ],
@@ -330,12 +330,12 @@ describe('locate', () => {
     [
       'a stamp behind the schema',
       { schema: 'ocata_contract01', alembic: ['mitaka01'] },
-      "alembic_version says 'mitaka01', but images.is_public is not there and images.visibility is there, which 'mitaka01' does not have. Restore a backup, or correct the version table by 'db version_control REVISION'.",
+      "alembic_version says 'mitaka01', but images.is_public is missing and images.visibility exists, which 'mitaka01' does not have. Restore a backup, or correct the version table by 'db version_control REVISION'.",
     ],
     [
       'a stamp far behind the schema',
       { schema: '2024_1_contract01', alembic: ['pike_contract01'] },
-      "alembic_version says 'pike_contract01', but images.os_hidden, images.os_hash_algo, images.os_hash_value and 5 more are there, which 'pike01' does not have. Restore a backup, or correct the version table by 'db version_control REVISION'.",
+      "alembic_version says 'pike_contract01', but images.os_hidden, images.os_hash_algo, images.os_hash_value and 5 more exist, which 'pike01' does not have. Restore a backup, or correct the version table by 'db version_control REVISION'.",
     ],
   ];
   for (const [name, database, message] of messages) {
@@ -347,7 +347,7 @@ describe('locate', () => {
   it('says by itself what is not as the revision has it', () => {
     const database = found({ schema: 'ocata_contract01', alembic: ['mitaka01'] });
     expect(detect(database, KNOWN_SCHEMA)).to.deep.include({
-      wrong: "images.is_public is not there and images.visibility is there, which 'mitaka01' does not have",
+      wrong: "images.is_public is missing and images.visibility exists, which 'mitaka01' does not have",
     });
   });
 
@@ -360,8 +360,8 @@ describe('locate', () => {
       kind: 'refused',
       reason: 'DatabaseNotGlance',
       message:
-        "alembic_version says 'mitaka02', but images.name, images.is_public are not there. Restore a backup, or correct the version table by 'db version_control REVISION'.",
-      wrong: 'images.name, images.is_public are not there',
+        "alembic_version says 'mitaka02', but images.name, images.is_public are missing. Restore a backup, or correct the version table by 'db version_control REVISION'.",
+      wrong: 'images.name, images.is_public are missing',
       position: { revision: 'mitaka02', phase: 'Contract' },
     });
   });
@@ -499,7 +499,7 @@ describe('locate', () => {
     expect(detected).to.deep.include({
       kind: 'refused',
       message:
-        "migrate_version says 44 ('mitaka02'), but images.is_public is not there. Restore a backup, or correct the version table by 'db version_control REVISION'.",
+        "migrate_version says 44 ('mitaka02'), but images.is_public is missing. Restore a backup, or correct the version table by 'db version_control REVISION'.",
     });
   });
 

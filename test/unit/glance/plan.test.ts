@@ -370,7 +370,7 @@ describe('a version table that is written by hand', () => {
       'a revision whose tables are others',
       lost,
       'rocky01',
-      "DatabaseNotGlance: Cannot stamp db:5432/glance with 'rocky01': images.os_hidden is not there. Name the revision that the tables are of.",
+      "DatabaseNotGlance: Cannot stamp db:5432/glance with 'rocky01': images.os_hidden is missing. Name the revision that the tables are of.",
     ],
     [
       'a revision after which the next has begun',
@@ -382,7 +382,7 @@ describe('a version table that is written by hand', () => {
       'a database whose restore has not ended',
       { ...at(['pike_contract01']), restoring: 'glance.sql.gz' },
       'pike01',
-      "DatabaseNotGlance: Cannot stamp db:5432/glance with 'pike01': a restore of 'glance.sql.gz' has not ended, and what is there need not be whole. Wait for it where it still runs; else run 'db restore' of that file again.",
+      "DatabaseNotGlance: Cannot stamp db:5432/glance with 'pike01': a restore of 'glance.sql.gz' has not ended, and the database may be incomplete. Wait for it where it still runs; else run 'db restore' of that file again.",
     ],
     [
       'a database of a newer release',
@@ -613,7 +613,7 @@ describe('what runs, in order,', () => {
     ]);
   });
 
-  it('makes anew those of the triggers that nobody can write with, but for a contract', () => {
+  it('recreates those of the triggers that nobody can write with, but for a contract', () => {
     const broken = at(['ocata_expand01'], [], { triggers, brokenTriggers: new Set(['insert_visibility']) });
     expect(brief(plan(broken, { kind: 'migrate', revision: 'ocata01' }))).to.equal('online: remade_triggers');
     expect(brief(plan(broken, { kind: 'contract', revision: 'ocata01' }))).to.equal(
@@ -621,7 +621,7 @@ describe('what runs, in order,', () => {
     );
   });
 
-  it('makes a trigger anew by dropping it first, and records nothing', () => {
+  it('recreates a trigger by dropping it first, and records nothing', () => {
     const broken = at(['ocata_expand01'], [], { triggers, brokenTriggers: new Set(['insert_visibility']) });
     const run = plan(broken, { kind: 'migrate', revision: 'ocata01' });
     const [remade] = run.kind === 'run' ? run.units : [];

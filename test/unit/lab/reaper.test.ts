@@ -21,7 +21,7 @@ describe('the reaper of a process that is killed', () => {
 
   /**
    * Runs a script that has `reaper` and `START`, which starts a program that says that it has begun
-   * and goes on for ever. Its `KILL` kills it. Returns what it printed.
+   * and goes on forever. Its `KILL` kills it. Returns what it printed.
    */
   function run(script: string): string {
     const begun = join(folder, 'begun');

@@ -35,7 +35,7 @@ describe("MySQL's option file", () => {
     expect(target.tls).to.deep.equal({ mode: 'verify-full', ca: '/ca', cert: '/c', key: '/k', cipher: 'X' });
   });
 
-  it('a group alone means /etc/my.cnf, and ~ the own folder', () => {
+  it('a group alone means /etc/my.cnf, and ~ the home folder', () => {
     const target = read('mysql://g@h/d?read_default_group=x', { '/etc/my.cnf': '[x]\nport=3307' });
     expect(target.port).to.equal(3307);
     const own = read('mysql://g@h/d?read_default_file=~/my.cnf', {
@@ -44,7 +44,7 @@ describe("MySQL's option file", () => {
     expect(own.port).to.equal(1);
   });
 
-  it('what the URL has goes before the file', () => {
+  it('what the URL has overrides the file', () => {
     const text = '[client]\nuser=u\npassword=p\nhost=h\nport=1\ndatabase=d\nssl-ca=/file\n';
     expect(read(`${url}&ssl_ca=/url`, { '/etc/my.cnf': text })).to.deep.include({
       user: 'glance',
@@ -102,7 +102,7 @@ describe("libpq's files", () => {
     });
   });
 
-  it("a service is looked for in the named file, in the own folder, then in the machine's", () => {
+  it("a service is looked for in the named file, in the home folder, then in the machine's", () => {
     const url = 'postgresql:///glance?service=glance';
     const places: readonly (readonly [Surroundings['environment'], string])[] = [
       [{ PGSERVICEFILE: '/s' }, '/s'],
@@ -126,7 +126,7 @@ describe("libpq's files", () => {
     expect(read(url('b'), {}).password).to.equal(undefined);
   });
 
-  it('an own folder that is closed has nothing, as in a container', () => {
+  it('a home folder that is closed has nothing, as in a container', () => {
     const closed: Surroundings = {
       environment: {},
       home: '/root',
@@ -161,7 +161,7 @@ describe("libpq's files", () => {
     expect(target).to.deep.include({ user: 'g', password: 'own', tls: { mode: 'disable', ca: '/ca' } });
   });
 
-  it('certificates in the own folder are used where the URL names none, as by libpq', () => {
+  it('certificates in the home folder are used where the URL names none, as by libpq', () => {
     const own = (name: string): string => `/home/glance/.postgresql/${name}`;
     const files = Object.fromEntries(
       ['root.crt', 'root.crl', 'postgresql.crt', 'postgresql.key'].map((name) => [own(name), 'x']),

@@ -39,7 +39,7 @@ describe('the folder of what tests print', () => {
     expect(existsSync(join(first.path, 'unit.log'))).to.equal(true);
   });
 
-  it('does not stay for ever when it was one of its own', () => {
+  it('does not stay forever when it was one of its own', () => {
     mkdirSync(join(dist, `test-${GONE}`));
     takeLogFolder(dist, process.pid);
     expect(readdirSync(dist)).to.deep.equal(['test']);

@@ -14,7 +14,7 @@ export type Acted =
   | { readonly kind: 'done'; readonly schema: SchemaObject }
   /** The GlanceSchema is gone. */
   | { readonly kind: 'gone' }
-  /** The cache was behind, or somebody else was first: nothing was done. */
+  /** The cache was behind, or another writer was first: nothing was done. */
   | { readonly kind: 'conflict'; readonly why: string }
   /**
    * The migration depends on it, and the API server does not take it; `transient` where the same may

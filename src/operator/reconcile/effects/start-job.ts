@@ -5,7 +5,7 @@ import { migrationJob, migrationJobName } from '../job/job.ts';
 import type { Effect } from '../policies/policy.ts';
 import type { Acted, Target } from './effect.ts';
 
-/** Reserves the sequence number, checks once more that nobody is at work, and makes the Job. */
+/** Reserves the sequence number, checks once more that no migrator is at work, and makes the Job. */
 export async function startJob(
   target: Target,
   effect: Extract<Effect, { kind: 'startJob' }>,
@@ -30,14 +30,14 @@ export async function startJob(
       ? notNow(schema, `${message}. It is asked again.`, retryAfter)
       : refusal(schema, message);
   }
-  // A pod can outlive its Job, and the cache can miss both: only a read shows that nobody is at
+  // A pod can outlive its Job, and the cache can miss both: only a read shows that none is at
   // work.
   const pods = await cluster.readPods(schema.metadata.namespace, schema.metadata.uid);
   const alive = pods.find((pod) => !hasEnded(pod));
   if (alive !== undefined) {
     return { kind: 'conflict', why: `pod ${alive.metadata.name} has not ended yet` };
   }
-  const unseen = (await unseenJobOf(target, pods)) ?? (await madeAnew(target, effect.purpose.sequence));
+  const unseen = (await unseenJobOf(target, pods)) ?? (await recreated(target, effect.purpose.sequence));
   if (unseen !== undefined) {
     return { kind: 'conflict', why: `Job ${unseen.metadata.name} was not in the cache yet` };
   }
@@ -70,7 +70,7 @@ export async function startJob(
     : refusal('refused' in released ? fenced : released, whyRefused(effect.name, creation));
 }
 
-/** The API server takes no Job, until somebody changes what it refuses it for. */
+/** The API server takes no Job, until what it refuses it for is changed. */
 function refusal(schema: SchemaObject, message: string): Acted {
   return { kind: 'refused', effect: 'startJob', schema, message, transient: false };
 }
@@ -100,9 +100,9 @@ async function unseenJobOf(target: Target, pods: readonly PodObject[]): Promise<
 
 /**
  * The Job of the sequence number that was reserved last, where a person has deleted it and another
- * operator has made it anew.
+ * operator has recreated it.
  */
-async function madeAnew(target: Target, sequence: number): Promise<JobObject | undefined> {
+async function recreated(target: Target, sequence: number): Promise<JobObject | undefined> {
   const { schema } = target.observed;
   const { reservedSequence } = schema;
   return reservedSequence === 0 || reservedSequence >= sequence

@@ -19,7 +19,7 @@ export type MaintenanceWindow =
 export interface Opening {
   readonly opensAt: number;
   /**
-   * When it is closed again; undefined where the schedule opens it anew, before it closes, more
+   * When it is closed again; undefined where the schedule opens it again, before it closes, more
    * often than is counted.
    */
   readonly closesAt: number | undefined;
@@ -28,7 +28,7 @@ export interface Opening {
 /** How many openings that follow one another without a gap are counted. */
 const MOST_OPENINGS = 100;
 
-/** Each pass asks, and the spec of one version of a GlanceSchema is one object. */
+/** Each reconcile asks, and the spec of one version of a GlanceSchema is one object. */
 const known = new WeakMap<WindowSpec, MaintenanceWindow>();
 
 /** What `spec.window` says, or why it says nothing. */

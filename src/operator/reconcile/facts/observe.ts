@@ -125,11 +125,11 @@ export interface ObservedJob {
   readonly hasTtl: boolean;
   /** Whether the Job controller has marked it as complete or failed. */
   readonly marked: boolean;
-  /** Whether somebody has deleted it, and it is still there. */
+  /** Whether it was deleted, and still exists. */
   readonly deleting: boolean;
   /** What its pods that have ended reported, oldest first. */
   readonly reports: readonly MigrationReport[];
-  /** What came of the backups of its pods that have ended well, newest first. */
+  /** What came of the backups of its pods that have succeeded, newest first. */
   readonly backups: readonly ObservedBackup[];
   readonly state: JobState;
   /**
@@ -140,7 +140,7 @@ export interface ObservedJob {
 }
 
 /**
- * What came of a backup whose container ended well, so that the migration of its pod was let
+ * What came of a backup whose container succeeded, so that the migration of its pod was let
  * begin: `unproven` where that left nothing that could be read.
  */
 type ObservedBackup = ReportedBackup | 'not needed' | 'unproven';
@@ -182,9 +182,9 @@ export type PodState =
   /** No pod is there, and none will be before the Job is resumed. */
   | { readonly kind: 'suspended' }
   | StartedPod
-  /** Somebody has deleted it; its node has to have ended it by `endsBy`, RFC 3339. */
+  /** It was deleted; its node has to have ended it by `endsBy`, RFC 3339. */
   | (StartedPod & { readonly endsBy: string; readonly node: string })
-  /** Nobody can tell whether it runs, as its node does not answer. */
+  /** It is unknown whether it runs, as its node does not answer. */
   | { readonly kind: 'lost'; readonly pod: string; readonly node: string }
   /** Its migration ended as `end` says, at `since`, RFC 3339; other containers keep it. */
   | {
@@ -309,7 +309,7 @@ function onlyHistory({
 }
 
 /**
- * What was made of the spec of each version of a GlanceSchema that the cache has: each pass asks,
+ * What was made of the spec of each version of a GlanceSchema that the cache has: each reconcile asks,
  * and some ask twice.
  */
 const parsedSpecs = new WeakMap<object, GlanceSchemaSpec>();
@@ -522,10 +522,10 @@ function backupReport(
   return report?.command === 'backup' && isMeant(report.error) ? report : undefined;
 }
 
-/** As for reports; null where no backup has ended well. */
+/** As for reports; null where no backup has succeeded. */
 const backups = new WeakMap<PodObject, ObservedBackup | null>();
 
-/** What came of a pod's backup that has ended well; undefined where none has. */
+/** What came of a pod's backup that has succeeded; undefined where none has. */
 function backupOf(pod: PodObject): ObservedBackup | undefined {
   const known = backups.get(pod);
   if (known !== undefined) {
@@ -660,7 +660,7 @@ function podState(pod: PodObject): PodState {
   if (waiting?.reason !== undefined && !ON_THE_WAY.includes(waiting.reason)) {
     return {
       kind: 'blocked',
-      // The kubelet's one reason for a Secret or key that is not there; other causes read
+      // The kubelet's one reason for a Secret or key that is missing; other causes read
       // differently.
       reason:
         waiting.reason === 'CreateContainerConfigError' && /secret/i.test(waiting.message ?? '')

@@ -17,7 +17,7 @@ const READING = 2_500;
 export interface ProgressReader {
   /**
    * What is known of the pod that is at work for a key; undefined when none is. A reading that is
-   * due goes on by itself after the answer, so that a pass never waits for a log, and never fails
+   * due goes on by itself after the answer, so that a reconcile never waits for a log, and never fails
    * by one.
    */
   of(key: string, observed: Observed): ObservedProgress | undefined;

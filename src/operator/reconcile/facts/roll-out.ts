@@ -28,7 +28,7 @@ export function rollOutOf(workload: Workload, reading: WorkloadReading, now: num
 function stateOf(workload: Workload, reading: WorkloadReading, now: number): RollOutState {
   switch (reading.kind) {
     case 'missing':
-      return { kind: 'under way', why: 'is not there' };
+      return { kind: 'under way', why: 'does not exist' };
     case 'forbidden':
       return reading;
     case 'unreadable':

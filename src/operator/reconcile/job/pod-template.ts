@@ -11,13 +11,13 @@ export interface PodInput {
   readonly pullSecrets: readonly { readonly name: string }[];
 }
 
-/** One container of such a pod: each of them is confined alike, and reaches the database alike. */
+/** One container of such a pod: each of them is confined and reaches the database in the same way. */
 interface Container {
   readonly name: string;
   readonly image: string;
   /** Its command, but for the options that say how the database is reached. */
   readonly args: readonly string[];
-  /** Volumes that it has besides the files of TLS. */
+  /** Volumes that it has in addition to the files of TLS. */
   readonly mounts?: readonly object[];
 }
 
@@ -36,7 +36,7 @@ export function podTemplate(
     volumes = [],
   }: {
     readonly labels: Readonly<Record<string, string>>;
-    /** What has to end well before the main container starts. */
+    /** What has to succeed before the main container starts. */
     readonly first?: readonly Container[];
     readonly main: Container;
     readonly volumes?: readonly object[];

@@ -7,7 +7,7 @@ import { type Facts, unlessRefused, type Verdict } from './policy.ts';
 import { nextPosition, recordedPosition } from './positions.ts';
 import { recordMayBeOld } from './record.ts';
 
-/** A migration is due, and nobody has approved what it would do. */
+/** A migration is due, and what it would do is not approved. */
 export function notApproved(facts: Facts): Verdict | undefined {
   const { schema } = facts;
   if (schema.spec.approval !== 'Manual' || approvedPlan(facts) !== undefined) {
@@ -58,8 +58,8 @@ function validPlan({ schema, status }: Facts): StatusPlan | undefined {
 }
 
 /**
- * Whether a migration has refused the plan of this hash, and nobody has asked for it again: else an
- * approval that stays in the spec would be tried for ever.
+ * Whether a migration has refused the plan of this hash, and a person has not asked for it again: else an
+ * approval that stays in the spec would be tried forever.
  */
 function isRefused({ schema, status }: Facts, { hash }: StatusPlan): boolean {
   return status.refusedPlan === hash && (schema.retry === undefined || schema.retry === status.handledRetry);

@@ -33,7 +33,7 @@ export function failedForGood(facts: Facts): Verdict | undefined {
 
 /**
  * With `spec.contractAfter` a Job may lead to before the contract, and find that somebody has
- * contracted already. What it has read is recorded, and tells where the next one leads.
+ * contracted already. What it has read is recorded, and decides where the next one leads.
  */
 function isOvertaken(
   { schema }: Facts,
@@ -64,7 +64,7 @@ export function nextAttempt(facts: Facts): NextAttempt | undefined {
   if (job === undefined) {
     return undefined;
   }
-  // The jitter comes from the Job's own name, so that each pass says the same time and nothing is
+  // The jitter comes from the Job's own name, so that each reconcile says the same time and nothing is
   // written at rest.
   const delay = exponentialBackoff(job.attempt, ATTEMPT_BACKOFF, () => fractionOf(job.uid));
   return { failure: job.failure, due: dueAfter(job, delay, facts) };
@@ -106,7 +106,7 @@ function failedJob(facts: Facts) {
 }
 
 /**
- * The newest Job if it is gone without a result: where somebody deletes each at once, the next must
+ * The newest Job if it is gone without a result: where something deletes each at once, the next must
  * not follow at once.
  */
 function lostJob(facts: Facts) {
@@ -147,7 +147,7 @@ function dueAfter(
   if (ended <= now) {
     return ended + delay;
   }
-  // The end is of a clock that is ahead, or somebody has written it: what counts is when it was
+  // The end is of a clock that is ahead, or it was forged: what counts is when it was
   // first seen.
   const stored = status.job?.uid === uid ? status.nextAttemptAt : undefined;
   return Math.min(now + delay, stored === undefined ? Number.POSITIVE_INFINITY : Date.parse(stored));

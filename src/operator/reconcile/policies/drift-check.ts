@@ -12,14 +12,14 @@ import { recordedPosition } from './positions.ts';
 import { recordMayBeOld } from './record.ts';
 
 /**
- * What is said while nothing is due, and never with an effect: a drift check takes nobody's turn then.
+ * What is said while nothing is due, and never with an effect: a drift check holds up nothing then.
  */
 const AT_REST: readonly Reason[] = ['UpToDate', 'DowngradeNotSupported', 'AwaitingApproval', 'OutsideWindow'];
 
 /** The same, and what is said where no drift check would begin; one that is at work goes on. */
 const QUIET: readonly Reason[] = [...AT_REST, 'Suspended', 'RevisionNotFound', 'WindowInvalid'];
 
-/** No pass waits for longer, in milliseconds: a clock may be put right meanwhile. */
+/** No reconcile waits for longer, in milliseconds: a clock may be put right meanwhile. */
 const LONGEST_REQUEUE = 300_000;
 
 /** A drift check that is later than this was missed, in milliseconds. */
@@ -28,10 +28,10 @@ const LATE = 300_000;
 /** Drift checks that were missed, as no operator was there, are spread over so long, in milliseconds. */
 const CATCH_UP = 3_600_000;
 
-/** A verdict with the drift check that is due beside it, and when the next one is. */
+/** A verdict with the drift check that is due as well, and when the next one is. */
 export interface WithDriftCheck {
   readonly verdict: Verdict;
-  /** RFC 3339; undefined where nobody asks for drift checks. */
+  /** RFC 3339; undefined where the spec asks for no drift checks. */
   readonly nextCheckAt: string | undefined;
 }
 
@@ -49,23 +49,25 @@ export function driftCheckIsAtWork(facts: Facts): boolean {
  * do; then it waits, and the verdict is that of the drift check.
  *
  * @param atWork what is said of a Job at work
- * @param besides what is said where none is
+ * @param otherwise what is said where none is
  */
-export function besideDriftCheck(atWork: Verdict, besides: Verdict): Verdict {
-  if (!QUIET.includes(besides.reason)) {
+export function besideDriftCheck(atWork: Verdict, otherwise: Verdict): Verdict {
+  if (!QUIET.includes(otherwise.reason)) {
     return atWork;
   }
   const isHeldUp = atWork.reason === 'JobBlocked' || atWork.reason === 'SecretNotReady';
   return {
-    ...besides,
+    ...otherwise,
     // One that cannot start is replaced without a word.
     ...withoutUndefined({ effect: atWork.effect }),
-    message: isHeldUp ? `${besides.message} The drift check is held up. ${atWork.message}` : besides.message,
-    requeueAfter: earlier(besides.requeueAfter, atWork.requeueAfter),
+    message: isHeldUp
+      ? `${otherwise.message} The drift check is held up. ${atWork.message}`
+      : otherwise.message,
+    requeueAfter: earlier(otherwise.requeueAfter, atWork.requeueAfter),
   };
 }
 
-/** Has the database checked for drift once in each interval, beside a verdict that has nothing to do. */
+/** Has the database checked for drift once in each interval, while the verdict has nothing to do. */
 export function withDriftCheck(facts: Facts, verdict: Verdict): WithDriftCheck {
   const { schema, status, refusal, now } = facts;
   const interval = parseDuration(schema.spec.drift?.interval);

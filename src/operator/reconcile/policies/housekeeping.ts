@@ -25,7 +25,7 @@ export function housekeeping(facts: Facts, next?: Effect): Effect | undefined {
   }
   if (job?.state.kind === 'finished' && !job.hasTtl && isTaken(job)) {
     const { failure, purpose } = schema.status.job ?? {};
-    // The log of a plan is read until somebody has approved it.
+    // The log of a plan is read until a person has approved it.
     const least = purpose === 'Plan' && failure === undefined ? PLAN_TTL : 0;
     const ttl =
       purpose === 'DriftCheck'

@@ -52,7 +52,7 @@ export function blockedJobUnwanted(facts: Facts): Verdict | undefined {
     return job.state.pod.kind === 'suspended'
       ? unlessRefused(facts, {
           reason: 'MigrationPending',
-          message: `The result of Job ${job.name} is recorded, and somebody has suspended the Job since then. Deleting it.`,
+          message: `The result of Job ${job.name} is recorded, and the Job was suspended after that. Deleting it.`,
           effect,
         })
       : undefined;
@@ -135,7 +135,7 @@ function podGrace({ failed }: Extract<PodState, { kind: 'none' }>): number {
   return POD_GRACE + (failed === 0 ? 0 : exponentialBackoff(failed, POD_BACKOFF, () => 0));
 }
 
-/** That nobody can tell whether a pod runs, where that is so. */
+/** That it is unknown whether a pod runs, where that is so. */
 function whyLost(pod: PodState, now: number): ReadyCondition | undefined {
   const lost = pod.kind === 'lost' || ('endsBy' in pod && now >= overdueAt(pod.endsBy)) ? pod : undefined;
   if (lost === undefined) {

@@ -4,7 +4,7 @@ import type { Observed } from '../facts/observe.ts';
 import type { Purpose } from '../job/job.ts';
 import type { ReadyCondition } from '../status/status.ts';
 
-/** The one thing that a reconcile may do to the cluster besides writing the status. */
+/** The one thing that a reconcile may do to the cluster apart from writing the status. */
 export type Effect =
   | {
       readonly kind: 'startJob';

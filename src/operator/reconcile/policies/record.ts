@@ -26,7 +26,7 @@ export function databaseMoved(facts: Facts): Verdict | undefined {
       );
 }
 
-/** What is recorded is not what the rows beside it say: somebody has changed the status. */
+/** What is recorded is not what the rows beside it say: the status was edited. */
 export function recordContradicted(facts: Facts): Verdict | undefined {
   const { recordedRevision, databaseHeads } = facts.status;
   if (recordedRevision === undefined) {
@@ -70,7 +70,7 @@ export function readAgain(facts: Facts, message: string, withMessage = false): V
 /**
  * Whether the newest Job may have changed the database after what is recorded was read: it was
  * lost, perhaps before the status reported it, or it ended without having read the database again.
- * Then only another Job can tell. A drift check begins only where it is not so, and changes nothing.
+ * Then only another Job can find out. A drift check begins only where it is not so, and changes nothing.
  */
 export function recordMayBeOld({ schema, status }: Facts): boolean {
   const { job } = status;

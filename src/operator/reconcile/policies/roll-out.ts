@@ -5,7 +5,7 @@ import { type Facts, sentence, type Verdict } from './policy.ts';
 import { contractIsHeld, nextPosition, recordedPosition, targetPosition } from './positions.ts';
 import { readAgain, recordMayBeOld } from './record.ts';
 
-/** What is to be contracted depends on where the database is, and nobody has read that. */
+/** What is to be contracted depends on where the database is, and that has not been read. */
 export function notReadBeforeContract(facts: Facts): Verdict | undefined {
   const { schema, status } = facts;
   return contractIsHeld(schema, status) && status.databaseHeads === undefined
@@ -53,7 +53,7 @@ export function notRolledOut(facts: Facts): Verdict | undefined {
   };
 }
 
-/** A workload that is not rolled out, or of which nobody can tell. */
+/** A workload that is not rolled out, or of which it is unknown. */
 interface Waiting extends RollOut {
   readonly state: Exclude<RollOutState, { readonly kind: 'rolled out' }>;
 }

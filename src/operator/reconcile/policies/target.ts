@@ -92,7 +92,7 @@ export function targetReached(facts: Facts): Verdict | undefined {
   if (schemaDifferences !== undefined && schema.retry !== undefined && schema.retry !== status.handledRetry) {
     return undefined;
   }
-  // The revision is reached; what somebody else has made of the schema is reported, and is no
+  // The revision is reached; what others have made of the schema is reported, and is no
   // reason to stop those who wait.
   const differs = schemaDifferences === undefined ? '' : ` ${sentence(schemaDifferences)}`;
   return {

@@ -29,7 +29,7 @@ export function withBackups(
   );
   const all = [...known, ...taken];
   const unique = all.filter((one, index) => all.findIndex((other) => isSame(one, other)) === index);
-  // In the same order in each pass, whatever was known before: else two backups of one Job would take
+  // In the same order in each reconcile, whatever was known before: else two backups of one Job would take
   // turns in a list that has room for one.
   return unique.length === known.length
     ? known

@@ -55,7 +55,7 @@ export function recordDrift(
   };
 }
 
-/** That somebody else has migrated the database, where a drift check has found that. */
+/** That another tool has migrated the database, where a drift check has found that. */
 function sayMoved(before: GlanceSchemaStatus, after: GlanceSchemaStatus): string | undefined {
   const [from, to] = [recordedPosition(before), recordedPosition(after)];
   return from === undefined || to === undefined || comparePositions(from, to) === 0

@@ -53,7 +53,7 @@ export function recordJob(
     startedAt: job.createdAt,
     ...withoutUndefined({ image: job.purpose?.image, backup: outcomeOfBackup(job) }),
   };
-  // Of a Job that does not say what it was for, nobody knows what it has answered: each annotation
+  // Of a Job that does not say what it was for, it is unknown what it has answered: each annotation
   // counts once.
   const { retry, observe } = job.purpose ?? schema;
   const retried = answersRetry(job) ? withoutUndefined({ handledRetry: retry }) : {};
@@ -61,7 +61,7 @@ export function recordJob(
   if (job.state.kind === 'active') {
     // What cannot be read at the moment leaves what was read before, but not of another Job.
     const progress = reported ?? (known && live);
-    // The Job may be gone before its end is seen: what a pod has done that did not end well is
+    // The Job may be gone before its end is seen: what a pod has done that did not succeed is
     // reported at once. Of one that did, the end of its Job reports it in a moment.
     const early = job.state.lastReport?.error != null;
     return {
@@ -84,7 +84,7 @@ export function recordJob(
     ...retried,
     ...(observe === undefined || readingOf(report) === undefined ? {} : { handledObserve: observe }),
     job: { ...statusJob, finishedAt, ...withoutUndefined({ failure }) },
-    // A schema that somebody else has changed does not undo the migration.
+    // A schema that others have changed does not undo the migration.
     ...(worthTelling && (failure === undefined || failure.reason === 'SchemaDiffers')
       ? { lastMigration: entry }
       : {}),
@@ -287,7 +287,7 @@ export function whyNotBegun({ job, ...status }: GlanceSchemaStatus, uid: string)
 }
 
 /**
- * A Job that had no chance to begin may go well later; a migration that was ended in the middle
+ * A Job that had no chance to begin may succeed later; a migration that was ended in the middle
  * takes too long again.
  */
 function deadlineFailure(
@@ -324,7 +324,7 @@ function deadlineFailure(
 }
 
 /**
- * What makes the result of a Job that ended well one that nobody can go by; undefined where nothing
+ * What makes the result of a Job that succeeded one that nobody can go by; undefined where nothing
  * does.
  */
 function whatIsWrong(
@@ -335,15 +335,15 @@ function whatIsWrong(
     return `Job ${name} succeeded but left no report that can be read. Check that its image is that of this operator`;
   }
   if (purpose === undefined) {
-    return `Job ${name} ended well and does not say what it was for: its annotation was changed or taken off. Let nothing change the annotations of the operator's Jobs`;
+    return `Job ${name} succeeded and does not say what it was for: its annotation was changed or taken off. Let nothing change the annotations of the operator's Jobs`;
   }
   if (report.error !== null) {
-    return `Job ${name} ended well, and its report names a failure: ${report.error.message} Check that its image is that of this operator`;
+    return `Job ${name} succeeded, and its report names a failure: ${report.error.message} Check that its image is that of this operator`;
   }
   const reading = readingOf(report);
   if (reading === undefined) {
     const why = report.heads === null ? 'does not say where the database is' : 'contradicts itself';
-    return `Job ${name} ended well, and its report ${why}. Check that its image is that of this operator`;
+    return `Job ${name} succeeded, and its report ${why}. Check that its image is that of this operator`;
   }
   const { target, plans } = purpose;
   if (plans !== undefined) {
@@ -357,7 +357,7 @@ function whatIsWrong(
     return undefined;
   }
   const where = position === undefined ? 'at no revision' : `at ${formatPosition(position)}`;
-  return `Job ${name} ended well and left the database ${where}, short of ${formatPosition(target)}. Check that its image is that of this operator`;
+  return `Job ${name} succeeded and left the database ${where}, short of ${formatPosition(target)}. Check that its image is that of this operator`;
 }
 
 function whatIsWrongWithPlan(
@@ -367,11 +367,11 @@ function whatIsWrongWithPlan(
   plan: MigrationReport['plan'],
 ): string | undefined {
   if (plan === undefined) {
-    return `Job ${name} ended well, and its report has no plan. Check that its image is that of this operator`;
+    return `Job ${name} succeeded, and its report has no plan. Check that its image is that of this operator`;
   }
   return plan.steps.length > 0 || (position !== undefined && isReached(position, plans))
     ? undefined
-    : `Job ${name} ended well, and its plan has nothing to run though the database is not at ${formatPosition(plans)}. Check that its image is that of this operator`;
+    : `Job ${name} succeeded, and its plan has nothing to run though the database is not at ${formatPosition(plans)}. Check that its image is that of this operator`;
 }
 
 /**

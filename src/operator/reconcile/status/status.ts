@@ -48,7 +48,7 @@ export function withVerdict(
   };
 }
 
-/** The condition `SchemaDrift`, which is there only while it is true. */
+/** The condition `SchemaDrift`, which is present only while it is true. */
 function drifted(
   { drift, conditions = [], recordedRevision }: GlanceSchemaStatus,
   generation: number,
@@ -59,12 +59,12 @@ function drifted(
     return [];
   }
   const before = conditions.find(({ type }) => type === SCHEMA_DRIFT);
-  const besides = also.length === 0 ? '' : ` Extra objects that do no harm: ${also.join('; ')}.`;
+  const extra = also.length === 0 ? '' : ` Extra objects that do no harm: ${also.join('; ')}.`;
   const differs =
     differences.length === 0
       ? ''
       : `At the last check the schema differed from that of ${recordedRevision ?? 'its revision'}: ${differences.join('; ')}. Run 'glance-schema db diff --drift' for the SQL that fixes it, or list intended differences in spec.drift.exclude.`;
-  const message = `${[...(behindMessage === undefined ? [] : [behindMessage]), differs].join(' ').trim()}${besides}`;
+  const message = `${[...(behindMessage === undefined ? [] : [behindMessage]), differs].join(' ').trim()}${extra}`;
   return [
     {
       type: SCHEMA_DRIFT,

@@ -77,7 +77,7 @@ describe('glance-api.conf', () => {
 
   const placeholder = [{ path: 'a.conf', text: '[database]\nconnection = placeholder\npw = file' }];
 
-  it('the environment goes before the files, and needs none', () => {
+  it('the environment overrides the files, and needs none', () => {
     const environment = { OS_DATABASE__CONNECTION: 'a:p$$w' };
     expect(readDatabaseConnection(placeholder, environment).url).to.equal('a:p$w');
     expect(readDatabaseConnection([], environment).url).to.equal('a:p$w');

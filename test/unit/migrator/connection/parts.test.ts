@@ -82,7 +82,7 @@ describe('a connection whose parts are kept apart', () => {
     });
   }
 
-  it('names the field of the GlanceSchema that would mend its TLS', () => {
+  it('names the field of the GlanceSchema that would fix its TLS', () => {
     expect(() => resolveConnection({ tlsMode: 'verify-ca' }, ofJob({}))).to.throw(
       Failure,
       "Cannot use spec.database: found the TLS mode 'verify-ca' with no authority of its own",

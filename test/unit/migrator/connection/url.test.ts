@@ -102,7 +102,7 @@ describe('a connection URL of MySQL', () => {
     ],
     ['with options that have no value', 'mysql://glance:secret@db/glance?ssl_ca=&ssl&ssl_verify_cert', {}],
     [
-      'with options that go before the address',
+      'with options that override the address',
       'mysql://x:y@z/w?host=db&user=glance&password=secret&database=glance',
       {},
     ],
@@ -211,7 +211,7 @@ describe('a connection URL', () => {
       {},
     ],
     [
-      'with options that go before the address',
+      'with options that override the address',
       'postgresql://x:y@z:1/w?host=db&port=5432&user=glance&password=secret&dbname=glance',
       {},
     ],

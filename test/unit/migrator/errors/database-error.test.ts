@@ -103,7 +103,7 @@ describe('an error of a database', () => {
     });
   }
 
-  it('may go well later where the server lacks something at the moment, has become a replica or was asked to end it', () => {
+  it('may succeed later where the server lacks something at the moment, has become a replica or was asked to end it', () => {
     const states = ['25006', '40001', '53200', '53300', '55006', '57014', '57P01', '57P02', '57P03', '57P04'];
     const numbers = [
       1040, 1203, 1226, 1290, 1317, 1792, 1836, 1969, 3024, 1020, 1213, 1047, 1053, 1927, 9001,

@@ -128,7 +128,7 @@ describe('Informer', () => {
     expect(versions()).to.deep.equal([]);
   });
 
-  it('knows an object that was made anew under the name of a deleted one', async () => {
+  it('knows an object that was recreated under the name of a deleted one', async () => {
     await start([[thing('a', '1', 'old')]]);
     send('ADDED', thing('a', '120', 'new'));
     send('DELETED', thing('a', '119', 'old'));

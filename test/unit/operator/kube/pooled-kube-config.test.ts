@@ -35,7 +35,7 @@ describe('connections to the API server', () => {
     return context.getDispatcher();
   }
 
-  it('are of one pool, whose name no request writes anew as JSON', async () => {
+  it('are of one pool, whose name no request writes again as JSON', async () => {
     const { toJSON } = Buffer.prototype;
     let texts = 0;
     Buffer.prototype.toJSON = function (this: Buffer) {

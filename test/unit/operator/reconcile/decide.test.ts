@@ -134,7 +134,7 @@ const ROWS: readonly Row[] = [
     jobs: [{ ...aJob(), spec: { suspend: true } }],
     effect: 'deleteBlockedJob',
     reason: 'MigrationPending',
-    says: 'The result of Job glance-1-bd7662a5 is recorded, and somebody has suspended the Job since then. Deleting it.',
+    says: 'The result of Job glance-1-bd7662a5 is recorded, and the Job was suspended after that. Deleting it.',
   },
   {
     policy: 'blockedJobUnwanted',
@@ -729,7 +729,7 @@ const ROWS: readonly Row[] = [
     [
       ['a revision that its rows do not have', { recordedRevision: 'ocata01', databaseHeads: ['mitaka02'] }],
       ['a phase that its rows do not have', { recordedPhase: 'Contract', databaseHeads: ['ocata_expand01'] }],
-      ['no rows, which only one of before Alembic has', { recordedRevision: 'pike01', databaseHeads: [] }],
+      ['no rows, which only one from before Alembic has', { recordedRevision: 'pike01', databaseHeads: [] }],
       ['rows that were taken out', { databaseHeads: undefined }],
       ['the revision of a newer operator and older rows', { recordedRevision: '2027_1_01' }],
     ] satisfies [string, Record<string, unknown>][]
@@ -770,7 +770,7 @@ const ROWS: readonly Row[] = [
   ...[{}, recordedAt('ocata01', { targetRevision: 'ocata01' }), failedWith('MigrationFailed')].map(
     (status, index): Row => ({
       policy: 'revisionAbsent',
-      fact: `no revision is named, as a CRD of before has let in; ${['new', 'at rest', 'failed'][index]}`,
+      fact: `no revision is named, as an older CRD has let in; ${['new', 'at rest', 'failed'][index]}`,
       schema: aSchema({ spec: { revision: undefined }, status }),
       effect: 'none',
       reason: 'RevisionNotFound',
@@ -837,7 +837,7 @@ const ROWS: readonly Row[] = [
   },
   {
     policy: 'targetReached',
-    fact: 'a database of before Alembic has no rows',
+    fact: 'a database from before Alembic has no rows',
     schema: aSchema({ spec: { revision: 'liberty' }, status: recordedAt('liberty', { databaseHeads: [] }) }),
     effect: 'none',
     reason: 'UpToDate',
@@ -975,7 +975,7 @@ const ROWS: readonly Row[] = [
   },
   {
     policy: 'targetReached',
-    fact: 'a Job that ended well, its result not yet in the status',
+    fact: 'a Job that succeeded, its result not yet in the status',
     schema: aSchema({ metadata: WITH_FINALIZER }),
     jobs: [aJob({ end: 'Complete' })],
     pods: [aPodThatReported(aReport())],
@@ -1156,7 +1156,7 @@ const ROWS: readonly Row[] = [
       requeueAfter: 3970,
     }),
   ),
-  // An image of before calls a connection that it cannot read `Usage`.
+  // An older image calls a connection that it cannot read `Usage`.
   ...(['LockTimeout', 'Interrupted', 'NoResult', 'Usage'] as const).map(
     (reason): Row => ({
       policy: 'nextAttemptNotDue',
@@ -1315,7 +1315,7 @@ const ROWS: readonly Row[] = [
   },
   {
     policy: 'migrationDue',
-    fact: 'a Job ended well elsewhere than is wanted now, its result not yet stored',
+    fact: 'a Job succeeded elsewhere than is wanted now, its result not yet stored',
     schema: aSchema({ ...NEWER }),
     jobs: [aJob({ end: 'Complete', purpose: { target: at('mitaka02') } })],
     pods: [aPodThatReported(aReport({ to: at('mitaka02'), heads: ['mitaka02'] }))],
@@ -1374,7 +1374,7 @@ const ROWS: readonly Row[] = [
   },
   {
     policy: 'no policy',
-    fact: 'a deleted schema whose Job has ended and would stay for ever',
+    fact: 'a deleted schema whose Job has ended and would stay forever',
     schema: aSchema({ metadata: { deletionTimestamp: FINISHED, ...WITH_FINALIZER } }),
     jobs: [aJob({ end: 'Complete' })],
     effect: 'setTtl',
@@ -1778,7 +1778,7 @@ function recordRows(): readonly Row[] {
     },
     {
       policy: 'migrationDue',
-      fact: 'a reading has ended well a moment ago',
+      fact: 'a reading has succeeded a moment ago',
       schema: aSchema({
         status: recordedAt('mitaka02', {
           job: {
@@ -1803,7 +1803,7 @@ function recordRows(): readonly Row[] {
     },
     {
       policy: 'outsideWindow',
-      fact: 'the window is closed, and nobody can count how often it opens anew before it closes',
+      fact: 'the window is closed, and nobody can count how often it opens again before it closes',
       schema: aSchema({
         spec: { window: { schedule: '* 8-9 * * *', duration: '2m', timeZone: 'UTC' } },
         status: recordedAt('mitaka02'),
@@ -1880,7 +1880,7 @@ function aPodWithSidecar(report = aReport()): PodObject {
   });
 }
 
-/** What a status tells of a Job that has ended well. */
+/** What a status tells of a Job that has succeeded. */
 function endedWell(): GlanceSchemaStatus {
   const { job } = stored();
   return withoutUndefined({ job });
@@ -2184,7 +2184,7 @@ describe('decide', () => {
     ['short of its target', { to: at('mitaka02'), heads: ['mitaka02'] }],
     ['without rows', { heads: null }],
     ['with rows that contradict it', { heads: ['mitaka02'] }],
-    ['with a failure though it ended well', aRefusal('MigrationFailed')],
+    ['with a failure though it succeeded', aRefusal('MigrationFailed')],
   ] as const) {
     it(`a Job whose report is ${what} is followed by others less and less often`, () => {
       let status: GlanceSchemaStatus = recordedAt('mitaka02');
@@ -2374,7 +2374,7 @@ describe('decide', () => {
       ['after a migration that was lost', unfinished(), 2],
       ['after a migration that failed', { job: { ...failedJob(), attempt: 3 } }, 4],
       ['after a reading that failed', failedReading(), 1],
-      ['after a migration that ended well', { job: { ...failedJob(), attempt: 3, failure: undefined } }, 1],
+      ['after a migration that succeeded', { job: { ...failedJob(), attempt: 3, failure: undefined } }, 1],
     ];
     for (const [fact, status, attempt] of attempts) {
       it(`${fact}: attempt ${attempt}`, () => {
@@ -2466,7 +2466,7 @@ describe('decide', () => {
     });
   });
 
-  it('counts the attempts for one spec and begins anew with the next', () => {
+  it('counts the attempts for one spec and starts again with the next', () => {
     const again = decideOn({ ...due(1), fact: '', effect: 'startJob', reason: undefined });
     const changed = decideOn({ ...due(2), fact: '', effect: 'startJob', reason: undefined });
     expect(
@@ -2568,10 +2568,10 @@ function rollOutRows(): readonly Row[] {
       policy: 'notRolledOut',
       fact: 'a rollback comes before its contract',
       schema: held(expanded, {}, { annotations: { [RETRY_ANNOTATION]: 'now' } }),
-      rollOuts: states(done, { kind: 'under way', why: 'is not there' }),
+      rollOuts: states(done, { kind: 'under way', why: 'does not exist' }),
       effect: 'none',
       reason: 'WaitingForRollOut',
-      says: `${waits}: DaemonSet glance-cache is not there. ${then}`,
+      says: `${waits}: DaemonSet glance-cache does not exist. ${then}`,
     },
     {
       policy: 'notRolledOut',

@@ -167,7 +167,7 @@ describe('drift checks', () => {
         'DriftCheck',
       ],
       [
-        'a migration waits for its window, and the one before has ended well',
+        'a migration waits for its window, and the one before has succeeded',
         aDrifting(
           {
             ...recordedAt('mitaka02'),
@@ -203,7 +203,7 @@ describe('drift checks', () => {
         'none',
       ],
       [
-        'the drift check before has ended well a second ago',
+        'the drift check before has succeeded a second ago',
         aDrifting({
           ...reached,
           job: driftCheckJob({ finishedAt: '2026-11-23T11:59:59Z' }),
@@ -357,7 +357,7 @@ describe('drift checks', () => {
       );
     });
 
-    it('the turns of many are spread over the interval, a day apart, and stay when the operator starts anew', () => {
+    it('the turns of many are spread over the interval, a day apart, and stay when the operator restarts', () => {
       const turns = Array.from({ length: 1000 }, (_, index) => {
         const metadata = { uid: createHash('sha256').update(String(index)).digest('hex') };
         const { status } = decideAt(aDrifting(reached, { metadata }));
@@ -559,7 +559,7 @@ describe('drift checks', () => {
       expect(next.effect).to.deep.include({ kind: 'setTtl', ttl: 600 });
     });
 
-    it('drift: the condition has it, Ready stays, an Event tells of it once, and the mended one takes it off', () => {
+    it('drift: the condition has it, Ready stays, an Event tells of it once, and the repaired one takes it off', () => {
       const before = recordedAt('ocata01', { conditions: decideAt(aDrifting(reached)).status.conditions });
       const decided = afterCheck(checked({ drift: MISSING }), before);
       expect(condition(decided, 'Ready')?.status).to.equal('True');

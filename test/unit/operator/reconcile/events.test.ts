@@ -50,7 +50,7 @@ describe('eventsFor', () => {
     expect(event(before, after).reason).to.equal('DatabaseUnreachable');
   });
 
-  it('a further Job that failed the very same way is reported, and the same failure read anew is not', () => {
+  it('a further Job that failed the very same way is reported, and the same failure read again is not', () => {
     const before = says('DatabaseUnreachable', failedWith('DatabaseUnreachable'));
     expect(eventsFor(before, structuredClone(before))).to.deep.equal([]);
     const after = structuredClone({ ...before, job: before.job && { ...before.job, uid: 'next' } });

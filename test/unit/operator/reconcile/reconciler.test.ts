@@ -186,7 +186,7 @@ describe('reconciler', () => {
     expect(told).to.deep.equal(once('answered'));
   });
 
-  it('a status whose answer is lost, and an object that was made anew: nothing is reported that', async () => {
+  it('a status whose answer is lost, and an object that was recreated: nothing is reported that', async () => {
     fates = ['stored, answer lost'];
     await pass();
     const other = aSchema({ spec: { suspend: true }, metadata: { uid: 'other', resourceVersion: '50' } });

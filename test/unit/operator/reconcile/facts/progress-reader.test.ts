@@ -79,7 +79,7 @@ describe('progress reader', () => {
     expect(asked).to.have.length(1);
   });
 
-  it('another pod begins anew', async () => {
+  it('another pod starts again', async () => {
     answer = async () => 'ocata_migrate01: 5 of 9 rows\n';
     await readIn(0);
     await readIn(10);

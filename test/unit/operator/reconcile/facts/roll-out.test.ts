@@ -228,7 +228,7 @@ describe('whether a workload is rolled out', () => {
     it('is waited for where it is missing, as it may come', () => {
       expect(rollOutOf(workload, { kind: 'missing' }, NOW).state).to.deep.equal({
         kind: 'under way',
-        why: 'is not there',
+        why: 'does not exist',
       });
     });
 

@@ -107,7 +107,7 @@ describe('migration Job', () => {
     [{ name: 'no_proxy', value: '.svc,10.0.0.0/8' }, true],
     [{ name: 'all_proxy', valueFrom: { secretKeyRef: { name: 'proxy', key: 'url' } } }, true],
     [{ name: 'all_proxy', valueFrom: { configMapKeyRef: { name: 'proxy', key: 'url' } } }, true],
-    // A source that a CRD of before has let in, and this operator does not know.
+    // A source that an older CRD has let in, and this operator does not know.
     [{ name: 'all_proxy', valueFrom: {} }, false],
     [{ name: 'TZ', valueFrom: { secretKeyRef: { name: 'proxy', key: 'url' } } }, false],
     [{ name: 'TZ', value: '/etc/glance-schema/tls/ca.crt' }, false],

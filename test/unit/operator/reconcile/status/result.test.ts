@@ -363,7 +363,7 @@ describe('recordJob', () => {
       expect(status.history?.map(({ applied }) => applied)).to.deep.equal([['mitaka01', 'ocata_migrate01']]);
     });
 
-    it('is not reported once more before the end when its next pod ends well', () => {
+    it('is not reported once more before the end when its next pod succeeds', () => {
       const { schema, job } = observe(aSchema(), [aJob()], [aPodThatReported(aReport())]);
       expect(recordJob(schema, job)).to.have.all.keys(['job']);
     });

@@ -6,7 +6,7 @@ import { quoted } from './quoted.ts';
  * The SQL that makes a difference go away. What it needs of the rows, such as that a key is unique,
  * is not read.
  */
-export function mend(difference: Difference): readonly string[] {
+export function repairStatements(difference: Difference): readonly string[] {
   const { table } = difference;
   const alter = (...clauses: readonly string[]): readonly string[] => [
     `ALTER TABLE ${table} ${clauses.join(', ')}`,

@@ -14,7 +14,7 @@ import {
  * The SQL that makes a difference go away. What it needs of the rows, such as that a key is unique,
  * is not read.
  */
-export function mend(difference: Difference, target: SqlTarget): readonly string[] {
+export function repairStatements(difference: Difference, target: SqlTarget): readonly string[] {
   const { table } = difference;
   switch (difference.what) {
     case 'table': {
