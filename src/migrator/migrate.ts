@@ -16,7 +16,7 @@ import { type DriftInWords, findDrift, inWords } from './drift.ts';
 import type { Connection, DatabaseState } from './engine/engine.ts';
 import { asFailure, Failure } from './errors/failure.ts';
 import { unlessStopped } from './errors/unless-stopped.ts';
-import { lastLook } from './last-look.ts';
+import { lastReading } from './last-reading.ts';
 import { acquireLock, type LockOptions } from './lock.ts';
 import { preflight } from './obstacles.ts';
 import type { Outcome } from './outcome.ts';
@@ -155,8 +155,8 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Outcome>
       });
       ended = true;
     } finally {
-      const look = answered(readPending(connection, state, record.done));
-      record.leaves(await (ended ? soon(look).catch(() => undefined) : lastLook(look)));
+      const reading = answered(readPending(connection, state, record.done));
+      record.leaves(await (ended ? soon(reading).catch(() => undefined) : lastReading(reading)));
       outcome = record.outcome();
     }
     if (goal.kind === 'stamp') {

@@ -43,7 +43,7 @@ const CANCEL_MILLISECONDS = 800;
 /** After how long a wait it is logged who has the table. */
 const NAME_HOLDERS_AFTER_SECONDS = 1;
 
-/** How often it is looked at whether a statement outside of a transaction waits, in milliseconds. */
+/** How often it is checked whether a statement outside of a transaction waits, in milliseconds. */
 const WATCH_MILLISECONDS = 1000;
 
 /** A statement outside of a transaction, and the table that it works on. */
