@@ -87,6 +87,8 @@ export interface WorkloadObject {
   readonly spec: {
     readonly replicas?: number;
     readonly paused?: boolean;
+    /** Of a DaemonSet. */
+    readonly updateStrategy?: { readonly rollingUpdate?: { readonly maxSurge?: number | string } };
     readonly template: {
       readonly spec?: {
         readonly containers?: readonly { readonly image?: string }[];

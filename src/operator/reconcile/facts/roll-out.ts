@@ -55,7 +55,15 @@ function whyNotRolledOut({ kind, image }: Workload, object: WorkloadObject, now:
   if (why !== undefined) {
     return why + whatHoldsItUp(object);
   }
-  return kind === 'Deployment' ? whyOldPodsMayServe(object, now) : undefined;
+  switch (kind) {
+    case 'Deployment':
+      return whyOldPodsMayServe(object, now);
+    case 'DaemonSet':
+      return whyOldDaemonsMayServe(object);
+    case 'StatefulSet':
+      // A pod is replaced only when it has ended.
+      return undefined;
+  }
 }
 
 function hasImage({ spec }: WorkloadObject['spec']['template'], image: string): boolean {
@@ -104,7 +112,7 @@ const TERMINATION_GRACE = 30;
 /**
  * A Deployment does not count pods that are ending, and they still serve. Before Kubernetes 1.35 it
  * does not say either that there are any: then they have their grace from the end of the roll-out
- * on. A pod of a StatefulSet, and of a DaemonSet without surge, is replaced when it has ended.
+ * on, which the Deployment tells only where it has a progress deadline.
  */
 function whyOldPodsMayServe({ spec, status = {} }: WorkloadObject, now: number): string | undefined {
   const { terminatingReplicas: ending, conditions } = status;
@@ -112,7 +120,21 @@ function whyOldPodsMayServe({ spec, status = {} }: WorkloadObject, now: number):
     return ending === 0 ? undefined : `has ${podCount(ending)} still ending`;
   }
   const { lastUpdateTime } = conditions?.find(({ type }) => type === 'Progressing') ?? {};
+  if (lastUpdateTime === undefined) {
+    return 'may have old pods that are still ending, and does not report when its roll-out ended: set its spec.progressDeadlineSeconds';
+  }
   const grace = 1000 * (spec.template.spec?.terminationGracePeriodSeconds ?? TERMINATION_GRACE);
-  const ended = Date.parse(lastUpdateTime ?? '') + grace;
+  const ended = Date.parse(lastUpdateTime) + grace;
   return now < ended ? `may have old pods that are still ending, until ${inSeconds(ended)}` : undefined;
+}
+
+/**
+ * With a surge an old pod ends after its successor has become available, and nothing tells when.
+ * Without, a pod is replaced only when it has ended.
+ */
+function whyOldDaemonsMayServe({ spec }: WorkloadObject): string | undefined {
+  const { maxSurge = 0 } = spec.updateStrategy?.rollingUpdate ?? {};
+  return Number.parseInt(String(maxSurge), 10) === 0
+    ? undefined
+    : `may have old pods that are still ending, as it is updated with a maxSurge of ${maxSurge}: set that to 0`;
 }

@@ -153,8 +153,9 @@ const DEPLOYMENTS: readonly Row[] = [
     }),
   },
   {
-    fact: 'no condition',
+    fact: 'nothing said of pods that are ending, nor of when the roll-out ended',
     object: aDeployment({ status: { terminatingReplicas: undefined, conditions: undefined } }),
+    why: 'may have old pods that are still ending, and does not report when its roll-out ended: set its spec.progressDeadlineSeconds',
   },
 ];
 
@@ -189,6 +190,15 @@ const DAEMON_SETS: readonly Row[] = [
     fact: 'a pod that is not available',
     object: aDaemonSet({ status: { numberAvailable: undefined } }),
     why: 'has 0 of 3 pods available',
+  },
+  {
+    fact: 'a surge, with which old pods end last',
+    object: aDaemonSet({ spec: { updateStrategy: { rollingUpdate: { maxSurge: '10%' } } } }),
+    why: 'may have old pods that are still ending, as it is updated with a maxSurge of 10%: set that to 0',
+  },
+  {
+    fact: 'the surge that the API server fills in',
+    object: aDaemonSet({ spec: { updateStrategy: { rollingUpdate: { maxSurge: 0 } } } }),
   },
   {
     fact: 'no node for it',
