@@ -15,11 +15,16 @@ export function say(message: string): void {
   process.stderr.write(`${onOneLine(message)}\n`);
 }
 
+// A message says itself how a URL is written.
+const ANY_URL = /(:\/\/[^\s:/@]*):(?!PASSWORD@)\S*@/g;
+
+/** One whose password has a blank: after an address of another kind an @ may mean anything. */
+const DATABASE_URL = /((?:postgres|mysql|mariadb)[\w+]*:\/\/[^\s:/@]*):(?!PASSWORD@|\*{3}@)[^'"\n]*@/g;
+
 /**
  * The same without the password of a URL: people hand one over in the place of a file or of a
  * revision, and a message quotes what it was given.
  */
 export function withoutPassword(text: string): string {
-  // A message says itself how a URL is written.
-  return text.replaceAll(/(:\/\/[^\s:/@]*):(?!PASSWORD@)\S*@/g, '$1:***@');
+  return text.replaceAll(ANY_URL, '$1:***@').replaceAll(DATABASE_URL, '$1:***@');
 }

@@ -9,6 +9,7 @@ describe('what is said of what others have written', () => {
       'mysql+pymysql://:hunter2@db/x, and redis://a:hunter2@b',
       'mysql+pymysql://:***@db/x, and redis://a:***@b',
     ],
+    ["'mysql+pymysql://glance:hun ter@2 @db/x' is none", "'mysql+pymysql://glance:***@db/x' is none"],
     // How a URL is written, and addresses that have none.
     ['Write mysql://USER:PASSWORD@HOST:PORT/DATABASE.', 'Write mysql://USER:PASSWORD@HOST:PORT/DATABASE.'],
     ['https://10.0.0.1:6443 does not answer me@here', 'https://10.0.0.1:6443 does not answer me@here'],
