@@ -118,12 +118,12 @@ describe('TLS with MariaDB', () => {
   });
 
   it('a balancer that leads to a server without TLS in between: a whole migration on the one that has it', async () => {
+    const { right, noTls } = servers;
+    await Promise.all([right, noTls].map((server) => server.createDatabase('balanced')));
     for (const [index, options] of ['', '?ssl_mode=REQUIRED'].entries()) {
-      const proxy = await startTcpProxy(
-        [servers.right, servers.noTls, servers.noTls].map(({ port }) => port),
-      );
+      const proxy = await startTcpProxy([right, noTls, noTls].map(({ port }) => port));
       try {
-        const connection = url('right', options).replace(`:${servers.right.port}/`, `:${proxy.port}/`);
+        const connection = right.url('balanced').replace(`:${right.port}/`, `:${proxy.port}/`) + options;
         const revision = ['mitaka02', 'pike01'][index] ?? '';
         const done = await runCli(['db', 'sync', revision], { DATABASE_CONNECTION: connection });
         expect(done.code, done.stderr).to.equal(0);
@@ -131,7 +131,7 @@ describe('TLS with MariaDB', () => {
         await proxy.stop();
       }
     }
-    const untouched = await runCli(['db', 'version'], { DATABASE_CONNECTION: url('noTls', '') });
+    const untouched = await runCli(['db', 'version'], { DATABASE_CONNECTION: noTls.url('balanced') });
     expect(untouched.stdout).to.include('Database is empty');
   });
 
