@@ -138,6 +138,8 @@ export async function withCluster<T>(
   }
 
   try {
+    // Who cannot log in is told before anything is tried.
+    await config.access();
     return await work({
       namespace,
       kubectlFlags,

@@ -1,7 +1,7 @@
 import type { AgentOptions } from 'node:https';
 import { type Cluster, HttpMethod, KubeConfig, RequestContext } from '@kubernetes/client-node';
 import { Agent, type buildConnector, type Dispatcher, getGlobalDispatcher } from 'undici';
-import { KubeError } from './kube-error.ts';
+import { causeOf, KubeError } from './kube-error.ts';
 
 /** How one request went. */
 export interface RequestOutcome {
@@ -63,8 +63,8 @@ export class PooledKubeConfig extends KubeConfig {
    * How a request reaches the API server now: a token, a CA or a certificate that has changed is
    * seen after a second.
    *
-   * @throws KubeError when the kubeconfig names no server, and what the library throws when a file
-   *   of it cannot be read.
+   * @throws KubeError when the kubeconfig names no server, or a file or a program of its user gives
+   *   no credentials.
    */
   async access(): Promise<Access> {
     const now = performance.now();
@@ -94,7 +94,15 @@ export class PooledKubeConfig extends KubeConfig {
       );
     }
     const context = new RequestContext(server, HttpMethod.GET);
-    await this.applySecurityAuthentication(context);
+    try {
+      await this.applySecurityAuthentication(context);
+    } catch (error) {
+      const said = causeOf(error).trim();
+      throw new KubeError(
+        `Cannot get the credentials of the context '${this.getCurrentContext()}'${said && `: ${said}`}. Log in again, or correct the user of that context in the kubeconfig.`,
+        { cause: error },
+      );
+    }
     const { origin, host, pathname } = new URL(server);
     return {
       origin,

@@ -69,4 +69,26 @@ describe('connections to the API server', () => {
     config.forgetAccess();
     expect((await config.access()).headers).to.include({ Authorization: 'Bearer another' });
   });
+
+  for (const [fact, exec, said] of [
+    [
+      'says why',
+      { command: 'sh', args: ['-c', 'echo the login is over >&2; exit 3'] },
+      ': the login is over',
+    ],
+    ['says nothing', { command: 'sh', args: ['-c', 'exit 3'] }, ''],
+    ['is missing', { command: 'no-such-program' }, ': spawn no-such-program ENOENT'],
+  ] as const) {
+    it(`cannot be made where the program that gives the credentials ${fact}`, async () => {
+      const apiVersion = 'client.authentication.k8s.io/v1';
+      config.users = [{ name: 'me', exec: { apiVersion, interactiveMode: 'Never', ...exec } }];
+      const { message } = await config.access().then(
+        () => new Error('there is access'),
+        (error: Error) => error,
+      );
+      expect(message).to.equal(
+        `Cannot get the credentials of the context 'loaded-context'${said}. Log in again, or correct the user of that context in the kubeconfig.`,
+      );
+    });
+  }
 });
