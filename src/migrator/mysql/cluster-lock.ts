@@ -1,7 +1,7 @@
-import { reachSameServer } from '../engine/same-server.ts';
 import { databaseError, isDeadlock, isLockTimeout } from '../errors/database-error.ts';
-import { isAboutTls, type Session } from './connect.ts';
+import type { Session } from './connect.ts';
 import type { ServerLock } from './lock.ts';
+import { openBeside } from './open-beside.ts';
 import { NO_ROW_LOCK_WAIT } from './row-lock-timeout.ts';
 import { ensureVersionTable } from './version-table.ts';
 
@@ -74,14 +74,4 @@ export async function tryClusterLock(
       await own.close();
     },
   };
-}
-
-/** Another session on the server that has the lock. */
-function openBeside(session: Session, { there }: ServerLock): Promise<Session> {
-  const open = async () => {
-    const connection = await session.another();
-    const [row] = await connection.query(`SELECT ${there} AS there`);
-    return { connection, right: Number(row?.there) === 1, close: () => connection.close() };
-  };
-  return reachSameServer(session.address, open, isAboutTls);
 }

@@ -13,6 +13,7 @@ import { isAboutTls, type Session } from './connect.ts';
 import { readDumped, readNeeded } from './dumped.ts';
 import { readGrants } from './grants.ts';
 import type { ServerLock } from './lock.ts';
+import { openBeside } from './open-beside.ts';
 import { quoted } from './quoted.ts';
 import type { LockHolding } from './writer.ts';
 
@@ -62,7 +63,7 @@ export async function openDumper(
   const needs = await readNeeded(lock.session);
   const sessions: Session[] = [];
   const open = async (): Promise<Session> => {
-    const session = await another(lock);
+    const session = await openBeside(lock.session, lock.lock);
     sessions.push(session);
     return session;
   };
@@ -235,16 +236,6 @@ async function checkRights(session: Session, database: string, rights: readonly 
 
 function missingRights(rights: readonly string[], database: string): string {
   return `the user lacks ${rights.join(' and ')}, without which no whole backup of one moment can be made. As an administrator: GRANT ${[...new Set([...RIGHTS, ...rights])].join(', ')} ON ${quoted(database)}.* TO that user.`;
-}
-
-/** Another session on the server that has the lock. */
-function another(lock: LockHolding): Promise<Session> {
-  const open = async () => {
-    const session = await lock.session.another();
-    const [row] = await session.query(`SELECT ${lock.lock.there} AS there`);
-    return { connection: session, right: Number(row?.there) === 1, close: () => session.close() };
-  };
-  return reachSameServer(lock.session.address, open, isAboutTls);
 }
 
 /**
