@@ -49,6 +49,14 @@ describe('sessions of a PostgreSQL', () => {
     return url.replace(/\/\/[^@]*@/, `//${name}:x@`);
   }
 
+  /** Leaves nothing but the contract of ocata01 to be done. */
+  async function bringToContract(connection: string): Promise<void> {
+    for (const phase of ['expand', 'migrate']) {
+      const { code, stderr } = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: connection });
+      expect(code, stderr).to.equal(0);
+    }
+  }
+
   async function block(url: string, lock: string): Promise<pg.Client> {
     const blocker = new pg.Client({ connectionString: url });
     blocker.on('error', () => undefined);
@@ -99,10 +107,7 @@ describe('sessions of a PostgreSQL', () => {
     it('SIGTERM outside of a transaction: the same', async () => {
       const url = await newton();
       const user = await issued(url, 'issued_two');
-      for (const phase of ['expand', 'migrate']) {
-        const { code, stderr } = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: user });
-        expect(code, stderr).to.equal(0);
-      }
+      await bringToContract(user);
       const blocker = await block(url, 'LOCK TABLE images IN ROW EXCLUSIVE MODE');
       const run = startCli(['db', 'contract'], { DATABASE_CONNECTION: user });
       await at(url, 'INDEX CONCURRENTLY');
@@ -117,10 +122,7 @@ describe('sessions of a PostgreSQL', () => {
       const url = await newton();
       const user = await issued(url, 'issued_three');
       const other = await issued(url, 'issued_four');
-      for (const phase of ['expand', 'migrate']) {
-        const { code, stderr } = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: user });
-        expect(code, stderr).to.equal(0);
-      }
+      await bringToContract(user);
       const blocker = await block(url, 'LOCK TABLE images IN ROW EXCLUSIVE MODE');
       const run = startCli(['db', 'contract'], { DATABASE_CONNECTION: user });
       await at(url, 'INDEX CONCURRENTLY');
@@ -204,10 +206,7 @@ describe('sessions of a PostgreSQL', () => {
 
   it('an index that others keep from being dropped: exit 21, and who they are; then a rerun drops it', async () => {
     const url = await newton();
-    for (const phase of ['expand', 'migrate']) {
-      const { code, stderr } = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: url });
-      expect(code, stderr).to.equal(0);
-    }
+    await bringToContract(url);
     const blocker = await block(url, "SET application_name = 'glance-api'; SELECT FROM images LIMIT 1");
     const kept = await runCli(['db', 'contract', '--lock-timeout', '2'], { DATABASE_CONNECTION: url });
     await blocker.end();
@@ -224,10 +223,7 @@ describe('sessions of a PostgreSQL', () => {
 
   it('SIGTERM where nobody can look into the table any more: exit 22, while others have it still', async () => {
     const url = await newton();
-    for (const phase of ['expand', 'migrate']) {
-      const { code, stderr } = await runCli(['db', phase, 'ocata01'], { DATABASE_CONNECTION: url });
-      expect(code, stderr).to.equal(0);
-    }
+    await bringToContract(url);
     const blocker = await block(url, 'SELECT FROM images LIMIT 1');
     const run = startCli(['db', 'contract'], { DATABASE_CONNECTION: url });
     await at(url, 'INDEX CONCURRENTLY');
