@@ -145,7 +145,8 @@ async function open(
     lost: lost.signal,
     keepAlive() {
       forget = keepAlive(
-        () => client.query('SELECT 1'),
+        // Of a query an index that is built concurrently would wait for the transaction to end.
+        () => client.query('SHOW transaction_isolation'),
         () => destroyPostgresSocket(client),
       );
     },

@@ -52,12 +52,24 @@ interface Autocommitted {
   readonly table: string;
 }
 
+/** How it goes with the wait of such a statement. */
+interface Wait {
+  /** Why it was cancelled by us, once it is. */
+  endedBy: Error | undefined;
+}
+
 /** What stands for a lock timeout where none can be set. */
 class WaitedTooLong extends Error {
   /** As the server has it. */
   readonly code = '55P03';
   override readonly message = 'canceling statement due to lock timeout';
 }
+
+/**
+ * The server takes the lock's transaction for one that needs what was there before the index, as it
+ * was asked something at that very moment. It waits for the end of that, which never comes.
+ */
+class WaitsForTheLock extends Error {}
 
 /** A pool of one connection. */
 interface Pool {
@@ -364,6 +376,7 @@ class PostgresWriter implements Writer {
       try {
         return await work();
       } catch (error) {
+        if (error instanceof WaitsForTheLock) continue;
         const cause = databaseError(error);
         const waited = (performance.now() - started) / 1000;
         if (!(isLockTimeout(cause) || isDeadlock(cause)) || waited >= this.#options.lockTimeoutSeconds) {
@@ -411,12 +424,12 @@ class PostgresWriter implements Writer {
     await this.#holdLock();
     this.#autocommitted = { statement, table };
     const ended = new AbortController();
-    const wait = { isTooLong: false };
+    const wait: Wait = { endedBy: undefined };
     void this.#watchWait({ statement, table }, wait, progress, ended.signal);
     try {
       await this.#execute(statement);
     } catch (error) {
-      throw wait.isTooLong ? new WaitedTooLong() : this.#explainLimit(error);
+      throw this.#options.signal.aborted ? error : (wait.endedBy ?? this.#explainLimit(error));
     } finally {
       this.#autocommitted = undefined;
       ended.abort();
@@ -426,16 +439,25 @@ class PostgresWriter implements Writer {
   /** Never throws. */
   async #watchWait(
     alone: Autocommitted,
-    wait: { isTooLong: boolean },
+    wait: Wait,
     progress: StepProgress,
     ended: AbortSignal,
   ): Promise<void> {
     const sessions = this.#sessionsOf(alone);
+    const cancel = async (why: Error): Promise<void> => {
+      wait.endedBy = why;
+      const sql = asOneself(`SELECT pg_cancel_backend(a.pid) ${sessions}`);
+      await this.#session.client.query(sql).catch(() => undefined);
+    };
     let since: number | undefined;
-    while (!ended.aborted && !wait.isTooLong) {
+    while (!ended.aborted && wait.endedBy === undefined) {
       await sleep(WATCH_MILLISECONDS, undefined, { signal: ended }).catch(() => undefined);
       const blockers = await blockersOf(this.#session, `SELECT a.pid ${sessions} LIMIT 1`).catch(() => []);
       if (ended.aborted) {
+        return;
+      }
+      if (blockers.some(({ pid }) => pid === this.#lock.pid)) {
+        await cancel(new WaitsForTheLock());
         return;
       }
       since = blockers.length === 0 ? undefined : (since ?? performance.now());
@@ -450,9 +472,7 @@ class PostgresWriter implements Writer {
         return;
       }
       if (waited >= this.#options.lockTimeoutSeconds) {
-        wait.isTooLong = true;
-        const cancel = asOneself(`SELECT pg_cancel_backend(a.pid) ${sessions}`);
-        await this.#session.client.query(cancel).catch(() => undefined);
+        await cancel(new WaitedTooLong());
       }
     }
   }

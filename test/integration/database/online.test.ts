@@ -12,7 +12,7 @@ import { succeeds } from '../../support/db-command.ts';
 import { type LongestWait, watchLocks } from '../../support/lock-watch.ts';
 import { printNodes, upgradeOcataOnline } from '../../support/online-ocata.ts';
 import { postgresEngine } from '../../support/postgres-engine.ts';
-import { newtonDatabase } from '../../support/test-engine.ts';
+import { goldenDatabase, newtonDatabase } from '../../support/test-engine.ts';
 
 /** ONLINE_IMAGES=1000000 for the real size. */
 const IMAGES = Number(process.env.ONLINE_IMAGES ?? 40_000);
@@ -26,6 +26,14 @@ const LONGEST = Number(process.env.ONLINE_LONGEST ?? 5000);
 describe('Ocata with old and new nodes of Glance at work on PostgreSQL', function () {
   this.timeout(900_000);
   const engine = postgresEngine(suitePostgres());
+
+  async function connect(connectionString: string): Promise<pg.Client> {
+    const client = new pg.Client({ connectionString });
+    // A test that fails leaves it to the end of the server.
+    client.on('error', () => undefined);
+    await client.connect();
+    return client;
+  }
 
   function printWait(wait: LongestWait): void {
     const query = wait.query.replaceAll(/\s+/g, ' ').slice(0, 50);
@@ -67,6 +75,29 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
     expect(result.code, result.stderr).to.equal(0);
     printNodes('old nodes', await nodes.stop());
     printWait(await locks.stop());
+  });
+
+  it('an index that waits for the transaction of the lock is begun again', async () => {
+    const url = await goldenDatabase(engine, { schema: 'liberty', alembic: ['liberty'] });
+    const [writer, administrator, observer] = await Promise.all([connect(url), connect(url), connect(url)]);
+    await writer.query('BEGIN; LOCK TABLE images IN ROW EXCLUSIVE MODE');
+    const run = startCli(['db', 'expand', 'mitaka01', '--lock-timeout', '60'], { DATABASE_CONNECTION: url });
+    const waits = (condition: string) =>
+      eventually(async () => {
+        const found = await observer.query(`SELECT 1 FROM pg_locks l
+          JOIN pg_stat_get_activity(NULL) a ON a.pid = l.pid WHERE NOT l.granted AND (${condition})`);
+        expect(found.rows, condition).to.have.length(1);
+      });
+    await waits("l.locktype = 'virtualxid'");
+    // What the session with the lock asks then ends no sooner than this transaction.
+    await administrator.query('BEGIN; LOCK TABLE pg_authid IN ACCESS EXCLUSIVE MODE');
+    await waits("l.relation = 'pg_authid'::regclass AND a.backend_xmin IS NOT NULL");
+    await writer.end();
+    await waits("l.locktype = 'virtualxid' AND a.query LIKE 'CREATE INDEX CONCURRENTLY%'");
+    await administrator.end();
+    const { code, stderr } = await run.done;
+    expect(code, stderr).to.equal(0);
+    await observer.end();
   });
 
   it('SIGTERM while an index is built concurrently: exit 22, and the next run builds it', async () => {
