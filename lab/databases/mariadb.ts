@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
@@ -8,6 +8,7 @@ import { endOf } from '../process/program-end.ts';
 import { reaper } from '../process/reaper.ts';
 import { type ServerProcess, startServerProcess } from '../process/server-process.ts';
 import { findMariaDb, type MariaDbPrograms, programEnvironment } from '../tools/distribution-packages.ts';
+import { fillFolder } from './initialised-folder.ts';
 
 /** A running MariaDB or MySQL of a test's own, with an account that may do everything. */
 export interface TestMariaDb {
@@ -119,7 +120,13 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
   const temporary = reaper.makeFolder('glance-schema-mariadb-tmp-');
   chownToServer(temporary);
   if (!existsSync(data)) {
-    await initialise({ folder, data, temporary, programs });
+    mkdirSync(folder, { recursive: true });
+    chownToServer(folder);
+    const { size, mtimeMs } = statSync(program);
+    const key = [program, size, mtimeMs, programs.installDbArgs, serverUser()];
+    await fillFolder(data, key, () => initialise(data, temporary, programs));
+    // By it the product tells servers of MySQL apart: each makes its own.
+    rmSync(join(data, 'auto.cnf'), { force: true });
   }
   writeFileSync(init, INIT);
   const settings = {
@@ -239,17 +246,8 @@ function chownToServer(folder: string): void {
   if (user !== null) chownSync(folder, user.uid, user.gid);
 }
 
-interface NewServer {
-  readonly folder: string;
-  readonly data: string;
-  readonly temporary: string;
-  readonly programs: MariaDbPrograms;
-}
-
 /** Takes seconds, while this process may serve others. */
-async function initialise({ folder, data, temporary, programs }: NewServer): Promise<void> {
-  mkdirSync(folder, { recursive: true });
-  chownToServer(folder);
+async function initialise(data: string, temporary: string, programs: MariaDbPrograms): Promise<void> {
   const args = ['--no-defaults', `--datadir=${data}`, ...programs.installDbArgs, ...asUser()];
   const env = { ...programEnvironment(), LC_ALL: 'C', TZ: 'UTC', TMPDIR: temporary };
   const done = await endOf(spawn(programs.installDb, args, { env }));

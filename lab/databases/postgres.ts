@@ -20,6 +20,7 @@ import { freePort } from '../process/free-port.ts';
 import { endOf } from '../process/program-end.ts';
 import { reaper } from '../process/reaper.ts';
 import { librariesOf } from '../tools/distribution-packages.ts';
+import { fillFolder } from './initialised-folder.ts';
 
 /** A running PostgreSQL of a test's own, with an account that is a superuser. */
 export interface TestPostgres {
@@ -82,9 +83,14 @@ const SETTINGS: Readonly<Record<string, string>> = {
   synchronous_commit: 'off',
   max_connections: '60',
   max_wal_size: '4GB',
+  // In the folder, with which it goes when the server is killed.
+  dynamic_shared_memory_type: 'mmap',
   // The log tells a failing test what the server saw.
   log_statement: 'none',
 };
+
+/** How many servers this process has started. */
+let started = 0;
 
 /**
  * Starts a PostgreSQL of its own on loopback, in about a second. The server is the npm package's,
@@ -94,14 +100,22 @@ const SETTINGS: Readonly<Record<string, string>> = {
  * @throws Error when the server does not start; the message carries its log.
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<TestPostgres> {
+  // All copies of a folder have one system identifier, by which the product tells servers apart: of
+  // the servers of this process, the first alone is one.
+  const isFirst = started === 0;
+  started += 1;
   const owner = serverOwner();
   // Those of a package that was only unpacked have libraries there too.
   const libraries = options.bin === undefined ? {} : librariesOf(options.bin);
-  const bin = usableBinaries(options.bin ?? process.env.POSTGRES_BIN ?? packagedBinaries(), owner);
+  const { bin, version } = usableBinaries(
+    options.bin ?? process.env.POSTGRES_BIN ?? packagedBinaries(),
+    owner,
+  );
   const port = options.port ?? (await freePort());
   const dataDirectory = options.dataDirectory ?? reaper.makeFolder('glance-schema-postgres-');
   if (!existsSync(join(dataDirectory, 'PG_VERSION'))) {
-    await initialise(bin, dataDirectory, owner, libraries);
+    const init = () => initialise(bin, dataDirectory, owner, libraries);
+    await (isFirst ? fillFolder(dataDirectory, [version, owner], init) : init());
   }
   if (options.certificate !== undefined) {
     // The server reads no key that others could read.
@@ -264,18 +278,22 @@ function packagedBinaries(): string {
 
 /**
  * The same programs where `owner` can run them: a clone under root's home is closed to every other
- * user.
+ * user. With what they say of their version.
  */
-function usableBinaries(bin: string, owner: Owner): string {
-  const env = { ...process.env, ...librariesOf(bin) };
-  if (spawnSync(join(bin, 'initdb'), ['--version'], { ...owner, env }).status === 0) {
-    return bin;
-  }
+function usableBinaries(bin: string, owner: Owner): { readonly bin: string; readonly version: string } {
+  const ask = (user: Owner) =>
+    spawnSync(join(bin, 'initdb'), ['--version'], {
+      ...user,
+      env: { ...process.env, ...librariesOf(bin) },
+      encoding: 'utf8',
+    });
+  const asked = ask(owner);
+  if (asked.status === 0) return { bin, version: asked.stdout };
   const copy = mkdtempSync(join(tmpdir(), 'glance-schema-postgres-bin-'));
   process.once('exit', () => rmSync(copy, { recursive: true, force: true }));
   cpSync(dirname(bin), copy, { recursive: true, verbatimSymlinks: true });
   chownSync(copy, owner.uid ?? -1, owner.gid ?? -1);
-  return join(copy, 'bin');
+  return { bin: join(copy, 'bin'), version: ask({}).stdout };
 }
 
 /**
