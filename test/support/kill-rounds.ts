@@ -88,6 +88,7 @@ interface Round {
 }
 
 export interface KillTally {
+  readonly kills: number;
   /** How often a run had ended before it was killed; then the kill was made again, sooner. */
   readonly late: number;
   /** How many kills left a database that was neither as before the command nor as after it. */
@@ -103,18 +104,28 @@ export interface KillTally {
 const TRIES = 25;
 
 /**
+ * How many kills there are at the most, for one that was asked for: on a busy machine many come
+ * before the first change is committed.
+ */
+const MOST = 4;
+
+/**
  * Kills a run by SIGKILL, `kills` times, at random moments on each of the ways: each time after it
  * has begun to change the database and before it has ended. Then goes on without a kill and has the
- * database checked.
+ * database checked. Where fewer than `half` kills have left a database half done, there are more,
+ * up to four times as many.
  */
-export async function killAtRandom(subject: KillSubject, kills: number, seed: number): Promise<KillTally> {
+export async function killAtRandom(
+  subject: KillSubject,
+  { kills, half, seed }: { readonly kills: number; readonly half: number; readonly seed: number },
+): Promise<KillTally> {
   const next = random(seed);
   const lengths = new Map<Step, number>();
   const ends = new Map<Step, readonly [before: string, after: string]>();
   for (const way of WAYS) {
     await measure(subject, way, lengths, ends);
   }
-  const rounds = Array.from({ length: kills }, (_, number) => {
+  const newRound = (number: number): Round => {
     const way = WAYS[number % WAYS.length] ?? { from: 'nothing', steps: [] };
     let moment = next() * way.steps.reduce((sum, step) => sum + (lengths.get(step) ?? 0), 0);
     const step = way.steps.findIndex((each) => {
@@ -123,12 +134,15 @@ export async function killAtRandom(subject: KillSubject, kills: number, seed: nu
       return moment < 0;
     });
     return { number, way, step: Math.max(step, 0), fraction: next(), bySync: next() < 0.3 };
-  });
+  };
+  let begun = 0;
   let late = 0;
   let between = 0;
   const states = new Set<string>();
   const work = async (database: number): Promise<void> => {
-    for (let round = rounds.shift(); round !== undefined; round = rounds.shift()) {
+    while (begun < kills || (between < half && begun < MOST * kills)) {
+      const round = newRound(begun);
+      begun += 1;
       const { way, bySync } = round;
       const where = `SEED=${seed}, round ${round.number}: ${way.from}, ${describe(way, round)}`;
       const killed = way.steps[round.step];
@@ -161,7 +175,7 @@ export async function killAtRandom(subject: KillSubject, kills: number, seed: nu
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, (_, database) => work(database)));
-  return { late, between, states: states.size };
+  return { kills: begun, late, between, states: states.size };
 }
 
 function describe(way: Way, { step, fraction, bySync }: Round): string {
