@@ -19,11 +19,30 @@ export interface SmallDisk {
 export const NO_SMALL_DISK =
   'A small file system cannot be mounted here. Run the tests as root, or let users make namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0).';
 
+/** Size of the one that `make test` mounts, in MiB. */
+const SIZE = 400;
+
 /**
- * Gives one: mounts it, as root; else the one of 400 MiB that `make test` mounted in a namespace
- * for this process. Undefined where neither can be.
+ * A command before another one, which then sees a small file system at `path`; nobody else does,
+ * and it is gone with the last process that does. Undefined where this user can mount none: root
+ * can, and another user where the system lets everybody make namespaces, as Debian does.
  */
-export function makeSmallDisk(megabytes = 400): SmallDisk | undefined {
+export function withSmallDisk(path: string): readonly string[] | undefined {
+  const isRoot = process.getuid?.() === 0;
+  const unshare = ['unshare', '--mount', ...(isRoot ? [] : ['--user', '--map-root-user'])];
+  const [program = '', ...args] = unshare;
+  if (spawnSync(program, [...args, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status !== 0) return undefined;
+  const [uid, gid] = [String(process.getuid?.()), String(process.getgid?.())];
+  const user = isRoot ? '' : `unshare --user --map-user=${uid} --map-group=${gid}`;
+  const script = `mkdir "$0" && mount -t tmpfs -o size=${SIZE}m,mode=777 tmpfs "$0" && exec ${user} "$@"`;
+  return [...unshare, 'sh', '-c', script, path];
+}
+
+/**
+ * Gives one: the one of 400 MiB that `make test` mounted for this process, or, as root, one of its
+ * own. Undefined where neither can be.
+ */
+export function makeSmallDisk(megabytes = SIZE): SmallDisk | undefined {
   const given = process.env.SMALL_DISK;
   if (given !== undefined) return diskAt(given, () => empty(given));
   const path = mkdtempSync(join(tmpdir(), 'glance-schema-disk-'));

@@ -13,6 +13,7 @@ import { availableParallelism, freemem } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { takeLogFolder } from './log-folder.ts';
+import { memoryFolder } from './memory-folder.ts';
 import { type Outcome, report, summary } from './report.ts';
 import { runPart } from './run-part.ts';
 import { select } from './selection.ts';
@@ -94,6 +95,8 @@ async function runAll(): Promise<number> {
         title,
         log: alone ? null : logFile(part),
         ports,
+        // A node has layers of images in its files, which are too big for that.
+        files: part.needsRealNode ? null : files,
         limit: LIMIT,
         stopped: stopped.signal,
         onResult(result) {
@@ -109,6 +112,8 @@ async function runAll(): Promise<number> {
   }
 
   const slots = Math.min(parts.length, numberOfSlots());
+  const files = memoryFolder(slots, MEMORY);
+  if (files !== null) telling.say(`The servers of the tests keep their files in memory, in ${files}.`);
   const [first, last] = PORTS;
   const share = Math.floor((last - first + 1) / slots);
   const work = Promise.all(

@@ -1,7 +1,9 @@
-import { type ChildProcess, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { chmod, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { withSmallDisk } from '../../lab/databases/small-disk.ts';
 import { alone, removeCgroups } from '../../lab/kubernetes/real-node.ts';
 import { reaper } from '../../lab/process/reaper.ts';
 import { withoutUndefined } from '../../src/glance/without-undefined.ts';
@@ -15,6 +17,8 @@ export interface RunOptions {
   readonly log: string | null;
   /** The ports that this process and what it starts may listen on, first and last. */
   readonly ports: readonly [number, number];
+  /** The folder for its files; null is the system's folder for temporary ones. */
+  readonly files: string | null;
   readonly onResult: (result: TestResult) => void;
   readonly onEnd: (end: RunEnd) => void;
   /** A process that takes longer is killed, in milliseconds. */
@@ -23,12 +27,9 @@ export interface RunOptions {
   readonly stopped: AbortSignal;
 }
 
-/** SIZE of the file system for the tests that fill one, in MiB. */
-const SMALL_DISK = 400;
-
 /** Runs the tests of a part in a mocha process. Returns why it did not run to its end, or null. */
 export async function runPart(part: Part, options: RunOptions): Promise<string | null> {
-  const folder = reaper.makeFolder('glance-schema-test-');
+  const folder = reaper.makeFolder(join(options.files ?? tmpdir(), 'glance-schema-test-'));
   // Servers that root starts as another user have their files in it.
   await chmod(folder, 0o755);
   if (part.needsRealNode) reaper.watchCgroup(basename(folder));
@@ -83,9 +84,10 @@ function start(
 ): ChildProcess & { pid: number } {
   const mocha = [join(root, 'node_modules/mocha/bin/mocha.js'), '--reporter', 'test/support/reporter.ts'];
   if (title !== undefined) mocha.push('--no-fail-zero', '--fgrep', title);
-  const smallDisk = part.needsSmallDisk && canMountAsUser() ? join(folder, 'disk') : undefined;
+  const smallDisk = part.needsSmallDisk ? join(folder, 'disk') : undefined;
+  const mounting = smallDisk === undefined ? undefined : withSmallDisk(smallDisk);
   const [program = '', ...args] = [
-    ...(smallDisk === undefined ? [] : withSmallDisk(smallDisk)),
+    ...(mounting ?? []),
     ...(part.needsRealNode ? alone(basename(folder)) : []),
     process.execPath,
     ...mocha,
@@ -103,32 +105,11 @@ function start(
       TEST_PORTS: ports.join('-'),
       // Compiled sources are kept for the next process.
       NODE_COMPILE_CACHE: join(root, 'dist/compile-cache'),
-      ...withoutUndefined({ SMALL_DISK: smallDisk }),
+      ...withoutUndefined({ SMALL_DISK: mounting && smallDisk }),
     },
     output,
     ipc: true,
   });
   if (typeof output === 'number') closeSync(output);
   return child;
-}
-
-/**
- * A command before another one, which then sees a small file system at `path`; nobody else does.
- */
-function withSmallDisk(path: string): readonly string[] {
-  const [uid, gid] = [String(process.getuid?.()), String(process.getgid?.())];
-  const script = `mkdir "$0" && mount -t tmpfs -o size=${SMALL_DISK}m,mode=755 tmpfs "$0" && exec unshare --user --map-user=${uid} --map-group=${gid} "$@"`;
-  return ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c', script, path];
-}
-
-/**
- * Root mounts by itself. Another user can where the system lets everybody make namespaces, as
- * Debian does.
- */
-function canMountAsUser(): boolean {
-  if (process.getuid?.() === 0) return false;
-  return (
-    spawnSync('unshare', ['--user', '--map-root-user', '--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'])
-      .status === 0
-  );
 }

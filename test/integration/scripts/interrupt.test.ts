@@ -5,12 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { NO_SMALL_DISK, withSmallDisk } from '../../../lab/databases/small-disk.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
+import { leaveOut } from '../../../lab/process/needs.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** A test that takes a while, and needs no port that another run could want. */
 const LONG = 'simulation/controller';
+
+/** One that has a small file system mounted for it, see lab/databases/small-disk.ts. */
+const WITH_SMALL_DISK = 'integration/mariadb/full-disk';
 
 describe('make test that is broken off', () => {
   let folder: string;
@@ -29,12 +34,12 @@ describe('make test that is broken off', () => {
    * Starts a run whose temporary files are in `folder`, and gives the mocha process that is at
    * work.
    */
-  async function atWork(): Promise<number> {
+  async function atWork(only = LONG): Promise<number> {
     const { CI: _, TALLY: __, ...env } = process.env;
     run = spawn(process.execPath, [join(ROOT, 'scripts/test/main.ts')], {
       cwd: ROOT,
       stdio: 'ignore',
-      env: { ...env, ONLY: LONG, SIMULATIONS: '1000000', TMPDIR: folder },
+      env: { ...env, ONLY: only, SIMULATIONS: '1000000', TMPDIR: folder },
     });
     return eventually(() => {
       const mocha = readdirSync('/proc').find((pid) => isMochaIn(pid, folder));
@@ -50,15 +55,25 @@ describe('make test that is broken off', () => {
   ] as const) {
     it(`by ${signal}: ends its tests and leaves no folder`, async function () {
       if (!existsSync('/proc/self/environ')) this.skip();
-      const mocha = await atWork();
-      expect(readdirSync(folder)).not.to.deep.equal([]);
-      const ended = run === undefined ? [] : once(run, 'exit');
-      run?.kill(signal);
-      expect((await ended)[0]).to.equal(code);
-      await eventually(() => {
-        expect(existsSync(`/proc/${mocha}`), 'its mocha process').to.equal(false);
-        expect(readdirSync(folder)).to.deep.equal([]);
-      });
+      await expectEnd(await atWork(), signal, code);
+    });
+  }
+
+  it('by SIGTERM: the small file system of its tests is gone too', async function () {
+    if (withSmallDisk(join(folder, 'disk')) === undefined) leaveOut(this, NO_SMALL_DISK);
+    const mocha = await atWork(WITH_SMALL_DISK);
+    expect(readFileSync(`/proc/${mocha}/mounts`, 'utf8')).to.include(`tmpfs ${folder}/`);
+    await expectEnd(mocha, 'SIGTERM', 143);
+  });
+
+  async function expectEnd(mocha: number, signal: NodeJS.Signals, code: number | null): Promise<void> {
+    expect(readdirSync(folder)).not.to.deep.equal([]);
+    const ended = run === undefined ? [] : once(run, 'exit');
+    run?.kill(signal);
+    expect((await ended)[0]).to.equal(code);
+    await eventually(() => {
+      expect(existsSync(`/proc/${mocha}`), 'its mocha process').to.equal(false);
+      expect(readdirSync(folder)).to.deep.equal([]);
     });
   }
 });

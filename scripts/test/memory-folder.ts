@@ -1,0 +1,38 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { freemem } from 'node:os';
+import { join } from 'node:path';
+import { reaper } from '../../lab/process/reaper.ts';
+
+/** A file system in memory, which Linux has and every user may write to. */
+const MEMORY = '/dev/shm';
+
+/** What the files of one process with its servers take at the most, in bytes. */
+const FILES = 1.5 * 2 ** 30;
+
+/**
+ * The folder in memory for the files of the tests and their servers, or null where there is none
+ * with enough room, or where TMPDIR names another. Most of what a test of a database computes is its files otherwise: a new
+ * database of PostgreSQL alone is some 300.
+ *
+ * @param processes how many run at once
+ * @param each what each takes of the memory besides, in bytes
+ */
+export function memoryFolder(processes: number, each: number): string | null {
+  if (process.env.TMPDIR !== undefined || !existsSync(MEMORY)) return null;
+  const { bavail, bsize } = statfsSync(MEMORY);
+  const hasRoom = bavail * bsize >= processes * FILES && freemem() >= processes * (FILES + each);
+  return hasRoom && runsPrograms() ? MEMORY : null;
+}
+
+/** Containers may have it without that right, and tests write programs of their own. */
+function runsPrograms(): boolean {
+  const folder = reaper.makeFolder(join(MEMORY, 'glance-schema-test-'));
+  const program = join(folder, 'program');
+  writeFileSync(program, '#!/bin/sh\n');
+  chmodSync(program, 0o700);
+  const { status } = spawnSync(program);
+  rmSync(folder, { recursive: true });
+  reaper.forgetFolder(folder);
+  return status === 0;
+}
