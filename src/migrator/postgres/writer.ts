@@ -404,6 +404,9 @@ class PostgresWriter implements Writer {
       await this.rollback();
     }
     await this.#withLockRetry(lock === undefined ? [] : [lock.table], progress, async () => {
+      // An error comes before its statement has ended on the server, an answer only after that: else
+      // what was cancelled a moment ago would be taken for what a killed run has left.
+      await this.#holdLock();
       if (step.do === 'create index') {
         await this.#endLeftBehind(step.index.name, step.table);
         await this.#dropUnfinished(step.index.name, step.table, progress);
