@@ -67,12 +67,16 @@ const FOLDERS: readonly Folder[] = [
 const LONGEST: readonly string[] = [
   'integration/controller/faults',
   'interop/take-turns',
+  'integration/mysql/mysql-9',
   'interop/half-way',
   'integration/mariadb/imposed-settings',
   'faults/cluster',
   'integration/database/faults',
   'integration/database/schema',
   'integration/mariadb/schema',
+  'integration/install/uninstall',
+  'integration/install/upgrade',
+  'integration/install/own-pod',
 ];
 
 const ON_REAL_NODE: readonly string[] = ['e2e/journeys'];

@@ -60,7 +60,7 @@ const WAYS: readonly Way[] = [
   { from: 'nothing', steps: [{ ...sync('mitaka02'), fills: true }, sync(LATEST_SUPPORTED)] },
 ];
 
-/** How many databases are worked on at once. */
+/** How many databases are worked on at once, where there are enough kills for each way. */
 const AT_ONCE = 4;
 
 /** What a run says once it knows what it will do, right before its first change. */
@@ -120,10 +120,11 @@ export async function killAtRandom(
   { kills, half, seed }: { readonly kills: number; readonly half: number; readonly seed: number },
 ): Promise<KillTally> {
   const next = random(seed);
+  const atOnce = Math.min(AT_ONCE, Math.ceil(kills / WAYS.length));
   const lengths = new Map<Step, number>();
   const ends = new Map<Step, readonly [before: string, after: string]>();
   for (const way of WAYS) {
-    await measure(subject, way, lengths, ends);
+    await measure(subject, way, atOnce, lengths, ends);
   }
   const newRound = (number: number): Round => {
     const way = WAYS[number % WAYS.length] ?? { from: 'nothing', steps: [] };
@@ -174,7 +175,7 @@ export async function killAtRandom(
       await subject.check(url, where);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, (_, database) => work(database)));
+  await Promise.all(Array.from({ length: atOnce }, (_, database) => work(database)));
   return { kills: begun, late, between, states: states.size };
 }
 
@@ -192,10 +193,11 @@ function describe(way: Way, { step, fraction, bySync }: Round): string {
 async function measure(
   subject: KillSubject,
   way: Way,
+  atOnce: number,
   lengths: Map<Step, number>,
   ends: Map<Step, readonly [string, string]>,
 ): Promise<void> {
-  const runs = Array.from({ length: AT_ONCE }, async (_, database) => {
+  const runs = Array.from({ length: atOnce }, async (_, database) => {
     const url = await subject.make(`killed_${database}`, way.from);
     for (const step of way.steps) {
       const before = await subject.state(url);
@@ -204,7 +206,7 @@ async function measure(
       const started = performance.now();
       const { code, stderr } = await process.done;
       expect(code, stderr).to.equal(0);
-      lengths.set(step, (lengths.get(step) ?? 0) + (performance.now() - started) / AT_ONCE);
+      lengths.set(step, (lengths.get(step) ?? 0) + (performance.now() - started) / atOnce);
       ends.set(step, [before, await subject.state(url)]);
       if (step.fills === true) {
         await subject.fill(url);
