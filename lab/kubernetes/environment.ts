@@ -42,10 +42,11 @@ export interface Tenant {
   /** Where the API server has its GlanceSchemas. */
   readonly path: string;
   /**
-   * Applies a GlanceSchema named `glance` with kubectl; throws with its words when it is refused.
+   * Applies a GlanceSchema named `glance`, as `kubectl apply --server-side` does, without the start
+   * of a kubectl; throws with the API server's words when it is refused.
    */
   apply(spec: Record<string, unknown>, annotations?: Record<string, string>): Promise<void>;
-  /** The words with which `apply` is refused. */
+  /** The words with which kubectl is refused when it applies one. */
   refusal(spec: Record<string, unknown>): Promise<string>;
   read(): Promise<KubeObject>;
   /** Waits until Ready has this reason and the status speaks of the newest spec. */
@@ -169,22 +170,26 @@ async function makeTenant(
   const list = async (collection: string) =>
     (await api.call('GET', collection)).items as readonly KubeObject[];
 
-  function manifest(spec: Record<string, unknown>, annotations: Record<string, string>): string {
-    return JSON.stringify({
+  function manifest(spec: Record<string, unknown>, annotations: Record<string, string>): KubeObject {
+    return {
       apiVersion: 'db.glance.openstack.org/v1alpha1',
       kind: 'GlanceSchema',
       metadata: { name: 'glance', namespace, annotations },
       spec: { revision: 'latest', database: { secretRef: { name: 'glance-db' } }, ...spec },
-    });
+    };
   }
   return {
     namespace,
     path: schemas,
     apply: async (spec, annotations = {}) => {
-      await applied(plane, ['apply', '-f', '-'], manifest(spec, annotations));
+      const options = 'fieldManager=kubectl&force=true&fieldValidation=Strict';
+      await api.call('PATCH', `${path}?${options}`, manifest(spec, annotations), {
+        contentType: 'application/apply-patch+yaml',
+      });
     },
     refusal: async (spec) => {
-      const result = await kubectl(plane.kubeconfigPath, ['apply', '-f', '-'], { input: manifest(spec, {}) });
+      const input = JSON.stringify(manifest(spec, {}));
+      const result = await kubectl(plane.kubeconfigPath, ['apply', '-f', '-'], { input });
       expect(result.code, result.stdout).to.equal(1);
       return result.stderr;
     },

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface EventuallyOptions {
   /** How long it takes at the most on an idle machine; a busy one is given five times as long. */
   readonly timeoutMilliseconds?: number;
+  /** Absent: at first often, then less often, so that those who wait leave the machine to others. */
   readonly everyMilliseconds?: number;
 }
 
@@ -19,13 +20,14 @@ export async function eventually<T>(
   attempt: () => T | Promise<T>,
   options: EventuallyOptions = {},
 ): Promise<T> {
-  const deadline = Date.now() + BUSY_MACHINE * (options.timeoutMilliseconds ?? 20_000);
+  const began = Date.now();
+  const deadline = began + BUSY_MACHINE * (options.timeoutMilliseconds ?? 20_000);
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
       if (Date.now() >= deadline) throw error;
-      await sleep(options.everyMilliseconds ?? 50);
+      await sleep(options.everyMilliseconds ?? Math.min(Math.max((Date.now() - began) / 20, 20), 150));
     }
   }
 }
