@@ -145,7 +145,8 @@ async function open(
     lost: lost.signal,
     keepAlive() {
       forget = keepAlive(
-        // Of a query an index that is built concurrently would wait for the transaction to end.
+        // A SELECT takes a snapshot, and an index that is built concurrently may then wait for the end
+        // of this transaction. SHOW takes none.
         () => client.query('SHOW transaction_isolation'),
         () => destroyPostgresSocket(client),
       );

@@ -46,10 +46,19 @@ const NAME_HOLDERS_AFTER_SECONDS = 1;
 /** How often it is checked whether a statement outside of a transaction waits, in milliseconds. */
 const WATCH_MILLISECONDS = 1000;
 
+/** The longest pause between two checks, once builds have waited for our own lock because of them. */
+const MOST_WATCH_MILLISECONDS = 16_000;
+
 /** A statement outside of a transaction, and the table that it works on. */
 interface Autocommitted {
   readonly statement: string;
-  readonly table: string;
+  readonly table: Table;
+}
+
+/** A table by its name, and by its number, which is the same whatever the search path is. */
+interface Table {
+  readonly name: string;
+  readonly oid: string;
 }
 
 /** How it goes with the wait of such a statement. */
@@ -66,8 +75,9 @@ class WaitedTooLong extends Error {
 }
 
 /**
- * The server takes the lock's transaction for one that needs what was there before the index, as it
- * was asked something at that very moment. It waits for the end of that, which never comes.
+ * CREATE INDEX CONCURRENTLY waits for every transaction that has a snapshot when its last phase
+ * begins. The lock's transaction was being asked something at that moment, and does not end before
+ * the run.
  */
 class WaitsForTheLock extends Error {}
 
@@ -145,6 +155,7 @@ class PostgresWriter implements Writer {
   #pid: number | undefined;
   /** What runs outside of a transaction. */
   #autocommitted: Autocommitted | undefined;
+  #watchMilliseconds = WATCH_MILLISECONDS;
   /** How long a statement of a transaction waits for a lock, on rows too; 0 would be forever. */
   readonly #lockTimeout: string;
 
@@ -376,7 +387,10 @@ class PostgresWriter implements Writer {
       try {
         return await work();
       } catch (error) {
-        if (error instanceof WaitsForTheLock) continue;
+        if (error instanceof WaitsForTheLock) {
+          this.#watchMilliseconds = Math.min(2 * this.#watchMilliseconds, MOST_WATCH_MILLISECONDS);
+          continue;
+        }
         const cause = databaseError(error);
         const waited = (performance.now() - started) / 1000;
         if (!(isLockTimeout(cause) || isDeadlock(cause)) || waited >= this.#options.lockTimeoutSeconds) {
@@ -407,14 +421,19 @@ class PostgresWriter implements Writer {
       // An error comes before its statement has ended on the server, an answer only after that: else
       // what was cancelled a moment ago would be taken for what a killed run has left.
       await this.#holdLock();
+      const name = lock?.table ?? '';
+      const [found] = await this.query('SELECT coalesce(CAST(to_regclass(:name) AS oid), 0) AS oid', {
+        name,
+      });
+      const table = { name, oid: String(found?.oid) };
       if (step.do === 'create index') {
-        await this.#endLeftBehind(step.index.name, step.table);
-        await this.#dropUnfinished(step.index.name, step.table, progress);
+        await this.#endLeftBehind(step.index.name, table);
+        await this.#dropUnfinished(step.index.name, table, progress);
       } else if (step.do === 'drop index') {
-        await this.#endLeftBehind(step.index, step.table);
+        await this.#endLeftBehind(step.index, table);
       }
       for (const statement of sql) {
-        await this.#executeAlone(statement, lock?.table ?? '', progress);
+        await this.#executeAlone(statement, table, progress);
       }
     });
   }
@@ -423,8 +442,10 @@ class PostgresWriter implements Writer {
    * Runs what is in no transaction: it waits for others without holding up anybody, and is given up
    * when it has waited for too long. No `lock_timeout` is set for that, as a pooler would hand it on.
    */
-  async #executeAlone(statement: string, table: string, progress: StepProgress): Promise<void> {
+  async #executeAlone(statement: string, table: Table, progress: StepProgress): Promise<void> {
     await this.#holdLock();
+    // From here on a stop finds the statement.
+    this.#options.signal.throwIfAborted();
     this.#autocommitted = { statement, table };
     const ended = new AbortController();
     const wait: Wait = { endedBy: undefined };
@@ -453,15 +474,19 @@ class PostgresWriter implements Writer {
       await this.#session.client.query(sql).catch(() => undefined);
     };
     let since: number | undefined;
-    while (!ended.aborted && wait.endedBy === undefined) {
-      await sleep(WATCH_MILLISECONDS, undefined, { signal: ended }).catch(() => undefined);
+    for (;;) {
+      await sleep(this.#watchMilliseconds, undefined, { signal: ended }).catch(() => undefined);
+      // What is asked now would meet the next statement.
+      if (ended.aborted) {
+        return;
+      }
       const blockers = await blockersOf(this.#session, `SELECT a.pid ${sessions} LIMIT 1`).catch(() => []);
       if (ended.aborted) {
         return;
       }
-      if (blockers.some(({ pid }) => pid === this.#lock.pid)) {
-        await cancel(new WaitsForTheLock());
-        return;
+      if (wait.endedBy !== undefined || blockers.some(({ pid }) => pid === this.#lock.pid)) {
+        await cancel(wait.endedBy ?? new WaitsForTheLock());
+        continue;
       }
       since = blockers.length === 0 ? undefined : (since ?? performance.now());
       const waited = since === undefined ? 0 : (performance.now() - since) / 1000;
@@ -469,7 +494,7 @@ class PostgresWriter implements Writer {
         continue;
       }
       try {
-        progress.waiting?.([alone.table], waited, blockers);
+        progress.waiting?.([alone.table.name], waited, blockers);
       } catch {
         // It is to stop, which ends the statement already.
         return;
@@ -483,7 +508,7 @@ class PostgresWriter implements Writer {
   /** Outside of a transaction a pooler may have sent it to any session. */
   #sessionsOf({ statement, table }: Autocommitted): string {
     const { application_name: application = '' } = this.#session.config;
-    return sessionsAt(...[application, `%${statement}%`, table].map(literal));
+    return sessionsAt(literal(application), literal(`%${statement}%`), table);
   }
 
   /**
@@ -505,17 +530,15 @@ class PostgresWriter implements Writer {
    * have the lock, so no living migrator is. Where it is another user's, it is waited for as
    * anybody else who has the table in use.
    */
-  async #endLeftBehind(index: string, table: string): Promise<void> {
-    const statement = `%INDEX CONCURRENTLY%${index}%`;
-    const sessions = sessionsAt(
-      ...[this.#session.config.application_name ?? '', statement, table].map(literal),
-    );
+  async #endLeftBehind(index: string, table: Table): Promise<void> {
+    const { application_name: application = '' } = this.#session.config;
+    const sessions = sessionsAt(literal(application), literal(`%INDEX CONCURRENTLY%${index}%`), table);
     await this.#session.client.query(asOneself(`SELECT pg_terminate_backend(a.pid) ${sessions}`));
   }
 
   /** A killed run may have left one that is not valid. */
-  async #dropUnfinished(index: string, table: string, progress: StepProgress): Promise<void> {
-    const name = indexName(index, table, this.#state);
+  async #dropUnfinished(index: string, table: Table, progress: StepProgress): Promise<void> {
+    const name = indexName(index, table.name, this.#state);
     const [invalid] = await this.query(
       'SELECT 1 AS one FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid',
       { name },
@@ -540,13 +563,13 @@ function numberOf(step: Step, steps: readonly Step[]): number {
 }
 
 /**
- * Sessions of migrators that are at such a statement, on the table that has this name here: other
- * schemas have their own.
+ * Sessions of migrators that are at such a statement, on this table: other schemas have one of the
+ * same name.
  */
-function sessionsAt(application = '', statement = '', table = ''): string {
+function sessionsAt(application: string, statement: string, { oid }: Table): string {
   return `FROM pg_stat_activity a WHERE a.datname = current_database() AND a.usename = session_user
     AND a.application_name = ${application} AND a.state = 'active' AND a.pid <> pg_backend_pid() AND a.query LIKE ${statement}
-    AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.relation = to_regclass(${table}))`;
+    AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.relation = ${oid})`;
 }
 
 /**

@@ -85,7 +85,7 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
     const waits = (condition: string) =>
       eventually(async () => {
         const found = await observer.query(`SELECT 1 FROM pg_locks l
-          JOIN pg_stat_get_activity(NULL) a ON a.pid = l.pid WHERE NOT l.granted AND (${condition})`);
+          JOIN pg_stat_get_activity(NULL) a ON a.pid = l.pid WHERE NOT l.granted AND a.application_name = 'glance-schema' AND (${condition})`);
         expect(found.rows, condition).to.have.length(1);
       });
     await waits("l.locktype = 'virtualxid'");
