@@ -27,18 +27,25 @@ export async function fillFolder(
     return;
   }
   await initialise();
-  mkdirSync(dirname(kept), { recursive: true });
-  const scratch = reaper.makeFolder(`${kept}.`);
-  await copy(folder, scratch);
-  // All or nothing; where another process was quicker, its folder stays.
-  await rename(scratch, kept).catch(() => rmSync(scratch, { recursive: true, force: true }));
-  reaper.forgetFolder(scratch);
+  await keep(folder, kept).catch(() => undefined);
 }
 
-/** With owners and modes. What is empty of a log takes no room, where `cp` can do that. */
+/** All or nothing. Where another process was quicker its folder stays, and a full disk keeps none. */
+async function keep(folder: string, kept: string): Promise<void> {
+  mkdirSync(dirname(kept), { recursive: true });
+  const scratch = reaper.makeFolder(`${kept}.`);
+  try {
+    await copy(folder, scratch);
+    await rename(scratch, kept);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+    reaper.forgetFolder(scratch);
+  }
+}
+
+/** With owners and modes. */
 async function copy(from: string, to: string): Promise<void> {
   mkdirSync(to, { recursive: true });
-  const sparse = process.platform === 'linux' ? ['--sparse=always'] : [];
-  const { code, stderr } = await endOf(spawn('cp', ['-a', ...sparse, `${from}/.`, to]));
+  const { code, stderr } = await endOf(spawn('cp', ['-a', `${from}/.`, to]));
   if (code !== 0) throw new Error(`Cannot copy ${from} to ${to}: ${stderr}`);
 }

@@ -9,6 +9,7 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -74,6 +75,8 @@ const HOST = '127.0.0.1';
 const USER = 'glance';
 const PASSWORD = 'glance-secret';
 
+const INIT = ['-A', 'scram-sha-256', '-E', 'UTF8', '--no-sync'];
+
 /** Made to be fast and to leave nothing: no test looks at what survives a power cut. */
 const SETTINGS: Readonly<Record<string, string>> = {
   listen_addresses: HOST,
@@ -115,7 +118,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
   const dataDirectory = options.dataDirectory ?? reaper.makeFolder('glance-schema-postgres-');
   if (!existsSync(join(dataDirectory, 'PG_VERSION'))) {
     const init = () => initialise(bin, dataDirectory, owner, libraries);
-    await (isFirst ? fillFolder(dataDirectory, [version, owner], init) : init());
+    const key = [version, statSync(join(bin, 'postgres')).size, owner, USER, PASSWORD, INIT];
+    await (isFirst ? fillFolder(dataDirectory, key, init) : init());
   }
   if (options.certificate !== undefined) {
     // The server reads no key that others could read.
@@ -314,9 +318,9 @@ async function initialise(
       chownSync(path, owner.uid, owner.gid);
     }
   }
-  const args = ['-D', dataDirectory, '-U', USER, '-A', 'scram-sha-256', `--pwfile=${file}`, '-E', 'UTF8'];
+  const args = ['-D', dataDirectory, '-U', USER, `--pwfile=${file}`, ...INIT];
   const env = { ...libraries, LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH };
-  const done = await endOf(spawn(join(bin, 'initdb'), [...args, '--no-sync'], { ...owner, env }));
+  const done = await endOf(spawn(join(bin, 'initdb'), args, { ...owner, env }));
   rmSync(passwordFile, { recursive: true, force: true });
   if (done.code !== 0) {
     throw new Error(`Cannot initialise PostgreSQL in ${dataDirectory}: ${done.stderr}`);

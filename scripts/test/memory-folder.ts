@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { reaper } from '../../lab/process/reaper.ts';
@@ -11,9 +11,9 @@ const MEMORY = '/dev/shm';
 const FILES = 1.5 * 2 ** 30;
 
 /**
- * The folder in memory for the files of the tests and their servers, or null where there is none
- * with enough room, or where TMPDIR names another. Most of what a test of a database computes is its files otherwise: a new
- * database of PostgreSQL alone is some 300.
+ * The folder in memory for the files of the tests and their servers; null where there is none with
+ * enough room, or where TMPDIR names another. Making files is most of what a test of a database
+ * computes: a new database of PostgreSQL is some 300.
  *
  * @param processes how many run at once
  * @param each what each takes of the memory besides, in bytes
@@ -21,12 +21,15 @@ const FILES = 1.5 * 2 ** 30;
 export function memoryFolder(processes: number, each: number): string | null {
   if (process.env.TMPDIR !== undefined || !existsSync(MEMORY)) return null;
   const { bavail, bsize } = statfsSync(MEMORY);
-  const hasRoom = bavail * bsize >= processes * FILES && freemem() >= processes * (FILES + each);
+  // The second one knows the limit of a control group.
+  const free = Math.min(freemem(), process.availableMemory());
+  const hasRoom = bavail * bsize >= processes * FILES && free >= processes * (FILES + each);
   return hasRoom && runsPrograms() ? MEMORY : null;
 }
 
 /** Containers may have it without that right, and tests write programs of their own. */
 function runsPrograms(): boolean {
+  if (!isWritable()) return false;
   const folder = reaper.makeFolder(join(MEMORY, 'glance-schema-test-'));
   const program = join(folder, 'program');
   writeFileSync(program, '#!/bin/sh\n');
@@ -35,4 +38,13 @@ function runsPrograms(): boolean {
   rmSync(folder, { recursive: true });
   reaper.forgetFolder(folder);
   return status === 0;
+}
+
+function isWritable(): boolean {
+  try {
+    accessSync(MEMORY, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

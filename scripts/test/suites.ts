@@ -40,7 +40,7 @@ const FOLDERS: readonly Folder[] = [
   { name: 'unit', needs: [], together: true },
   { name: 'simulation', needs: [] },
   { name: 'integration/image', needs: [] },
-  { name: 'integration/scripts', needs: [] },
+  { name: 'integration/scripts', needs: ['packages'] },
   { name: 'integration/database', needs: [] },
   { name: 'integration/backup', needs: ['packages'] },
   { name: 'integration/pgbouncer', needs: ['packages'] },

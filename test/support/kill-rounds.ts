@@ -103,17 +103,14 @@ export interface KillTally {
  */
 const TRIES = 25;
 
-/**
- * How many kills there are at the most, for one that was asked for: on a busy machine many come
- * before the first change is committed.
- */
-const MOST = 4;
+/** At most so many times the kills that were asked for. */
+const MOST = 2;
 
 /**
  * Kills a run by SIGKILL, `kills` times, at random moments on each of the ways: each time after it
  * has begun to change the database and before it has ended. Then goes on without a kill and has the
- * database checked. Where fewer than `half` kills have left a database half done, there are more,
- * up to four times as many.
+ * database checked. Where fewer than `half` kills have left a database half done, as on a busy
+ * machine, there are more, up to twice as many.
  */
 export async function killAtRandom(
   subject: KillSubject,

@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { hasMariaDb, NO_MARIADB } from '../../../lab/databases/mariadb.ts';
 import { NO_SMALL_DISK, withSmallDisk } from '../../../lab/databases/small-disk.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** A test that takes a while, and needs no port that another run could want. */
+/** A test that takes a while. */
 const LONG = 'simulation/controller';
 
 /** One that has a small file system mounted for it, see lab/databases/small-disk.ts. */
@@ -61,8 +62,11 @@ describe('make test that is broken off', () => {
 
   it('by SIGTERM: the small file system of its tests is gone too', async function () {
     if (withSmallDisk(join(folder, 'disk')) === undefined) leaveOut(this, NO_SMALL_DISK);
+    if (!hasMariaDb()) leaveOut(this, NO_MARIADB);
     const mocha = await atWork(WITH_SMALL_DISK);
-    expect(readFileSync(`/proc/${mocha}/mounts`, 'utf8')).to.include(`tmpfs ${folder}/`);
+    await eventually(() =>
+      expect(readFileSync(`/proc/${mocha}/mounts`, 'utf8')).to.include(`tmpfs ${folder}/`),
+    );
     await expectEnd(mocha, 'SIGTERM', 143);
   });
 
