@@ -52,7 +52,7 @@ export async function ask<T extends pg.QueryResultRow = Row>(
  * Within a transaction the server shows the sessions of others (pg_stat_activity) as they were when
  * it was first asked.
  */
-export const SESSIONS_ANEW = 'SELECT pg_stat_clear_snapshot()';
+const SESSIONS_ANEW = 'SELECT pg_stat_clear_snapshot()';
 
 /**
  * In an open transaction a query would keep its weak lock on the table to the end, and the migration
@@ -67,5 +67,30 @@ async function askWithoutTrace<T extends pg.QueryResultRow>(
     return (await client.query<T>(sql)).rows;
   } finally {
     await client.query('ROLLBACK TO SAVEPOINT query; RELEASE SAVEPOINT query');
+  }
+}
+
+/** The place of what is asked among the results of `askAsOneself`. */
+const ASKED = 3;
+
+/**
+ * Asks something as the user that has logged in, whose sessions ours are: the role that it takes by
+ * itself (`ALTER ROLE ... SET role`) may neither see what they are at nor end them. Within an open
+ * transaction, and in one round trip, as a stop may ask something of the same session meanwhile.
+ */
+export async function askAsOneself<T extends pg.QueryResultRow = Row>(
+  { client }: Session,
+  sql: string,
+): Promise<readonly T[]> {
+  const back = 'ROLLBACK TO SAVEPOINT oneself; RELEASE SAVEPOINT oneself';
+  try {
+    // Several statements give several results, which the driver's types do not know.
+    const results: unknown = await client.query(
+      `SAVEPOINT oneself; SET LOCAL ROLE NONE; ${SESSIONS_ANEW}; ${sql}; ${back}`,
+    );
+    return Array.isArray(results) ? (results[ASKED]?.rows ?? []) : [];
+  } catch (error) {
+    await client.query(back).catch(() => undefined);
+    throw error;
   }
 }

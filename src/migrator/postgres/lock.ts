@@ -1,6 +1,6 @@
 import type { ConnectionTarget } from '../connection/target.ts';
 import type { LockHolder } from '../engine/engine.ts';
-import { ask, keepTransaction } from './ask.ts';
+import { ask, askAsOneself, keepTransaction } from './ask.ts';
 import type { Session } from './connect.ts';
 import { settings } from './session-settings.ts';
 
@@ -88,7 +88,7 @@ export async function tableHolders(
  * @param waiting the process of that session, as a query of one row or none
  */
 export async function blockersOf(session: Session, waiting: string): Promise<readonly LockHolder[]> {
-  return ask<LockHolder>(
+  return askAsOneself<LockHolder>(
     session,
     `SELECT a.pid, a.application_name AS application, host(a.client_addr) AS address,
       to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since

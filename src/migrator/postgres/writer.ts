@@ -10,7 +10,7 @@ import { reachSameServer } from '../engine/same-server.ts';
 import { createVersionTable, versionRowChanges } from '../engine/version-rows.ts';
 import { databaseError, isDeadlock, isLockTimeout } from '../errors/database-error.ts';
 import { Failure } from '../errors/failure.ts';
-import { SESSIONS_ANEW } from './ask.ts';
+import { askAsOneself } from './ask.ts';
 import { isAboutTls, type Session } from './connect.ts';
 import { blockersOf, isLockedBy, type LockHolding, tableHolders } from './lock.ts';
 import { literal } from './quoted.ts';
@@ -256,7 +256,7 @@ class PostgresWriter implements Writer {
     if (what === undefined) {
       return;
     }
-    this.#session.client.query(asOneself(what)).catch(() => undefined);
+    askAsOneself(this.#session, what).catch(() => undefined);
     // The session with the lock may be gone, and a role may not be let do that.
     const timer = setTimeout(() => {
       if (this.#pid !== undefined || this.#autocommitted !== undefined) {
@@ -470,8 +470,7 @@ class PostgresWriter implements Writer {
     const sessions = this.#sessionsOf(alone);
     const cancel = async (why: Error): Promise<void> => {
       wait.endedBy = why;
-      const sql = asOneself(`SELECT pg_cancel_backend(a.pid) ${sessions}`);
-      await this.#session.client.query(sql).catch(() => undefined);
+      await askAsOneself(this.#session, `SELECT pg_cancel_backend(a.pid) ${sessions}`).catch(() => undefined);
     };
     let since: number | undefined;
     for (;;) {
@@ -533,7 +532,7 @@ class PostgresWriter implements Writer {
   async #endLeftBehind(index: string, table: Table): Promise<void> {
     const { application_name: application = '' } = this.#session.config;
     const sessions = sessionsAt(literal(application), literal(`%INDEX CONCURRENTLY%${index}%`), table);
-    await this.#session.client.query(asOneself(`SELECT pg_terminate_backend(a.pid) ${sessions}`));
+    await askAsOneself(this.#session, `SELECT pg_terminate_backend(a.pid) ${sessions}`);
   }
 
   /** A killed run may have left one that is not valid. */
@@ -570,14 +569,6 @@ function sessionsAt(application: string, statement: string, { oid }: Table): str
   return `FROM pg_stat_activity a WHERE a.datname = current_database() AND a.usename = session_user
     AND a.application_name = ${application} AND a.state = 'active' AND a.pid <> pg_backend_pid() AND a.query LIKE ${statement}
     AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.relation = ${oid})`;
-}
-
-/**
- * As the user that has logged in, whose sessions ours are: the role that it takes by itself (`ALTER
- * ROLE ... SET role`) may not end them. Within the lock's transaction.
- */
-function asOneself(sql: string): string {
-  return `SAVEPOINT oneself; SET LOCAL ROLE NONE; ${SESSIONS_ANEW}; ${sql}; ROLLBACK TO SAVEPOINT oneself; RELEASE SAVEPOINT oneself`;
 }
 
 /** A pool does not close before it has its connection back. */

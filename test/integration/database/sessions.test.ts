@@ -118,6 +118,23 @@ describe('sessions of a PostgreSQL', () => {
       await blocker.end();
     });
 
+    it('a wait outside of a transaction ends with --lock-timeout, also in a schema of the name of the role', async () => {
+      const url = await newton();
+      const user = await issued(url, 'issued_five');
+      await withClient(url, (client) =>
+        client.query('ALTER SCHEMA public RENAME TO owner_of_all; CREATE SCHEMA public'),
+      );
+      await bringToContract(user);
+      const blocker = await block(url, 'LOCK TABLE owner_of_all.images IN ROW EXCLUSIVE MODE');
+      const run = startCli(['db', 'contract', '--lock-timeout', '2'], { DATABASE_CONNECTION: user });
+      const tooLong = setTimeout(() => blocker.end(), 60_000);
+      const { code, stderr } = await run.done;
+      clearTimeout(tooLong);
+      expect(code, stderr).to.equal(21);
+      await gone(url, 'INDEX CONCURRENTLY');
+      await blocker.end();
+    });
+
     it('what a killed run has left is ended: the next one finishes, whoever it logs in as', async () => {
       const url = await newton();
       const user = await issued(url, 'issued_three');
