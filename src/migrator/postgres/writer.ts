@@ -418,10 +418,9 @@ class PostgresWriter implements Writer {
       await this.rollback();
     }
     await this.#withLockRetry(lock === undefined ? [] : [lock.table], progress, async () => {
-      // An error comes before its statement has ended on the server, an answer only after that: else
-      // what was cancelled a moment ago would be taken for what a killed run has left.
-      await this.#holdLock();
       const name = lock?.table ?? '';
+      // An error comes before its statement has ended on the server, this answer only after that: else
+      // what was cancelled a moment ago would be taken for what a killed run has left.
       const [found] = await this.query('SELECT coalesce(CAST(to_regclass(:name) AS oid), 0) AS oid', {
         name,
       });
@@ -446,10 +445,11 @@ class PostgresWriter implements Writer {
     await this.#holdLock();
     // From here on a stop finds the statement.
     this.#options.signal.throwIfAborted();
-    this.#autocommitted = { statement, table };
+    const alone: Autocommitted = { statement, table };
+    this.#autocommitted = alone;
     const ended = new AbortController();
     const wait: Wait = { endedBy: undefined };
-    void this.#watchWait({ statement, table }, wait, progress, ended.signal);
+    void this.#watchWait(alone, wait, progress, ended.signal);
     try {
       await this.#execute(statement);
     } catch (error) {
@@ -487,11 +487,12 @@ class PostgresWriter implements Writer {
         await cancel(wait.endedBy ?? new WaitsForTheLock());
         continue;
       }
-      since = blockers.length === 0 ? undefined : (since ?? performance.now());
-      const waited = since === undefined ? 0 : (performance.now() - since) / 1000;
-      if (since === undefined) {
+      if (blockers.length === 0) {
+        since = undefined;
         continue;
       }
+      since ??= performance.now();
+      const waited = (performance.now() - since) / 1000;
       try {
         progress.waiting?.([alone.table.name], waited, blockers);
       } catch {
@@ -504,10 +505,17 @@ class PostgresWriter implements Writer {
     }
   }
 
-  /** Outside of a transaction a pooler may have sent it to any session. */
+  /**
+   * Sessions of migrators that are at such a statement, of which a part may be `%`, on this table:
+   * other schemas have one of the same name. Outside of a transaction a pooler may have sent it to
+   * any session.
+   */
   #sessionsOf({ statement, table }: Autocommitted): string {
     const { application_name: application = '' } = this.#session.config;
-    return sessionsAt(literal(application), literal(`%${statement}%`), table);
+    return `FROM pg_stat_activity a WHERE a.datname = current_database() AND a.usename = session_user
+    AND a.application_name = ${literal(application)} AND a.state = 'active' AND a.pid <> pg_backend_pid()
+    AND a.query LIKE ${literal(`%${statement}%`)}
+    AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.relation = ${table.oid})`;
   }
 
   /**
@@ -530,8 +538,7 @@ class PostgresWriter implements Writer {
    * anybody else who has the table in use.
    */
   async #endLeftBehind(index: string, table: Table): Promise<void> {
-    const { application_name: application = '' } = this.#session.config;
-    const sessions = sessionsAt(literal(application), literal(`%INDEX CONCURRENTLY%${index}%`), table);
+    const sessions = this.#sessionsOf({ statement: `INDEX CONCURRENTLY%${index}`, table });
     await askAsOneself(this.#session, `SELECT pg_terminate_backend(a.pid) ${sessions}`);
   }
 
@@ -559,16 +566,6 @@ function numberOf(step: Step, steps: readonly Step[]): number {
   return steps.findIndex(
     (each) => each === step || (typeof column === 'object' && 'column' in each && each.column === column),
   );
-}
-
-/**
- * Sessions of migrators that are at such a statement, on this table: other schemas have one of the
- * same name.
- */
-function sessionsAt(application: string, statement: string, { oid }: Table): string {
-  return `FROM pg_stat_activity a WHERE a.datname = current_database() AND a.usename = session_user
-    AND a.application_name = ${application} AND a.state = 'active' AND a.pid <> pg_backend_pid() AND a.query LIKE ${statement}
-    AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.relation = ${oid})`;
 }
 
 /** A pool does not close before it has its connection back. */

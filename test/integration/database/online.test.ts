@@ -55,8 +55,7 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
 
   it('a transaction that is open for long holds up the migration, and nobody else', async () => {
     const url = await newtonDatabase(engine, 2000);
-    const reader = new pg.Client({ connectionString: url });
-    await reader.connect();
+    const reader = await connect(url);
     await reader.query('BEGIN; SELECT count(*) FROM images');
     const locks = await watchLocks(url, 'glance-api-%');
     const nodes = await startGlanceNodes(url, 'old', 2);
@@ -103,8 +102,7 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
   it('SIGTERM while an index is built concurrently: exit 22, and the next run builds it', async () => {
     const url = await newtonDatabase(engine, 1000);
     // What it sees is older than the index, which waits for that; the table itself it leaves alone.
-    const reader = new pg.Client({ connectionString: url });
-    await reader.connect();
+    const reader = await connect(url);
     await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM image_tags');
     const run = startCli(['db', 'expand', 'ocata01'], { DATABASE_CONNECTION: url });
     const index = async (): Promise<readonly unknown[]> => {
