@@ -8,7 +8,7 @@ import { endOf } from '../process/program-end.ts';
 import { reaper } from '../process/reaper.ts';
 import { type ServerProcess, startServerProcess } from '../process/server-process.ts';
 import { findMariaDb, type MariaDbPrograms, programEnvironment } from '../tools/distribution-packages.ts';
-import { fillFolder } from './initialised-folder.ts';
+import { fillFolder } from '../tools/initialised-folder.ts';
 
 /** A running MariaDB or MySQL of a test's own, with an account that may do everything. */
 export interface TestMariaDb {

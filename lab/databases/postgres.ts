@@ -21,7 +21,7 @@ import { freePort } from '../process/free-port.ts';
 import { endOf } from '../process/program-end.ts';
 import { reaper } from '../process/reaper.ts';
 import { librariesOf } from '../tools/distribution-packages.ts';
-import { fillFolder } from './initialised-folder.ts';
+import { fillFolder } from '../tools/initialised-folder.ts';
 
 /** A running PostgreSQL of a test's own, with an account that is a superuser. */
 export interface TestPostgres {

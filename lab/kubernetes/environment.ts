@@ -5,10 +5,10 @@ import { startPostgres, type TestPostgres } from '../databases/postgres.ts';
 import { bundle } from '../process/bundle.ts';
 import { eventually } from '../process/eventually.ts';
 import { type ApiProxy, startApiProxy } from './api-proxy.ts';
+import { ownContent } from './cluster-content.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { type FakeKubelet, type FakeKubeletOptions, startFakeKubelet } from './fake-kubelet.ts';
-import { crdsEstablished, kubectl } from './kubectl.ts';
-import { asList, RIGHTS, renderManifests } from './manifests.ts';
+import { kubectl } from './kubectl.ts';
 import { type Operator, type OperatorOptions, startOperator } from './operator.ts';
 import type { KubeObject, TestApi } from './test-api.ts';
 
@@ -87,7 +87,7 @@ export async function startEnvironment({
   postgresSettings = {},
 }: EnvironmentOptions = {}): Promise<Environment> {
   const [plane, postgres] = await Promise.all([
-    startControlPlane(),
+    startControlPlane({ content: ownContent(rights === 'given by the test' ? 'none' : rights) }),
     startPostgres({ settings: postgresSettings }),
   ]);
   const [node, proxy] = await Promise.all([
@@ -100,14 +100,7 @@ export async function startEnvironment({
     startApiProxy(plane),
   ]);
   const api = plane.api();
-  await applied(plane, ['apply', '-k', `${ROOT}crds`]);
-  if (rights !== 'given by the test') {
-    const folder = rights === 'cluster' ? 'manifests/overlays/cluster' : 'manifests/base';
-    const given = (await renderManifests(folder)).filter(({ kind = '' }) => RIGHTS.includes(kind));
-    await applied(plane, ['apply', '-f', '-'], asList(given));
-    if (rights === 'cluster') await mayWork(api);
-  }
-  await crdsEstablished(plane.kubeconfigPath);
+  if (rights === 'cluster') await mayWork(api);
   async function kubeconfig(): Promise<string> {
     const token = await api.call(
       'POST',
@@ -214,7 +207,7 @@ async function makeTenant(
   };
 }
 
-async function applied(plane: ControlPlane, args: readonly string[], input?: string): Promise<void> {
-  const result = await kubectl(plane.kubeconfigPath, args, withoutUndefined({ input }));
+async function applied(plane: ControlPlane, args: readonly string[]): Promise<void> {
+  const result = await kubectl(plane.kubeconfigPath, args);
   expect(result.code, result.stderr).to.equal(0);
 }

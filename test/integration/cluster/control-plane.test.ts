@@ -3,9 +3,13 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import {
+  type ClusterContent,
+  type ControlPlane,
+  startControlPlane,
+} from '../../../lab/kubernetes/control-plane.ts';
 import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
-import { testApi } from '../../../lab/kubernetes/test-api.ts';
+import { type KubeObject, testApi } from '../../../lab/kubernetes/test-api.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
 
 describe('control plane', () => {
@@ -107,6 +111,38 @@ describe('control plane', () => {
     child.kill('SIGKILL');
     await eventually(() => expect(processesOf(folder)).to.deep.equal([]));
     await eventually(() => expect(existsSync(folder)).to.equal(false));
+  });
+});
+
+describe('a control plane with content', () => {
+  it('has it from the start, and what is changed in one is not in the next', async () => {
+    const path = '/api/v1/namespaces/default/configmaps';
+    let made = 0;
+    const content: ClusterContent = {
+      key: ['one ConfigMap'],
+      make: async (plane) => {
+        made += 1;
+        await plane.api().call('POST', path, { metadata: { name: 'from-the-start' } });
+      },
+    };
+    async function start(): Promise<readonly unknown[]> {
+      const plane = await startControlPlane({ content });
+      try {
+        const { items } = await plane.api().call('GET', path);
+        await plane.api().call('POST', path, { metadata: { name: 'later' } });
+        const usable = await plane.serviceAccountKubeconfig('default', 'default');
+        expect((await kubectl(usable, ['auth', 'whoami'])).code, 'a token of its own').to.equal(0);
+        return items.map((map: KubeObject) => map.metadata?.name).sort();
+      } finally {
+        await plane.stop();
+      }
+    }
+    const first = await start();
+    const before = made;
+    const second = await start();
+    expect(first).to.deep.equal(['from-the-start', 'kube-root-ca.crt']);
+    expect(second).to.deep.equal(first);
+    expect(made, 'made again').to.equal(before);
   });
 });
 

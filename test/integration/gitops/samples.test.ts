@@ -2,8 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { parse, parseAllDocuments } from 'yaml';
+import { ownContent } from '../../../lab/kubernetes/cluster-content.ts';
 import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
-import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import type { KubeObject } from '../../../lab/kubernetes/test-api.ts';
 import { GROUP, KIND } from '../../../src/contract/names.ts';
 import { ARGO_CUSTOMIZATION } from '../../support/health.ts';
@@ -24,9 +25,7 @@ describe('the samples for GitOps', () => {
   let plane: ControlPlane;
 
   before(async () => {
-    plane = await startControlPlane({ controllers: false });
-    await succeeds(['apply', '-k', `${ROOT}crds`]);
-    await crdsEstablished(plane.kubeconfigPath);
+    plane = await startControlPlane({ controllers: false, content: ownContent('none') });
     await succeeds(['create', 'namespace', 'openstack']);
     await succeeds(['create', 'namespace', 'argocd']);
   });

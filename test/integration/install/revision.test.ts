@@ -1,15 +1,14 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { ownContent } from '../../../lab/kubernetes/cluster-content.ts';
 import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
 import { helm, prepareHelm } from '../../../lab/kubernetes/helm.ts';
-import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
+import { kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import type { TestApi } from '../../../lab/kubernetes/test-api.ts';
 import { withoutUndefined } from '../../../src/glance/without-undefined.ts';
 
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SCHEMAS = '/apis/db.glance.openstack.org/v1alpha1/namespaces/default/glanceschemas';
 
 /** The text of a resource, with what stands behind `revision:` as a user writes it. */
@@ -38,10 +37,8 @@ describe('spec.revision, as text', () => {
     this.timeout(1_200_000);
     await prepareHelm();
     folder = mkdtempSync(join(tmpdir(), 'glance-schema-revision-'));
-    plane = await startControlPlane({ controllers: false });
+    plane = await startControlPlane({ controllers: false, content: ownContent('none') });
     api = plane.api();
-    await succeeds(['apply', '-k', `${ROOT}crds`]);
-    await crdsEstablished(plane.kubeconfigPath);
   });
 
   after(async () => {
