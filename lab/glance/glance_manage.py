@@ -9,6 +9,7 @@ Each request is answered by a fork of this process, which has the modules of Gla
 configuration, no engine, no state of an earlier request.
 """
 
+import gc
 import json
 import os
 import re
@@ -79,5 +80,8 @@ def answer(request):
         return {'code': os.waitstatus_to_exitcode(status), 'stdout': out.read(), 'stderr': err.read()}
 
 
+# What is loaded stays shared with the forks: a collection would write to all of it, and they end soon.
+gc.freeze()
+gc.disable()
 for line in sys.stdin:
     print(json.dumps(answer(json.loads(line))), flush=True)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { progressLine } from '../cluster/progress-line.ts';
+import { GO_PROGRAMS } from '../process/go-programs.ts';
 import { endOf, type ProgramResult } from '../process/program-end.ts';
 import { ensureTool } from '../tools/ensure-tool.ts';
 
@@ -25,7 +26,7 @@ export async function prepareHelm(): Promise<void> {
 export async function helm(args: readonly string[], kubeconfigPath = ''): Promise<ProgramResult> {
   const path = await ensureTool('helm');
   const home = mkdtempSync(join(tmpdir(), 'glance-schema-helm-'));
-  const env = { PATH: process.env.PATH, HOME: home, KUBECONFIG: kubeconfigPath };
+  const env = { PATH: process.env.PATH, HOME: home, KUBECONFIG: kubeconfigPath, ...GO_PROGRAMS };
   const child = spawn(path, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const end = await endOf(child);
   rmSync(home, { recursive: true, force: true });

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { dirname } from 'node:path';
+import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import { ensureBinaries } from '../cluster/binaries.ts';
 import { eventually } from '../process/eventually.ts';
+import { GO_PROGRAMS } from '../process/go-programs.ts';
 import { endOf, type ProgramResult } from '../process/program-end.ts';
 
 /** How kubectl is run, besides its arguments. */
@@ -31,6 +33,9 @@ export async function kubectl(
     PATH: folders + process.env.PATH,
     HOME: dirname(kubeconfigPath),
     KUBECONFIG: kubeconfigPath,
+    ...GO_PROGRAMS,
+    // For plugins, which are programs of Node.
+    ...withoutUndefined({ NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }),
   };
   const child = spawn(path, args, { cwd: options.cwd, env, stdio: 'pipe' });
   child.stdin.on('error', ignoreClosedInput);

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ControlPlane } from '../../lab/kubernetes/control-plane.ts';
+import { GO_PROGRAMS } from '../../lab/process/go-programs.ts';
 import { endOf, type ProgramResult } from '../../lab/process/program-end.ts';
 import { ensureTool } from '../../lab/tools/ensure-tool.ts';
 
@@ -28,6 +29,7 @@ export async function follow(plane: ControlPlane, line: string): Promise<Program
     PATH: [...tools, process.env.PATH].join(':'),
     HOME: plane.folder,
     KUBECONFIG: plane.kubeconfigPath,
+    ...GO_PROGRAMS,
   };
   const child = spawn('sh', ['-c', line], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
   return endOf(child);
