@@ -5,7 +5,7 @@ export interface Selection {
   readonly parts: readonly Part[];
   /** Only the tests whose full title has this in it; undefined for all. */
   readonly title?: string;
-  /** What looks like the name of a file beside those of others, and is none; absent for none. */
+  /** What stands among the names of suites and files and is none of them; absent for none. */
   readonly unknown?: string;
 }
 
@@ -20,8 +20,10 @@ export function select(only: string, suites: readonly Suite[]): Selection {
   if (words.length === 0) return { parts: all };
   const chosen = words.map((word) => named(word, suites));
   if (chosen.some((parts) => parts.length === 0)) {
-    const unknown = words.find((word, index) => word.includes('/') && chosen[index]?.length === 0);
-    if (unknown !== undefined && chosen.some((parts) => parts.length > 0)) return { parts: [], unknown };
+    const isFound = (index: number): boolean => (chosen[index] ?? []).length > 0;
+    const paths = words.some((word, index) => word.includes('/') && isFound(index));
+    const unknown = words.find((word, index) => (paths || word.includes('/')) && !isFound(index));
+    if (unknown !== undefined && words.some((_, index) => isFound(index))) return { parts: [], unknown };
     return { parts: all, title: only.trim() };
   }
   return { parts: [...new Set(chosen.flat())] };

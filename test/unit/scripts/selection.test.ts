@@ -61,6 +61,10 @@ describe('make test ONLY', () => {
     });
   });
 
+  it('names a suite that is not there beside the path of one that is', () => {
+    expect(select('integration/api script', suites)).to.deep.equal({ parts: [], unknown: 'script' });
+  });
+
   it('is a title where it has a slash and names no suite', () => {
     expect(select('an answer with/without a body', suites).title).to.equal('an answer with/without a body');
   });
