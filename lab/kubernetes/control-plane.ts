@@ -202,10 +202,10 @@ async function start(
   ];
   writeFileSync(file('tokens.csv'), `${lines.join('\n')}\n`, { mode: 0o600 });
   writeFileSync(file('audit-policy.json'), JSON.stringify(auditPolicy));
-  const { publicKey, privateKey } = generateKeyPairSync('rsa', {
-    modulusLength: 2048,
+  const { publicKey, privateKey } = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
     publicKeyEncoding: { type: 'spki', format: 'pem' },
-    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+    privateKeyEncoding: { type: 'sec1', format: 'pem' },
   });
   writeFileSync(file('service-accounts.key'), privateKey, { mode: 0o600 });
   writeFileSync(file('service-accounts.pub'), publicKey);
@@ -426,7 +426,7 @@ async function waitUntilReady(
     } catch (error) {
       last = error;
     }
-    await sleep(50);
+    await sleep(100);
   }
   throw new Error(`Cannot start ${name}: it was not ready after two minutes`, { cause: last });
 }

@@ -94,6 +94,7 @@ export async function startEnvironment({
     startFakeKubelet({
       plane,
       images: { 'glance-schema': [process.execPath, bundle()], ...images },
+      env: withoutUndefined({ NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }),
       claims,
       retryEvery: 100,
     }),

@@ -1,10 +1,10 @@
 // `make test`: every suite, side by side, each file in a mocha process of its own, and a summary of
 // what ran.
 //
-// ONLY="unit integration/api"     suites or files ONLY="part of a title"          the tests that
-// have it in their full title JOBS=4                          how many processes run at once;
-// default: three for each core TALLY=FILE                      also writes the sum there, as JSON,
-// for .ci/run
+// ONLY="unit integration/api" chooses suites or files, and ONLY="part of a title" the tests that have
+// it in their full title. JOBS=4 says how many processes run at once; by default two for each core,
+// and a third while a core is idle. With TALLY=FILE the sum is written there too, as JSON, for
+// .ci/run.
 //
 // What the suites need is fetched and built meanwhile; those that need nothing start at once.
 
@@ -17,6 +17,7 @@ import { memoryFolder } from './memory-folder.ts';
 import { type Outcome, report, summary } from './report.ts';
 import { runPart } from './run-part.ts';
 import { select } from './selection.ts';
+import { spareCore } from './spare-core.ts';
 import { findSuites, inOrder, type Part } from './suites.ts';
 import { bringSupplies, type Supplies } from './supplies.ts';
 
@@ -111,14 +112,18 @@ async function runAll(): Promise<number> {
     if (!stopped.signal.aborted) telling.ended(outcome);
   }
 
-  const slots = Math.min(parts.length, numberOfSlots());
+  const { always, atMost } = numberOfSlots();
+  const slots = Math.min(parts.length, atMost);
   const files = memoryFolder(slots, MEMORY);
   if (files !== null) telling.say(`The servers of the tests keep their files in memory, in ${files}.`);
   const [first, last] = PORTS;
   const share = Math.floor((last - first + 1) / slots);
   const work = Promise.all(
     Array.from({ length: slots }, async (_, slot) => {
-      for (let part = await next(); part !== undefined; part = await next()) {
+      for (;;) {
+        if (slot >= always) await spareCore(() => waiting.length === 0 || stopped.signal.aborted);
+        const part = await next();
+        if (part === undefined) break;
         const outcome = outcomes.get(part);
         if (outcome === undefined) continue;
         const ends = run(outcome, [first + slot * share, first + (slot + 1) * share - 1]);
@@ -146,10 +151,15 @@ function logFile(part: Part): string {
   return join(logs.path, `${part.name.replaceAll('/', '-')}.log`);
 }
 
-function numberOfSlots(): number {
+/**
+ * Three processes for each core compute for a fifth more than two do, as each finds the caches of the
+ * processor full of the others' data; two leave the cores idle while their tests wait.
+ */
+function numberOfSlots(): { readonly always: number; readonly atMost: number } {
   const asked = Number(process.env.JOBS);
-  if (Number.isInteger(asked) && asked > 0) return asked;
-  return Math.max(2, Math.min(3 * availableParallelism(), Math.floor(freemem() / MEMORY)));
+  if (Number.isInteger(asked) && asked > 0) return { always: asked, atMost: asked };
+  const forMemory = (slots: number): number => Math.max(2, Math.min(slots, Math.floor(freemem() / MEMORY)));
+  return { always: forMemory(2 * availableParallelism()), atMost: forMemory(3 * availableParallelism()) };
 }
 
 function conclude(outcomes: readonly Outcome[], supplies: Supplies): number {
