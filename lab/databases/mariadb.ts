@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
@@ -8,7 +8,7 @@ import { endOf } from '../process/program-end.ts';
 import { reaper } from '../process/reaper.ts';
 import { type ServerProcess, startServerProcess } from '../process/server-process.ts';
 import { findMariaDb, type MariaDbPrograms, programEnvironment } from '../tools/distribution-packages.ts';
-import { fillFolder } from '../tools/initialised-folder.ts';
+import { fillFolder, programKey } from '../tools/initialised-folder.ts';
 
 /** A running MariaDB or MySQL of a test's own, with an account that may do everything. */
 export interface TestMariaDb {
@@ -122,8 +122,7 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
   if (!existsSync(data)) {
     mkdirSync(folder, { recursive: true });
     chownToServer(folder);
-    const { size, mtimeMs } = statSync(program);
-    const key = [program, size, mtimeMs, programs.installDbArgs, serverUser()];
+    const key = [programKey(program), programs.installDbArgs, serverUser()];
     await fillFolder(data, key, () => initialise(data, temporary, programs));
     // By it the product tells servers of MySQL apart: each makes its own.
     rmSync(join(data, 'auto.cnf'), { force: true });

@@ -80,8 +80,7 @@ def answer(request):
         return {'code': os.waitstatus_to_exitcode(status), 'stdout': out.read(), 'stderr': err.read()}
 
 
-# What is loaded stays shared with the forks: a collection would write to all of it, and they end soon.
+# What is loaded stays shared with the forks: a collection would write to all of it.
 gc.freeze()
-gc.disable()
 for line in sys.stdin:
     print(json.dumps(answer(json.loads(line))), flush=True)

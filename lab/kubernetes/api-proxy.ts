@@ -1,9 +1,6 @@
-// A proxy in front of the API server, for faults:
-//
-// const proxy = await startApiProxy(plane); const kubeconfig = proxy.kubeconfig(token);
-// // for the process under test proxy.onRequest(isStatusWrite, { kind: 'respond', status: 409,
-// reason: 'Conflict' }, { times: 1 }); proxy.onRequest(createsJob, { kind: 'drop-answer' });
-// // the effect took place, the client never hears proxy.cutWatches();
+// A proxy in front of the API server, for faults: `onRequest` has requests answered with an error, or
+// carried out without an answer, which the client never hears of, and `cutWatches` ends all watches.
+// The process under test is given the `kubeconfig` of the proxy.
 //
 // It serves with the API server's own certificate, so that the same CA trusts it.
 

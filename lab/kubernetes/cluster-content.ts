@@ -6,19 +6,31 @@ import { asList, RIGHTS, renderManifests } from './manifests.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+/** The folders of which the content is rendered, with those that their kustomizations name. */
+const RENDERED = [
+  'crds',
+  'manifests/base',
+  'manifests/overlays/cluster',
+  'manifests/users',
+  'manifests/image',
+];
+
+/** What decides which of it is applied. */
+const CODE = [import.meta.filename, fileURLToPath(new URL('manifests.ts', import.meta.url))];
+
 /**
  * The CRD as kubectl applies it, and where the operator has rights: in the whole cluster, only where
  * a tenant gives them, or nowhere.
  */
 export function ownContent(rights: 'cluster' | 'namespaced' | 'none'): ClusterContent {
   return {
-    key: [rights, ...['crds', 'manifests'].flatMap(textsOf)],
+    key: [rights, ...RENDERED.flatMap(textsOf), ...CODE.map((file) => readFileSync(file, 'utf8'))],
     make: async (plane) => {
-      await applied(plane, ['apply', '-k', `${ROOT}crds`]);
+      await apply(plane, ['-k', `${ROOT}crds`]);
       if (rights !== 'none') {
         const folder = rights === 'cluster' ? 'manifests/overlays/cluster' : 'manifests/base';
         const given = (await renderManifests(folder)).filter(({ kind = '' }) => RIGHTS.includes(kind));
-        await applied(plane, ['apply', '-f', '-'], asList(given));
+        await apply(plane, ['-f', '-'], asList(given));
       }
       await crdsEstablished(plane.kubeconfigPath);
     },
@@ -34,7 +46,8 @@ function textsOf(folder: string): readonly string[] {
     .map((path) => `${path.slice(ROOT.length)}\n${readFileSync(path, 'utf8')}`);
 }
 
-async function applied(plane: ControlPlane, args: readonly string[], input = ''): Promise<void> {
-  const result = await kubectl(plane.kubeconfigPath, args, { input });
+/** `kubectl apply`; throws with its words when something is refused. */
+export async function apply(plane: ControlPlane, args: readonly string[], input = ''): Promise<void> {
+  const result = await kubectl(plane.kubeconfigPath, ['apply', ...args], { input });
   if (result.code !== 0) throw new Error(`Cannot prepare the cluster: ${result.stderr}`);
 }

@@ -1,8 +1,5 @@
-// A real Kubernetes control plane on loopback, for the tests and the demo:
-//
-// const plane = await startControlPlane();            // about 5 s once built; build first: node
-// lab/cluster/build.ts const api = plane.api();                            // plain requests as
-// cluster admin await kubectl(plane.kubeconfigPath, ['get', 'pods']); await plane.stop();
+// A real Kubernetes control plane on loopback, for the tests and the demo. `startControlPlane` takes
+// three seconds once its programs are built (lab/cluster/build.ts).
 //
 // Pods run only with a fake kubelet (fake-kubelet.ts). Whatever happens to this process, what it
 // started ends with it.
@@ -18,7 +15,7 @@ import { freePort } from '../process/free-port.ts';
 import { GO_PROGRAMS } from '../process/go-programs.ts';
 import { reaper } from '../process/reaper.ts';
 import { type ServerProcess, startServerProcess } from '../process/server-process.ts';
-import { fillFolder } from '../tools/initialised-folder.ts';
+import { fillFolder, programKey } from '../tools/initialised-folder.ts';
 import { type AuditEvent, type AuditFilter, readAuditEvents } from './audit-log.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import { type TestApi, testApi } from './test-api.ts';
@@ -36,7 +33,10 @@ export interface ControlPlaneOptions {
    * those that the tests with a fake kubelet need.
    */
   readonly serviceAddress?: string;
-  /** What is in the cluster from its first moment on; default: what Kubernetes itself puts there. */
+  /**
+   * What is in the cluster from its first moment on, with what the controllers have made of it;
+   * default: what Kubernetes itself puts there.
+   */
   readonly content?: ClusterContent;
   /**
    * Told what is going on, line by line: the build of Kubernetes, if there is one, and each
@@ -47,10 +47,10 @@ export interface ControlPlaneOptions {
 
 /**
  * What a test wants to find in its cluster. It is made once: later clusters start from a copy of
- * etcd's folder, which takes half the time.
+ * etcd's folder, in half the time.
  */
 export interface ClusterContent {
-  /** Everything that it depends on, but for the versions of Kubernetes and etcd. */
+  /** Everything that it depends on, but for Kubernetes, etcd and this file. */
   readonly key: readonly unknown[];
   /** Makes it in a cluster whose controllers run. */
   make(plane: ControlPlane): Promise<void>;
@@ -145,21 +145,20 @@ const auditPolicy = {
  * @throws an Error with the last lines of the log of the program that did not come up.
  */
 export function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
-  return startOn(options);
+  return startOn(options, null);
 }
 
-interface AllOptions extends ControlPlaneOptions {
-  /** Where etcd's files are, and stay after `stop`; absent means in the folder that goes with it. */
-  readonly etcdFolder?: string;
-}
-
-async function startOn(options: AllOptions): Promise<ControlPlane> {
+/**
+ * @param etcdFolder where etcd's files are, and stay after `stop`; null means in the folder that goes
+ *   with it.
+ */
+async function startOn(options: ControlPlaneOptions, etcdFolder: string | null): Promise<ControlPlane> {
   const say = options.say ?? sayNothing;
   const binaries = await ensureBinaries(say);
   const folder = reaper.makeFolder('glance-schema-cluster-');
   const running: ServerProcess[] = [];
   try {
-    return await start(options, binaries, folder, running);
+    return await start(options, binaries, folder, etcdFolder ?? join(folder, 'etcd'), running);
   } catch (error) {
     await Promise.all(running.map((server) => server.stop(0)));
     removeFolder(folder);
@@ -168,27 +167,35 @@ async function startOn(options: AllOptions): Promise<ControlPlane> {
 }
 
 /** An etcd that is killed leaves all that was written, in a folder that the next one reads. */
-function fillWith(content: ClusterContent, etcdFolder: string, { versions }: Binaries): Promise<void> {
-  return fillFolder(etcdFolder, [versions, content.key], async () => {
-    const plane = await startOn({ etcdFolder });
+function fillWith(content: ClusterContent, etcdFolder: string, binaries: Binaries): Promise<void> {
+  const initialise = async (): Promise<void> => {
+    const plane = await startOn({}, etcdFolder);
     try {
       await content.make(plane);
     } finally {
       await plane.stop();
     }
-  });
+  };
+  return fillFolder(etcdFolder, contentKey(content, binaries), initialise, { sparse: true });
+}
+
+/** The key by which `keptFolder` finds etcd's folder with this content. */
+export function contentKey(content: ClusterContent, binaries: Binaries): readonly unknown[] {
+  const { etcd, kubeApiserver, kubeControllerManager, kubectl } = binaries;
+  const programs = [etcd, kubeApiserver, kubeControllerManager, kubectl].map(programKey);
+  return [...programs, readFileSync(import.meta.filename, 'utf8'), content.key];
 }
 
 async function start(
-  options: AllOptions,
+  options: ControlPlaneOptions,
   binaries: Binaries,
   folder: string,
+  etcdFolder: string,
   running: ServerProcess[],
 ): Promise<ControlPlane> {
   const say = options.say ?? sayNothing;
   const file = (name: string): string => join(folder, name);
   for (const name of ['certs', 'logs', 'kubeconfigs']) mkdirSync(file(name));
-  const etcdFolder = options.etcdFolder ?? file('etcd');
   mkdirSync(etcdFolder, { recursive: true, mode: 0o700 });
   if (options.content !== undefined) await fillWith(options.content, etcdFolder, binaries);
 
@@ -322,8 +329,8 @@ async function start(
     running.push(started);
     manager = started;
     const admin = api();
-    // What a first pod waits for, and what shows that the controllers have begun: that certificate is
-    // new with each control plane.
+    // What a first pod waits for. The certificate is new with each control plane, so that its being
+    // there shows that the controllers have begun, but for those that are started again.
     await waitUntilReady(started, 'kube-controller-manager', async () => {
       const namespace = '/api/v1/namespaces/default';
       const account = await admin.request('GET', `${namespace}/serviceaccounts/default`);

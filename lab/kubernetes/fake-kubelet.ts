@@ -1,9 +1,8 @@
 // A stand-in for the kubelet and the scheduler, for tests and the demo only: it is never part of
 // the image.
 //
-// const node = await startFakeKubelet({ plane, images: { 'glance-schema': [process.execPath,
-// 'dist/glance-schema.js'] } }); ...apply a Job; its pod runs as a local process, and its status is
-// what a kubelet's would be... console.log(node.logs('default', podName)); await node.stop();
+// `startFakeKubelet` is given a program for each image. A pod then runs as a process of this machine,
+// its status is what a kubelet's would be, and `logs` has what it printed.
 //
 // What is not as on a real node: no image, no isolation, no security context, no limits, and no in-cluster files at /var/run/secrets: a pod with a ServiceAccount token gets
 // KUBECONFIG in their place. Liveness probes are not asked. Pods in the test's own network reach

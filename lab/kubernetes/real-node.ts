@@ -1,8 +1,7 @@
 // A real node: containerd and the kubelet, with the scheduler beside them, for pods that are
 // containers.
 //
-// const plane = await startControlPlane({ serviceAddress: SERVICE_ADDRESS }); const node = await
-// startRealNode({ plane, archives: [builtImage('operator').archive] });
+// Its control plane is started with `serviceAddress: SERVICE_ADDRESS`.
 //
 // It runs in namespaces of its own, for mounts, processes and the network, that `make test` enters
 // before mocha starts (`alone` below): what is mounted, started or connected in there is gone with

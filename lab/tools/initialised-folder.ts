@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { endOf } from '../process/program-end.ts';
@@ -19,23 +19,44 @@ export async function fillFolder(
   folder: string,
   key: readonly unknown[],
   initialise: () => Promise<void>,
+  options: CopyOptions = {},
 ): Promise<void> {
-  const hash = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 12);
-  const kept = serverCacheFolder(`initialised-${hash}`);
+  const kept = keptFolder(key);
   if (existsSync(kept)) {
-    await copy(kept, folder);
+    await copy(kept, folder, options);
     return;
   }
   await initialise();
-  await keep(folder, kept).catch(() => undefined);
+  await keep(folder, kept, options).catch(() => undefined);
+}
+
+/** How a folder is copied. */
+export interface CopyOptions {
+  /**
+   * Whether what a server has reserved for its log and never written takes no room in the copy: of
+   * etcd's 124 MiB that is all but one and a half.
+   */
+  readonly sparse?: boolean;
+}
+
+/** Where the folder of this key is kept, whether it is there or not. */
+export function keptFolder(key: readonly unknown[]): string {
+  const hash = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 12);
+  return serverCacheFolder(`initialised-${hash}`);
+}
+
+/** By what one tells whether a program is another one than before. */
+export function programKey(path: string): readonly unknown[] {
+  const { size, mtimeMs } = statSync(path);
+  return [path, size, mtimeMs];
 }
 
 /** All or nothing. Where another process was quicker its folder stays, and a full disk keeps none. */
-async function keep(folder: string, kept: string): Promise<void> {
+async function keep(folder: string, kept: string, options: CopyOptions): Promise<void> {
   mkdirSync(dirname(kept), { recursive: true });
   const scratch = reaper.makeFolder(`${kept}.`);
   try {
-    await copy(folder, scratch);
+    await copy(folder, scratch, options);
     await rename(scratch, kept);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -43,13 +64,11 @@ async function keep(folder: string, kept: string): Promise<void> {
   }
 }
 
-/**
- * With owners and modes. What a server has reserved for its log takes no room: of etcd's 124 MiB one
- * and a half are written.
- */
-async function copy(from: string, to: string): Promise<void> {
+/** With owners and modes. */
+async function copy(from: string, to: string, { sparse = false }: CopyOptions): Promise<void> {
   mkdirSync(to, { recursive: true });
-  const how = process.platform === 'linux' ? ['-a', '--sparse=always'] : ['-a'];
+  // An option of GNU's cp.
+  const how = sparse && process.platform === 'linux' ? ['-a', '--sparse=always'] : ['-a'];
   const { code, stderr } = await endOf(spawn('cp', [...how, `${from}/.`, to]));
   if (code !== 0) throw new Error(`Cannot copy ${from} to ${to}: ${stderr}`);
 }

@@ -3,7 +3,7 @@
 //
 // ONLY="unit integration/api" chooses suites or files, and ONLY="part of a title" the tests that have
 // it in their full title. JOBS=4 says how many processes run at once; by default two for each core,
-// and a third while a core is idle. With TALLY=FILE the sum is written there too, as JSON, for
+// and up to one more for each while half a core is idle. With TALLY=FILE the sum is written there too, as JSON, for
 // .ci/run.
 //
 // What the suites need is fetched and built meanwhile; those that need nothing start at once.
@@ -152,8 +152,9 @@ function logFile(part: Part): string {
 }
 
 /**
- * Three processes for each core compute for a fifth more than two do, as each finds the caches of the
- * processor full of the others' data; two leave the cores idle while their tests wait.
+ * With three processes for each core all tests compute for an eighth more than with two, as each
+ * finds the caches of the processor full of the others' data; with two the cores are idle for a sixth
+ * of the time, while tests wait.
  */
 function numberOfSlots(): { readonly always: number; readonly atMost: number } {
   const asked = Number(process.env.JOBS);

@@ -11,7 +11,8 @@ export interface Selection {
 
 /**
  * Reads ONLY: suites and files, as `integration/api` or `test/unit/glance/chain.test.ts`, separated
- * by blanks; or else the title of a test, or a part of it. Absent means all, but for suites that
+ * by blanks; or else the title of a test, or a part of it. Beside the path of a suite or a file,
+ * every word has to name one. Absent means all, but for suites that
  * run only by their name.
  */
 export function select(only: string, suites: readonly Suite[]): Selection {
@@ -20,10 +21,10 @@ export function select(only: string, suites: readonly Suite[]): Selection {
   if (words.length === 0) return { parts: all };
   const chosen = words.map((word) => named(word, suites));
   if (chosen.some((parts) => parts.length === 0)) {
-    const isFound = (index: number): boolean => (chosen[index] ?? []).length > 0;
-    const paths = words.some((word, index) => word.includes('/') && isFound(index));
-    const unknown = words.find((word, index) => (paths || word.includes('/')) && !isFound(index));
-    if (unknown !== undefined && words.some((_, index) => isFound(index))) return { parts: [], unknown };
+    const found = new Set(words.filter((_, index) => chosen[index]?.length !== 0));
+    const namesAPath = [...found].some((word) => word.includes('/'));
+    const unknown = words.find((word) => !found.has(word) && (namesAPath || word.includes('/')));
+    if (unknown !== undefined && found.size > 0) return { parts: [], unknown };
     return { parts: all, title: only.trim() };
   }
   return { parts: [...new Set(chosen.flat())] };

@@ -63,7 +63,7 @@ const FOLDERS: readonly Folder[] = [
   { name: 'gitops', needs: ['kubernetes', 'flux'], onlyByName: true },
 ];
 
-/** They take minutes: begun last, they would keep everybody waiting. */
+/** In the order of the time that they take: begun last, they would keep everybody waiting. */
 const LONGEST: readonly string[] = [
   'integration/controller/faults',
   'faults/cluster',

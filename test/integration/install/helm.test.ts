@@ -57,8 +57,8 @@ describe('the chart on a real API server', () => {
   }
 
   /**
-   * A CRD whose objects nobody has asked for can take Kubernetes minutes to remove: the first list is
-   * its own, which fails while the storage starts. Source: kubernetes v1.36.3, crd_finalizer.go, and
+   * Kubernetes lists the objects of a CRD before it removes it. Where nobody has listed them yet, that
+   * fails while their storage starts, and is tried again minutes later. Source: kubernetes v1.36.3, crd_finalizer.go, and
    * operator-framework/operator-controller#1437.
    */
   async function deleteCrds(): Promise<void> {
