@@ -2,7 +2,7 @@ import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The part of one core that has to be idle, on average. */
-const SPARE = 0.3;
+const SPARE = 0.5;
 
 /** How the machine is watched. */
 export interface Watching {
@@ -15,9 +15,9 @@ export interface Watching {
 let queue: Promise<unknown> = Promise.resolve();
 
 /**
- * Waits until a third of a core has been idle for three seconds, or until `isOver`. Callers are
- * served one after the other, so that the next one sees the process that the first one has started.
- * In a container that may use only some of the cores it sees those of others idle too, and waits for
+ * Waits until half a core has been idle for three seconds, or until `isOver`. Callers are served one
+ * after the other, so that the next one sees the process that the first one has started. In a
+ * container that may use only some of the cores it sees those of others idle too, and waits for
  * nothing.
  */
 export function spareCore(

@@ -14,7 +14,7 @@ function clock(...times: readonly number[]): { readonly idle: () => number; read
 
 describe('a spare core for another test process', () => {
   it('is waited for while the cores are at work', async () => {
-    const { idle, read } = clock(0, 0, 0, 2, 2, 9);
+    const { idle, read } = clock(0, 0, 0, 4, 4, 9);
     await spareCore(never, { idle, watched: 10 });
     expect(read(), 'three times before and after').to.equal(6);
   });
