@@ -4,6 +4,7 @@ import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import { startPostgres, type TestPostgres } from '../databases/postgres.ts';
 import { bundle } from '../process/bundle.ts';
 import { eventually } from '../process/eventually.ts';
+import { NODE_PROGRAMS } from '../process/node-programs.ts';
 import { type ApiProxy, startApiProxy } from './api-proxy.ts';
 import { apply, ownContent } from './cluster-content.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
@@ -94,7 +95,7 @@ export async function startEnvironment({
     startFakeKubelet({
       plane,
       images: { 'glance-schema': [process.execPath, bundle()], ...images },
-      env: withoutUndefined({ NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }),
+      env: NODE_PROGRAMS,
       claims,
       retryEvery: 100,
     }),

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { dirname } from 'node:path';
-import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import { ensureBinaries } from '../cluster/binaries.ts';
 import { eventually } from '../process/eventually.ts';
 import { GO_PROGRAMS } from '../process/go-programs.ts';
+import { NODE_PROGRAMS } from '../process/node-programs.ts';
 import { endOf, type ProgramResult } from '../process/program-end.ts';
 
 /** How kubectl is run, besides its arguments. */
@@ -35,7 +35,7 @@ export async function kubectl(
     KUBECONFIG: kubeconfigPath,
     ...GO_PROGRAMS,
     // For plugins, which are programs of Node.
-    ...withoutUndefined({ NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }),
+    ...NODE_PROGRAMS,
   };
   const child = spawn(path, args, { cwd: options.cwd, env, stdio: 'pipe' });
   child.stdin.on('error', ignoreClosedInput);

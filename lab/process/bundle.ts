@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { withoutUndefined } from '../../src/glance/without-undefined.ts';
+import { NODE_PROGRAMS } from './node-programs.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -66,11 +66,6 @@ export interface CliRun {
 }
 
 /**
- * Where `make test` has Node keep what it has compiled: the program is started thousands of times.
- */
-const { NODE_COMPILE_CACHE } = process.env;
-
-/**
  * Starts the built program as a user would; nothing of this process's environment but PATH goes
  * with it.
  */
@@ -78,7 +73,7 @@ export function startCli(args: readonly string[], env: Readonly<Record<string, s
   const child = spawn(process.execPath, [bundle(), ...args], {
     env: {
       PATH: process.env.PATH,
-      ...withoutUndefined({ NODE_COMPILE_CACHE }),
+      ...NODE_PROGRAMS,
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -3,8 +3,8 @@
 //
 // ONLY="unit integration/api" chooses suites or files, and ONLY="part of a title" the tests that have
 // it in their full title. JOBS=4 says how many processes run at once; by default two for each core,
-// and up to one more for each while half a core is idle. With TALLY=FILE the sum is written there too, as JSON, for
-// .ci/run.
+// and up to one more for each while half a core is idle. With TALLY=FILE the sum is written there
+// too, as JSON, for .ci/run.
 //
 // What the suites need is fetched and built meanwhile; those that need nothing start at once.
 

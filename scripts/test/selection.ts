@@ -12,8 +12,7 @@ export interface Selection {
 /**
  * Reads ONLY: suites and files, as `integration/api` or `test/unit/glance/chain.test.ts`, separated
  * by blanks; or else the title of a test, or a part of it. Beside the path of a suite or a file,
- * every word has to name one. Absent means all, but for suites that
- * run only by their name.
+ * every word has to name one. Absent means all, but for suites that run only by their name.
  */
 export function select(only: string, suites: readonly Suite[]): Selection {
   const all = suites.filter(({ onlyByName }) => !onlyByName).flatMap(({ parts }) => parts);

@@ -58,8 +58,8 @@ describe('the chart on a real API server', () => {
 
   /**
    * Kubernetes lists the objects of a CRD before it removes it. Where nobody has listed them yet, that
-   * fails while their storage starts, and is tried again minutes later. Source: kubernetes v1.36.3, crd_finalizer.go, and
-   * operator-framework/operator-controller#1437.
+   * fails while their storage starts, and is tried again minutes later. Source: kubernetes v1.36.3,
+   * crd_finalizer.go, and operator-framework/operator-controller#1437.
    */
   async function deleteCrds(): Promise<void> {
     await run(['get', 'glanceschemas', '--all-namespaces']);

@@ -1,0 +1,9 @@
+import { withoutUndefined } from '../../src/glance/without-undefined.ts';
+
+const { NODE_COMPILE_CACHE } = process.env;
+
+/**
+ * For programs in Node that get nothing else of this process's environment: where `make test` has
+ * Node keep what it has compiled, as they are started thousands of times.
+ */
+export const NODE_PROGRAMS: Readonly<Record<string, string>> = withoutUndefined({ NODE_COMPILE_CACHE });
