@@ -13,6 +13,14 @@ export async function withClient<T>(url: string, work: (client: pg.Client) => Pr
   }
 }
 
+/** Opens a connection that may outlive its server: of one that goes away whoever asks next is told. */
+export async function openSession(url: string): Promise<pg.Client> {
+  const session = new pg.Client({ connectionString: url });
+  session.on('error', () => undefined);
+  await session.connect();
+  return session;
+}
+
 /** Every image as it is, dates as text. */
 export function readImages(url: string): Promise<Row[]> {
   return withClient(url, async (client) => {

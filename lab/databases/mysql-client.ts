@@ -24,6 +24,13 @@ export async function withMysql<T>(url: string, work: (client: mysql.Connection)
   }
 }
 
+/** Opens a connection that may outlive its server: of one that goes away whoever asks next is told. */
+export async function openMysqlSession(url: string): Promise<mysql.Connection> {
+  const session = await mysql.createConnection(mysqlOptions(url));
+  session.on('error', () => undefined);
+  return session;
+}
+
 /**
  * Runs SQL on a connection of its own, with `?` for the values, and gives the rows if there are
  * any.

@@ -1,6 +1,5 @@
 import { expect } from 'chai';
-import pg from 'pg';
-import { withClient } from '../../lab/databases/images.ts';
+import { openSession, withClient } from '../../lab/databases/images.ts';
 import { eventually } from '../../lab/process/eventually.ts';
 
 /** A session that keeps a migration to ocata01 at work: it has the table for which that waits. */
@@ -11,9 +10,7 @@ export interface HeldMigration {
 }
 
 export async function holdMigration(url: string): Promise<HeldMigration> {
-  const session = new pg.Client({ connectionString: url });
-  session.on('error', () => undefined);
-  await session.connect();
+  const session = await openSession(url);
   await session.query('BEGIN; LOCK TABLE images IN ACCESS SHARE MODE');
   let released: Promise<void> | undefined;
   return {

@@ -13,7 +13,7 @@ import {
 } from '../../lab/databases/golden-mysql.ts';
 import { buildMysqlGolden } from '../../lab/databases/golden-mysql-database.ts';
 import type { TestMariaDb } from '../../lab/databases/mariadb.ts';
-import { askMysql, mysqlOptions, plainRows, withMysql } from '../../lab/databases/mysql-client.ts';
+import { askMysql, openMysqlSession, plainRows, withMysql } from '../../lab/databases/mysql-client.ts';
 import type { Row, TestEngine } from './test-engine.ts';
 
 /**
@@ -59,9 +59,7 @@ export function mysqlEngine(
     expandedSchema: golden,
     query: askMysql,
     async connect(url) {
-      const client = await mysql.createConnection(mysqlOptions(url));
-      // Of a server that goes away whoever asks next is told.
-      client.on('error', () => undefined);
+      const client = await openMysqlSession(url);
       return {
         query: async (sql) => plainRows((await client.query<RowDataPacket[]>(sql))[0]),
         end: () => client.end(),

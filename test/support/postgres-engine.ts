@@ -1,8 +1,7 @@
-import pg from 'pg';
 import { fillNewton, seedNewton } from '../../lab/databases/glance-data.ts';
 import { goldenSchema, readSchema, type Schema, withAlembicVersion } from '../../lab/databases/golden.ts';
 import { buildGolden } from '../../lab/databases/golden-database.ts';
-import { expectedImages, readImages, withClient } from '../../lab/databases/images.ts';
+import { expectedImages, openSession, readImages, withClient } from '../../lab/databases/images.ts';
 import type { TestPostgres } from '../../lab/databases/postgres.ts';
 import type { Row, TestEngine } from './test-engine.ts';
 
@@ -59,10 +58,7 @@ export function postgresEngine(server: () => TestPostgres): TestEngine {
         return rows;
       }),
     async connect(url) {
-      const client = new pg.Client({ connectionString: url });
-      // Of a server that goes away whoever asks next is told.
-      client.on('error', () => undefined);
-      await client.connect();
+      const client = await openSession(url);
       return { query: async (sql) => (await client.query<Row>(sql)).rows, end: () => client.end() };
     },
     async createReader(url) {

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import mysql from 'mysql2/promise';
 import { seedNewton } from '../../../lab/databases/glance-data.ts';
 import { seedMysqlNewton } from '../../../lab/databases/glance-data-mysql.ts';
 import { goldenSchema, readSchema, withAlembicVersion } from '../../../lab/databases/golden.ts';
@@ -10,7 +9,7 @@ import {
   withMysqlAlembicVersion,
 } from '../../../lab/databases/golden-mysql.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
-import { askMysql, mysqlOptions } from '../../../lab/databases/mysql-client.ts';
+import { askMysql, openMysqlSession } from '../../../lab/databases/mysql-client.ts';
 import { type Environment, startEnvironment, type Tenant } from '../../../lab/kubernetes/environment.ts';
 import { crdsEstablished, kubectl } from '../../../lab/kubernetes/kubectl.ts';
 import type { Operator } from '../../../lab/kubernetes/operator.ts';
@@ -133,8 +132,7 @@ describe('deletions while a migration runs', function () {
    * it.
    */
   async function holdMysqlMigration(url: string): Promise<HeldMigration> {
-    const session = await mysql.createConnection(mysqlOptions(url));
-    session.on('error', () => undefined);
+    const session = await openMysqlSession(url);
     await session.query('BEGIN');
     await session.query('SELECT id FROM images LIMIT 1');
     return {

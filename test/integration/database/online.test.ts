@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import pg from 'pg';
 import { goldenSchema, readSchema } from '../../../lab/databases/golden.ts';
-import { withClient } from '../../../lab/databases/images.ts';
+import { openSession, withClient } from '../../../lab/databases/images.ts';
 import { suitePostgres } from '../../../lab/databases/suite-server.ts';
 import { startGlanceNodes } from '../../../lab/glance/glance-nodes.ts';
 import { startCli } from '../../../lab/process/bundle.ts';
@@ -27,14 +26,6 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
   this.timeout(900_000);
   const engine = postgresEngine(suitePostgres());
 
-  async function connect(connectionString: string): Promise<pg.Client> {
-    const client = new pg.Client({ connectionString });
-    // A test that fails leaves it to the end of the server.
-    client.on('error', () => undefined);
-    await client.connect();
-    return client;
-  }
-
   function printWait(wait: LongestWait): void {
     const query = wait.query.replaceAll(/\s+/g, ' ').slice(0, 50);
     process.stdout.write(`      longest wait for a lock: ${wait.milliseconds.toFixed(0)} ms (${query})\n`);
@@ -55,7 +46,7 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
 
   it('a transaction that is open for long holds up the migration, and nobody else', async () => {
     const url = await newtonDatabase(engine, 2000);
-    const reader = await connect(url);
+    const reader = await openSession(url);
     await reader.query('BEGIN; SELECT count(*) FROM images');
     const locks = await watchLocks(url, 'glance-api-%');
     const nodes = await startGlanceNodes(url, 'old', 2);
@@ -78,7 +69,11 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
 
   it('an index that waits for the transaction of the lock is begun again', async () => {
     const url = await goldenDatabase(engine, { schema: 'liberty', alembic: ['liberty'] });
-    const [writer, administrator, observer] = await Promise.all([connect(url), connect(url), connect(url)]);
+    const [writer, administrator, observer] = await Promise.all([
+      openSession(url),
+      openSession(url),
+      openSession(url),
+    ]);
     await writer.query('BEGIN; LOCK TABLE images IN ROW EXCLUSIVE MODE');
     const run = startCli(['db', 'expand', 'mitaka01', '--lock-timeout', '60'], { DATABASE_CONNECTION: url });
     const waits = (condition: string) =>
@@ -102,7 +97,7 @@ describe('Ocata with old and new nodes of Glance at work on PostgreSQL', functio
   it('SIGTERM while an index is built concurrently: exit 22, and the next run builds it', async () => {
     const url = await newtonDatabase(engine, 1000);
     // What it sees is older than the index, which waits for that; the table itself it leaves alone.
-    const reader = await connect(url);
+    const reader = await openSession(url);
     await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM image_tags');
     const run = startCli(['db', 'expand', 'ocata01'], { DATABASE_CONNECTION: url });
     const index = async (): Promise<readonly unknown[]> => {

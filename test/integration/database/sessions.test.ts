@@ -2,10 +2,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import pg from 'pg';
+import type pg from 'pg';
 import { seedNewton } from '../../../lab/databases/glance-data.ts';
 import { goldenSchema, readSchema } from '../../../lab/databases/golden.ts';
-import { withClient } from '../../../lab/databases/images.ts';
+import { openSession, withClient } from '../../../lab/databases/images.ts';
 import { startPostgres, type TestPostgres } from '../../../lab/databases/postgres.ts';
 import { bundle, runCli, startCli } from '../../../lab/process/bundle.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
@@ -58,9 +58,7 @@ describe('sessions of a PostgreSQL', () => {
   }
 
   async function block(url: string, lock: string): Promise<pg.Client> {
-    const blocker = new pg.Client({ connectionString: url });
-    blocker.on('error', () => undefined);
-    await blocker.connect();
+    const blocker = await openSession(url);
     await blocker.query(`BEGIN; ${lock}`);
     return blocker;
   }

@@ -14,7 +14,7 @@ import {
 import { goldenMysqlSchema, readMysqlSchema } from '../../../lab/databases/golden-mysql.ts';
 import { findHaProxy, startHaProxy } from '../../../lab/databases/haproxy.ts';
 import type { TestMariaDb } from '../../../lab/databases/mariadb.ts';
-import { askMysql, mysqlOptions, withMysql } from '../../../lab/databases/mysql-client.ts';
+import { askMysql, mysqlOptions, openMysqlSession, withMysql } from '../../../lab/databases/mysql-client.ts';
 import { startStandInMySqlProxy } from '../../../lab/databases/stand-in-mysql-proxy.ts';
 import { bundle, runCli, startCli } from '../../../lab/process/bundle.ts';
 import { eventually } from '../../../lab/process/eventually.ts';
@@ -66,8 +66,7 @@ describe('a Galera cluster of three', () => {
    * that this gives.
    */
   async function slowDown(node: TestMariaDb, name: string, seconds: number): Promise<mysql.Connection> {
-    const blocker = await mysql.createConnection(mysqlOptions(node.url(name)));
-    blocker.on('error', () => undefined);
+    const blocker = await openMysqlSession(node.url(name));
     await blocker.query("SELECT GET_LOCK('slow', 0)");
     await withMysql(node.adminUrl(name), (client) =>
       client.query(`CREATE TRIGGER slow BEFORE UPDATE ON images FOR EACH ROW
