@@ -7,9 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { builtImage, filesOf, type ImageConfig, imageSizes, unpackImage } from '../../lab/container/image.ts';
+import { ownContent } from '../../lab/kubernetes/cluster-content.ts';
 import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { writeKubeconfig } from '../../lab/kubernetes/kubeconfig.ts';
-import { crdsEstablished, kubectl } from '../../lab/kubernetes/kubectl.ts';
 import { freePort } from '../../lab/process/free-port.ts';
 import { processUse } from '../../lab/process/process-use.ts';
 
@@ -100,12 +100,7 @@ describe('the image, built from the Dockerfile', () => {
     let plane: ControlPlane;
 
     before(async () => {
-      plane = await startControlPlane({ controllers: false });
-      for (const what of ['--kustomize=crds', '--filename=manifests/base/namespace.yaml']) {
-        const done = await kubectl(plane.kubeconfigPath, ['apply', what], { cwd: ROOT });
-        expect(done.code, done.stderr).to.equal(0);
-      }
-      await crdsEstablished(plane.kubeconfigPath);
+      plane = await startControlPlane({ controllers: false, content: ownContent('none') });
       copyFileSync(plane.caFile, join(folder, 'tmp/ca.crt'));
       const { server, adminToken } = plane;
       writeKubeconfig(join(folder, 'tmp/kubeconfig'), { server, caFile: '/tmp/ca.crt', token: adminToken });
