@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { seedNewton } from '../../lab/databases/glance-data.ts';
 import { seedMysqlNewton } from '../../lab/databases/glance-data-mysql.ts';
 import { withClient } from '../../lab/databases/images.ts';
-import { hasMariaDb, NO_MARIADB, startMariaDb } from '../../lab/databases/mariadb.ts';
+import { hasMariaDb, LARGE_LOG, NO_MARIADB, startMariaDb } from '../../lab/databases/mariadb.ts';
 import { startPostgres } from '../../lab/databases/postgres.ts';
 import { runProgram } from '../../lab/glance/real-glance.ts';
 import { findProgram } from '../../lab/tools/distribution-packages.ts';
@@ -93,7 +93,7 @@ ALTER TABLE images ALTER COLUMN is_public DROP NOT NULL;
 
 async function mariadb(): Promise<BenchServer> {
   if (!hasMariaDb()) throw new Error(NO_MARIADB);
-  const server = await startMariaDb();
+  const server = await startMariaDb({ settings: LARGE_LOG });
   const access = ['--no-defaults', `--host=${server.host}`, `--port=${server.port}`, `--user=${server.user}`];
   const env = { MYSQL_PWD: server.password };
   return {

@@ -20,14 +20,14 @@ export function suitePostgres(): () => TestPostgres {
 }
 
 /** The same with MariaDB; a machine that lacks it leaves the suite out, see `needs.ts`. */
-export function suiteMariaDb(): () => TestMariaDb {
+export function suiteMariaDb(settings: Readonly<Record<string, string>> = {}): () => TestMariaDb {
   let server: TestMariaDb;
 
   before(async function () {
     if (!hasMariaDb()) {
       leaveOut(this, NO_MARIADB);
     }
-    server = await startMariaDb();
+    server = await startMariaDb({ settings });
   });
 
   after(async () => {

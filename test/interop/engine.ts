@@ -35,7 +35,7 @@ const postgres: Engine = {
       ...postgresEngine(() => server),
       async copyDatabase(from, to) {
         await withClient(server.url('postgres'), (client) =>
-          client.query(`CREATE DATABASE "${to}" TEMPLATE "${from}"`),
+          client.query(`CREATE DATABASE "${to}" TEMPLATE "${from}" STRATEGY FILE_COPY`),
         );
         return server.url(to);
       },

@@ -62,7 +62,7 @@ describe('a migrator on PostgreSQL that is killed anywhere on the way to the new
         await withClient(server.url('postgres'), async (client) => {
           await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
           await client.query(
-            `CREATE DATABASE ${name}${from === 'Newton' ? ' TEMPLATE template_newton' : ''}`,
+            `CREATE DATABASE ${name}${from === 'Newton' ? ' TEMPLATE template_newton' : ''} STRATEGY FILE_COPY`,
           );
         });
         return server.url(name);

@@ -37,7 +37,7 @@ describe('a MariaDB whose disk is nearly full', () => {
     }
     server = await startMariaDb({
       dataDirectory: join(disk.path, 'mariadb'),
-      settings: { loose_innodb_log_file_size: '16M', innodb_buffer_pool_size: '64M', ...settings },
+      settings: { innodb_log_file_size: '16M', innodb_buffer_pool_size: '64M', ...settings },
     });
     const url = await server.createDatabase('glance');
     await seedMysqlNewton(url, { images });

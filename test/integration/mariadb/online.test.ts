@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import mysql from 'mysql2/promise';
 import { seedMysqlNewton } from '../../../lab/databases/glance-data-mysql.ts';
 import { goldenMysqlSchema, readMysqlSchema } from '../../../lab/databases/golden-mysql.ts';
+import { LARGE_LOG } from '../../../lab/databases/mariadb.ts';
 import { mysqlOptions } from '../../../lab/databases/mysql-client.ts';
 import { suiteMariaDb } from '../../../lab/databases/suite-server.ts';
 import { startGlanceNodes } from '../../../lab/glance/glance-nodes.ts';
@@ -26,7 +27,7 @@ const LONGEST = Number(process.env.ONLINE_LONGEST ?? 10_000);
 
 describe('Ocata with old and new nodes of Glance at work on MariaDB', function () {
   this.timeout(1_800_000);
-  const server = suiteMariaDb();
+  const server = suiteMariaDb(LARGE_LOG);
   const engine = mysqlEngine(server);
 
   function printWait(wait: LongestWait): void {
