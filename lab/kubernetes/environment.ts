@@ -4,7 +4,7 @@ import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import { startPostgres, type TestPostgres } from '../databases/postgres.ts';
 import { bundle } from '../process/bundle.ts';
 import { eventually } from '../process/eventually.ts';
-import { NODE_PROGRAMS } from '../process/node-programs.ts';
+import { NODE_FLAGS, NODE_PROGRAMS } from '../process/node-programs.ts';
 import { type ApiProxy, startApiProxy } from './api-proxy.ts';
 import { apply, ownContent } from './cluster-content.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
@@ -94,7 +94,7 @@ export async function startEnvironment({
   const [node, proxy] = await Promise.all([
     startFakeKubelet({
       plane,
-      images: { 'glance-schema': [process.execPath, bundle()], ...images },
+      images: { 'glance-schema': [process.execPath, ...NODE_FLAGS, bundle()], ...images },
       env: NODE_PROGRAMS,
       claims,
       retryEvery: 100,

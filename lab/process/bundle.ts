@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { NODE_PROGRAMS } from './node-programs.ts';
+import { NODE_FLAGS, NODE_PROGRAMS } from './node-programs.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -70,7 +70,7 @@ export interface CliRun {
  * with it.
  */
 export function startCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): CliRun {
-  const child = spawn(process.execPath, [bundle(), ...args], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, bundle(), ...args], {
     env: {
       PATH: process.env.PATH,
       ...NODE_PROGRAMS,

@@ -3,6 +3,12 @@ import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 const { NODE_COMPILE_CACHE } = process.env;
 
 /**
+ * For the tests and what they start thousands of times: with room for what a short program makes, it
+ * hardly ever collects garbage, which is a tenth of its work otherwise.
+ */
+export const NODE_FLAGS: readonly string[] = ['--min-semi-space-size=16'];
+
+/**
  * For programs in Node that get nothing else of this process's environment: where `make test` has
  * Node keep what it has compiled, as they are started thousands of times.
  */

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { withSmallDisk } from '../../lab/databases/small-disk.ts';
 import { alone, removeCgroups } from '../../lab/kubernetes/real-node.ts';
+import { NODE_FLAGS } from '../../lab/process/node-programs.ts';
 import { reaper } from '../../lab/process/reaper.ts';
 import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 import type { RunEnd, TestResult } from '../../test/support/reporter.ts';
@@ -90,6 +91,7 @@ function start(
     ...(mounting ?? []),
     ...(part.needsRealNode ? alone(basename(folder)) : []),
     process.execPath,
+    ...NODE_FLAGS,
     ...mocha,
     ...part.files,
   ];
