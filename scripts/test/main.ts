@@ -3,7 +3,7 @@
 //
 // ONLY="unit integration/api" chooses suites or files, and ONLY="part of a title" the tests that have
 // it in their full title. JOBS=4 says how many processes run at once; by default two for each core,
-// and up to one more for each while half a core is idle. With TALLY=FILE the sum is written there
+// and up to two more for each while half a core is idle. With TALLY=FILE the sum is written there
 // too, as JSON, for .ci/run.
 //
 // What the suites need is fetched and built meanwhile; those that need nothing start at once.
@@ -152,15 +152,14 @@ function logFile(part: Part): string {
 }
 
 /**
- * With three processes for each core all tests compute for an eighth more than with two, as each
- * finds the caches of the processor full of the others' data; with two the cores are idle for a sixth
- * of the time, while tests wait.
+ * With two processes for each core the cores are idle for a sixth of the time, while tests wait. More
+ * than that at busy times find the caches of the processor full of the others' data.
  */
 function numberOfSlots(): { readonly always: number; readonly atMost: number } {
   const asked = Number(process.env.JOBS);
   if (Number.isInteger(asked) && asked > 0) return { always: asked, atMost: asked };
   const forMemory = (slots: number): number => Math.max(2, Math.min(slots, Math.floor(freemem() / MEMORY)));
-  return { always: forMemory(2 * availableParallelism()), atMost: forMemory(3 * availableParallelism()) };
+  return { always: forMemory(2 * availableParallelism()), atMost: forMemory(4 * availableParallelism()) };
 }
 
 function conclude(outcomes: readonly Outcome[], supplies: Supplies): number {
