@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { makeClientFolder } from '../lab/databases/backup-clients.ts';
 import { seedNewton } from '../lab/databases/glance-data.ts';
 import { seedMysqlNewton } from '../lab/databases/glance-data-mysql.ts';
-import { startMariaDb } from '../lab/databases/mariadb.ts';
+import { LARGE_LOG, startMariaDb } from '../lab/databases/mariadb.ts';
 import { startPostgres } from '../lab/databases/postgres.ts';
 import { bundle } from '../lab/process/bundle.ts';
 import { endOf } from '../lab/process/program-end.ts';
@@ -59,7 +59,7 @@ const SUBJECTS: Readonly<Record<string, () => Promise<Subject>>> = {
     };
   },
   async mariadb() {
-    const server = await startMariaDb();
+    const server = await startMariaDb({ settings: LARGE_LOG });
     const url = await server.createDatabase('glance');
     await seedMysqlNewton(url, { images });
     const dump = `mariadb-dump --no-defaults --host=${server.host} --port=${server.port} --user=${server.user} --single-transaction --quick --hex-blob glance`;

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { seedNewton } from '../lab/databases/glance-data.ts';
 import { seedMysqlNewton } from '../lab/databases/glance-data-mysql.ts';
-import { startMariaDb } from '../lab/databases/mariadb.ts';
+import { LARGE_LOG, startMariaDb } from '../lab/databases/mariadb.ts';
 import { withMysql } from '../lab/databases/mysql-client.ts';
 import { startPostgres } from '../lab/databases/postgres.ts';
 import { runCli } from '../lab/process/bundle.ts';
@@ -73,7 +73,13 @@ try {
 }
 
 const mariadb = await startMariaDb({
-  settings: { slow_query_log: '1', long_query_time: '0', log_output: 'TABLE', innodb_buffer_pool_size: '1G' },
+  settings: {
+    ...LARGE_LOG,
+    slow_query_log: '1',
+    long_query_time: '0',
+    log_output: 'TABLE',
+    innodb_buffer_pool_size: '1G',
+  },
 });
 try {
   const url = await mariadb.createDatabase('drift_check');

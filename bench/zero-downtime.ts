@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { firstNodeAsAdministrator, startGalera } from '../lab/databases/galera.ts';
 import { fillNewton } from '../lab/databases/glance-data.ts';
 import { fillMysqlNewton } from '../lab/databases/glance-data-mysql.ts';
-import { LARGE_LOG, startMariaDb } from '../lab/databases/mariadb.ts';
+import { startMariaDb } from '../lab/databases/mariadb.ts';
 import { type GlanceApi, startGlanceApi } from '../lab/glance/glance-api.ts';
 import { withDriver } from '../lab/glance/glance-manage.ts';
 import { installGlance } from '../lab/glance/real-glance.ts';
@@ -56,7 +56,7 @@ const ENGINES: Readonly<Record<string, (environment: Environment) => Promise<Ser
     return { url, fill: () => fillNewton(url, { images, sinceOcata: true }), stop: async () => undefined };
   },
   async mariadb() {
-    const server = await startMariaDb({ settings: LARGE_LOG });
+    const server = await startMariaDb();
     const url = await server.createDatabase('glance_online');
     const fill = () => fillMysqlNewton(url, { images, sinceOcata: true });
     return { url, fill, stop: () => server.stop() };

@@ -13,7 +13,7 @@ export async function withClient<T>(url: string, work: (client: pg.Client) => Pr
   }
 }
 
-/** Opens a connection that may outlive its server: of one that goes away whoever asks next is told. */
+/** Opens a connection whose server may go away: that throws nothing, and the next query fails. */
 export async function openSession(url: string): Promise<pg.Client> {
   const session = new pg.Client({ connectionString: url });
   session.on('error', () => undefined);

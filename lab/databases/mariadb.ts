@@ -43,6 +43,8 @@ export interface MariaDbOptions {
    * with `stop`.
    */
   readonly dataDirectory?: string;
+  /** Whether its files take all their room at once: for a disk that a test fills. */
+  readonly reservesRoom?: boolean;
   /** Settings as in my.cnf. */
   readonly settings?: Readonly<Record<string, string>>;
   /**
@@ -84,8 +86,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Settings for a database of a million images, whose rows are written faster than a server can empty
- * its small log. It takes its room as the server starts.
+ * Settings for a database of a million images: with a small log, whoever writes waits until it is
+ * flushed. Its room is reserved when the server starts.
  */
 export const LARGE_LOG: Readonly<Record<string, string>> = { innodb_log_file_size: '512M' };
 
@@ -127,7 +129,9 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
     mkdirSync(folder, { recursive: true });
     chownToServer(folder);
     const key = [programKey(program), programs.installDbArgs, serverUser()];
-    await fillFolder(data, key, () => initialise(data, temporary, programs), { sparse: true });
+    await fillFolder(data, key, () => initialise(data, temporary, programs), {
+      sparse: options.reservesRoom !== true,
+    });
     // By it the product tells servers of MySQL apart: each makes its own.
     rmSync(join(data, 'auto.cnf'), { force: true });
   }

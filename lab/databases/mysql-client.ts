@@ -24,7 +24,7 @@ export async function withMysql<T>(url: string, work: (client: mysql.Connection)
   }
 }
 
-/** Opens a connection that may outlive its server: of one that goes away whoever asks next is told. */
+/** Opens a connection whose server may go away: that throws nothing, and the next query fails. */
 export async function openMysqlSession(url: string): Promise<mysql.Connection> {
   const session = await mysql.createConnection(mysqlOptions(url));
   session.on('error', () => undefined);

@@ -34,7 +34,8 @@ export async function fillFolder(
 export interface CopyOptions {
   /**
    * Whether what a server has reserved for its log and never written takes no room in the copy: of
-   * etcd's 124 MiB that is all but one and a half, and of MariaDB's 113 all but seven.
+   * etcd's 124 MiB that is all but one and a half, and of MariaDB's 113 all but seven. On a full disk
+   * such a server cannot write what it takes for reserved.
    */
   readonly sparse?: boolean;
 }
@@ -68,7 +69,7 @@ async function keep(folder: string, kept: string, options: CopyOptions): Promise
 async function copy(from: string, to: string, { sparse = false }: CopyOptions): Promise<void> {
   mkdirSync(to, { recursive: true });
   // An option of GNU's cp.
-  const how = sparse && process.platform === 'linux' ? ['-a', '--sparse=always'] : ['-a'];
-  const { code, stderr } = await endOf(spawn('cp', [...how, `${from}/.`, to]));
+  const how = process.platform === 'linux' ? [`--sparse=${sparse ? 'always' : 'never'}`] : [];
+  const { code, stderr } = await endOf(spawn('cp', ['-a', ...how, `${from}/.`, to]));
   if (code !== 0) throw new Error(`Cannot copy ${from} to ${to}: ${stderr}`);
 }

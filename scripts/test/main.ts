@@ -152,8 +152,8 @@ function logFile(part: Part): string {
 }
 
 /**
- * With two processes for each core the cores are idle for a sixth of the time, while tests wait. More
- * than that at busy times find the caches of the processor full of the others' data.
+ * With two processes for each core a sixth of the cores' time is idle, while tests wait. More of them
+ * make each other slower where the cores are busy: they share the processor's caches.
  */
 function numberOfSlots(): { readonly always: number; readonly atMost: number } {
   const asked = Number(process.env.JOBS);

@@ -7,8 +7,11 @@ import { reaper } from '../../lab/process/reaper.ts';
 /** A file system in memory, which Linux has and every user may write to. */
 const MEMORY = '/dev/shm';
 
-/** What the files of one process with its servers take at the most, in bytes. */
-const FILES = 1.5 * 2 ** 30;
+/**
+ * What the files of a process with its servers take, in bytes: one takes up to 1.4 GiB, all that run
+ * at once hardly over 2.
+ */
+const FILES = 1.25 * 2 ** 30;
 
 /**
  * The folder in memory for the files of the tests and their servers; null where there is none with

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { withClient } from '../../lab/databases/images.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb } from '../../lab/databases/mariadb.ts';
 import { startPostgres } from '../../lab/databases/postgres.ts';
 import { runProgram } from '../../lab/glance/real-glance.ts';
@@ -33,12 +32,7 @@ const postgres: Engine = {
     const server = await startPostgres();
     return {
       ...postgresEngine(() => server),
-      async copyDatabase(from, to) {
-        await withClient(server.url('postgres'), (client) =>
-          client.query(`CREATE DATABASE "${to}" TEMPLATE "${from}" STRATEGY FILE_COPY`),
-        );
-        return server.url(to);
-      },
+      copyDatabase: (from, to) => server.createDatabase(to, from),
       stop: () => server.stop(),
     };
   },

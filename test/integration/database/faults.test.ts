@@ -60,11 +60,10 @@ describe('a migrator or a server that is killed', () => {
 
   /** A fresh copy of the seeded database. */
   async function copy(name: string): Promise<string> {
-    await withClient(server.url('postgres'), async (client) => {
-      await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-      await client.query(`CREATE DATABASE ${name} TEMPLATE template_newton STRATEGY FILE_COPY`);
-    });
-    return server.url(name);
+    await withClient(server.url('postgres'), (client) =>
+      client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+    );
+    return server.createDatabase(name, 'template_newton');
   }
 
   async function heads(url: string): Promise<string> {

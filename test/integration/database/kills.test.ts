@@ -59,13 +59,10 @@ describe('a migrator on PostgreSQL that is killed anywhere on the way to the new
     const golden = withAlembicVersion(goldenSchema('2024_1_contract01'));
     const subject: KillSubject = {
       async make(name, from) {
-        await withClient(server.url('postgres'), async (client) => {
-          await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-          await client.query(
-            `CREATE DATABASE ${name}${from === 'Newton' ? ' TEMPLATE template_newton' : ''} STRATEGY FILE_COPY`,
-          );
-        });
-        return server.url(name);
+        await withClient(server.url('postgres'), (client) =>
+          client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+        );
+        return server.createDatabase(name, from === 'Newton' ? 'template_newton' : undefined);
       },
       async fill(url) {
         await fillNewton(url, { images: IMAGES });

@@ -37,6 +37,7 @@ describe('a MariaDB whose disk is nearly full', () => {
     }
     server = await startMariaDb({
       dataDirectory: join(disk.path, 'mariadb'),
+      reservesRoom: true,
       settings: { innodb_log_file_size: '16M', innodb_buffer_pool_size: '64M', ...settings },
     });
     const url = await server.createDatabase('glance');

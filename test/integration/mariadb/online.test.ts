@@ -27,7 +27,7 @@ const LONGEST = Number(process.env.ONLINE_LONGEST ?? 10_000);
 
 describe('Ocata with old and new nodes of Glance at work on MariaDB', function () {
   this.timeout(1_800_000);
-  const server = suiteMariaDb(LARGE_LOG);
+  const server = suiteMariaDb(IMAGES > 100_000 ? LARGE_LOG : {});
   const engine = mysqlEngine(server);
 
   function printWait(wait: LongestWait): void {

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { select } from '../../../scripts/test/selection.ts';
-import { findSuites } from '../../../scripts/test/suites.ts';
+import { findSuites, NAMED } from '../../../scripts/test/suites.ts';
 
 const suites = findSuites(fileURLToPath(new URL('../../..', import.meta.url)));
 const all = suites.filter(({ onlyByName }) => !onlyByName).flatMap(({ parts }) => parts);
@@ -9,6 +9,13 @@ const all = suites.filter(({ onlyByName }) => !onlyByName).flatMap(({ parts }) =
 function filesOf(only: string): readonly string[] {
   return select(only, suites).parts.flatMap(({ files }) => files);
 }
+
+describe('make test', () => {
+  it('has every part whose name says how it is run', () => {
+    const names = suites.flatMap(({ parts }) => parts).map(({ name }) => name);
+    expect(NAMED.filter((name) => !names.includes(name))).to.deep.equal([]);
+  });
+});
 
 describe('make test ONLY', () => {
   it('absent is everything', () => {
