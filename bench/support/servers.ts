@@ -59,11 +59,7 @@ async function postgres(): Promise<BenchServer> {
     bare: 'bare-postgres.ts',
     clientName: 'psql',
     create: () => server.createDatabase(newName()),
-    async copy(url) {
-      const name = newName();
-      await asAdmin(`CREATE DATABASE "${name}" TEMPLATE "${nameOf(url)}" STRATEGY FILE_COPY`);
-      return server.url(name);
-    },
+    copy: (url) => server.createDatabase(newName(), nameOf(url)),
     async drop(url) {
       await asAdmin(`DROP DATABASE "${nameOf(url)}" WITH (FORCE)`);
     },
