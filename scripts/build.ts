@@ -73,8 +73,10 @@ const SHARED: BuildOptions = {
   bundle: true,
   platform: 'node',
   target: 'node24',
-  minify: true,
-  keepNames: true,
+  // Names stay as they are, as libraries and messages use them. To shorten them and keep them too
+  // costs a call for each function that is made: a tenth of what a `db sync` computes.
+  minifyWhitespace: true,
+  minifySyntax: true,
   legalComments: 'none',
   define: { GLANCE_SCHEMA_VERSION: JSON.stringify(version) },
   external: NEVER_LOADED,
