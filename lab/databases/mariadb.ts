@@ -9,6 +9,7 @@ import { reaper } from '../process/reaper.ts';
 import { type ServerProcess, startServerProcess } from '../process/server-process.ts';
 import { findMariaDb, type MariaDbPrograms, programEnvironment } from '../tools/distribution-packages.ts';
 import { fillFolder, programKey } from '../tools/initialised-folder.ts';
+import { withMysql } from './mysql-client.ts';
 
 /** A running MariaDB or MySQL of a test's own, with an account that may do everything. */
 export interface TestMariaDb {
@@ -141,6 +142,8 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
     ...(options.mysqld === undefined ? {} : MYSQL_SETTINGS),
     ...options.settings,
   };
+  const urlOf = (user: string, database: string): string =>
+    `mysql+pymysql://${user}:${PASSWORD}@${HOST}:${port}/${database}`;
   let server = await launch();
 
   async function launch(): Promise<ServerProcess> {
@@ -165,8 +168,7 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
     while (Date.now() < deadline) {
       child.assertRunning();
       try {
-        const client = await mysql.createConnection({ host: HOST, port, user: USER, password: PASSWORD });
-        await client.end();
+        await withMysql(urlOf(USER, ''), async () => undefined);
         return child;
       } catch {
         await sleep(50);
@@ -177,8 +179,6 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
     );
   }
 
-  const urlOf = (user: string, database: string): string =>
-    `mysql+pymysql://${user}:${PASSWORD}@${HOST}:${port}/${database}`;
   return {
     host: HOST,
     port,
@@ -188,9 +188,7 @@ export async function startMariaDb(options: MariaDbOptions = {}): Promise<TestMa
     url: (database) => urlOf(USER, database),
     adminUrl: (database) => urlOf('admin', database),
     async createDatabase(name) {
-      const client = await mysql.createConnection({ host: HOST, port, user: USER, password: PASSWORD });
-      await client.query(`CREATE DATABASE ${mysql.escapeId(name)}`);
-      await client.end();
+      await withMysql(urlOf(USER, ''), (client) => client.query(`CREATE DATABASE ${mysql.escapeId(name)}`));
       return urlOf(USER, name);
     },
     async crash() {
