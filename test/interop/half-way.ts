@@ -117,8 +117,10 @@ export function halfWayCase(
     const url = await make();
     const start = await engine.readTables(url);
     const images = origin.sinceOcata ? (start.images ?? []) : await expectedOf(url);
+    const session = await engine.connect(url);
     // Some of them failed for the real tool too.
-    for (const statement of statements) await engine.query(url, statement).catch(() => undefined);
+    for (const statement of statements) await session.query(statement).catch(() => undefined);
+    await session.end();
     for (const command of way) {
       const before = await seen(url);
       const { code, stderr } = await db(url, command);

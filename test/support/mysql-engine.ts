@@ -40,20 +40,21 @@ export function mysqlEngine(
     fillNewton: fillMysqlNewton,
     readImages: readMysqlImages,
     expectedImages: expectedMysqlImages,
-    async readTables(url) {
-      const tables: Record<string, readonly Row[]> = {};
-      for (const { name } of await askMysql(
-        url,
-        `SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()
-          AND TABLE_NAME <> 'alembic_version' ORDER BY 1`,
-      )) {
-        const rows = await askMysql(url, `SELECT * FROM ${mysql.escapeId(String(name), true)}`);
-        if (rows.length > 0) {
-          tables[String(name)] = rows;
+    readTables: (url) =>
+      withMysql(url, async (client) => {
+        const tables: Record<string, readonly Row[]> = {};
+        const [names] = await client.query<RowDataPacket[]>(
+          `SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()
+            AND TABLE_NAME <> 'alembic_version' ORDER BY 1`,
+        );
+        for (const { name } of names) {
+          const [rows] = await client.query<RowDataPacket[]>(`SELECT * FROM ${mysql.escapeId(name, true)}`);
+          if (rows.length > 0) {
+            tables[name] = plainRows(rows);
+          }
         }
-      }
-      return tables;
-    },
+        return tables;
+      }),
     readSchema: async (url) => compared(await readMysqlSchema(url)),
     goldenSchema: golden,
     expandedSchema: golden,
