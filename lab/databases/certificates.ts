@@ -57,18 +57,7 @@ export function makeCertificates(): Certificates {
   }
 
   function certify(name: string, names: string, end = '21000101000000Z'): CertifiedKey {
-    openssl(
-      'req',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-subj',
-      `/CN=${name}`,
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      'csr',
-    );
+    openssl('req', ...NEW_KEY, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', 'csr');
     writeFileSync(file('extensions'), `subjectAltName=${names}\n`);
     openssl(
       'ca',
@@ -96,9 +85,7 @@ export function makeCertificates(): Certificates {
     openssl(
       'req',
       '-x509',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
+      ...NEW_KEY,
       '-days',
       '2',
       '-subj',
@@ -134,6 +121,9 @@ export function makeCertificates(): Certificates {
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
+
+/** Of P-256: one of RSA takes a hundred times as long to make, and to sign with. */
+const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 
 const CONFIGURATION = `[ req ]
 distinguished_name = name

@@ -18,6 +18,7 @@ import { type ServerProcess, startServerProcess } from '../process/server-proces
 import { fillFolder, programKey } from '../tools/initialised-folder.ts';
 import { type AuditEvent, type AuditFilter, readAuditEvents } from './audit-log.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
+import { placeServingCertificate } from './serving-certificate.ts';
 import { type TestApi, testApi } from './test-api.ts';
 
 /** Which programs of the control plane run, and with which settings. */
@@ -245,6 +246,7 @@ async function start(
   const port = options.serviceAddress === undefined ? await freePort() : 443;
   const server = `https://${address}:${port}`;
   const caFile = file('certs/apiserver.crt');
+  placeServingCertificate(file('certs'), address);
   let apiServer: ServerProcess | null = null;
 
   function spawnApiServer(): ServerProcess {
