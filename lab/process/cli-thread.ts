@@ -1,12 +1,13 @@
 // What `cli-threads.ts` starts: runs one command after the other, each with arguments, environment
 // and output of its own.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { parentPort } from 'node:worker_threads';
 import type { CliAnswer, CliCall } from './cli-threads.ts';
 
 /** What keeps this thread alive when no command is at work. */
-const AT_REST: readonly string[] = ['MessagePort', 'Immediate'];
+const AT_REST: readonly string[] = ['MessagePort'];
 
 let calls = 0;
 
@@ -30,7 +31,8 @@ parentPort?.on('message', async (call: CliCall) => {
  * here either.
  */
 async function nothingIsOpen(): Promise<void> {
-  do await new Promise(setImmediate);
+  // With a pause, as to ask at each turn of the loop keeps a core busy.
+  do await sleep(1);
   while (process.getActiveResourcesInfo().some((resource) => !AT_REST.includes(resource)));
 }
 
