@@ -15,14 +15,14 @@ export interface Watching {
 let queue: Promise<unknown> = Promise.resolve();
 
 /**
- * Waits until half a core has been idle for three seconds, or until `isOver`. Callers are served one
+ * Waits until half a core has been idle for two seconds, or until `isOver`. Callers are served one
  * after the other, so that the next one sees the process that the first one has started. In a
  * container that may use only some of the cores it sees those of others idle too, and waits for
  * nothing.
  */
 export function spareCore(
   isOver: () => boolean,
-  { idle = idleCores, watched = 3000 }: Watching = {},
+  { idle = idleCores, watched = 2000 }: Watching = {},
 ): Promise<void> {
   const turn = queue.then(async () => {
     for (let spare = 0; spare < SPARE && !isOver(); ) {

@@ -64,36 +64,48 @@ const FOLDERS: readonly Folder[] = [
 ];
 
 /**
- * The longest first, and then the longer ones of the last suites: begun last, they would keep
- * everybody waiting.
+ * The longest first, and the longer ones of the last suites, which would keep everybody waiting if
+ * they were begun last. One that mostly waits comes before one that mostly computes, so that neither
+ * kind is alone with the cores.
  */
 const LONGEST: readonly string[] = [
   'integration/controller/faults',
-  'faults/cluster',
   'interop/take-turns',
-  'interop/half-way',
+  'faults/cluster',
   'integration/database/faults',
   'integration/controller/deletion',
-  'integration/mysql/mysql-9',
-  'integration/controller/way-out',
-  'integration/plugin/plugin',
-  'integration/galera/cluster',
   'integration/database/kills',
-  'integration/controller/progress',
-  'integration/controller/other-hands',
-  'integration/security/rights',
-  'integration/controller/passing-causes',
+  'integration/mysql/mysql-9',
+  'interop/half-way',
+  'integration/controller/way-out',
   'integration/security/hostile',
+  'integration/plugin/plugin',
+  'integration/mariadb/kills',
+  'integration/galera/cluster',
+  'integration/controller/leaders',
+  'integration/controller/progress',
+  'integration/galera/states',
+  'integration/controller/other-hands',
+  'integration/database/online',
   'integration/install/upgrade',
-  'integration/gitops/argocd-sync',
   'interop/half-way-galera',
-  'faults/leaders',
-  'integration/install/own-pod',
-  'integration/install/helm-test',
-  'integration/install/uninstall',
-  'integration/monitoring/events',
-  'integration/install/as-text',
+  'integration/security/rights',
+  'integration/mariadb/online',
+  'integration/controller/passing-causes',
   'interop/api',
+  'integration/gitops/argocd-sync',
+  'integration/controller/backup',
+  'integration/install/own-pod',
+  'integration/install/helm',
+  'integration/install/uninstall',
+  'integration/api/admission',
+  'integration/install/helm-test',
+  'integration/install/as-text',
+  'faults/leaders',
+  'integration/monitoring/events',
+  'integration/mariadb/silent',
+  'integration/database/silent',
+  'faults/watch',
 ];
 
 const ON_REAL_NODE: readonly string[] = ['e2e/journeys'];
