@@ -77,10 +77,12 @@ const LONGEST: readonly string[] = [
   'integration/database/kills',
   'integration/mysql/mysql-9',
   'interop/half-way',
+  'integration/database/silent',
   'integration/controller/way-out',
   'integration/security/hostile',
   'integration/plugin/plugin',
   'integration/mariadb/kills',
+  'integration/mariadb/silent',
   'integration/galera/cluster',
   'integration/controller/leaders',
   'integration/controller/progress',
@@ -89,6 +91,7 @@ const LONGEST: readonly string[] = [
   'integration/database/online',
   'integration/install/upgrade',
   'interop/half-way-galera',
+  'faults/watch',
   'integration/security/rights',
   'integration/mariadb/online',
   'integration/controller/passing-causes',
@@ -103,9 +106,6 @@ const LONGEST: readonly string[] = [
   'integration/install/as-text',
   'faults/leaders',
   'integration/monitoring/events',
-  'integration/mariadb/silent',
-  'integration/database/silent',
-  'faults/watch',
 ];
 
 const ON_REAL_NODE: readonly string[] = ['e2e/journeys'];
