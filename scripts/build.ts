@@ -73,7 +73,7 @@ const SHARED: BuildOptions = {
   bundle: true,
   platform: 'node',
   target: 'node24',
-  // Names stay as they are, as libraries and messages use them. To shorten them and keep them too
+  // Names are not shortened, as libraries and messages use some. To shorten them and have them kept
   // costs a call for each function that is made: a tenth of what a `db sync` computes.
   minifyWhitespace: true,
   minifySyntax: true,

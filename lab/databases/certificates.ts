@@ -56,8 +56,12 @@ export function makeCertificates(): Certificates {
     return done.stdout.trim();
   }
 
-  function certify(name: string, names: string, end = '21000101000000Z'): CertifiedKey {
-    openssl('req', ...NEW_KEY, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', 'csr');
+  function certify(
+    name: string,
+    names: string,
+    { end = '21000101000000Z', newKey = P_256 } = {},
+  ): CertifiedKey {
+    openssl('req', ...newKey, '-nodes', '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', 'csr');
     writeFileSync(file('extensions'), `subjectAltName=${names}\n`);
     openssl(
       'ca',
@@ -85,7 +89,8 @@ export function makeCertificates(): Certificates {
     openssl(
       'req',
       '-x509',
-      ...NEW_KEY,
+      ...P_256,
+      '-nodes',
       '-days',
       '2',
       '-subj',
@@ -96,9 +101,9 @@ export function makeCertificates(): Certificates {
       `${name}.pem`,
     );
   }
-  const right = certify('right', 'DNS:localhost');
+  const right = certify('right', 'DNS:localhost', { newKey: RSA });
   const otherName = certify('otherName', 'DNS:elsewhere.test,DNS:*.openstack.svc,IP:127.0.0.1');
-  const expired = certify('expired', 'DNS:localhost', '20210101000000Z');
+  const expired = certify('expired', 'DNS:localhost', { end: '20210101000000Z' });
   const client = certify('client', 'DNS:client');
   openssl('ca', '-gencrl', '-crldays', '2', '-out', 'none-revoked.pem');
   openssl('ca', '-revoke', 'right.pem');
@@ -122,8 +127,18 @@ export function makeCertificates(): Certificates {
   };
 }
 
-/** Of P-256: one of RSA takes a hundred times as long to make, and to sign with. */
-const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+/** What most databases have. */
+const RSA = ['-newkey', 'rsa:2048'];
+
+/** A key of RSA takes far longer to make. */
+const P_256 = [
+  '-newkey',
+  'ec',
+  '-pkeyopt',
+  'ec_paramgen_curve:P-256',
+  '-pkeyopt',
+  'ec_param_enc:named_curve',
+];
 
 const CONFIGURATION = `[ req ]
 distinguished_name = name

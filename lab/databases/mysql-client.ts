@@ -11,7 +11,7 @@ export function mysqlOptions(url: string): mysql.ConnectionOptions {
     ...(pathname.length > 1 ? { database: pathname.slice(1) } : {}),
     dateStrings: true,
     supportBigNumbers: true,
-    // None is prepared here, and the driver makes room for 16,000 with each connection.
+    // No statement is prepared here, and the driver makes room for 16,000 with each connection.
     maxPreparedStatements: 1,
   };
 }

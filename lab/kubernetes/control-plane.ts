@@ -283,7 +283,7 @@ async function start(
     apiServer = started;
     await waitUntilReady(started, 'kube-apiserver', async () => {
       etcd.assertRunning();
-      // The certificate is the API server's own first deed, so there is nothing to trust before it.
+      // Without openssl the API server makes the certificate, and before that there is nothing to trust.
       const api = testApi({ server, token: adminToken, ca: readFileSync(caFile) });
       try {
         return (await api.request('GET', '/readyz', undefined, { timeoutMilliseconds: 2000 })).status === 200;

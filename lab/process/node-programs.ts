@@ -3,8 +3,9 @@ import { withoutUndefined } from '../../src/glance/without-undefined.ts';
 const { NODE_COMPILE_CACHE } = process.env;
 
 /**
- * For the tests and what they start thousands of times: with room for what a short program makes, it
- * hardly ever collects garbage, which is a sixth of its work otherwise, and no threads of its own do.
+ * For the tests and what they start thousands of times: with room for what a short program makes,
+ * Node hardly ever collects garbage, which is a sixth of its work otherwise, and it needs no threads
+ * for that.
  */
 export const NODE_FLAGS: readonly string[] = ['--min-semi-space-size=32', '--single-threaded-gc'];
 

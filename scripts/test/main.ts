@@ -27,7 +27,7 @@ import { bringSupplies, type Supplies } from './supplies.ts';
 const LIMIT = 20 * 60_000;
 
 /** What one process with its servers takes at the most, in bytes. */
-const MEMORY = 900 * 2 ** 20;
+const MEMORY = 2 ** 30;
 
 /** Of which each process gets a share; see lab/process/free-port.ts. */
 const PORTS = [15_000, 31_999] as const;

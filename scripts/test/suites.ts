@@ -64,9 +64,9 @@ const FOLDERS: readonly Folder[] = [
 ];
 
 /**
- * The longest first, and the longer ones of the last suites, which would keep everybody waiting if
- * they were begun last. One that mostly waits comes before one that mostly computes, so that neither
- * kind is alone with the cores.
+ * What is started first: the longest files, and the longer ones of the last suites, as the whole run
+ * would wait for one that is begun last. Those that mostly wait stand between those that mostly
+ * compute, so that the cores are neither idle nor fought over.
  */
 const LONGEST: readonly string[] = [
   'integration/controller/faults',

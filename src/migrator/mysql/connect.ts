@@ -60,7 +60,7 @@ export async function openSession(target: ConnectionTarget): Promise<Session> {
       // Numbers that a JavaScript number cannot hold, and times, come as text.
       supportBigNumbers: true,
       dateStrings: true,
-      // None is prepared here, and the driver makes room for 16,000 with each connection.
+      // No statement is prepared here, and the driver makes room for 16,000 with each connection.
       maxPreparedStatements: 1,
     };
     try {
