@@ -47,6 +47,9 @@ export function builtImage(target: ImageTarget): BuiltImage {
   };
 }
 
+/** Where npm keeps what it has fetched, in the container in which the image is built. */
+const NPM_CACHE = '/var/cache/npm';
+
 /** Debian's files that npm's Node needs to run, and the packages whose licences they are under. */
 const LIBRARIES: readonly string[] = [
   'libdl.so.2',
@@ -61,7 +64,7 @@ const LICENSED_BY: readonly string[] = ['libc6', 'libstdc++6', 'libgcc-s1', 'gcc
 const RELEASE = 'bookworm';
 
 /** Bases are recreated when this or the release of Node changes. */
-const RECIPE = 2;
+const RECIPE = 3;
 
 /**
  * Builds the targets of the Dockerfile into dist/images. Needs root.
@@ -139,7 +142,7 @@ async function npmVolumes(): Promise<readonly string[]> {
   const cafile = process.env.NODE_EXTRA_CA_CERTS ?? '';
   const globalconfig = join(await npmFolder(), '../../../etc/npmrc');
   return [
-    `${await setting('cache')}:/root/.npm`,
+    `${await setting('cache')}:${NPM_CACHE}`,
     ...(existsSync(globalconfig) ? [`${globalconfig}:/usr/etc/npmrc:ro`] : []),
     ...(existsSync(cafile) ? [`${cafile}:${cafile}:ro`] : []),
   ];
@@ -225,7 +228,11 @@ async function makeBases(
     await mkdir(pause);
     await cp(join(packages.folder, 'bin/busybox'), join(pause, 'busybox'));
     for (const [folder, name, more] of [
-      [debian, BUILD_BASE, 'ENV npm_config_prefer_offline=true npm_config_update_notifier=false'],
+      [
+        debian,
+        BUILD_BASE,
+        `ENV npm_config_cache=${NPM_CACHE} npm_config_prefer_offline=true npm_config_update_notifier=false`,
+      ],
       [runtime, RUNTIME_BASE, ''],
       [pause, PAUSE.name, 'USER 65535:65535\nENTRYPOINT ["/busybox", "sleep", "infinity"]'],
     ] as const) {

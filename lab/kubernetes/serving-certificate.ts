@@ -1,16 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { P_256 } from '../databases/certificates.ts';
 import { findProgram, librariesOf } from '../tools/distribution-packages.ts';
-
-const NEW_KEY = [
-  '-newkey',
-  'ec',
-  '-pkeyopt',
-  'ec_paramgen_curve:P-256',
-  '-pkeyopt',
-  'ec_param_enc:named_curve',
-];
 
 /**
  * Puts a certificate of P-256, the one of its authority, and its key into the folder, where an API
@@ -30,7 +22,7 @@ export function placeServingCertificate(folder: string, address: string): void {
 
   const certify = (name: string, cert: string, keyFile: string, ...more: readonly string[]): boolean => {
     const how = ['-config', file('openssl.cnf'), '-extensions', name, '-subj', `/CN=${name}`, '-days', '365'];
-    const args = ['req', '-x509', ...how, ...NEW_KEY, '-nodes', '-keyout', keyFile, '-out', cert, ...more];
+    const args = ['req', '-x509', ...how, ...P_256, '-nodes', '-keyout', keyFile, '-out', cert, ...more];
     const env = { ...process.env, ...librariesOf(openssl) };
     return spawnSync(openssl, args, { stdio: 'ignore', env }).status === 0;
   };
