@@ -1,10 +1,10 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import mysql from 'mysql2/promise';
 import { eventually } from '../process/eventually.ts';
 import { freePort } from '../process/free-port.ts';
 import { reaper } from '../process/reaper.ts';
 import { startServerProcess } from '../process/server-process.ts';
+import { withMysql } from './mysql-client.ts';
 
 /** A real MySQL Router before one server. */
 export interface TestMysqlRouter {
@@ -55,13 +55,7 @@ ${shared ? 'client_ssl_mode = DISABLED\nserver_ssl_mode = PREFERRED\nconnection_
   });
   await eventually(async () => {
     running.assertRunning();
-    const client = await mysql.createConnection({
-      host: '127.0.0.1',
-      port,
-      user: 'glance',
-      password: 'glance-secret',
-    });
-    await client.end();
+    await withMysql(`mysql://glance:glance-secret@127.0.0.1:${port}`, async () => undefined);
   });
   return {
     port,

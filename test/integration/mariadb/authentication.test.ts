@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import mysql from 'mysql2/promise';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
+import { withMysql } from '../../../lab/databases/mysql-client.ts';
 import { runCli } from '../../../lab/process/bundle.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
 
@@ -17,13 +17,13 @@ describe("MariaDB's ways to log in", () => {
     }
     server = await startMariaDb();
     await server.createDatabase('glance');
-    const admin = await mysql.createConnection(server.adminUrl('glance').replace('+pymysql', ''));
-    await admin.query("INSTALL SONAME 'auth_ed25519'");
-    for (const [user, password] of USERS) {
-      await admin.query(`CREATE USER ${user}@'%' IDENTIFIED VIA ed25519 USING PASSWORD('${password}')`);
-      await admin.query(`GRANT ALL PRIVILEGES ON \`%\`.* TO ${user}@'%'`);
-    }
-    await admin.end();
+    await withMysql(server.adminUrl('glance'), async (admin) => {
+      await admin.query("INSTALL SONAME 'auth_ed25519'");
+      for (const [user, password] of USERS) {
+        await admin.query(`CREATE USER ${user}@'%' IDENTIFIED VIA ed25519 USING PASSWORD('${password}')`);
+        await admin.query(`GRANT ALL PRIVILEGES ON \`%\`.* TO ${user}@'%'`);
+      }
+    });
   });
 
   after(async () => {

@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import mysql from 'mysql2/promise';
 import {
   type Certificates,
   hasOpenssl,
@@ -9,6 +8,7 @@ import {
   NO_OPENSSL,
 } from '../../../lab/databases/certificates.ts';
 import { hasMariaDb, NO_MARIADB, startMariaDb, type TestMariaDb } from '../../../lab/databases/mariadb.ts';
+import { withMysql } from '../../../lab/databases/mysql-client.ts';
 import { runCli } from '../../../lab/process/bundle.ts';
 import { leaveOut } from '../../../lab/process/needs.ts';
 import { startTcpProxy } from '../../../lab/process/tcp-proxy.ts';
@@ -101,10 +101,10 @@ describe('TLS with MariaDB', () => {
   });
 
   it('a user who must show a certificate, as with openstack-helm: a whole migration, and not without', async () => {
-    const admin = await mysql.createConnection(servers.right.adminUrl('glance').replace('+pymysql', ''));
-    await admin.query("CREATE USER certified@'%' IDENTIFIED BY 'glance-secret' REQUIRE X509");
-    await admin.query("GRANT ALL PRIVILEGES ON `%`.* TO certified@'%'");
-    await admin.end();
+    await withMysql(servers.right.adminUrl('glance'), async (admin) => {
+      await admin.query("CREATE USER certified@'%' IDENTIFIED BY 'glance-secret' REQUIRE X509");
+      await admin.query("GRANT ALL PRIVILEGES ON `%`.* TO certified@'%'");
+    });
     const { client, ca: authority } = certificates;
     const connection = url('right', '').replace('glance:', 'certified:');
     const helm = `?charset=utf8&ssl_ca=${authority}&ssl_key=${client.key}&ssl_cert=${client.cert}&ssl_verify_cert`;
