@@ -37,8 +37,8 @@ export interface GoProgram {
 const tailOfOutput = 15;
 
 /**
- * The niceness of a build: what runs beside it comes first. With 10 a build stood all but still as
- * soon as the machine had other work as well.
+ * The niceness of a build. Tests run meanwhile, and some of them watch the clock: they come first.
+ * With 10, a build got almost no time on a machine that had other work as well.
  */
 const NICE = 5;
 
