@@ -24,7 +24,7 @@ test: $(BUNDLE) ## Run all tests; ONLY="unit integration/database" runs some of 
 test-e2e: $(BUNDLE) ## Build the image and run the operator and its Jobs as pods on a real node; as root, on Debian
 	@ONLY="$(or $(ONLY),e2e)" node scripts/test/main.ts
 
-test-gitops: $(BUNDLE) ## Have Flux sync commits of a Git repository on loopback; its build takes ten minutes, the first time
+test-gitops: $(BUNDLE) ## Have Flux sync commits of a Git repository on loopback; its build takes five to ten minutes, the first time
 	@ONLY=gitops node scripts/test/main.ts
 
 test-faults: $(BUNDLE) ## Run the fault tests alone: frozen, killed, full and cut-off servers; see docs/faults.md

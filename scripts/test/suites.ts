@@ -59,7 +59,7 @@ const FOLDERS: readonly Folder[] = [
   { name: 'integration/monitoring', needs: ['kubernetes', 'tools'] },
   // Needs root, and minutes more: `make test-e2e`.
   { name: 'e2e', needs: ['pods', 'kubernetes', 'packages'], onlyByName: true },
-  // Flux takes ten minutes to build: `make test-gitops`.
+  // Flux takes five to ten minutes to build: `make test-gitops`.
   { name: 'gitops', needs: ['kubernetes', 'flux'], onlyByName: true },
 ];
 
